@@ -1,0 +1,24 @@
+"""Fixtures shared by every folder of tests."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Spinning OpenMP threads beside Verilator cost a factor of ten on two cores; before torch loads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the working tree."""
+    return REPOSITORY
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A seeded generator: every run draws the same numbers."""
+    return np.random.default_rng(20240731)
