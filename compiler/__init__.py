@@ -1,0 +1,1 @@
+"""ONNX -> integer graph -> passes -> Program; cost model and reports (design section 5)."""

@@ -1,0 +1,117 @@
+"""The integer graph: what the importer produces and every pass maps to itself.
+
+All numbers are integers with zero point 0 (design section 4).  Values are named; a node writes
+the values its `outputs` lists.  Semantics here are *without* skipping: every channel is computed
+and multiplied by its score.  The Program built from a graph must give the same bytes.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A tensor: `shape` (C, H, W) for maps, (n,) for vectors; real = integer * scale."""
+
+    name: str
+    shape: tuple[int, ...]
+    signed: bool
+    scale: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Requantize:
+    """y = (acc * multiplier + 2^(shift-1)) >> shift, per output channel, before the clamp."""
+
+    multiplier: IntArray  # (n,) uint16
+    shift: IntArray  # (n,) uint8, 1..47
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """Scores folded into a convolution's multipliers: m' = (m * s + 64) >> 7."""
+
+    scores: str  # value written by a Gate
+    per_channel: bool  # score of channel oc, else the single score 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Conv:
+    """acc = bias + sum(w * x); y = clamp(sat?(requantize(acc)) + residual, lo, hi).
+
+    Square odd kernel K, padding K // 2, stride 1 or 2, groups 1.
+    Output map: ceil(H / stride) x ceil(W / stride).
+    """
+
+    name: str
+    input: str
+    output: str
+    weight: IntArray  # (O, I, K, K) int8
+    bias: IntArray  # (O,) int32
+    requantize: Requantize
+    stride: int
+    clamp: tuple[int, int]
+    fold: Fold | None = None
+    residual: str | None = None
+    saturate_before_add: bool = False  # clamp to int8 before the residual is added
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Global average: per channel y = clamp((sum(x) * m + half) >> r) to the output's type."""
+
+    name: str
+    input: str
+    output: str  # (C,) 8 bit
+    multiplier: int
+    shift: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """acc = bias + w @ x (x a Pool's output); score 0..128 by ReLU-1 or by a threshold.
+
+    relu1: s = clamp((acc * m + half) >> r, 0, 128).  binary: s = 128 if acc > 0 else 0 (the
+    importer moves the threshold into the bias).
+    """
+
+    name: str
+    input: str
+    output: str  # (n,) uint8, scale 1/128
+    weight: IntArray  # (n, C) int8
+    bias: IntArray  # (n,) int32
+    requantize: Requantize
+    binary: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Dense:
+    """y = clamp(requantize(bias + w @ x)), x a Pool's output."""
+
+    name: str
+    input: str
+    output: str  # (n,)
+    weight: IntArray  # (n, C) int8
+    bias: IntArray  # (n,) int32
+    requantize: Requantize
+    clamp: tuple[int, int]
+
+
+Node = Conv | Pool | Gate | Dense
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """Nodes in execution order; `input` is the one image value, `output` the logits."""
+
+    name: str
+    input: str
+    output: str
+    values: dict[str, Value]
+    nodes: tuple[Node, ...]
+    metadata: dict[str, str]  # the ONNX file's `penstock.*` properties

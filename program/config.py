@@ -1,0 +1,112 @@
+"""Hardware configurations: the one place where the size of a core is decided."""
+
+import dataclasses
+import json
+import zlib
+
+#: Bumped whenever a descriptor, register or record changes meaning; part of every hash.
+ISA_VERSION = 1
+
+#: Bytes of one beat of the AXI4 master (design section 8: 64 bit).
+BEAT_BYTES = 8
+
+#: `in_list` / `out_list` value that means "every channel".
+ALL_CHANNELS = 0xFF
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HwConfig:
+    """Sizes of one core.
+
+    Attributes:
+        name: the configuration's name, as used on the command line.
+        p_oc: rows of the PE array (output channels computed together).
+        p_px: lanes of the PE array (neighbouring pixels computed together).
+        fmem_bytes: on-chip feature memory.
+        wbuf_bytes: weight buffer bytes per row and per half (it is double buffered).
+        gate_mem_bytes: resident weights of gates and classifiers.
+        score_depth: gate scores kept on chip (one byte each).
+        max_channels: channels of one tensor; depth of a survivor list.
+        n_lists: survivor lists alive at once.
+        pool_depth: pooled sums kept on chip (one int32 each).
+        max_outstanding: AXI read bursts in flight.
+    """
+
+    name: str
+    p_oc: int
+    p_px: int
+    fmem_bytes: int
+    wbuf_bytes: int
+    gate_mem_bytes: int
+    score_depth: int
+    max_channels: int
+    n_lists: int
+    pool_depth: int
+    max_outstanding: int
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name != "name" and (value < 1 or value & (value - 1)):
+                # wbuf_bytes need not be a power of two, only whole beats.
+                if field.name != "wbuf_bytes" or value % BEAT_BYTES:
+                    raise ValueError(f"{self.name}.{field.name} = {value}: not a power of two")
+        if self.p_oc > BEAT_BYTES:
+            raise ValueError(f"{self.name}.p_oc = {self.p_oc}: more than {BEAT_BYTES} rows")
+
+    @property
+    def fmem_banks(self) -> int:
+        """Byte-wide banks of the feature memory = bytes one window access can touch."""
+        return max(self.p_px, BEAT_BYTES)
+
+    @property
+    def taps_per_beat(self) -> int:
+        """Taps of all rows that one beat carries in the interleaved weight layout."""
+        return BEAT_BYTES // self.p_oc
+
+    @property
+    def hash(self) -> int:
+        """32-bit fingerprint of the configuration and of the instruction set version."""
+        fields = dataclasses.asdict(self) | {"isa": ISA_VERSION}
+        return zlib.crc32(json.dumps(fields, sort_keys=True).encode())
+
+
+CONFIGS: dict[str, HwConfig] = {
+    config.name: config
+    for config in (
+        HwConfig(
+            name="tiny",
+            p_oc=2,
+            p_px=4,
+            fmem_bytes=16 << 10,
+            wbuf_bytes=1024,
+            gate_mem_bytes=16 << 10,
+            score_depth=512,
+            max_channels=128,
+            n_lists=2,
+            pool_depth=256,
+            max_outstanding=4,
+        ),
+        HwConfig(
+            name="z7020",
+            p_oc=8,
+            p_px=16,
+            fmem_bytes=256 << 10,
+            wbuf_bytes=4608,
+            gate_mem_bytes=32 << 10,
+            score_depth=4096,
+            max_channels=1024,
+            n_lists=4,
+            pool_depth=1024,
+            max_outstanding=8,
+        ),
+    )
+}
+
+
+def get_config(name: str) -> HwConfig:
+    """The named configuration; KeyError with the known names otherwise."""
+    try:
+        return CONFIGS[name]
+    except KeyError:
+        raise KeyError(f"unknown configuration '{name}': one of {', '.join(CONFIGS)}") from None

@@ -1,0 +1,136 @@
+"""The descriptor: 64 bytes, sixteen little-endian 32-bit words, one layout for every operation.
+
+A field an operation does not use must be zero.  docs/program.md gives each operation as
+pseudo-code; rtl/ps_pkg.sv is generated from FIELDS.
+"""
+
+import dataclasses
+import enum
+from typing import Any
+
+DESCRIPTOR_BYTES = 64
+DESCRIPTOR_WORDS = DESCRIPTOR_BYTES // 4
+
+
+class Op(enum.IntEnum):
+    """Operations of the instruction set (design section 6)."""
+
+    LOAD = 1  # input image -> feature memory
+    GLOAD = 2  # weight blob -> resident gate memory
+    CONV = 3  # convolution with lists, gate fold, residual, pooled sums
+    GATE = 4  # pooled sums -> dense -> scores and survivor list
+    DENSE = 5  # pooled sums -> dense -> bytes in feature memory
+    COPY = 6  # linear -> polyphase layout
+    STORE = 7  # feature memory or scores -> output record
+    HALT = 8  # end of image: counters out, next image or stop
+
+
+class GateKind(enum.IntEnum):
+    """How a GATE turns its accumulator into a score."""
+
+    RELU1 = 0
+    BINARY = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Field:
+    """One bit field: `word` 0..15, `lsb` within it, `width` bits, two's complement if signed."""
+
+    name: str
+    word: int
+    lsb: int
+    width: int
+    doc: str
+    signed: bool = False
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("op", 0, 0, 8, "operation"),
+    Field("pred_en", 0, 8, 1, "predicated: scores[pred_slot] == 0 means skip"),
+    Field("pred_empty", 0, 9, 1, "CONV: when skipped, still run with an empty input list"),
+    Field("src_signed", 0, 10, 1, "source bytes are int8 (else uint8)"),
+    Field("res_en", 0, 11, 1, "add the destination's old bytes (residual, in place)"),
+    Field("res_signed", 0, 12, 1, "the old bytes are int8 (else uint8)"),
+    Field("res_sat8", 0, 13, 1, "saturate to int8 before the residual is added"),
+    Field("pool_en", 0, 14, 1, "accumulate each channel's sum into pool[pool_base + oc]"),
+    Field("fold_en", 0, 15, 1, "fold gate scores into the multipliers"),
+    Field("fold_channel", 0, 16, 1, "score of channel oc at fold_slot + oc (else fold_slot)"),
+    Field("w_rows", 0, 17, 1, "weights in row layout (else interleaved)"),
+    Field("polyphase", 0, 18, 1, "stride 2: the source is in polyphase layout"),
+    Field("gate_kind", 0, 19, 1, "GATE: 0 ReLU-1, 1 binary"),
+    Field("from_scores", 0, 20, 1, "STORE: source is the score memory"),
+    Field("kernel", 0, 24, 4, "kernel size K (1, 3, 5, 7); padding is K // 2"),
+    Field("pred_slot", 1, 0, 16, "score address of the predicate"),
+    Field("fold_slot", 1, 16, 16, "score address of the fold"),
+    Field("in_list", 2, 0, 8, "input-channel list, 0xFF = all"),
+    Field("out_list", 2, 8, 8, "output-channel list, 0xFF = all; GATE: list to write"),
+    Field("list_from", 2, 16, 16, "GATE: first output that belongs to the list"),
+    Field("cin", 3, 0, 16, "input channels (GATE, DENSE: inputs)"),
+    Field("cout", 3, 16, 16, "output channels (GATE, DENSE: outputs; COPY: channels)"),
+    Field("height", 4, 0, 16, "rows of the source map"),
+    Field("width", 4, 16, 16, "columns of the source map"),
+    Field("src", 5, 0, 32, "byte address of the source in feature memory (STORE: or scores)"),
+    Field("dst", 6, 0, 32, "byte address of the destination (GATE: score, GLOAD: gate memory)"),
+    Field("src_stride", 7, 0, 32, "bytes from one source channel to the next"),
+    Field("dst_stride", 8, 0, 32, "bytes from one destination channel to the next"),
+    Field("phase_stride", 9, 0, 32, "bytes from one polyphase plane to the next"),
+    Field("clamp_lo", 10, 0, 16, "lower bound of the result", signed=True),
+    Field("clamp_hi", 10, 16, 16, "upper bound of the result", signed=True),
+    Field("w_addr", 11, 0, 32, "byte offset in the weight blob (GATE, DENSE: in gate memory)"),
+    Field("w_stride", 12, 0, 32, "bytes from one group (rows: output channel) to the next"),
+    Field("w_chunk", 13, 0, 16, "interleaved: bytes of one input channel of a group"),
+    Field("pool_base", 13, 16, 16, "first pooled sum"),
+    Field("ddr", 14, 0, 32, "LOAD, STORE: byte offset in the image's input / output record"),
+    Field("length", 15, 0, 32, "LOAD, GLOAD, STORE: bytes; HALT: descriptor to loop to"),
+)
+
+FIELD_BY_NAME = {field.name: field for field in FIELDS}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptor:
+    """One decoded descriptor.  `values` maps every field name to its integer value."""
+
+    values: dict[str, int]
+
+    @classmethod
+    def make(cls, op: Op, **values: int) -> "Descriptor":
+        """A descriptor of `op`; unnamed fields are zero, lists of every channel by default.
+
+        Raises:
+            KeyError: a name is not a field.  ValueError: a value does not fit its field.
+        """
+        full = dict.fromkeys(FIELD_BY_NAME, 0) | {"op": int(op)}
+        for name, value in values.items():
+            field = FIELD_BY_NAME[name]
+            low = -(1 << (field.width - 1)) if field.signed else 0
+            high = low + (1 << field.width)
+            if not low <= int(value) < high:
+                raise ValueError(f"{op.name}.{name} = {value} does not fit {field.width} bits")
+            full[name] = int(value)
+        return cls(values=full)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def encode(self) -> bytes:
+        """The 64 bytes of the descriptor."""
+        words = [0] * DESCRIPTOR_WORDS
+        for field in FIELDS:
+            words[field.word] |= (self.values[field.name] & ((1 << field.width) - 1)) << field.lsb
+        return b"".join(word.to_bytes(4, "little") for word in words)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Descriptor":
+        """The descriptor in `data` (64 bytes); an unknown operation is kept as its number."""
+        words = [int.from_bytes(data[i : i + 4], "little") for i in range(0, DESCRIPTOR_BYTES, 4)]
+        values = {}
+        for field in FIELDS:
+            value = (words[field.word] >> field.lsb) & ((1 << field.width) - 1)
+            if field.signed and value >> (field.width - 1):
+                value -= 1 << field.width
+            values[field.name] = value
+        return cls(values=values)

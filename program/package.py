@@ -1,0 +1,115 @@
+"""The program file (`.pspkg`): header, descriptors, weights, metadata; checked by CRC.
+
+    0   8  magic "PENSTOCK"        24  4  bytes of the weight blob
+    8   4  format version          28  4  bytes of the metadata (UTF-8 JSON)
+    12  4  configuration hash      32  4  CRC-32 of the whole file with this field zero
+    16  4  descriptors             36 28  zero
+    20  4  zero                    64     descriptors, weights, metadata
+
+All little endian.  What the metadata holds is documented in docs/program.md.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import struct
+import zlib
+from typing import Any
+
+from penstock.program.config import CONFIGS, HwConfig
+from penstock.program.descriptor import DESCRIPTOR_BYTES
+from penstock.program.errors import PenstockError
+
+MAGIC = b"PENSTOCK"
+FORMAT_VERSION = 1
+HEADER = struct.Struct("<8s7I28x")
+_CRC_OFFSET = 32
+
+
+class PackageError(PenstockError):
+    """A program file that cannot be used: what is wrong with it and what to do."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A Program for one hardware configuration."""
+
+    config_hash: int
+    descriptors: bytes
+    weights: bytes
+    meta: dict[str, Any]
+
+    @property
+    def n_descriptors(self) -> int:
+        """Descriptors in the program."""
+        return len(self.descriptors) // DESCRIPTOR_BYTES
+
+    @property
+    def config(self) -> HwConfig:
+        """The configuration it was built for.  PackageError if this release has none such."""
+        for config in CONFIGS.values():
+            if config.hash == self.config_hash:
+                return config
+        raise PackageError(
+            f"program is for hardware configuration {self.config_hash:#010x}, unknown here",
+            hint="compile the network again with this release",
+        )
+
+    def require(self, config: HwConfig) -> None:
+        """PackageError unless the program was built for `config`."""
+        if self.config_hash != config.hash:
+            raise PackageError(
+                f"program is for hardware configuration {self.config_hash:#010x}, "
+                f"'{config.name}' is {config.hash:#010x}",
+                hint=f"compile the network again with --config {config.name}",
+            )
+
+    def encode(self) -> bytes:
+        """The file's bytes."""
+        meta = json.dumps(self.meta, sort_keys=True).encode()
+        body = self.descriptors + self.weights + meta
+        fields = (self.config_hash, self.n_descriptors, 0, len(self.weights), len(meta))
+        blank = HEADER.pack(MAGIC, FORMAT_VERSION, *fields, 0) + body
+        return HEADER.pack(MAGIC, FORMAT_VERSION, *fields, zlib.crc32(blank)) + body
+
+    def save(self, path: pathlib.Path) -> None:
+        """Write the file; a reader never sees half of it."""
+        temporary = path.with_name(path.name + ".part")
+        temporary.write_bytes(self.encode())
+        os.replace(temporary, path)
+
+    @classmethod
+    def decode(cls, data: bytes, source: str = "program") -> "Package":
+        """Parse a file's bytes.  PackageError names `source` and the defect."""
+        if len(data) < HEADER.size or data[:8] != MAGIC:
+            raise PackageError(f"{source}: not a Penstock program (bad magic or too short)")
+        _, version, config_hash, count, _, n_weights, n_meta, crc = HEADER.unpack_from(data)
+        if version != FORMAT_VERSION:
+            raise PackageError(f"{source}: format version {version}, this release reads 1")
+        expected = HEADER.size + count * DESCRIPTOR_BYTES + n_weights + n_meta
+        if len(data) != expected:
+            raise PackageError(
+                f"{source}: {len(data)} bytes where its header promises {expected} (truncated?)",
+                hint="copy or compile it again",
+            )
+        blank = data[:_CRC_OFFSET] + bytes(4) + data[_CRC_OFFSET + 4 :]
+        if zlib.crc32(blank) != crc:
+            raise PackageError(f"{source}: checksum differs (corrupted)", hint="compile it again")
+        weights_at = HEADER.size + count * DESCRIPTOR_BYTES
+        meta_at = weights_at + n_weights
+        return cls(
+            config_hash=config_hash,
+            descriptors=data[HEADER.size : weights_at],
+            weights=data[weights_at:meta_at],
+            meta=json.loads(data[meta_at:]),
+        )
+
+    @classmethod
+    def load(cls, path: pathlib.Path) -> "Package":
+        """Read a file.  PackageError if it is missing or defective."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise PackageError(f"{path}: {error.strerror}") from error
+        return cls.decode(data, str(path))
