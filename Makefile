@@ -19,8 +19,8 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
 	  awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
-demo: $(STAMP) ## train, compile and run a gated network on the simulated core (DATA=digits, OUT=build/demo)
-	$(BIN)/penstock demo --dataset $(DATA) -o $(OUT)
+demo: $(STAMP) ## train, compile and run a gated network on the simulated core (DATA=cifar10 DATA_DIR=... for others)
+	$(BIN)/penstock demo --dataset $(DATA) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) -o $(OUT)
 
 readme: $(STAMP) ## run the demo and put its figures into README.md and docs/results.md
 	$(BIN)/penstock demo --dataset digits -o build/demo

@@ -1,0 +1,82 @@
+"""`penstock compile`: ONNX -> Program."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from penstock.cli.compiled import MARKER, hardware
+from penstock.cli.errors import InputError, load
+from penstock.cli.files import check_images, read_array, write_folder
+from penstock.cli.output import emit, json_option, step, table
+from penstock.program.config import CONFIGS
+
+
+@click.command(
+    "compile",
+    epilog="""Examples:\n
+    penstock compile net.onnx --config z7020 -o build/net\n
+    penstock compile net.onnx --config tiny --schedule parallel -o build/net\n
+    penstock compile float.onnx --calibration images.npy -o build/net
+    """,
+)
+@click.argument("onnx", type=click.Path(path_type=Path))
+@click.option(
+    "--config",
+    "config_name",
+    default="z7020",
+    show_default=True,
+    metavar="NAME",
+    help=f"Hardware configuration: {', '.join(CONFIGS)}.",
+)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write."
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(["sequential", "parallel"]),
+    help="When gates run: before their block, or beside its first convolution "
+    "(default: what the file says, else sequential).",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="X.NPY",
+    help="Images (float32, N x C x H x W) to quantise a network that is not yet quantised.",
+)
+@json_option
+def compile_command(
+    onnx: Path,
+    config_name: str,
+    output: Path,
+    schedule: str | None,
+    calibration: Path | None,
+    json_to: str | None,
+) -> None:
+    """Compile an ONNX file to a program for one hardware configuration.
+
+    The operators, shapes and scales are checked first; what the core cannot do is refused with
+    the node, the reason and a hint.
+    """
+    config = hardware(config_name)
+    if not onnx.is_file():
+        raise InputError(f"cannot read {onnx}: no such file", hint="penstock export makes one")
+    images = None
+    if calibration is not None:
+        images = check_images(read_array(calibration), None, str(calibration))
+    api = load("penstock.compiler.api", "compiler")
+    with step(f"compile {onnx} for {config.name}"):
+        compiled = api.compile_onnx(onnx, config, schedule, calibration=images)
+        write_folder(output, compiled.save, MARKER)
+    package = compiled.package
+    figures = {
+        "network": package.meta["name"],
+        "config": config.name,
+        "config_hash": f"{config.hash:#010x}",
+        "output": str(output),
+        "descriptors": package.n_descriptors,
+        "weight_bytes": len(package.weights),
+    }
+    result = table(f"{onnx} -> {output}", "", "")
+    for name, value in figures.items():
+        result.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else value)
+    emit(figures, json_to, result)

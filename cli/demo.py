@@ -1,0 +1,201 @@
+"""`penstock demo`: the whole chain on real images, with its report."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rich_click as click
+
+from penstock.cli.compiled import MARKER, hardware
+from penstock.cli.engines import Memory, Run, first_mismatch, mismatches, run_engine, save_arrays
+from penstock.cli.errors import MISMATCH, load
+from penstock.cli.files import check_images, write_file, write_folder, write_text
+from penstock.cli.output import STDOUT, emit, json_option, note, step, table
+from penstock.cli.report import ratios, rows
+from penstock.cli.train import train_checkpoint
+
+#: The second run's memory: every AXI channel stalls in a fifth of the cycles, at random.
+STALLS = Memory(stall=0.2, seed=1)
+
+
+@click.command(
+    epilog="""Examples:\n
+    penstock demo -o build/demo\n
+    penstock demo --dataset cifar10 --data-dir data/ --network lcnet-resnet20 --epochs 40 -o r20\n
+    penstock demo --schedule parallel --seed 3 -o build/demo3 --json -
+    """
+)
+@click.option(
+    "-o",
+    "--output",
+    default="build/demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder for the checkpoint, the ONNX file, the program, the images and report.json.",
+)
+@click.option("--network", default="lcnet-resnet8", show_default=True, metavar="NAME")
+@click.option("--dataset", default="digits", show_default=True, metavar="NAME")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="CIFAR-10's binary files.")
+@click.option("--config", "config_name", default="z7020", show_default=True, metavar="NAME")
+@click.option(
+    "--schedule",
+    type=click.Choice(["sequential", "parallel"]),
+    default="sequential",
+    show_default=True,
+)
+@click.option("--epochs", default=24, show_default=True, help="Epochs in floating point.")
+@click.option("--seed", default=0, show_default=True)
+@json_option
+def demo(
+    output: Path,
+    network: str,
+    dataset: str,
+    data_dir: Path | None,
+    config_name: str,
+    schedule: str,
+    epochs: int,
+    seed: int,
+    json_to: str | None,
+) -> int:
+    """Train, export, compile and run a gated network, and report what its gates save.
+
+    Every test image goes through the integer reference and the simulated core: as the gates
+    decide, with random memory stalls, and dense (the same core, every gate forced to 1). All
+    results are compared byte for byte; exit code 1 if one differs.
+    """
+    started = time.monotonic()
+    config = hardware(config_name)
+    metrics = train_checkpoint(
+        network=network,
+        dataset=dataset,
+        data_dir=data_dir,
+        out=output / "checkpoint.pt",
+        epochs=epochs,
+        seed=seed,
+        schedule=schedule,
+        quiet=json_to == STDOUT,
+    )
+    with step("export"):
+        load("penstock.model.flow", "model").export_checkpoint(
+            output / "checkpoint.pt", output / "net.onnx"
+        )
+    with step(f"compile for {config.name}"):
+        compiled = load("penstock.compiler.api", "compiler").compile_onnx(
+            output / "net.onnx", config, schedule
+        )
+        write_folder(output / "net", compiled.save, MARKER)
+    images, labels = save_test_images(dataset, data_dir, output)
+    runs = run_all(compiled, images)
+    write_file(output / "results.npz", lambda path: save_arrays(path, runs["rtl"]))
+    report = {
+        "network": network,
+        "dataset": dataset,
+        "images": len(images),
+        "accuracy": {
+            "float": metrics["float_accuracy"],
+            "qat": metrics["qat_accuracy"],
+            "integer": float((runs["rtl"].labels == labels).mean()),
+        },
+        **measure(compiled, runs),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    write_text(output / "report.json", json.dumps(report, indent=2) + "\n")
+    result = table(f"{network} on {dataset}, {config.name}", "", "", "measured by")
+    for row in rows(report):
+        result.add_row(*row)
+    emit(report, json_to, result)
+    note(f"{output / 'report.json'} written after {report['seconds']} s")
+    return show_mismatches(runs)
+
+
+def save_test_images(
+    dataset: str, data_dir: Path | None, output: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """The test set as the network takes it; also written as images.npy and labels.npy."""
+    data = load("penstock.model.data", "model").load_dataset(dataset, data_dir)
+    images = data.normalize(data.test_images).numpy().astype(np.float32)
+    labels = data.test_labels.numpy().astype(np.int64)
+    write_file(output / "images.npy", lambda path: np.save(path, images))
+    write_file(output / "labels.npy", lambda path: np.save(path, labels))
+    return check_images(images, None, "the test set"), labels
+
+
+def run_all(compiled: Any, images: np.ndarray) -> dict[str, Run]:
+    """Every run of the demo, in the order in which `PAIRS` compares them."""
+    dense = compiled.force_gates_open()
+    plans = {
+        "graph": ("graph", compiled, Memory()),
+        "golden": ("golden", compiled, Memory()),
+        "rtl": ("rtl", compiled, Memory()),
+        "rtl, random stalls": ("rtl", compiled, STALLS),
+        "golden, every gate open": ("golden", dense, Memory()),
+        "rtl, every gate open": ("rtl", dense, Memory()),
+    }
+    runs = {}
+    for name, (engine, program, memory) in plans.items():
+        with step(f"{name}, {len(images)} images"):
+            runs[name] = run_engine(engine, program, images, memory)
+    return runs
+
+
+#: engine -> (reference run, run that must be equal), over `run_all`.
+PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
+    "golden": (("graph", "golden"),),
+    "rtl": (
+        ("golden", "rtl"),
+        ("golden", "rtl, random stalls"),
+        ("golden, every gate open", "rtl, every gate open"),
+    ),
+}
+
+
+def measure(compiled: Any, runs: dict[str, Run]) -> dict[str, Any]:
+    """The report's figures from `engines` to `fetch_ratio` (means an image)."""
+    dynamic, dense = runs["rtl"], runs["rtl, every gate open"]
+    count = compiled.macs(dynamic.scores)
+    macs = {"dense": count.dense, "executed": count.executed, "gates": count.gates}
+    cycles = {
+        "dense": dense.mean("cycles"),
+        "dynamic": dynamic.mean("cycles"),
+        "predicted_dense": float(np.mean(compiled.predict(dense.scores).cycles)),
+        "predicted_dynamic": float(np.mean(compiled.predict(dynamic.scores).cycles)),
+    }
+    weight_bytes = {
+        "dense": dense.mean("weight_bytes"),
+        "fetched": dynamic.mean("weight_bytes"),
+        "survivors": count.survivor_weights,
+    }
+    config = compiled.package.config
+    engines = {
+        engine: {
+            "images": len(runs[engine].logits),
+            "mismatches": sum(mismatches(runs[a], runs[b]) for a, b in pairs),
+        }
+        for engine, pairs in PAIRS.items()
+    }
+    return {
+        "engines": engines,
+        "macs": macs,
+        "cycles": cycles,
+        "weight_bytes": weight_bytes,
+        **ratios(
+            macs=macs,
+            cycles=cycles,
+            weight_bytes=weight_bytes,
+            dense_weights=count.dense_weights,
+            pes=config.p_oc * config.p_px,
+        ),
+    }
+
+
+def show_mismatches(runs: dict[str, Run]) -> int:
+    """Print the first difference of every pair of runs; the command's exit code."""
+    code = 0
+    for pairs in PAIRS.values():
+        for reference, other in pairs:
+            if where := first_mismatch(runs[reference], runs[other]):
+                note(f"'{reference}' and '{other}' differ: first at {where}")
+                code = MISMATCH
+    return code

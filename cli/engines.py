@@ -1,0 +1,113 @@
+"""Running a compiled network on the engines and comparing what they return."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.cli.errors import load
+from penstock.cli.files import Images
+from penstock.program.counters import COUNTER_BYTES
+
+Bytes = npt.NDArray[np.uint8]
+
+#: Every engine, in the order in which they are explained.
+ENGINES = ("golden", "rtl", "graph")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """The memory the simulated core sees: latency in cycles, probability of a stalled cycle."""
+
+    latency: int = 40
+    stall: float = 0.0
+    seed: int = 0
+    vcd: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One engine's results: per image logits and gate scores, and counters where it has them.
+
+    `results` is what must be equal between engines, N x bytes: the output record without its
+    counters.
+    """
+
+    engine: str
+    results: Bytes
+    logits: npt.NDArray[np.float32]  # N x K
+    scores: dict[str, Bytes]  # gate -> N x n
+    counters: dict[str, npt.NDArray[np.uint32]]  # name -> N; rtl only
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Predicted class of every image."""
+        return self.logits.argmax(axis=1)
+
+    def mean(self, counter: str) -> float:
+        """Mean of a counter over the images."""
+        return float(self.counters[counter].mean())
+
+
+def run_engine(engine: str, compiled: Any, images: Images, memory: Memory) -> Run:
+    """Run `images` through one engine; SimulationError and its like pass through."""
+    inputs = compiled.quantize_input(images)
+    if engine == "graph":
+        records = compiled.run_graph(inputs)
+    elif engine == "golden":
+        records = load("penstock.sim.golden", "compiler").run(compiled.package, inputs)
+    else:
+        core = load("penstock.sim.rtl.engine", "sim").RtlCore(compiled.package.config)
+        records = core.run(
+            compiled.package,
+            inputs,
+            latency=memory.latency,
+            stall=memory.stall,
+            seed=memory.seed,
+            vcd=memory.vcd,
+        )
+    decoded = compiled.decode_output(records)
+    return Run(
+        engine=engine,
+        results=records[:, COUNTER_BYTES:],
+        logits=decoded.logits,
+        scores=decoded.scores,
+        counters=decoded.counters if engine == "rtl" else {},
+    )
+
+
+def mismatches(reference: Run, other: Run) -> int:
+    """Bytes of the results that differ."""
+    return int((reference.results != other.results).sum())
+
+
+def first_mismatch(reference: Run, other: Run) -> str:
+    """Where two runs differ first, for a person; "" if they are equal."""
+    differ = np.argwhere(reference.results != other.results)
+    if not len(differ):
+        return ""
+    image, byte = (int(index) for index in differ[0])
+    values = (int(run.results[image, byte]) for run in (reference, other))
+    what = _name_byte(reference, image, other)
+    return (
+        f"image {image}, result byte {byte}{what}: "
+        f"{reference.engine} {next(values)}, {other.engine} {next(values)}"
+    )
+
+
+def _name_byte(reference: Run, image: int, other: Run) -> str:
+    """The gate, or the logits, in which `image` differs first."""
+    for gate, scores in reference.scores.items():
+        if (scores[image] != other.scores[gate][image]).any():
+            return f" (scores of gate {gate})"
+    return " (logits)"
+
+
+def save_arrays(path: Path, run: Run) -> None:
+    """The runs' arrays as .npz: logits, label, gate:<name>, counter:<name>."""
+    arrays: dict[str, npt.NDArray[Any]] = {"logits": run.logits, "label": run.labels}
+    arrays |= {f"gate:{name}": scores for name, scores in run.scores.items()}
+    arrays |= {f"counter:{name}": values for name, values in run.counters.items()}
+    np.savez_compressed(path, **arrays)

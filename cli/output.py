@@ -1,0 +1,70 @@
+"""What every command prints: progress and tables for people, JSON for programs."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import rich_click as click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from penstock.cli.files import write_text
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STDOUT = "-"
+
+
+def json_option(command: F) -> F:
+    """The `--json [FILE]` option every command with figures has; bare `--json` means stdout."""
+    return click.option(
+        "--json",
+        "json_to",
+        metavar="[FILE|-]",
+        is_flag=False,
+        flag_value=STDOUT,
+        help="Write the figures as JSON to FILE, or to stdout (no table then).",
+    )(command)
+
+
+def emit(figures: dict[str, Any], json_to: str | None, *tables: Table) -> None:
+    """Print the tables and write the figures, or print the figures alone for `--json -`."""
+    text = json.dumps(figures, indent=2) + "\n"
+    if json_to == STDOUT:
+        sys.stdout.write(text)
+        return
+    if json_to is not None:
+        write_text(Path(json_to), text)
+    console = Console()
+    for table in tables:
+        console.print(table)
+
+
+def note(text: str) -> None:
+    """One line for people, on stderr so that stdout stays parseable."""
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Show that something long is running; afterwards a line with the seconds it took."""
+    console = Console(stderr=True, highlight=False)
+    started = time.monotonic()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        progress.add_task(text, total=None)
+        yield
+    console.print(f"{text}: {time.monotonic() - started:.1f} s", soft_wrap=True)
+
+
+def table(title: str, *columns: str) -> Table:
+    """A table whose first column holds names and whose others hold numbers."""
+    result = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        result.add_column(column, justify="right" if index else "left")
+    return result

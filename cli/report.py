@@ -1,0 +1,79 @@
+"""The demo's report: its figures (design section 10) and their wording, each in one place."""
+
+from typing import Any
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "network": (),
+    "dataset": (),
+    "images": (),
+    "accuracy": ("float", "qat", "integer"),
+    "engines": ("golden", "rtl"),
+    "macs": ("dense", "executed", "gates"),
+    "cycles": ("dense", "dynamic", "predicted_dense", "predicted_dynamic"),
+    "weight_bytes": ("dense", "fetched", "survivors"),
+    "utilisation": (),
+    "realisation_ratio": (),
+    "fetch_ratio": (),
+    "seconds": (),
+}
+
+
+def ratios(
+    *,
+    macs: dict[str, float],
+    cycles: dict[str, float],
+    weight_bytes: dict[str, float],
+    dense_weights: float,
+    pes: int,
+) -> dict[str, float]:
+    """`utilisation`, `realisation_ratio` and `fetch_ratio` (design section 10).
+
+    `macs`, `cycles` and `weight_bytes` are means an image as in the report; `macs` without the
+    gates' own, whose cost is in the cycles.  `dense_weights`: weights of the network's
+    convolutions; `pes`: P_oc x P_px.
+    """
+    speedup = cycles["dense"] / cycles["dynamic"]
+    return {
+        "utilisation": macs["dense"] / (cycles["dense"] * pes),
+        "realisation_ratio": speedup / (macs["dense"] / macs["executed"]),
+        "fetch_ratio": (weight_bytes["fetched"] / weight_bytes["dense"])
+        / (weight_bytes["survivors"] / dense_weights),
+    }
+
+
+def rows(report: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(figure, value, where it comes from) of every line of the results table."""
+    accuracy, macs = report["accuracy"], report["macs"]
+    cycles, weights = report["cycles"], report["weight_bytes"]
+    engines = report["engines"]
+    saved = macs["executed"] / macs["dense"]
+    return [
+        ("network, data", f"{report['network']}, {report['dataset']}", ""),
+        ("accuracy, float", f"{accuracy['float']:.2%}", "PyTorch"),
+        ("accuracy, quantisation-aware", f"{accuracy['qat']:.2%}", "PyTorch"),
+        ("accuracy, integer", f"{accuracy['integer']:.2%}", "rtl-sim"),
+        ("images compared", f"{engines['rtl']['images']}", "rtl-sim against golden"),
+        ("bytes that differ", f"{engines['rtl']['mismatches']}", "rtl-sim against golden"),
+        ("MACs an image, dense", f"{macs['dense']:,.0f}", "network"),
+        ("MACs an image, executed", f"{macs['executed']:,.0f} ({saved:.1%})", "gate scores"),
+        ("MACs an image, gates themselves", f"{macs['gates']:,.0f}", "network"),
+        ("cycles an image, every gate open", f"{cycles['dense']:,.0f}", "rtl-sim"),
+        (
+            "cycles an image, gates decide",
+            f"{cycles['dynamic']:,.0f} ({cycles['dense'] / cycles['dynamic']:.2f} x faster)",
+            "rtl-sim",
+        ),
+        (
+            "cycles an image, predicted",
+            f"{cycles['predicted_dense']:,.0f} / {cycles['predicted_dynamic']:,.0f}",
+            "estimate",
+        ),
+        (
+            "weight bytes an image",
+            f"{weights['dense']:,.0f} -> {weights['fetched']:,.0f}",
+            "rtl-sim",
+        ),
+        ("MAC utilisation, every gate open", f"{report['utilisation']:.3f}", "rtl-sim"),
+        ("realisation ratio", f"{report['realisation_ratio']:.3f}", "rtl-sim"),
+        ("fetch ratio", f"{report['fetch_ratio']:.3f}", "rtl-sim"),
+    ]

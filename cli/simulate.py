@@ -1,0 +1,189 @@
+"""`penstock simulate`: a compiled network on the engines, compared byte for byte."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rich_click as click
+
+from penstock.cli.compiled import load_compiled
+from penstock.cli.engines import (
+    ENGINES,
+    Memory,
+    Run,
+    first_mismatch,
+    mismatches,
+    run_engine,
+    save_arrays,
+)
+from penstock.cli.errors import MISMATCH, InputError
+from penstock.cli.files import check_images, read_array, read_labels, write_file
+from penstock.cli.output import emit, json_option, note, step, table
+
+
+def parse_engines(text: str) -> tuple[str, ...]:
+    """The engines of "golden,rtl"; InputError on an unknown or repeated one."""
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in ENGINES:
+            raise InputError(f"unknown engine '{name}'", hint=f"one of {', '.join(ENGINES)}")
+    if len(set(names)) != len(names):
+        raise InputError(f"an engine is named twice in '{text}'")
+    return names
+
+
+@click.command(
+    epilog="""Examples:\n
+    penstock simulate build/net --images x.npy\n
+    penstock simulate build/net --engine rtl --images x.npy --labels y.npy --json out.json\n
+    penstock simulate build/net --images x.npy --stall 0.2 --seed 7 --save out.npz\n
+    penstock simulate build/net --engine rtl --images x.npy --force-gates 1\n
+    penstock simulate build/net --engine rtl --images x.npy --limit 1 --vcd core.vcd
+    """
+)
+@click.argument("network", type=click.Path(path_type=Path))
+@click.option(
+    "--engine",
+    "engine_list",
+    default="golden,rtl",
+    show_default=True,
+    help="Comma-separated: golden (NumPy integers, from the program's bytes), rtl (the core in "
+    "Verilator), graph (integers, from the graph, nothing skipped). Compared with the first.",
+)
+@click.option(
+    "--images",
+    "images_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="X.NPY",
+    help="float32, N x C x H x W.",
+)
+@click.option(
+    "--labels",
+    "labels_path",
+    type=click.Path(path_type=Path),
+    metavar="Y.NPY",
+    help="N integers: also print the accuracy.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Run only the first images.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="OUT.NPZ",
+    help="Write per image: logits, label, gate:<name>, counter:<name>.",
+)
+@click.option(
+    "--latency",
+    type=click.IntRange(0, 10000),
+    default=40,
+    show_default=True,
+    help="rtl: cycles from a read request to its first beat.",
+)
+@click.option(
+    "--stall",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="rtl: probability that an AXI channel stalls in a cycle.",
+)
+@click.option("--seed", default=0, show_default=True, help="rtl: seed of the stalls.")
+@click.option("--force-gates", type=click.Choice(["1"]), help="1: every gate open (dense).")
+@click.option(
+    "--vcd", type=click.Path(path_type=Path), metavar="F.VCD", help="rtl: write the waveform."
+)
+@json_option
+def simulate(
+    network: Path,
+    engine_list: str,
+    images_path: Path,
+    labels_path: Path | None,
+    limit: int | None,
+    save: Path | None,
+    latency: int,
+    stall: float,
+    seed: int,
+    force_gates: str | None,
+    vcd: Path | None,
+    json_to: str | None,
+) -> int:
+    """Run images through a compiled NETWORK on one or more engines and compare every byte.
+
+    Exit code 0 if all engines agree, 1 if they differ (the first difference is printed).
+    """
+    engines = parse_engines(engine_list)
+    if vcd is not None and "rtl" not in engines:
+        raise InputError("--vcd needs the rtl engine", hint="--engine rtl")
+    compiled = load_compiled(network)
+    images = check_images(
+        read_array(images_path), compiled.input_shape, str(images_path), limit=limit
+    )
+    labels = None if labels_path is None else read_labels(labels_path, len(images))
+    if force_gates:
+        compiled = compiled.force_gates_open()
+    memory = Memory(latency=latency, stall=stall, seed=seed, vcd=vcd)
+    runs = []
+    for engine in engines:
+        with step(f"{engine}, {len(images)} images"):
+            runs.append(run_engine(engine, compiled, images, memory))
+    figures = summarize(compiled, runs, labels)
+    if save is not None:
+        # Counters come from the core alone: prefer its run.
+        best = next((run for run in runs if run.engine == "rtl"), runs[0])
+        write_file(save, lambda path: save_arrays(path, best))
+    result = table(f"{network}, {len(images)} images", "", *engines)
+    for row in table_rows(figures, engines):
+        result.add_row(*row)
+    emit(figures, json_to, result)
+    for run in runs[1:]:
+        if where := first_mismatch(runs[0], run):
+            note(f"{runs[0].engine} and {run.engine} differ: first at {where}")
+    return MISMATCH if any(e["mismatches"] for e in figures["engines"].values()) else 0
+
+
+def summarize(
+    compiled: Any, runs: list[Run], labels: npt.NDArray[np.int64] | None
+) -> dict[str, Any]:
+    """The figures of `--json`; means are an image."""
+    first = runs[0]
+    macs = compiled.macs(first.scores)
+    prediction = compiled.predict(first.scores)
+    figures: dict[str, Any] = {
+        "network": compiled.package.meta["name"],
+        "config": compiled.package.config.name,
+        "images": len(first.logits),
+        "engines": {},
+        "macs": {"dense": macs.dense, "executed": macs.executed, "gates": macs.gates},
+        "predicted": {
+            "cycles": float(np.mean(prediction.cycles)),
+            "weight_bytes": float(np.mean(prediction.weight_bytes)),
+        },
+        "gates": {
+            name: {"mean_score": float(s.mean()) / 128, "kept": float((s > 0).mean())}
+            for name, s in first.scores.items()
+        },
+    }
+    for run in runs:
+        engine: dict[str, Any] = {
+            "images": len(run.logits),
+            "mismatches": mismatches(first, run),
+        }
+        if labels is not None:
+            engine["accuracy"] = float((run.labels == labels).mean())
+        if run.counters:
+            engine["counters"] = {name: run.mean(name) for name in run.counters}
+        figures["engines"][run.engine] = engine
+    return figures
+
+
+def table_rows(figures: dict[str, Any], engines: tuple[str, ...]) -> list[list[str]]:
+    """The rows of the table: one column an engine."""
+    rows = [["bytes that differ", *(str(figures["engines"][e]["mismatches"]) for e in engines)]]
+    if "accuracy" in figures["engines"][engines[0]]:
+        rows.append(["accuracy", *(f"{figures['engines'][e]['accuracy']:.2%}" for e in engines)])
+    counters = [figures["engines"][e].get("counters", {}) for e in engines]
+    for name in ("cycles", "mac", "weight_wait", "weight_bytes", "read_bytes", "write_bytes"):
+        if any(name in c for c in counters):
+            label = f"{name.replace('_', ' ')} an image (rtl-sim)"
+            rows.append([label, *(f"{c[name]:,.0f}" if name in c else "" for c in counters)])
+    return rows
