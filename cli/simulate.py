@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
-from penstock.cli.compiled import load_compiled
+from penstock.cli.compiled import hardware, load_compiled
 from penstock.cli.engines import (
     ENGINES,
     Memory,
@@ -66,6 +66,12 @@ def parse_engines(text: str) -> tuple[str, ...]:
     metavar="Y.NPY",
     help="N integers: also print the accuracy.",
 )
+@click.option(
+    "--config",
+    "config_name",
+    metavar="NAME",
+    help="The core to run on (default, and the only one that works: the one compiled for).",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Run only the first images.")
 @click.option(
     "--save",
@@ -98,6 +104,7 @@ def simulate(
     engine_list: str,
     images_path: Path,
     labels_path: Path | None,
+    config_name: str | None,
     limit: int | None,
     save: Path | None,
     latency: int,
@@ -115,6 +122,8 @@ def simulate(
     if vcd is not None and "rtl" not in engines:
         raise InputError("--vcd needs the rtl engine", hint="--engine rtl")
     compiled = load_compiled(network)
+    if config_name is not None:
+        compiled.package.require(hardware(config_name))
     images = check_images(
         read_array(images_path), compiled.input_shape, str(images_path), limit=limit
     )

@@ -1,0 +1,81 @@
+"""Every command explains itself, and says what is wrong with a command line in one line."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+COMMANDS = ("train", "export", "compile", "simulate", "disasm", "demo")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_examples(penstock: Any, command: str) -> None:
+    result = penstock(command, "--help")
+    assert result.code == 0
+    assert f"penstock {command}" in result.out
+    assert "Examples:" in result.out
+
+
+@pytest.mark.parametrize("command", ("train", "compile", "simulate", "demo"))
+def test_commands_with_figures_offer_json(penstock: Any, command: str) -> None:
+    assert "--json" in penstock(command, "--help").out
+
+
+def test_group_lists_every_command(penstock: Any) -> None:
+    result = penstock("--help")
+    assert result.code == 0
+    assert all(command in result.out for command in COMMANDS)
+
+
+def test_help_needs_no_heavy_package() -> None:
+    """`penstock --help` answers without importing torch, onnx or the compiler."""
+    code = (
+        "import sys\n"
+        "from penstock.cli.main import main\n"
+        "assert main(['--help']) == 0\n"
+        "heavy = {'torch', 'onnx', 'sklearn', 'penstock.compiler', 'penstock.model'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_missing_extra_is_named() -> None:
+    """Without torch, `train` names the extra that brings it."""
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "from penstock.cli.main import main\n"
+        "sys.exit(main(['train', '-o', 'x.pt']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: this command needs the Python package 'torch'; pip install 'penstock[model]'\n"
+    )
+
+
+def test_unknown_option_is_one_line(penstock: Any) -> None:
+    error = penstock("simulate", "net", "--imges", "x.npy").error
+    assert "--imges" in error
+    assert "penstock simulate --help" in error
+
+
+def test_missing_option_is_named(penstock: Any) -> None:
+    assert "--images" in penstock("simulate", "net").error
+
+
+def test_unknown_command(penstock: Any) -> None:
+    assert "simulat" in penstock("simulat").error
+
+
+def test_bug_keeps_its_traceback(penstock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception of no user-error family is not swallowed."""
+    import penstock.cli.train as train
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(train, "load", broken)
+    with pytest.raises(ZeroDivisionError):
+        penstock("train", "-o", "x.pt")
