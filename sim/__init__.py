@@ -1,0 +1,1 @@
+"""Engines that run a Program: `golden` (NumPy integers) and `rtl` (Verilator)."""

