@@ -107,7 +107,7 @@ def _name_byte(reference: Run, image: int, other: Run) -> str:
 
 def save_arrays(path: Path, run: Run) -> None:
     """The runs' arrays as .npz: logits, label, gate:<name>, counter:<name>."""
-    arrays: dict[str, npt.NDArray[Any]] = {"logits": run.logits, "label": run.labels}
+    arrays: dict[str, Any] = {"logits": run.logits, "label": run.labels}
     arrays |= {f"gate:{name}": scores for name, scores in run.scores.items()}
     arrays |= {f"counter:{name}": values for name, values in run.counters.items()}
     np.savez_compressed(path, **arrays)
