@@ -1,0 +1,228 @@
+"""Pass Plan -> Allocation: an address for every buffer, pool region, list and gate weight.
+
+A buffer lives from the step that first writes it to the step that last touches it; an in-place
+chain is one buffer.  Buffers whose lives overlap never overlap in memory.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from penstock.compiler.errors import CompileError
+from penstock.compiler.plan import (
+    Buffer,
+    ConvStep,
+    DenseStep,
+    GateStep,
+    Plan,
+    Step,
+    reads,
+    writes,
+)
+from penstock.compiler.weights import dense_bytes
+from penstock.program.config import HwConfig
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Something that needs `size` units of a memory from step `first` to step `last`."""
+
+    name: str
+    size: int
+    first: int
+    last: int
+
+    def meets(self, other: "Block") -> bool:
+        """Both are alive at some step."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """Addresses by name.  `blocks` are the feature buffers, for listings."""
+
+    buffers: dict[str, int]
+    pools: dict[str, int]
+    lists: dict[str, int]
+    gates: dict[str, int]  # GATE / DENSE step -> byte address of its weights in gate memory
+    gate_bytes: int
+    blocks: tuple[Block, ...]
+    peak: int
+
+
+def plane_size(buffer: Buffer, config: HwConfig) -> tuple[int, int]:
+    """(bytes from channel to channel, bytes from polyphase plane to plane or 0)."""
+    if len(buffer.shape) == 1:
+        return 1, 0
+    _, height, width = buffer.shape
+    if not buffer.polyphase:
+        return height * width, 0
+    banks = config.fmem_banks
+    pixels = -(-height // 2) * -(-width // 2)
+    phase = pixels + (banks // 2 - pixels) % banks
+    return 4 * phase, phase
+
+
+def place(blocks: list[Block]) -> dict[str, int]:
+    """Offsets such that blocks alive together do not overlap.
+
+    Greedy best fit in several orders; the one that ends lowest wins (ties: the first order).
+    """
+    orders: list[Callable[[Block], tuple[int, ...]]] = [
+        lambda block: (-block.size, block.first),
+        lambda block: (block.first, -block.size),
+        lambda block: (block.first - block.last, -block.size),
+        lambda block: (-block.size * (block.last - block.first + 1), block.first),
+    ]
+    best: dict[str, int] = {}
+    for key in orders:
+        offsets = _greedy(sorted(blocks, key=key))
+        if not best or extent(blocks, offsets) < extent(blocks, best):
+            best = offsets
+    return best
+
+
+def extent(blocks: list[Block], offsets: dict[str, int]) -> int:
+    """Units of memory used."""
+    return max((offsets[block.name] + block.size for block in blocks), default=0)
+
+
+def _greedy(blocks: list[Block]) -> dict[str, int]:
+    """Each block into the smallest gap that holds it, else above its neighbours."""
+    offsets: dict[str, int] = {}
+    placed: list[Block] = []
+    for block in blocks:
+        taken = sorted((offsets[o.name], offsets[o.name] + o.size) for o in placed if o.meets(block))
+        cursor, choice, choice_gap = 0, -1, 0
+        for start, end in taken:
+            gap = start - cursor
+            if gap >= block.size and (choice < 0 or gap < choice_gap):
+                choice, choice_gap = cursor, gap
+            cursor = max(cursor, end)
+        offsets[block.name] = cursor if choice < 0 else choice
+        placed.append(block)
+    return offsets
+
+
+def _lives(plan: Plan, names: Callable[[Step], list[str]], size: dict[str, int]) -> list[Block]:
+    """A block for each name that steps mention, alive from its first to its last mention."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for index, step in enumerate(plan.steps):
+        for name in names(step):
+            first.setdefault(name, index)
+            last[name] = index
+    return [
+        Block(name=name, size=size[name], first=first[name], last=last[name]) for name in first
+    ]
+
+
+def _step_buffers(step: Step) -> list[str]:
+    written = writes(step)
+    return [*reads(step), *([written] if written else [])]
+
+
+def _step_pools(step: Step) -> list[str]:
+    if isinstance(step, ConvStep):
+        return [step.pool] if step.pool else []
+    return [step.region] if isinstance(step, (GateStep, DenseStep)) else []
+
+
+def _step_lists(step: Step) -> list[str]:
+    if isinstance(step, ConvStep):
+        return [name for name in (step.in_list, step.out_list) if name]
+    return [step.list] if isinstance(step, GateStep) and step.list else []
+
+
+def buffer_blocks(plan: Plan, config: HwConfig) -> list[Block]:
+    """Lives and sizes of the feature buffers; sizes are whole rows of the memory's banks."""
+    banks = config.fmem_banks
+    size = {
+        name: -(-plane_size(buffer, config)[0] * buffer.shape[0] // banks) * banks
+        for name, buffer in plan.buffers.items()
+    }
+    return _lives(plan, _step_buffers, size)
+
+
+def _alive(blocks: list[Block], step: int) -> list[Block]:
+    alive = [block for block in blocks if block.first <= step <= block.last]
+    return sorted(alive, key=lambda block: -block.size)
+
+
+def _require_fit(plan: Plan, blocks: list[Block], used: int, config: HwConfig) -> None:
+    """CompileError that says by how much, where, and which tensors are alive there."""
+    if used <= config.fmem_bytes:
+        return
+    sums = [sum(b.size for b in _alive(blocks, step)) for step in range(len(plan.steps))]
+    worst = max(range(len(sums)), key=lambda step: sums[step])
+    # Where the live tensors alone would fit, the rest is lost between them.
+    needed = sums[worst] if sums[worst] > config.fmem_bytes else used
+    tensors = ", ".join(f"{b.name} {b.size}" for b in _alive(blocks, worst))
+    raise CompileError(
+        f"the network needs {needed} bytes of feature memory, {needed - config.fmem_bytes} more "
+        f"than the {config.fmem_bytes} of '{config.name}'; alive there, in bytes: {tensors}",
+        node=plan.steps[worst].name,
+        hint="choose a larger configuration, or smaller or fewer maps",
+    )
+
+
+def _limit(blocks: list[Block], used: int, limit: int, plan: Plan, what: str) -> None:
+    """CompileError if a memory other than the feature memory is too small."""
+    if used <= limit:
+        return
+    load = [sum(b.size for b in _alive(blocks, step)) for step in range(len(plan.steps))]
+    worst = max(range(len(load)), key=lambda step: load[step])
+    raise CompileError(f"{used} {what} needed, there are {limit}", node=plan.steps[worst].name)
+
+
+def _gate_addresses(plan: Plan, config: HwConfig) -> tuple[dict[str, int], int]:
+    """Gate and dense weights one after the other, resident for the whole run."""
+    addresses: dict[str, int] = {}
+    end = 0
+    for step in plan.steps:
+        if isinstance(step, (GateStep, DenseStep)):
+            addresses[step.name] = end
+            layers = step.gates if isinstance(step, GateStep) else (step.dense,)
+            end += dense_bytes(layers)
+            if end > config.gate_mem_bytes:
+                raise CompileError(
+                    f"weights of gates and dense layers need {end} bytes so far, the gate memory "
+                    f"of '{config.name}' has {config.gate_mem_bytes}",
+                    node=step.name,
+                )
+    return addresses, end
+
+
+def allocate(plan: Plan, config: HwConfig) -> Allocation:
+    """Addresses in every memory of `config`.
+
+    Raises:
+        CompileError: a memory is too small; names the node and the numbers.
+    """
+    blocks = buffer_blocks(plan, config)
+    buffers = place(blocks)
+    _require_fit(plan, blocks, extent(blocks, buffers), config)
+    pool_blocks = _lives(plan, _step_pools, plan.pools)
+    pools = place(pool_blocks)
+    used = extent(pool_blocks, pools)
+    _limit(pool_blocks, used, config.pool_depth, plan, "pooled sums")
+    ones = dict.fromkeys(plan.scores, 1)
+    list_blocks = _lives(plan, _step_lists, ones)
+    lists = place(list_blocks)
+    used = extent(list_blocks, lists)
+    _limit(list_blocks, used, config.n_lists, plan, "survivor lists")
+    if plan.n_scores > config.score_depth:
+        raise CompileError(
+            f"{plan.n_scores} gate scores, the score memory of '{config.name}' holds "
+            f"{config.score_depth}",
+            node=next(s.name for s in reversed(plan.steps) if isinstance(s, GateStep)),
+        )
+    gates, gate_bytes = _gate_addresses(plan, config)
+    return Allocation(
+        buffers=buffers,
+        pools=pools,
+        lists=lists,
+        gates=gates,
+        gate_bytes=gate_bytes,
+        blocks=tuple(blocks),
+        peak=extent(blocks, buffers),
+    )

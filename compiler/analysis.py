@@ -1,0 +1,87 @@
+"""Questions the scheduling passes ask about a graph."""
+
+import dataclasses
+import functools
+
+from penstock.compiler.ir import Conv, Dense, Gate, Graph, Pool
+from penstock.compiler.numerics import type_range
+
+Consumer = Conv | Pool | Gate | Dense
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """Producers, readers and skip properties of a graph's convolutions."""
+
+    graph: Graph
+
+    @functools.cached_property
+    def convs(self) -> tuple[Conv, ...]:
+        """Convolutions in execution order."""
+        return tuple(node for node in self.graph.nodes if isinstance(node, Conv))
+
+    @functools.cached_property
+    def position(self) -> dict[str, int]:
+        """Value -> index of the convolution that makes it; the graph's input: -1."""
+        return {self.graph.input: -1} | {conv.output: i for i, conv in enumerate(self.convs)}
+
+    @functools.cached_property
+    def producer(self) -> dict[str, Consumer]:
+        """Value -> the node that makes it."""
+        return {node.output: node for node in self.graph.nodes}
+
+    @functools.cached_property
+    def _readers(self) -> dict[str, list[Consumer]]:
+        table: dict[str, list[Consumer]] = {}
+        for node in self.graph.nodes:
+            names = {node.input}
+            if isinstance(node, Conv) and node.residual:
+                names.add(node.residual)
+            for name in names:
+                table.setdefault(name, []).append(node)
+        return table
+
+    def readers(self, value: str) -> list[Consumer]:
+        """Nodes that read a value (folds not counted), in order."""
+        return self._readers.get(value, [])
+
+    def pools(self, value: str) -> list[Pool]:
+        """Global pools of a map."""
+        return [node for node in self.readers(value) if isinstance(node, Pool)]
+
+    def gate_source(self, scores: str) -> str:
+        """The map whose pool decides a gate."""
+        gate = self.producer[scores]
+        pool = self.producer[gate.input]
+        return pool.input
+
+    def only_conv_input(self, value: str) -> list[Conv] | None:
+        """The readers, if each is a convolution and reads the value as its input alone."""
+        readers = self.readers(value)
+        convs = [node for node in readers if isinstance(node, Conv) and node.residual != value]
+        if value == self.graph.output or len(convs) != len(readers) or not readers:
+            return None
+        return convs
+
+    def survivors(self, value: str) -> str | None:
+        """Gate whose survivors are the only channels of `value` that can be non-zero."""
+        node = self.producer.get(value)
+        if not isinstance(node, Conv) or node.fold is None or not node.fold.per_channel:
+            return None
+        low, high = node.clamp
+        return node.fold.scores if node.residual is None and low <= 0 <= high else None
+
+    def range(self, value: str) -> tuple[int, int]:
+        """Least and greatest value a map can hold."""
+        node = self.producer.get(value)
+        return node.clamp if isinstance(node, Conv) else type_range(self.graph.values[value].signed)
+
+    def skip_is_identity(self, conv: Conv) -> bool:
+        """A block-gated residual convolution with score 0 leaves every byte as it was."""
+        if conv.residual is None:
+            return False
+        low, high = self.range(conv.residual)
+        covered = conv.clamp[0] <= low and high <= conv.clamp[1]
+        values = self.graph.values
+        same_code = values[conv.residual].signed == values[conv.output].signed
+        return covered and (same_code or (low >= 0 and high <= 127))

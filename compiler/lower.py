@@ -1,0 +1,322 @@
+"""Pass Plan + Allocation -> Package: descriptors, weight blob and metadata."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from penstock.compiler.allocate import Allocation, plane_size
+from penstock.compiler.errors import CompileError
+from penstock.compiler.plan import (
+    ConvStep,
+    CopyStep,
+    DenseStep,
+    GateStep,
+    LoadStep,
+    Plan,
+    Step,
+    StoreStep,
+)
+from penstock.compiler.weights import (
+    Bytes,
+    pack_dense,
+    pack_interleaved,
+    pack_rows,
+    round_up,
+    taps,
+)
+from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
+from penstock.program.counters import COUNTER_BYTES
+from penstock.program.descriptor import Descriptor, GateKind, Op
+from penstock.program.package import Package
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Lowering:
+    """Turns steps into descriptors while the weight blob grows."""
+
+    plan: Plan
+    allocation: Allocation
+    config: HwConfig
+    descriptors: list[Descriptor] = dataclasses.field(default_factory=list)
+    layers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    blob: list[Bytes] = dataclasses.field(default_factory=list)
+    blob_bytes: int = 0
+
+    def emit(self, descriptor: Descriptor, name: str, **info: Any) -> None:
+        """One descriptor and its line of metadata."""
+        self.descriptors.append(descriptor)
+        self.layers.append({"name": name, **info})
+
+    def append(self, data: Bytes) -> int:
+        """Put bytes (whole beats) into the blob; their offset."""
+        offset = self.blob_bytes
+        self.blob.append(data)
+        self.blob_bytes += len(data)
+        return offset
+
+    # -- program -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Prologue, the steps of an image, HALT."""
+        if self.allocation.gate_bytes:
+            layers = [s for s in self.plan.steps if isinstance(s, (GateStep, DenseStep))]
+            image = np.concatenate([self._dense_image(step) for step in layers])
+            at = self.append(image)
+            self.emit(
+                Descriptor.make(Op.GLOAD, w_addr=at, length=len(image)), "gate weights"
+            )
+        loop = len(self.descriptors)
+        for step in self.plan.steps:
+            self.step(step)
+        self.emit(Descriptor.make(Op.HALT, length=loop), "halt")
+
+    def step(self, step: Step) -> None:
+        """Emit one step."""
+        match step:
+            case LoadStep():
+                dst = self.allocation.buffers[step.dst]
+                length = math.prod(step.value.shape)
+                self.emit(
+                    Descriptor.make(Op.LOAD, dst=dst, length=length),
+                    step.name,
+                    output=step.value.name,
+                )
+            case ConvStep():
+                self._conv(step)
+            case GateStep():
+                self._gate(step)
+            case DenseStep():
+                self._dense(step)
+            case CopyStep():
+                self._copy(step)
+            case StoreStep():
+                self._store(step)
+
+    def _conv(self, step: ConvStep) -> None:
+        conv, config = step.conv, self.config
+        outputs, inputs, kernel, _ = conv.weight.shape
+        _check_conv(step, config)
+        if step.out_list is not None:
+            image, w_stride = pack_rows(conv.weight, conv.bias, conv.requantize)
+            w_chunk = 0
+        else:
+            image, w_stride, w_chunk = pack_interleaved(
+                conv.weight, conv.bias, conv.requantize, config
+            )
+        source = self.plan.graph.values[conv.input]
+        src_stride, phase_stride = plane_size(self.plan.buffers[step.src], config)
+        dst_stride, _ = plane_size(self.plan.buffers[step.dst], config)
+        height, width = source.shape[1:]
+        out_pixels = -(-height // conv.stride) * -(-width // conv.stride)
+        residual = conv.residual is not None
+        descriptor = Descriptor.make(
+            Op.CONV,
+            **self._skip_fields(step),
+            src_signed=source.signed,
+            res_en=residual,
+            res_signed=residual and self.plan.graph.values[conv.residual or ""].signed,
+            res_sat8=conv.saturate_before_add,
+            pool_en=step.pool is not None,
+            pool_base=0 if step.pool is None else self.allocation.pools[step.pool],
+            w_rows=step.out_list is not None,
+            polyphase=conv.stride == 2,
+            kernel=kernel,
+            cin=inputs,
+            cout=outputs,
+            height=height,
+            width=width,
+            src=self.allocation.buffers[step.src],
+            dst=self.allocation.buffers[step.dst],
+            src_stride=src_stride,
+            dst_stride=dst_stride,
+            phase_stride=phase_stride,
+            clamp_lo=conv.clamp[0],
+            clamp_hi=conv.clamp[1],
+            w_addr=self.append(image),
+            w_stride=w_stride,
+            w_chunk=w_chunk,
+        )
+        counted = kernel * kernel * out_pixels if step.kind == "conv" else 0
+        self.emit(
+            descriptor,
+            step.name,
+            kind=step.kind,
+            input=conv.input,
+            output=conv.output,
+            macs_per_pair=counted,
+        )
+
+    def _skip_fields(self, step: ConvStep) -> dict[str, int]:
+        """Predicate, fold and list fields of a CONV."""
+        scores, fold = self.plan.scores, step.conv.fold
+        return {
+            "pred_en": step.predicate is not None,
+            "pred_slot": 0 if step.predicate is None else scores[step.predicate],
+            "pred_empty": step.pred_empty,
+            "fold_en": fold is not None,
+            "fold_slot": 0 if fold is None else scores[fold.scores],
+            "fold_channel": fold is not None and fold.per_channel,
+            "in_list": self._list(step.in_list),
+            "out_list": self._list(step.out_list),
+        }
+
+    def _list(self, name: str | None) -> int:
+        return ALL_CHANNELS if name is None else self.allocation.lists[name]
+
+    def _dense_image(self, step: GateStep | DenseStep) -> Bytes:
+        layers = step.gates if isinstance(step, GateStep) else (step.dense,)
+        return pack_dense(layers, step.pool.multiplier, step.pool.shift)
+
+    def _pool_fields(self, step: GateStep | DenseStep) -> dict[str, int]:
+        """Fields that GATE and DENSE share."""
+        layers = step.gates if isinstance(step, GateStep) else (step.dense,)
+        inputs = layers[0].weight.shape[1]
+        outputs = sum(len(layer.bias) for layer in layers)
+        if max(inputs, outputs) > self.config.max_channels:
+            raise CompileError(
+                f"{inputs} inputs and {outputs} outputs, '{self.config.name}' has at most "
+                f"{self.config.max_channels}",
+                node=step.name,
+            )
+        return {
+            "src_signed": self.plan.graph.values[step.pool.output].signed,
+            "cin": inputs,
+            "cout": outputs,
+            "pool_base": self.allocation.pools[step.region],
+            "w_addr": self.allocation.gates[step.name],
+        }
+
+    def _gate(self, step: GateStep) -> None:
+        descriptor = Descriptor.make(
+            Op.GATE,
+            **self._pool_fields(step),
+            gate_kind=GateKind.BINARY if step.gates[0].binary else GateKind.RELU1,
+            out_list=self._list(step.list),
+            list_from=0 if step.list is None else step.list_from,
+            dst=self.plan.scores[step.gates[0].output],
+        )
+        self.emit(descriptor, step.name, input=step.pool.input)
+
+    def _dense(self, step: DenseStep) -> None:
+        descriptor = Descriptor.make(
+            Op.DENSE,
+            **self._pool_fields(step),
+            dst=self.allocation.buffers[step.dst],
+            clamp_lo=step.dense.clamp[0],
+            clamp_hi=step.dense.clamp[1],
+        )
+        self.emit(descriptor, step.name, input=step.pool.input, output=step.dense.output)
+
+    def _copy(self, step: CopyStep) -> None:
+        channels, height, width = step.value.shape
+        dst_stride, phase_stride = plane_size(self.plan.buffers[step.dst], self.config)
+        predicate = step.predicate
+        descriptor = Descriptor.make(
+            Op.COPY,
+            pred_en=predicate is not None,
+            pred_slot=0 if predicate is None else self.plan.scores[predicate],
+            cout=channels,
+            height=height,
+            width=width,
+            src=self.allocation.buffers[step.src],
+            dst=self.allocation.buffers[step.dst],
+            src_stride=height * width,
+            dst_stride=dst_stride,
+            phase_stride=phase_stride,
+        )
+        self.emit(descriptor, step.name, input=step.value.name, output=step.name)
+
+    def _store(self, step: StoreStep) -> None:
+        scores = round_up(self.plan.n_scores, BEAT_BYTES)
+        descriptor = Descriptor.make(
+            Op.STORE,
+            from_scores=step.src is None,
+            src=0 if step.src is None else self.allocation.buffers[step.src],
+            ddr=COUNTER_BYTES if step.src is None else COUNTER_BYTES + scores,
+            length=step.bytes,
+        )
+        self.emit(descriptor, step.name)
+
+
+def _check_conv(step: ConvStep, config: HwConfig) -> None:
+    """CompileError if a convolution exceeds what a descriptor of `config` can do."""
+    outputs, inputs, kernel, _ = step.conv.weight.shape
+    if max(outputs, inputs) > config.max_channels:
+        raise CompileError(
+            f"{inputs} -> {outputs} channels, '{config.name}' has at most {config.max_channels}",
+            node=step.name,
+            op="Conv",
+        )
+    depth = kernel * kernel if step.out_list else taps(kernel, config)
+    if inputs * depth > config.wbuf_bytes:
+        raise CompileError(
+            f"{inputs} input channels of a {kernel}x{kernel} kernel take {inputs * depth} bytes "
+            f"a row, the weight buffer of '{config.name}' has {config.wbuf_bytes}",
+            node=step.name,
+            op="Conv",
+        )
+
+
+def _meta(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, Any]:
+    graph = plan.graph
+    image, result = graph.values[graph.input], graph.values[graph.output]
+    offset = COUNTER_BYTES + round_up(plan.n_scores, BEAT_BYTES)
+    size = math.prod(result.shape)
+    return {
+        "network": graph.name,
+        "config": config.name,
+        "schedule": plan.schedule,
+        "input": {
+            "name": image.name,
+            "shape": list(image.shape),
+            "signed": image.signed,
+            "scale": image.scale,
+            "bytes": round_up(math.prod(image.shape), BEAT_BYTES),
+        },
+        "output": {
+            "name": result.name,
+            "classes": size,
+            "shape": list(result.shape),
+            "signed": result.signed,
+            "scale": result.scale,
+            "offset": offset,
+        },
+        "record_bytes": offset + round_up(size, BEAT_BYTES),
+        "gates": [
+            {
+                "name": name,
+                "score": score,
+                "count": graph.values[name].shape[0],
+                "offset": COUNTER_BYTES + score,
+            }
+            for name, score in plan.scores.items()
+        ],
+        "memory": [
+            {
+                "name": block.name,
+                "address": allocation.buffers[block.name],
+                "bytes": block.size,
+                "steps": [block.first, block.last],
+            }
+            for block in allocation.blocks
+        ],
+    }
+
+
+def lower(plan: Plan, allocation: Allocation, config: HwConfig) -> Package:
+    """The Program of an allocated plan.
+
+    Raises:
+        CompileError: a layer exceeds what the configuration can address.
+    """
+    lowering = _Lowering(plan=plan, allocation=allocation, config=config)
+    lowering.run()
+    blob = np.concatenate(lowering.blob) if lowering.blob else np.zeros(0, np.uint8)
+    return Package(
+        config_hash=config.hash,
+        descriptors=b"".join(descriptor.encode() for descriptor in lowering.descriptors),
+        weights=blob.tobytes(),
+        meta=_meta(plan, allocation, config) | {"layers": lowering.layers},
+    )

@@ -1,0 +1,24 @@
+"""The back end as one visible list of passes: Graph -> Plan -> Allocation -> Package."""
+
+from penstock.compiler.allocate import allocate
+from penstock.compiler.duplicate import duplicate_residuals, order_siblings
+from penstock.compiler.ir import Graph
+from penstock.compiler.lower import lower
+from penstock.compiler.schedule import schedule_graph
+from penstock.program.config import HwConfig
+from penstock.program.package import Package
+
+#: Graph -> Graph, in the order in which they run.
+GRAPH_PASSES = (order_siblings, duplicate_residuals)
+
+
+def compile_graph(graph: Graph, config: HwConfig, schedule: str = "sequential") -> Package:
+    """The Program of an integer graph.
+
+    Raises:
+        CompileError: the network does not fit `config`, or the schedule is unknown.
+    """
+    for graph_pass in GRAPH_PASSES:
+        graph = graph_pass(graph)
+    plan = schedule_graph(graph, schedule)
+    return lower(plan, allocate(plan, config), config)

@@ -1,0 +1,128 @@
+"""The plan: what `schedule` makes of a graph and `allocate` and `lower` turn into a Program.
+
+A step is one descriptor with every address still a name: buffers (feature memory), pools
+(regions of the pool memory) and lists.  Scores are numbered at once: they live to the image's end.
+"""
+
+import dataclasses
+
+from penstock.compiler.ir import Conv, Dense, Gate, Graph, Pool, Value
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Buffer:
+    """A region of feature memory: a map (linear or polyphase) or a vector."""
+
+    name: str
+    shape: tuple[int, ...]
+    polyphase: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LoadStep:
+    """LOAD: the input image."""
+
+    name: str
+    value: Value
+    dst: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConvStep:
+    """CONV.  `kind` is "conv", or "pool" / "copy" for work the network itself does not have."""
+
+    name: str
+    conv: Conv
+    src: str
+    dst: str
+    kind: str = "conv"
+    in_list: str | None = None  # name of the gate whose survivors are walked
+    out_list: str | None = None
+    predicate: str | None = None  # name of the gate whose score 0 skips it
+    pred_empty: bool = False
+    pool: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GateStep:
+    """GATE: gates of one kind that read one pool; block gates first, then at most one list."""
+
+    name: str
+    gates: tuple[Gate, ...]
+    pool: Pool
+    region: str
+    list: str | None = None  # the last gate's survivors
+
+    @property
+    def list_from(self) -> int:
+        """Outputs before the gate that makes the list."""
+        return sum(len(gate.bias) for gate in self.gates[:-1])
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DenseStep:
+    """DENSE."""
+
+    name: str
+    dense: Dense
+    pool: Pool
+    region: str
+    dst: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CopyStep:
+    """COPY: a linear map to polyphase layout."""
+
+    name: str
+    value: Value
+    src: str
+    dst: str
+    predicate: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStep:
+    """STORE of the network's output, or of every score (`src` is None)."""
+
+    name: str
+    src: str | None
+    bytes: int
+
+
+Step = LoadStep | ConvStep | GateStep | DenseStep | CopyStep | StoreStep
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The steps of one image in order.  `scores`: gate output -> first score address."""
+
+    graph: Graph
+    schedule: str
+    steps: tuple[Step, ...]
+    buffers: dict[str, Buffer]
+    pools: dict[str, int]  # region -> channels
+    scores: dict[str, int]
+
+    @property
+    def n_scores(self) -> int:
+        """Scores of all gates."""
+        return sum(self.graph.values[name].shape[0] for name in self.scores)
+
+
+def reads(step: Step) -> tuple[str, ...]:
+    """Buffers a step reads (an in-place residual counts)."""
+    match step:
+        case ConvStep():
+            return (step.src, step.dst) if step.conv.residual else (step.src,)
+        case CopyStep():
+            return (step.src,)
+        case StoreStep(src=str()):
+            return (step.src,) if step.src else ()
+        case _:
+            return ()
+
+
+def writes(step: Step) -> str | None:
+    """The buffer a step writes."""
+    return None if isinstance(step, (GateStep, StoreStep)) else step.dst

@@ -1,0 +1,255 @@
+"""Pass Graph -> Plan: which channels each step computes, what is skipped, and where values live.
+
+*sequential*: a convolution whose channels are gated computes survivors only, and everything that
+only skipped work would read is skipped with it.  *parallel*: a convolution that reads the same map
+as its gate does not wait for it: it always runs, on every channel; its readers still walk the
+survivors.  Both give the bytes of the graph; where a reader cannot walk a list (pool, residual,
+network output) every channel is computed.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from penstock.compiler.analysis import Analysis
+from penstock.compiler.duplicate import is_copy
+from penstock.compiler.errors import CompileError
+from penstock.compiler.ir import Conv, Dense, Gate, Graph, Pool, Requantize
+from penstock.compiler.numerics import type_range
+from penstock.compiler.plan import (
+    Buffer,
+    ConvStep,
+    CopyStep,
+    DenseStep,
+    GateStep,
+    LoadStep,
+    Plan,
+    Step,
+    StoreStep,
+)
+
+SCHEDULES = ("sequential", "parallel")
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Scheduler:
+    """Emits the steps of one graph in order."""
+
+    analysis: Analysis
+    mode: str
+    buffer_of: dict[str, str] = dataclasses.field(default_factory=dict)
+    buffers: dict[str, Buffer] = dataclasses.field(default_factory=dict)
+    pools: dict[str, int] = dataclasses.field(default_factory=dict)
+    scores: dict[str, int] = dataclasses.field(default_factory=dict)
+    n_scores: int = 0
+    predicates: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        return self.analysis.graph
+
+    def run(self) -> Iterator[Step]:
+        """Every step of an image, HALT excepted."""
+        self.predicates = self._all_predicates()
+        graph = self.graph
+        buffer = self._new_buffer(graph.input)
+        yield LoadStep(name="load", value=graph.values[graph.input], dst=buffer)
+        if self.analysis.pools(graph.input):
+            yield self._pool_step(graph.input)
+        yield from self._after(graph.input)
+        for conv in self.analysis.convs:
+            yield from self._conv(conv)
+            yield from self._after(conv.output)
+        if self.n_scores:
+            yield StoreStep(name="store scores", src=None, bytes=self.n_scores)
+        output = graph.values[graph.output]
+        size = int(np.prod(output.shape))
+        yield StoreStep(name="store result", src=self.buffer_of[graph.output], bytes=size)
+
+    # -- skipping ------------------------------------------------------------------------------
+
+    def _early(self, conv: Conv, scores: str) -> bool:
+        """In the parallel schedule this convolution does not wait for the gate."""
+        return self.mode == "parallel" and conv.input == self.analysis.gate_source(scores)
+
+    def out_list(self, conv: Conv) -> str | None:
+        """The gate whose survivors a convolution computes; None: every channel."""
+        scores = self.analysis.survivors(conv.output)
+        if scores is None or self.analysis.only_conv_input(conv.output) is None:
+            return None
+        return None if self._early(conv, scores) else scores
+
+    def _all_predicates(self) -> dict[str, str]:
+        """Convolution output -> the gate whose score 0 skips it (last reader first)."""
+        found: dict[str, str] = {}
+        for conv in reversed(self.analysis.convs):
+            if conv.fold is not None and not conv.fold.per_channel:
+                found[conv.output] = conv.fold.scores
+                continue
+            readers = self.analysis.only_conv_input(conv.output)
+            gates = {found.get(reader.output) for reader in readers or ()}
+            gate = gates.pop() if len(gates) == 1 else None
+            if gate is None or self._early(conv, gate):
+                continue
+            decided = self.analysis.position[self.analysis.gate_source(gate)]
+            if decided < self.analysis.position[conv.output]:
+                found[conv.output] = gate
+        return found
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    def _new_buffer(self, value: str, polyphase: bool = False) -> str:
+        name = f"{value}.polyphase" if polyphase else value
+        shape = self.graph.values[value].shape
+        self.buffers[name] = Buffer(name=name, shape=shape, polyphase=polyphase)
+        if not polyphase:
+            self.buffer_of[value] = name
+        return name
+
+    def _region(self, value: str) -> str:
+        """The pool region of a map: one for a chain of maps in one buffer."""
+        region = self.buffer_of[value]
+        self.pools[region] = self.graph.values[value].shape[0]
+        return region
+
+    def _pool_step(self, value: str) -> ConvStep:
+        """y = x in place, for the sums alone: no input channel, the residual is the map."""
+        tensor = self.graph.values[value]
+        channels = tensor.shape[0]
+        conv = Conv(
+            name=f"{value}.pool",
+            input=value,
+            output=value,
+            weight=np.zeros((channels, 0, 1, 1), np.int8),
+            bias=np.zeros(channels, np.int32),
+            requantize=Requantize(
+                multiplier=np.zeros(channels, np.uint16), shift=np.ones(channels, np.uint8)
+            ),
+            stride=1,
+            clamp=type_range(tensor.signed),
+            residual=value,
+        )
+        buffer = self.buffer_of[value]
+        region = self._region(value)
+        return ConvStep(
+            name=conv.name, conv=conv, src=buffer, dst=buffer, kind="pool", pool=region
+        )
+
+    def _source(self, conv: Conv) -> Iterator[CopyStep]:
+        """The COPY to polyphase layout that a stride-2 convolution needs, once a map."""
+        name = f"{conv.input}.polyphase"
+        if conv.stride == 1 or name in self.buffers:
+            return
+        readers = [
+            reader
+            for reader in self.analysis.convs
+            if reader.input == conv.input and reader.stride == 2
+        ]
+        gates = {self.predicates.get(reader.output) for reader in readers}
+        yield CopyStep(
+            name=name,
+            value=self.graph.values[conv.input],
+            src=self.buffer_of[conv.input],
+            dst=self._new_buffer(conv.input, polyphase=True),
+            predicate=gates.pop() if len(gates) == 1 else None,
+        )
+
+    def _conv(self, conv: Conv) -> Iterator[Step]:
+        """A convolution, after the COPY of its input if it needs one."""
+        yield from self._source(conv)
+        src = self.buffer_of[conv.input] if conv.stride == 1 else f"{conv.input}.polyphase"
+        if conv.residual is None:
+            dst = self._new_buffer(conv.output)
+        else:
+            dst = self.buffer_of[conv.output] = self.buffer_of[conv.residual]
+        predicate = self.predicates.get(conv.output)
+        folded = conv.fold is not None and not conv.fold.per_channel
+        pooled = bool(self.analysis.pools(conv.output))
+        # Skipped outright, the map and its sums must already be there.
+        sums_valid = not pooled or bool(conv.residual and self.analysis.pools(conv.residual))
+        plain = self.analysis.skip_is_identity(conv) and sums_valid
+        yield ConvStep(
+            name=conv.name,
+            conv=conv,
+            src=src,
+            dst=dst,
+            kind="copy" if is_copy(conv) else "conv",
+            in_list=self.analysis.survivors(conv.input),
+            out_list=self.out_list(conv),
+            predicate=predicate,
+            pred_empty=folded and not plain,
+            pool=self._region(conv.output) if pooled else None,
+        )
+
+    def _after(self, value: str) -> Iterator[Step]:
+        """What the sums of a finished map decide: gates, then dense layers."""
+        for pool in self.analysis.pools(value):
+            readers = self.analysis.readers(pool.output)
+            region = self.buffer_of[value]
+            gates = [node for node in readers if isinstance(node, Gate)]
+            for kind in (False, True):
+                yield from self._gates([g for g in gates if g.binary is kind], pool, region)
+            for node in readers:
+                if isinstance(node, Dense):
+                    dst = self._new_buffer(node.output)
+                    yield DenseStep(name=node.name, dense=node, pool=pool, region=region, dst=dst)
+
+    def _gates(self, gates: list[Gate], pool: Pool, region: str) -> Iterator[GateStep]:
+        """GATEs of one kind: all without a list and the first list, then one list each."""
+        listed = [gate for gate in gates if self._has_list(gate)]
+        merged = [gate for gate in gates if gate not in listed] + listed[:1]
+        for group in [merged, *([gate] for gate in listed[1:])]:
+            if group:
+                for gate in group:
+                    self.scores[gate.output] = self.n_scores
+                    self.n_scores += len(gate.bias)
+                yield GateStep(
+                    name="+".join(gate.name for gate in group),
+                    gates=tuple(group),
+                    pool=pool,
+                    region=region,
+                    list=group[-1].output if group[-1] in listed else None,
+                )
+
+    def _has_list(self, gate: Gate) -> bool:
+        return any(
+            self.analysis.survivors(conv.output) == gate.output
+            and (self.out_list(conv) or self._walked(conv.output))
+            for conv in self.analysis.convs
+        )
+
+    def _walked(self, value: str) -> bool:
+        readers = self.analysis.readers(value)
+        return any(isinstance(node, Conv) and node.input == value for node in readers)
+
+
+def _check_output(graph: Graph) -> None:
+    """The output must be a map or a dense layer's vector: what can lie in feature memory."""
+    stored = {node.output for node in graph.nodes if isinstance(node, (Conv, Dense))}
+    if graph.output not in stored:
+        raise CompileError(
+            f"output '{graph.output}' is not made by a convolution or a dense layer",
+            hint="end the network with Conv, or with GlobalAveragePool and Gemm",
+        )
+
+
+def schedule_graph(graph: Graph, mode: str) -> Plan:
+    """The plan of a graph whose residuals are free to be overwritten (`duplicate_residuals`).
+
+    Raises:
+        CompileError: unknown mode, or an output the core cannot store.
+    """
+    if mode not in SCHEDULES:
+        raise CompileError(f"unknown schedule '{mode}'", hint=f"one of {', '.join(SCHEDULES)}")
+    _check_output(graph)
+    scheduler = _Scheduler(analysis=Analysis(graph=graph), mode=mode)
+    steps = tuple(scheduler.run())
+    return Plan(
+        graph=graph,
+        schedule=mode,
+        steps=steps,
+        buffers=scheduler.buffers,
+        pools=scheduler.pools,
+        scores=scheduler.scores,
+    )

@@ -1,0 +1,82 @@
+"""Packing of weights: the two layouts of convolutions and the gate memory (docs/program.md)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.compiler.ir import Dense, Gate, IntArray, Requantize
+from penstock.program.config import BEAT_BYTES, HwConfig
+
+Bytes = npt.NDArray[np.uint8]
+
+#: Bytes of the parameters of one output channel.
+PARAMETER_BYTES = 8
+_PARAMETERS = np.dtype(
+    [("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")]
+)
+
+
+def round_up(value: int, step: int) -> int:
+    """The least multiple of `step` that is >= value."""
+    return -(-value // step) * step
+
+
+def taps(kernel: int, config: HwConfig) -> int:
+    """T of the interleaved layout: taps of one input channel, whole beats of all rows."""
+    return round_up(kernel * kernel, config.taps_per_beat)
+
+
+def parameters(bias: IntArray, requantize: Requantize) -> Bytes:
+    """uint8 [n, 8]: bias, multiplier, shift, zero of each output channel."""
+    table = np.zeros(len(bias), _PARAMETERS)
+    table["bias"] = bias
+    table["multiplier"] = requantize.multiplier
+    table["shift"] = requantize.shift
+    return table.view(np.uint8).reshape(len(bias), PARAMETER_BYTES)
+
+
+def pack_interleaved(
+    weight: IntArray, bias: IntArray, requantize: Requantize, config: HwConfig
+) -> tuple[Bytes, int, int]:
+    """(bytes, w_stride, w_chunk) of int8 weights [O, I, K, K]: groups of P_oc rows."""
+    rows = config.p_oc
+    outputs, inputs, kernel, _ = weight.shape
+    depth = taps(kernel, config)
+    groups = -(-outputs // rows)
+    padded = np.zeros((groups * rows, inputs, depth), np.int8)
+    padded[:outputs, :, : kernel * kernel] = weight.reshape(outputs, inputs, kernel * kernel)
+    chunks = padded.reshape(groups, rows, inputs * depth).transpose(0, 2, 1)  # [g, ic*t, lane]
+    head = np.zeros((groups * rows, PARAMETER_BYTES), np.uint8)
+    head[:outputs] = parameters(bias, requantize)
+    head[outputs:, 6] = 1  # rows of padding: a legal shift
+    body = np.ascontiguousarray(chunks).view(np.uint8).reshape(groups, inputs * depth * rows)
+    image = np.concatenate([head.reshape(groups, rows * PARAMETER_BYTES), body], axis=1)
+    return image.reshape(-1), image.shape[1], depth * rows
+
+
+def pack_rows(weight: IntArray, bias: IntArray, requantize: Requantize) -> tuple[Bytes, int]:
+    """(bytes, w_stride) of weights [O, ...]: each output channel's parameters and weights."""
+    outputs = len(bias)
+    flat = weight.reshape(outputs, -1).astype(np.int8)
+    body = np.zeros((outputs, round_up(flat.shape[1], BEAT_BYTES)), np.uint8)
+    body[:, : flat.shape[1]] = flat.view(np.uint8)
+    image = np.concatenate([parameters(bias, requantize), body], axis=1)
+    return image.reshape(-1), image.shape[1]
+
+
+def dense_bytes(layers: Sequence[Gate | Dense]) -> int:
+    """Bytes in gate memory of layers that share one input, the pool's parameters included."""
+    stride = PARAMETER_BYTES + round_up(layers[0].weight.shape[1], BEAT_BYTES)
+    return PARAMETER_BYTES + sum(len(layer.bias) for layer in layers) * stride
+
+
+def pack_dense(layers: Sequence[Gate | Dense], pool_multiplier: int, pool_shift: int) -> Bytes:
+    """Gate memory image of one GATE or DENSE: the pool's parameters, then a row an output."""
+    pool = Requantize(
+        multiplier=np.array([pool_multiplier], np.uint16), shift=np.array([pool_shift], np.uint8)
+    )
+    images: list[npt.NDArray[Any]] = [parameters(np.zeros(1, np.int32), pool).reshape(-1)]
+    images += [pack_rows(layer.weight, layer.bias, layer.requantize)[0] for layer in layers]
+    return np.concatenate(images)

@@ -1,0 +1,123 @@
+"""CONV: weights as the core reads them, windows as matrix columns, the epilogue."""
+
+import dataclasses
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
+
+from penstock.compiler.numerics import fold, requantize
+from penstock.program.config import ALL_CHANNELS, HwConfig
+from penstock.program.descriptor import Descriptor
+from penstock.program.registers import ErrorCode
+from penstock.sim.golden.checks import out_size, row_taps
+from penstock.sim.golden.state import Array, GoldenError, State
+
+#: Sums of this many 8-bit products are exact in float32: 2^24 / (128 * 255).
+_FLOAT32_TERMS = 514
+_PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")])
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Parameters and weights of every output channel of one CONV."""
+
+    weight: Array  # (cout, cin, K * K) int8
+    bias: Array  # (cout,) int64
+    multiplier: Array  # (cout,) int64
+    shift: Array  # (cout,) int64
+
+
+def parameters(data: Array) -> tuple[Array, Array, Array]:
+    """(bias, multiplier, shift) as int64 from uint8 [n, 8]."""
+    table = np.ascontiguousarray(data).view(_PARAMETERS).reshape(-1)
+    bias, multiplier, shift = (table[name].astype(np.int64) for name in table.dtype.names[:3])
+    return bias, multiplier, shift
+
+
+def wrap32(acc: Array) -> Array:
+    """int64 -> the int32 an accumulator holds, as int64."""
+    return acc.astype(np.int32).astype(np.int64)
+
+
+def read_rows(d: Descriptor, blob: Array, config: HwConfig) -> Rows:
+    """Decode the weights of a checked CONV from the weight blob (uint8)."""
+    taps = d.kernel * d.kernel
+    if d.w_rows:
+        size = 8 + d.cin * taps
+        image = as_strided(blob[d.w_addr :], (d.cout, size), (d.w_stride, 1))
+        heads, body = image[:, :8], np.ascontiguousarray(image[:, 8:])
+        weight = body.view(np.int8).reshape(d.cout, d.cin, taps)
+    else:
+        lanes, depth = config.p_oc, row_taps(d, config)
+        groups = -(-d.cout // lanes)
+        size = 8 * lanes + d.cin * d.w_chunk
+        image = as_strided(blob[d.w_addr :], (groups, size), (d.w_stride, 1))
+        heads = image[:, : 8 * lanes].reshape(groups * lanes, 8)[: d.cout]
+        body = np.ascontiguousarray(image[:, 8 * lanes :]).view(np.int8)
+        lane = body.reshape(groups, d.cin, depth, lanes).transpose(0, 3, 1, 2)
+        weight = lane.reshape(groups * lanes, d.cin, depth)[: d.cout, :, :taps]
+    bias, multiplier, shift = parameters(heads)
+    return Rows(weight=weight, bias=bias, multiplier=multiplier, shift=shift)
+
+
+def _source(d: Descriptor, fmem: Array, ics: Array) -> Array:
+    """The source maps (n, H, W) of the chosen channels, as stored (uint8)."""
+    if not d.polyphase:
+        view = as_strided(fmem[d.src :], (d.cin, d.height, d.width), (d.src_stride, d.width, 1))
+        return view[ics]
+    rows, columns = out_size(d)
+    strides = (d.src_stride, 2 * d.phase_stride, d.phase_stride, columns, 1)
+    planes = as_strided(fmem[d.src :], (d.cin, 2, 2, rows, columns), strides)[ics]
+    maps = planes.transpose(0, 3, 1, 4, 2).reshape(len(ics), 2 * rows, 2 * columns)
+    return maps[:, : d.height, : d.width]
+
+
+def _columns(d: Descriptor, fmem: Array, ics: Array, dtype: type) -> Array:
+    """(n * K * K, Ho * Wo) input windows, zero outside the map."""
+    maps = _source(d, fmem, ics)
+    if d.src_signed:
+        maps = maps.view(np.int8)
+    stride = 2 if d.polyphase else 1
+    rows, columns = out_size(d)
+    pad = d.kernel // 2
+    padded = np.zeros((len(ics), d.height + 2 * pad, d.width + 2 * pad), dtype)
+    padded[:, pad : pad + d.height, pad : pad + d.width] = maps
+    windows = sliding_window_view(padded, (d.kernel, d.kernel), axis=(1, 2))
+    windows = windows[:, ::stride, ::stride].transpose(0, 3, 4, 1, 2)
+    return windows.reshape(-1, rows * columns)
+
+
+def channels(selector: int, count: int, state: State) -> Array:
+    """The channels a list selects, increasing.  BOUNDS if one is not below `count`."""
+    if selector == ALL_CHANNELS:
+        return np.arange(count)
+    chosen = state.lists[selector]
+    if len(chosen) and chosen[-1] >= count:
+        raise GoldenError(ErrorCode.BOUNDS, reason=f"list entry {chosen[-1]} of {count}")
+    return chosen
+
+
+def convolve(d: Descriptor, rows: Rows, state: State, ics: Array, ocs: Array) -> None:
+    """Compute the output channels `ocs` from the input channels `ics` and write them."""
+    height, width = out_size(d)
+    acc = np.broadcast_to(rows.bias[ocs, None], (len(ocs), height * width))
+    terms = len(ics) * d.kernel * d.kernel
+    if terms and len(ocs):
+        dtype = np.float32 if terms <= _FLOAT32_TERMS else np.float64
+        weight = rows.weight[ocs][:, ics].reshape(len(ocs), terms).astype(dtype)
+        acc = acc + (weight @ _columns(d, state.fmem, ics, dtype)).astype(np.int64)
+    multiplier = rows.multiplier[ocs]
+    if d.fold_en:
+        slots = d.fold_slot + (ocs if d.fold_channel else np.zeros_like(ocs))
+        multiplier = fold(multiplier, state.scores[slots])
+    y = requantize(wrap32(acc), multiplier[:, None], rows.shift[ocs, None])
+    if d.res_sat8:
+        y = np.clip(y, -128, 127)
+    out = as_strided(state.fmem[d.dst :], (d.cout, height * width), (d.dst_stride, 1))
+    if d.res_en:
+        old = out[ocs]
+        y = y + (old.view(np.int8) if d.res_signed else old)
+    y = np.clip(y, d.clamp_lo, d.clamp_hi)
+    out[ocs] = (y & 0xFF).astype(np.uint8)
+    if d.pool_en:
+        state.pool[d.pool_base + ocs] = y.sum(axis=1)

@@ -1,0 +1,49 @@
+"""The on-chip memories and the error that stops a run."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.program.config import HwConfig
+from penstock.program.counters import COUNTER_NAMES
+from penstock.program.registers import ErrorCode
+
+Array = npt.NDArray[Any]
+
+
+class GoldenError(Exception):
+    """The core would stop here.  `position` is image << 16 | descriptor."""
+
+    def __init__(self, code: ErrorCode, position: int = 0, reason: str = "") -> None:
+        super().__init__(
+            f"{code.name} at image {position >> 16}, descriptor {position & 0xFFFF}: {reason}"
+        )
+        self.code = code
+        self.position = position
+        self.reason = reason
+
+
+@dataclasses.dataclass(kw_only=True)
+class State:
+    """Memories as they are between two descriptors; nothing is cleared between images."""
+
+    fmem: Array  # (fmem_bytes,) uint8
+    gmem: Array  # (gate_mem_bytes,) uint8
+    scores: Array  # (score_depth,) uint8
+    pool: Array  # (pool_depth,) int32
+    lists: list[Array]  # n_lists of int64, increasing channels
+    counters: dict[str, int]
+
+    @classmethod
+    def new(cls, config: HwConfig) -> "State":
+        """Memories of a core after reset."""
+        return cls(
+            fmem=np.zeros(config.fmem_bytes, np.uint8),
+            gmem=np.zeros(config.gate_mem_bytes, np.uint8),
+            scores=np.zeros(config.score_depth, np.uint8),
+            pool=np.zeros(config.pool_depth, np.int32),
+            lists=[np.zeros(0, np.int64)] * config.n_lists,
+            counters=dict.fromkeys(COUNTER_NAMES, 0),
+        )

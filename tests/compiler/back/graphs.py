@@ -1,0 +1,205 @@
+"""Hand-built integer graphs: single convolutions and LC-Net-like networks of any size."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from penstock.compiler.ir import (
+    Conv,
+    Dense,
+    Fold,
+    Gate,
+    Graph,
+    IntArray,
+    Node,
+    Pool,
+    Requantize,
+    Value,
+)
+
+#: How open the gates are: bias added to every gate's accumulator, in units of a full score.
+KEEP = {"off": -4.0, "mixed": 0.0, "on": 4.0}
+
+
+@dataclasses.dataclass(kw_only=True)
+class GraphBuilder:
+    """Adds nodes with random weights; every method returns the name of the new value."""
+
+    rng: np.random.Generator
+    values: dict[str, Value] = dataclasses.field(default_factory=dict)
+    nodes: list[Node] = dataclasses.field(default_factory=list)
+
+    def value(self, name: str, shape: tuple[int, ...], signed: bool, scale: float = 1.0) -> str:
+        self.values[name] = Value(name=name, shape=shape, signed=signed, scale=scale)
+        return name
+
+    def requantize(self, count: int, terms: int) -> Requantize:
+        """Multipliers that bring sums of `terms` random products to about 8 bits."""
+        real = self.rng.uniform(0.5, 1.5, count) / (64 * np.sqrt(max(terms, 1)))
+        shift = np.clip(15 - np.ceil(np.log2(real)), 1, 47).astype(int)
+        multiplier = np.minimum(np.round(real * 2.0**shift), 65535).astype(np.uint16)
+        return Requantize(multiplier=multiplier, shift=shift.astype(np.uint8))
+
+    def conv(
+        self,
+        source: str,
+        channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        signed: bool = False,
+        **extra: Any,
+    ) -> str:
+        """A convolution; uint8 with ReLU unless `signed`."""
+        inputs, height, width = self.values[source].shape
+        name = f"conv{len(self.nodes)}"
+        shape = (channels, -(-height // stride), -(-width // stride))
+        self.nodes.append(
+            Conv(
+                name=name,
+                input=source,
+                output=self.value(f"{name}.y", shape, signed),
+                weight=self.rng.integers(
+                    -127, 128, (channels, inputs, kernel, kernel), dtype=np.int8
+                ),
+                bias=self.rng.integers(-20000, 20000, channels, dtype=np.int32),
+                requantize=self.requantize(channels, inputs * kernel * kernel),
+                stride=stride,
+                clamp=(-128, 127) if signed else (0, 255),
+                **extra,
+            )
+        )
+        return f"{name}.y"
+
+    def pool(self, source: str) -> str:
+        """Global average pool."""
+        channels, height, width = self.values[source].shape
+        name = f"pool{len(self.nodes)}"
+        shift = 20
+        self.nodes.append(
+            Pool(
+                name=name,
+                input=source,
+                output=self.value(f"{name}.y", (channels,), self.values[source].signed),
+                multiplier=min(round((1 << shift) / (height * width) * 0.9), 65535)
+                if height * width > 16
+                else round((1 << 15) / (height * width)),
+                shift=shift if height * width > 16 else 15,
+            )
+        )
+        return f"{name}.y"
+
+    def _dense_parts(self, source: str, outputs: int) -> tuple[IntArray, IntArray]:
+        inputs = self.values[source].shape[0]
+        weight = self.rng.integers(-127, 128, (outputs, inputs), dtype=np.int8)
+        return weight, self.rng.integers(-2000, 2000, outputs, dtype=np.int32)
+
+    def gate(self, pooled: str, outputs: int, keep: float = 0.0, binary: bool = False) -> str:
+        """A gate whose scores lean open (`keep` > 0) or closed."""
+        weight, bias = self._dense_parts(pooled, outputs)
+        spread = 127 * 64 * np.sqrt(weight.shape[1])
+        bias = (bias + keep * spread).astype(np.int32)
+        shift = 30
+        multiplier = max(1, round(2.0**shift * 96 / spread))
+        while multiplier > 65535:
+            multiplier, shift = multiplier >> 1, shift - 1
+        name = f"gate{len(self.nodes)}"
+        self.nodes.append(
+            Gate(
+                name=name,
+                input=pooled,
+                output=self.value(f"{name}.s", (outputs,), False, 1 / 128),
+                weight=weight,
+                bias=bias,
+                requantize=Requantize(
+                    multiplier=np.full(outputs, multiplier, np.uint16),
+                    shift=np.full(outputs, shift, np.uint8),
+                ),
+                binary=binary,
+            )
+        )
+        return f"{name}.s"
+
+    def dense(self, pooled: str, outputs: int) -> str:
+        """The classifier; int8 logits."""
+        weight, bias = self._dense_parts(pooled, outputs)
+        name = f"dense{len(self.nodes)}"
+        self.nodes.append(
+            Dense(
+                name=name,
+                input=pooled,
+                output=self.value(f"{name}.y", (outputs,), True, 0.1),
+                weight=weight,
+                bias=bias,
+                requantize=self.requantize(outputs, weight.shape[1]),
+                clamp=(-128, 127),
+            )
+        )
+        return f"{name}.y"
+
+    def block(
+        self, x: str, channels: int, stride: int, keep: float, binary: bool = False
+    ) -> str:
+        """An LC-Net basic block: block gate, channel gate, projection where the shape changes."""
+        pooled = self.pool(x)
+        block = self.gate(pooled, 1, keep, binary)
+        channel = self.gate(pooled, channels, keep / 2, binary)
+        hidden = self.conv(x, channels, stride=stride, fold=Fold(scores=channel, per_channel=True))
+        residual = x
+        if stride == 2 or self.values[x].shape[0] != channels:
+            residual = self.conv(x, channels, kernel=1, stride=stride, signed=True)
+        fold = Fold(scores=block, per_channel=False)
+        return self.conv(
+            hidden,
+            channels,
+            fold=fold,
+            residual=residual,
+            saturate_before_add=bool(self.rng.integers(2)),
+        )
+
+    def graph(self, source: str, output: str, name: str = "test") -> Graph:
+        return Graph(
+            name=name,
+            input=source,
+            output=output,
+            values=self.values,
+            nodes=tuple(self.nodes),
+            metadata={},
+        )
+
+
+def single_conv(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    channels: int,
+    kernel: int = 3,
+    stride: int = 1,
+    residual: bool = False,
+    signed_input: bool = False,
+) -> Graph:
+    """LOAD, (COPY,) CONV, STORE; `residual`: a 1x1 convolution's output is added in place."""
+    build = GraphBuilder(rng=rng)
+    x = build.value("x", shape, signed_input)
+    extra: dict[str, Any] = {}
+    if residual:
+        extra["residual"] = build.conv(x, channels, kernel=1, stride=stride, signed=True)
+    return build.graph(x, build.conv(x, channels, kernel, stride, **extra))
+
+
+def lcnet(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int] = (1, 8, 8),
+    widths: tuple[int, ...] = (16, 32, 64),
+    blocks: int = 1,
+    classes: int = 10,
+    keep: float = 0.0,
+    binary: bool = False,
+) -> Graph:
+    """A ResNet of depth 6 * blocks + 2 for three widths, every block gated."""
+    build = GraphBuilder(rng=rng)
+    x = build.value("x", shape, signed=True)
+    y = build.conv(x, widths[0])
+    for stage, width in enumerate(widths):
+        for index in range(blocks):
+            y = build.block(y, width, 2 if stage and not index else 1, keep, binary)
+    return build.graph(x, build.dense(build.pool(y), classes))
