@@ -1,0 +1,96 @@
+"""The integer graph under construction, and the terms of the tensors seen so far."""
+
+import dataclasses
+
+import numpy as np
+
+from penstock.compiler import ir, numerics
+from penstock.compiler.importer.net import Array, Net, OpNode
+from penstock.compiler.importer.terms import Const, Image, Stored, Term
+
+
+class Builder:
+    """Collects values and nodes of the integer graph, keyed by tensor name."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.terms: dict[str, Term] = {net.input: Image(name=net.input)}
+        self.values: dict[str, ir.Value] = {}
+        self.nodes: dict[str, ir.Node] = {}  # by output value, in execution order
+        self.origin: dict[str, OpNode] = {}  # the ONNX node that made a value
+        self.made: dict[tuple[object, ...], Stored] = {}  # what equal quantisers share
+
+    def term(self, name: str) -> Term:
+        """The term of a tensor."""
+        if name in self.net.constants:
+            return Const(array=self.net.constants[name])
+        return self.terms[name]
+
+    def constant(self, node: OpNode, index: int, what: str) -> Array | None:
+        """Input `index` of a node as an array, None if absent."""
+        name = node.optional_input(index)
+        if not name:
+            return None
+        if name not in self.net.constants:
+            raise node.error(f"its {what} is not a constant")
+        return self.net.constants[name]
+
+    def map_shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor without the batch dimension."""
+        return tuple(self.net.shapes[name])[1:]
+
+    def add_value(self, node: OpNode, value: ir.Value) -> Stored:
+        """Register a value made by `node`."""
+        self.values[value.name] = value
+        self.origin[value.name] = node
+        return Stored(value=value.name)
+
+    def add_node(self, node: OpNode, item: ir.Node, signed: bool, scale: float) -> Stored:
+        """Register a graph node and the value it writes; `node` is its ONNX quantiser."""
+        self.nodes[item.output] = item
+        shape = self._output_shape(item)
+        value = ir.Value(name=item.output, shape=shape, signed=signed, scale=scale)
+        return self.add_value(node, value)
+
+    def _output_shape(self, item: ir.Node) -> tuple[int, ...]:
+        if isinstance(item, ir.Pool):
+            return (self.values[item.input].shape[0],)
+        if isinstance(item, ir.Conv):
+            _, height, width = self.values[item.input].shape
+            return (len(item.bias), -(-height // item.stride), -(-width // item.stride))
+        return (len(item.bias),)
+
+    def integer_range(self, value: str) -> tuple[int, int]:
+        """Least and greatest integer a value can hold."""
+        item = self.nodes.get(value)
+        if isinstance(item, ir.Conv | ir.Dense):
+            return item.clamp
+        return numerics.type_range(self.values[value].signed)
+
+    def requantize(self, node: OpNode, real: Array) -> ir.Requantize:
+        """Fixed-point multipliers for real factors, one an output channel."""
+        try:
+            multiplier, shift = numerics.quantize_multipliers(np.asarray(real, dtype=np.float64))
+        except ValueError as error:
+            raise node.error(f"cannot be requantised: {error}", "check its scales") from None
+        return ir.Requantize(multiplier=multiplier, shift=shift)
+
+    def narrow(
+        self, node: OpNode, value: str, bounds: tuple[int, int], signed: bool, output: str
+    ) -> Stored:
+        """`value` clamped to integer bounds and retyped, as value `output`.
+
+        The layer that makes `value` gets a tighter clamp; the old value dies if unused.
+        """
+        low, high = self.integer_range(value)
+        if self.values[value].signed == signed and bounds[0] <= low and high <= bounds[1]:
+            return Stored(value=value)
+        item = self.nodes.get(value)
+        clamp = (max(low, bounds[0]), min(high, bounds[1]))
+        if not isinstance(item, ir.Conv | ir.Dense) or clamp[0] > clamp[1]:
+            raise node.error(
+                f"'{value}' cannot be clipped to {bounds[0]}..{bounds[1]} here",
+                "put the activation before the quantiser of the layer that makes it",
+            )
+        item = dataclasses.replace(item, clamp=clamp, output=output)
+        return self.add_node(node, item, signed, self.values[value].scale)

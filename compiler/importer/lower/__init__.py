@@ -1,0 +1,1 @@
+"""One handler an ONNX operator: what the node makes of its operands' terms."""

@@ -1,0 +1,148 @@
+"""Add, Mul and the clipping operators."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.gates import score_value
+from penstock.compiler.importer.lower.linear import with_bias
+from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.terms import (
+    INF,
+    Binary,
+    Const,
+    Linear,
+    Mean,
+    QuantConst,
+    Stored,
+    Sum,
+    Term,
+)
+
+
+def lower_add(builder: Builder, node: OpNode) -> Term:
+    """A bias after MatMul or Conv, or a residual addition."""
+    left, right = (builder.term(name) for name in node.inputs)
+    for linear, constant in ((left, right), (right, left)):
+        if isinstance(linear, Linear) and isinstance(constant, Const | QuantConst):
+            return with_bias(node, linear, constant)
+    for term, name in zip((left, right), node.inputs, strict=True):
+        if isinstance(term, Sum):
+            raise node.error(f"adds a third tensor to '{name}'", "quantise every addition")
+        if not isinstance(term, Linear | Stored) or (isinstance(term, Linear) and term.dense):
+            raise node.error(f"'{name}' can be no operand of a residual addition")
+        if np.isfinite([term.low, term.high]).any():
+            raise node.error(
+                f"the activation between '{name}' and the addition cannot be represented",
+                "activate after the addition, or quantise the activated tensor",
+            )
+    assert isinstance(left, Linear | Stored) and isinstance(right, Linear | Stored)
+    if isinstance(left, Linear) and isinstance(right, Linear):
+        raise node.error(
+            "neither operand is quantised",
+            "put QuantizeLinear and DequantizeLinear, at the scale of the sum, on the shortcut",
+        )
+    shapes = [builder.net.shapes[name] for name in node.inputs]
+    if shapes[0] != shapes[1]:
+        raise node.error(f"operands have shapes {shapes[0]} and {shapes[1]}", "no broadcasting")
+    return Sum(node=node, left=left, right=right)
+
+
+def lower_mul(builder: Builder, node: OpNode) -> Term:
+    """A convolution times a gate's scores (per channel, or one for the block)."""
+    for map_name, score_name in (node.inputs, node.inputs[::-1]):
+        term = builder.term(map_name)
+        if isinstance(term, Linear) and not term.dense:
+            score = score_value(builder, node, score_name)
+            if score is not None:
+                return _scored(builder, node, term, score, score_name)
+        elif isinstance(term, Stored) and len(builder.values[term.value].shape) == 3:
+            if score_value(builder, node, score_name) is not None:
+                raise node.error(
+                    f"'{map_name}' is quantised before it is multiplied by its score",
+                    "remove that quantiser: the score scales the accumulator",
+                )
+    for name in node.inputs:
+        if isinstance(term := builder.term(name), Linear) and term.dense:
+            raise node.error(
+                f"'{name}' is multiplied without being limited to [0, 1]",
+                "put Clip(0, 1) or a threshold after the gate's Gemm, quantised with scale 1/128",
+            )
+    raise node.error(
+        "is not a convolution times a gate score",
+        "scores are uint8 with scale 1/128 after Gemm and Clip(0, 1) or a threshold",
+    )
+
+
+def _scored(builder: Builder, node: OpNode, conv: Linear, score: str, name: str) -> Linear:
+    """The accumulator with its score."""
+    if conv.score is not None:
+        raise node.error("the convolution has a score already", "one score a convolution")
+    if conv.high != INF or conv.low not in (0.0, -INF):
+        raise node.error("a clipped activation before the score", "clip after the multiplication")
+    outputs, scores = len(conv.bias), builder.values[score].shape[0]
+    shape = tuple(builder.net.shapes[name])
+    shape = (1,) * (4 - len(shape)) + shape
+    if shape not in ((1, outputs, 1, 1), (1, 1, 1, 1)):
+        raise node.error(
+            f"scores of shape {builder.net.shapes[name]} do not match {outputs} channels",
+            "reshape them to (N, channels, 1, 1) or (N, 1, 1, 1)",
+        )
+    return dataclasses.replace(conv, score=score, per_channel=scores > 1)
+
+
+def lower_clip(builder: Builder, node: OpNode) -> Term:
+    """Relu, Clip, and Min or Max with a number: bounds on a term."""
+    name, low, high = _bounds(builder, node)
+    term = builder.term(name)
+    if math.isnan(low) or math.isnan(high) or low > high:
+        raise node.error(f"its bounds {low:.6g} and {high:.6g} cross")
+    if isinstance(term, Linear | Sum):
+        return dataclasses.replace(
+            term, low=min(max(term.low, low), high), high=max(min(term.high, high), low)
+        )
+    if isinstance(term, Stored):
+        return _clip_stored(builder, node, term, low, high)
+    if isinstance(term, Mean) and low <= 0 and high == INF:
+        if not builder.values[term.value].signed:
+            return term
+    if isinstance(term, Binary) and low <= 0 and high >= 1:
+        return term
+    raise node.error(f"cannot clip '{name}' to [{low:.6g}, {high:.6g}]")
+
+
+def _clip_stored(builder: Builder, node: OpNode, term: Stored, low: float, high: float) -> Stored:
+    """A pending clip on an integer value, forgotten if the value never leaves the bounds."""
+    value = builder.values[term.value]
+    if builder.net.types.get(node.inputs[0]) != "float32":  # between the quantiser and its twin
+        low, high = low * value.scale, high * value.scale
+    least, greatest = (step * value.scale for step in builder.integer_range(term.value))
+    low = -INF if low <= least else low
+    high = INF if high >= greatest else high
+    low, high = min(max(term.low, low), high), max(min(term.high, high), low)
+    return Stored(value=term.value, low=low, high=high)
+
+
+def _bounds(builder: Builder, node: OpNode) -> tuple[str, float, float]:
+    """(tensor clipped, low, high)."""
+    if node.op == "Relu":
+        return node.inputs[0], 0.0, INF
+    if node.op == "Clip":
+        low = _number(builder, node, node.optional_input(1), -INF)
+        high = _number(builder, node, node.optional_input(2), INF)
+        return node.inputs[0], low, high
+    if len(node.inputs) != 2 or sum(map(builder.net.is_constant, node.inputs)) != 1:
+        raise node.error("is supported only of a tensor and a number")
+    name, number = sorted(node.inputs, key=builder.net.is_constant)
+    bound = _number(builder, node, number, 0.0)
+    return (name, -INF, bound) if node.op == "Min" else (name, bound, INF)
+
+
+def _number(builder: Builder, node: OpNode, name: str, default: float) -> float:
+    if not name:
+        return default
+    if not builder.net.is_constant(name) or builder.net.constants[name].size != 1:
+        raise node.error(f"its bound '{name}' is not a constant number")
+    return float(builder.net.constants[name].reshape(()))

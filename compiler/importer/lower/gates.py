@@ -1,0 +1,132 @@
+"""Gate scores: recognised from Clip(0, 1) or a threshold after a dense layer."""
+
+import dataclasses
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from penstock.compiler import ir
+from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.terms import (
+    INF,
+    Binary,
+    Const,
+    Linear,
+    Logistic,
+    QuantConst,
+    Stored,
+    Term,
+)
+from penstock.compiler.numerics import ACCUMULATOR_LIMIT, SCORE_ONE, SCORE_SCALE
+
+
+def is_relu1(term: Term) -> bool:
+    """Whether a term is a dense layer clipped to [0, 1]."""
+    return isinstance(term, Linear) and term.dense and (term.low, term.high) == (0.0, 1.0)
+
+
+def score_value(builder: Builder, node: OpNode, name: str) -> str | None:
+    """The Gate value behind tensor `name`, None if it is not a score.
+
+    A score without a quantiser gets the fixed format, UQ1.7.
+    """
+    term = builder.term(name)
+    if isinstance(term, Stored):
+        made = builder.nodes.get(term.value)
+        return term.value if isinstance(made, ir.Gate) else None
+    if isinstance(term, Binary) or (isinstance(term, Linear) and is_relu1(term)):
+        return make_gate(builder, node, term, name).value
+    return None
+
+
+def make_gate(builder: Builder, node: OpNode, term: Linear | Binary, output: str) -> Stored:
+    """The Gate of a clipped or compared dense layer, made once."""
+    binary = isinstance(term, Binary)
+    linear = term.linear if isinstance(term, Binary) else term
+    key = ("gate", linear.node.output, binary, linear.bias.tobytes())
+    if key not in builder.made:
+        # A binary gate has no multiplier; 1.0 stands in.
+        real = np.ones(len(linear.scale)) if binary else linear.scale * SCORE_ONE
+        item = ir.Gate(
+            name=linear.node.label,
+            input=linear.input,
+            output=output,
+            weight=linear.weight,
+            bias=linear.bias,
+            requantize=builder.requantize(linear.node, real),
+            binary=binary,
+        )
+        builder.made[key] = builder.add_node(node, item, signed=False, scale=SCORE_SCALE)
+    return builder.made[key]
+
+
+def lower_sigmoid(builder: Builder, node: OpNode) -> Term:
+    """Sigmoid of a dense layer, which a threshold must follow."""
+    term = builder.term(node.inputs[0])
+    plain = isinstance(term, Linear) and term.dense and (term.low, term.high) == (-INF, INF)
+    if not isinstance(term, Linear) or not plain:
+        raise node.error(
+            "Sigmoid is supported only between a gate's Gemm and its threshold",
+            "squeeze-excite is not supported; for a soft gate use Clip(0, 1)",
+        )
+    return Logistic(linear=term)
+
+
+def lower_greater(builder: Builder, node: OpNode) -> Term:
+    """Greater(score, threshold): the threshold moves into the integer bias, exactly.
+
+    acc * scale > t  <=>  acc > floor(t / scale)  <=>  acc - floor(t / scale) > 0;
+    for >= the bound is ceil(t / scale) - 1.
+    """
+    term, threshold = builder.term(node.inputs[0]), _threshold(builder, node)
+    if isinstance(term, Logistic):
+        linear = term.linear
+        if not ((threshold > 0) & (threshold < 1)).all():
+            raise node.error("the threshold of a sigmoid gate must lie between 0 and 1")
+        threshold = np.log(threshold / (1 - threshold))
+    elif isinstance(term, Linear) and term.dense and _monotone(term, threshold):
+        linear = term
+    else:
+        raise node.error(
+            "compares something that is not a gate's dense layer",
+            "compare the Gemm's output (or its Sigmoid) with a constant, without a quantiser",
+        )
+    strict = node.op == "Greater"
+    bias = linear.bias.astype(object)
+    for index, (real, scale) in enumerate(zip(threshold, linear.scale, strict=True)):
+        bound = Fraction(float(real)) / Fraction(float(scale))
+        bias[index] -= math.floor(bound) if strict else math.ceil(bound) - 1
+        if abs(bias[index]) >= ACCUMULATOR_LIMIT:
+            raise node.error(f"accumulator could overflow: the threshold of output {index}")
+    moved = dataclasses.replace(linear, bias=bias.astype(np.int32), low=-INF, high=INF)
+    return Binary(linear=moved)
+
+
+def lower_cast(builder: Builder, node: OpNode) -> Term:
+    """Cast of a comparison to float: 0.0 or 1.0."""
+    term = builder.term(node.inputs[0])
+    if isinstance(term, Binary) and builder.net.types.get(node.output) == "float32":
+        return term
+    raise node.error("Cast is supported only from a gate's comparison to float32")
+
+
+def _monotone(linear: Linear, threshold: np.ndarray) -> bool:
+    """Whether clip(z) > t equals z > t."""
+    return bool(((linear.low <= threshold) & (threshold < linear.high)).all())
+
+
+def _threshold(builder: Builder, node: OpNode) -> np.ndarray:
+    """One threshold an output, float64."""
+    term = builder.term(node.inputs[1])
+    outputs = builder.net.shapes[node.output][-1]
+    if isinstance(term, Const):
+        real = term.array.astype(np.float64)
+    elif isinstance(term, QuantConst) and term.scale.ndim == 0:
+        real = term.integers.astype(np.float64) * term.scale
+    else:
+        raise node.error("its threshold is not a constant", "write Greater(score, constant)")
+    if real.size not in (1, outputs) or (real.size > 1 and real.shape[-1] != outputs):
+        raise node.error(f"its threshold has shape {real.shape} for {outputs} outputs")
+    return np.broadcast_to(real.reshape(-1), (outputs,))

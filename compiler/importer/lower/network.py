@@ -1,0 +1,88 @@
+"""Lowering: one walk over the network, one handler an operator."""
+
+from collections.abc import Callable
+
+from penstock.compiler import ir
+from penstock.compiler.errors import CompileError
+from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.elementwise import lower_add, lower_clip, lower_mul
+from penstock.compiler.importer.lower.gates import lower_cast, lower_greater, lower_sigmoid
+from penstock.compiler.importer.lower.linear import lower_conv, lower_gemm
+from penstock.compiler.importer.lower.pooling import lower_mean, lower_transpose, lower_view
+from penstock.compiler.importer.lower.quantize import lower_dequantize, lower_quantize
+from penstock.compiler.importer.lower.stored import settle
+from penstock.compiler.importer.net import Net, OpNode
+from penstock.compiler.importer.terms import Stored, Term
+
+Handler = Callable[[Builder, OpNode], Term]
+
+
+def lower(net: Net) -> ir.Graph:
+    """The integer graph of a quantised network.
+
+    Raises:
+        CompileError: naming the first node that has no exact integer form.
+    """
+    if not any(node.op in ("QuantizeLinear", "DequantizeLinear") for node in net.nodes):
+        raise CompileError(
+            "the network is not quantised: it has no QuantizeLinear node",
+            hint="quantise it while training, or give --calibration images.npy",
+        )
+    builder = Builder(net)
+    for node in net.nodes:
+        builder.terms[node.output] = HANDLERS[node.op](builder, node)
+    output = _output(builder)
+    return ir.Graph(
+        name=net.name,
+        input=net.input,
+        output=output,
+        values=builder.values,
+        nodes=tuple(builder.nodes.values()),
+        metadata=dict(net.metadata),
+    )
+
+
+def _output(builder: Builder) -> str:
+    net = builder.net
+    term = builder.term(net.output)
+    last = next((node for node in net.nodes if net.output in node.outputs), None)
+    if last is None:
+        raise CompileError(f"the output '{net.output}' is not computed")
+    if not isinstance(term, Stored):
+        raise last.error(
+            f"the network's output '{net.output}' is not quantised",
+            "put QuantizeLinear and DequantizeLinear after the last layer",
+        )
+    return settle(builder, last, term, net.output).value
+
+
+def _refuse_batch_norm(builder: Builder, node: OpNode) -> Term:
+    raise node.error("a batch normalisation in a quantised network", "fold it before quantising")
+
+
+HANDLERS: dict[str, Handler] = {
+    "Add": lower_add,
+    "AveragePool": lower_mean,
+    "BatchNormalization": _refuse_batch_norm,
+    "Cast": lower_cast,
+    "Clip": lower_clip,
+    "Conv": lower_conv,
+    "DequantizeLinear": lower_dequantize,
+    "Flatten": lower_view,
+    "Gemm": lower_gemm,
+    "GlobalAveragePool": lower_mean,
+    "Greater": lower_greater,
+    "GreaterOrEqual": lower_greater,
+    "MatMul": lower_gemm,
+    "Max": lower_clip,
+    "Min": lower_clip,
+    "Mul": lower_mul,
+    "QuantizeLinear": lower_quantize,
+    "ReduceMean": lower_mean,
+    "Relu": lower_clip,
+    "Reshape": lower_view,
+    "Sigmoid": lower_sigmoid,
+    "Squeeze": lower_view,
+    "Transpose": lower_transpose,
+    "Unsqueeze": lower_view,
+}

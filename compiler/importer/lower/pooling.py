@@ -1,0 +1,72 @@
+"""Global averages, and the reshapes around them."""
+
+import numpy as np
+
+from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.stored import stored_input
+from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.terms import (
+    Binary,
+    Linear,
+    Logistic,
+    Mean,
+    QuantConst,
+    Stored,
+    Term,
+)
+
+
+def lower_mean(builder: Builder, node: OpNode) -> Term:
+    """GlobalAveragePool, ReduceMean over (2, 3), AveragePool of the whole map."""
+    value = stored_input(builder, node, 0)
+    shape = builder.values[value].shape
+    if len(shape) != 3:
+        raise node.error(f"'{value}' is not a map")
+    if node.op == "ReduceMean" and _axes(builder, node) != [2, 3]:
+        raise node.error("averages over other axes than (2, 3)", "average over height and width")
+    if node.op == "AveragePool":
+        kernel, pads = list(node.attrs["kernel_shape"]), node.attrs.get("pads", [])
+        if kernel != list(shape[1:]) or any(pads):
+            raise node.error(
+                f"averages {kernel} of a {shape[1]}x{shape[2]} map",
+                "only the average of the whole map is supported",
+            )
+    return Mean(node=node, value=value)
+
+
+def lower_view(builder: Builder, node: OpNode) -> Term:
+    """Flatten, Reshape, Squeeze, Unsqueeze of a vector: the same integers."""
+    term = builder.term(node.inputs[0])
+    before, after = builder.net.shapes[node.inputs[0]], builder.net.shapes[node.output]
+    vector = (
+        isinstance(term, Mean | Logistic | Binary)
+        or (isinstance(term, Linear) and term.dense)
+        or (isinstance(term, Stored) and len(builder.values[term.value].shape) == 1)
+    )
+    if before == after or (vector and _long(before) == _long(after)):
+        return term
+    raise node.error(
+        f"reshapes {tuple(before)} to {tuple(after)}",
+        "only pooled vectors may be reshaped: put a global average before the classifier",
+    )
+
+
+def lower_transpose(builder: Builder, node: OpNode) -> Term:
+    """Transpose of a dequantised weight matrix."""
+    term = builder.term(node.inputs[0])
+    if isinstance(term, QuantConst) and term.integers.ndim == 2:
+        if list(node.attrs.get("perm", [1, 0])) == [1, 0]:
+            return QuantConst(integers=term.integers.T, scale=term.scale, axis=1 - term.axis % 2)
+        return term
+    raise node.error("only weight matrices may be transposed")
+
+
+def _long(shape: tuple[int, ...]) -> list[int]:
+    """The dimensions other than 1."""
+    return [size for size in shape if size != 1]
+
+
+def _axes(builder: Builder, node: OpNode) -> list[int]:
+    axes = builder.constant(node, 1, "axes")
+    listed = node.attrs.get("axes", []) if axes is None else np.asarray(axes).reshape(-1)
+    return sorted(int(axis) % 4 for axis in listed)

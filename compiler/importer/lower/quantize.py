@@ -1,0 +1,156 @@
+"""QuantizeLinear: a term becomes an integer value.  DequantizeLinear: it becomes real again."""
+
+import numpy as np
+
+from penstock.compiler import ir
+from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.convolution import make_conv
+from penstock.compiler.importer.lower.gates import is_relu1, make_gate
+from penstock.compiler.importer.lower.residual import lower_sum
+from penstock.compiler.importer.lower.scales import (
+    activation_scale,
+    integer_bounds,
+    quantized_signed,
+    read_scale,
+)
+from penstock.compiler.importer.lower.stored import settle
+from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.terms import (
+    Binary,
+    Const,
+    Image,
+    Linear,
+    Mean,
+    QuantConst,
+    Stored,
+    Sum,
+    Term,
+)
+from penstock.compiler.numerics import SCORE_SCALE
+
+
+def lower_quantize(builder: Builder, node: OpNode) -> Term:
+    """The integer value a quantiser makes; equal quantisers of one tensor make one value."""
+    scale, signed = activation_scale(builder, node), quantized_signed(builder, node)
+    term = builder.term(node.inputs[0])
+    # Every gate may have an average of its own: one Pool serves them all.
+    source = ("mean", term.value) if isinstance(term, Mean) else ("tensor", node.inputs[0])
+    key = (*source, scale, signed)
+    if key not in builder.made:
+        builder.made[key] = _quantize(builder, node, term, scale, signed)
+    return builder.made[key]
+
+
+def lower_dequantize(builder: Builder, node: OpNode) -> Term:
+    """Weights and biases stay integers; an activation must be read at its own scale."""
+    term = builder.term(node.inputs[0])
+    if isinstance(term, Const):
+        scales = read_scale(builder, node)
+        return QuantConst(integers=term.array, scale=scales, axis=node.attrs.get("axis", 1))
+    scale = activation_scale(builder, node)
+    if isinstance(term, Image):
+        kind = builder.net.types[node.inputs[0]]
+        if kind == "float32":
+            raise node.error("dequantises a float tensor")
+        return _image(builder, node, term, scale, kind == "int8")
+    if not isinstance(term, Stored):
+        raise node.error("its input is not an 8-bit tensor")
+    value = builder.values[term.value]
+    if value.scale != scale:
+        raise node.error(
+            f"scales that cannot be unified: '{value.name}' is quantised with {value.scale:.9g} "
+            f"and dequantised with {scale:.9g}",
+            "use the same scale in both nodes",
+        )
+    return settle(builder, node, term, node.inputs[0])
+
+
+def _quantize(builder: Builder, node: OpNode, term: Term, scale: float, signed: bool) -> Stored:
+    match term:
+        case Image():
+            return _image(builder, node, term, scale, signed)
+        case Stored():
+            return _requantize(builder, node, term, scale, signed)
+        case Mean():
+            return _pool(builder, node, term, scale, signed)
+        case Sum():
+            return lower_sum(builder, node, term, scale, signed)
+        case Linear(dense=False):
+            return _conv(builder, node, term, scale, signed)
+        case Linear() | Binary():
+            return _vector(builder, node, term, scale, signed)
+    raise node.error(f"cannot quantise '{node.inputs[0]}'")
+
+
+def _image(builder: Builder, node: OpNode, term: Image, scale: float, signed: bool) -> Stored:
+    """The network input, quantised by the host."""
+    known = builder.values.get(term.name)
+    if known is not None and (known.scale, known.signed) != (scale, signed):
+        raise node.error(
+            f"scales that cannot be unified: the image is quantised with {known.scale:.9g} "
+            f"(node '{builder.origin[term.name].label}') and with {scale:.9g}",
+            "quantise the image once",
+        )
+    if known is not None:
+        return Stored(value=term.name)
+    shape = builder.map_shape(term.name)
+    return builder.add_value(
+        node, ir.Value(name=term.name, shape=shape, signed=signed, scale=scale)
+    )
+
+
+def _requantize(builder: Builder, node: OpNode, term: Stored, scale: float, signed: bool) -> Stored:
+    """Quantising a dequantised value again, which may only narrow it."""
+    value = builder.values[term.value]
+    if value.scale != scale:
+        raise node.error(
+            f"scales that cannot be unified: '{value.name}' has scale {value.scale:.9g} (node "
+            f"'{builder.origin[value.name].label}') and is quantised again with {scale:.9g}",
+            "remove one of the two quantisers",
+        )
+    bounds = integer_bounds(term.low, term.high, scale, signed)
+    return builder.narrow(node, term.value, bounds, signed, node.output)
+
+
+def _pool(builder: Builder, node: OpNode, term: Mean, scale: float, signed: bool) -> Stored:
+    source = builder.values[term.value]
+    real = source.scale / (scale * source.shape[1] * source.shape[2])
+    factor = builder.requantize(node, np.array([real]))
+    item = ir.Pool(
+        name=term.node.label,
+        input=term.value,
+        output=node.output,
+        multiplier=int(factor.multiplier[0]),
+        shift=int(factor.shift[0]),
+    )
+    return builder.add_node(node, item, signed, scale)
+
+
+def _conv(builder: Builder, node: OpNode, term: Linear, scale: float, signed: bool) -> Stored:
+    clamp = integer_bounds(term.low, term.high, scale, signed)
+    item = make_conv(builder, node, term, scale, clamp)
+    return builder.add_node(node, item, signed, scale)
+
+
+def _vector(
+    builder: Builder, node: OpNode, term: Linear | Binary, scale: float, signed: bool
+) -> Stored:
+    """A gate if it is quantised as scores are, else a dense layer."""
+    score = not signed and scale == SCORE_SCALE
+    if isinstance(term, Binary) or is_relu1(term):
+        if score:
+            return make_gate(builder, node, term, node.output)
+        raise node.error(
+            f"quantises a gate score as {'int8' if signed else 'uint8'} with scale {scale:.9g}",
+            f"scores are uint8 with scale 1/128 ({SCORE_SCALE})",
+        )
+    item = ir.Dense(
+        name=term.node.label,
+        input=term.input,
+        output=node.output,
+        weight=term.weight,
+        bias=term.bias,
+        requantize=builder.requantize(term.node, term.scale / scale),
+        clamp=integer_bounds(term.low, term.high, scale, signed),
+    )
+    return builder.add_node(node, item, signed, scale)

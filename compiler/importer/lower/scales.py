@@ -1,0 +1,48 @@
+"""Reading the scale, zero point and type of QuantizeLinear / DequantizeLinear."""
+
+import numpy as np
+
+from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.net import Array, OpNode
+from penstock.compiler.numerics import type_range
+
+
+def read_scale(builder: Builder, node: OpNode) -> Array:
+    """The scale(s) as float64, () or (n,), checked to be positive; the zero point must be 0."""
+    scale = builder.constant(node, 1, "scale")
+    if scale is None or scale.ndim > 1 or node.attrs.get("block_size", 0):
+        raise node.error("its scale is not one number or one number a channel")
+    wide: Array = scale.astype(np.float64)
+    if not np.isfinite(wide).all() or (wide <= 0).any():
+        raise node.error("its scale is not a positive number")
+    zero = builder.constant(node, 2, "zero point")
+    if zero is not None and zero.any():
+        raise node.error(
+            f"its zero point is {int(zero.reshape(-1)[np.argmax(zero != 0)])}, not 0",
+            "quantise symmetrically (int8, or uint8 after a ReLU, zero point 0)",
+        )
+    return wide.reshape(()) if wide.size == 1 else wide
+
+
+def activation_scale(builder: Builder, node: OpNode) -> float:
+    """The one scale of an activation quantiser."""
+    scale = read_scale(builder, node)
+    if scale.ndim:
+        raise node.error("an activation has one scale per channel", "use one per tensor")
+    return float(scale)
+
+
+def quantized_signed(builder: Builder, node: OpNode) -> bool:
+    """Whether QuantizeLinear gives int8; without a zero point it gives uint8."""
+    kind = builder.net.types.get(node.output, "unknown")
+    if kind not in ("int8", "uint8"):
+        raise node.error(f"quantises to {kind}", "activations are int8 or uint8")
+    return kind == "int8"
+
+
+def integer_bounds(low: float, high: float, scale: float, signed: bool) -> tuple[int, int]:
+    """Bounds of quantize(clip(x, low, high)): rounding is monotone, so clipping commutes."""
+    least, greatest = type_range(signed)
+    steps = np.rint(np.array([low, high], dtype=np.float32) / np.float32(scale))
+    first, last = np.clip(steps, least, greatest)
+    return int(first), int(last)

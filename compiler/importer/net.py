@@ -1,0 +1,63 @@
+"""The float-side network the import passes work on: ONNX without protobuf."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from penstock.compiler.errors import CompileError
+
+Array = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OpNode:
+    """One ONNX node.  An absent optional input is ""; `attrs` holds plain Python values."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attrs: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The name users know it by: its own, else that of its first output."""
+        return self.name or self.outputs[0]
+
+    @property
+    def output(self) -> str:
+        """Its first output."""
+        return self.outputs[0]
+
+    def optional_input(self, index: int) -> str:
+        """Name of input `index`, "" if absent."""
+        return self.inputs[index] if index < len(self.inputs) else ""
+
+    def error(self, reason: str, hint: str = "") -> CompileError:
+        """A CompileError about this node."""
+        return CompileError(reason, node=self.label, op=self.op, hint=hint)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Net:
+    """A network: nodes in topological order, one image input, one output, batch size 1."""
+
+    name: str
+    nodes: tuple[OpNode, ...]
+    constants: Mapping[str, Array]
+    shapes: Mapping[str, tuple[int, ...]]
+    types: Mapping[str, str]  # NumPy type names
+    input: str
+    output: str
+    metadata: Mapping[str, str]
+    opset: int
+
+    def replace(self, **changes: Any) -> "Net":
+        """A copy with other fields."""
+        return dataclasses.replace(self, **changes)
+
+    def is_constant(self, name: str) -> bool:
+        """Whether `name` is a known array."""
+        return name in self.constants

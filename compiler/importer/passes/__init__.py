@@ -1,0 +1,1 @@
+"""Passes on the float-side network: pure functions `Net -> Net`, one a file."""

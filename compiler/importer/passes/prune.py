@@ -1,0 +1,15 @@
+"""Drop nodes and constants the output does not depend on."""
+
+from penstock.compiler.importer.net import Net, OpNode
+
+
+def prune(net: Net) -> Net:
+    """Remove dead nodes.  Always legal; preserves the output."""
+    needed = {net.output}
+    kept: list[OpNode] = []
+    for node in reversed(net.nodes):
+        if needed.intersection(node.outputs):
+            kept.append(node)
+            needed.update(node.inputs)
+    constants = {name: array for name, array in net.constants.items() if name in needed}
+    return net.replace(nodes=tuple(reversed(kept)), constants=constants)

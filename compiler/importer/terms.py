@@ -1,0 +1,100 @@
+"""What a float tensor of the ONNX network means in integers, while it is being lowered.
+
+Lowering walks the network once in topological order and keeps one term for every tensor.  A
+quantiser turns the term before it into a node of the integer graph.
+"""
+
+import dataclasses
+import math
+
+from penstock.compiler.importer.net import Array, OpNode
+
+INF = math.inf
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """The network input before its quantiser (or dequantiser, if it is integer)."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Const:
+    """A constant float array."""
+
+    array: Array
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class QuantConst:
+    """A dequantised constant: `integers` * scale, one scale or one for each index of `axis`."""
+
+    integers: Array
+    scale: Array  # () or (n,), float64
+    axis: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """An integer value of the graph, clipped to [low, high] (real) after dequantisation."""
+
+    value: str
+    low: float = -INF
+    high: float = INF
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """The average over the map of an integer value."""
+
+    node: OpNode
+    value: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Linear:
+    """An accumulator, not yet requantised: clip((bias + sum(weight * input)) * score).
+
+    Real values are the integers times `scale` (one an output).
+    """
+
+    node: OpNode
+    dense: bool  # on a pooled vector: (O, I) weights, else a convolution: (O, I, K, K)
+    input: str
+    weight: Array  # int8
+    bias: Array  # (O,) int32
+    scale: Array  # (O,) float64: s_in * s_w
+    stride: int = 1
+    score: str | None = None
+    per_channel: bool = False
+    low: float = -INF
+    high: float = INF
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """clip(left + right): an accumulator and a residual, or two integer values."""
+
+    node: OpNode
+    left: "Linear | Stored"
+    right: "Linear | Stored"
+    low: float = -INF
+    high: float = INF
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Logistic:
+    """sigmoid of a dense accumulator."""
+
+    linear: Linear
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Binary:
+    """1 where the dense accumulator (threshold already in its bias) is above 0, else 0."""
+
+    linear: Linear
+
+
+Term = Image | Const | QuantConst | Stored | Mean | Linear | Sum | Logistic | Binary

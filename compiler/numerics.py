@@ -1,0 +1,88 @@
+"""The arithmetic of design section 4, vectorised over NumPy arrays.
+
+These few functions are the definition of rounding, folding and saturation; both integer
+interpreters call them.  All integers are exact: 16-bit multipliers times 32-bit accumulators
+stay below 2^48, so int64 never overflows.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[Any]
+
+#: A score of exactly 1.0 (UQ1.7).
+SCORE_ONE = 128
+SCORE_SHIFT = 7
+SCORE_SCALE = 1.0 / SCORE_ONE
+
+MULTIPLIER_BITS = 16
+MIN_SHIFT = 1
+MAX_SHIFT = 47
+#: Accumulators are int32.
+ACCUMULATOR_LIMIT = 1 << 31
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """(m, r) with real ~ m / 2^r: m in [2^15, 2^16), fewer bits only where r would pass 47.
+
+    Raises:
+        ValueError: `real` is negative, not finite, or too large for r >= 1.
+    """
+    if not math.isfinite(real) or real < 0.0:
+        raise ValueError(f"multiplier {real!r} is not a finite number >= 0")
+    if real == 0.0:
+        return 0, MAX_SHIFT
+    fraction, exponent = math.frexp(real)  # real = fraction * 2^exponent, fraction in [0.5, 1)
+    multiplier = round(math.ldexp(fraction, MULTIPLIER_BITS))
+    shift = MULTIPLIER_BITS - exponent
+    if multiplier == 1 << MULTIPLIER_BITS:
+        multiplier, shift = multiplier >> 1, shift - 1
+    if shift < MIN_SHIFT:
+        limit = 1 << (MULTIPLIER_BITS - MIN_SHIFT)
+        raise ValueError(f"multiplier {real:.6g} is too large, it must stay below {limit}")
+    if shift > MAX_SHIFT:
+        return round(math.ldexp(real, MAX_SHIFT)), MAX_SHIFT
+    return multiplier, shift
+
+
+def quantize_multipliers(real: npt.NDArray[np.float64]) -> tuple[IntArray, IntArray]:
+    """`quantize_multiplier` for each element: (uint16, uint8) arrays of the same length."""
+    pairs = [quantize_multiplier(float(value)) for value in real]
+    multiplier = np.array([m for m, _ in pairs], dtype=np.uint16)
+    shift = np.array([r for _, r in pairs], dtype=np.uint8)
+    return multiplier, shift
+
+
+def requantize(acc: IntArray, multiplier: IntArray, shift: IntArray) -> IntArray:
+    """(acc * m + 2^(r-1)) >> r, arithmetic shift: round half up.  int64, not yet saturated."""
+    wide_shift = np.asarray(shift, dtype=np.int64)
+    half = np.int64(1) << (wide_shift - 1)
+    product = np.asarray(acc, dtype=np.int64) * np.asarray(multiplier, dtype=np.int64)
+    return (product + half) >> wide_shift
+
+
+def fold(multiplier: IntArray, score: IntArray) -> IntArray:
+    """Gate fold m' = (m * s + 64) >> 7, s in 0..128: fold(m, 128) = m, fold(m, 0) = 0."""
+    product = np.asarray(multiplier, dtype=np.int64) * np.asarray(score, dtype=np.int64)
+    return (product + (SCORE_ONE >> 1)) >> SCORE_SHIFT
+
+
+def type_range(signed: bool) -> tuple[int, int]:
+    """Least and greatest value of an 8-bit integer."""
+    return (-128, 127) if signed else (0, 255)
+
+
+def quantize(real: npt.NDArray[Any], scale: float, signed: bool) -> IntArray:
+    """Float to int8 / uint8 as ONNX QuantizeLinear does: float32, half to even, saturated.
+
+    Raises:
+        ValueError: `real` holds a NaN.
+    """
+    steps = np.rint(np.asarray(real, dtype=np.float32) / np.float32(scale))
+    if np.isnan(steps).any():
+        raise ValueError("NaN cannot be quantised")
+    low, high = type_range(signed)
+    return np.clip(steps, low, high).astype(np.int8 if signed else np.uint8)
