@@ -1,0 +1,134 @@
+"""Exact integer interpreter of the graph: every channel computed and multiplied by its score.
+
+It knows nothing of Programs, layouts or skipping; `golden` must agree with it on every byte.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.compiler import ir, numerics
+from penstock.compiler.ir import IntArray
+
+#: Below these bounds every partial sum of a floating-point matrix product is an exact integer.
+FLOAT32_EXACT = 1 << 24
+#: Patches gathered at once (elements); bounds the memory, not the number of images.
+PATCH_ELEMENTS = 1 << 23
+
+
+def run_graph(graph: ir.Graph, images_q: IntArray) -> dict[str, IntArray]:
+    """Every value of the graph for a batch of images.
+
+    Args:
+        graph: the integer graph.
+        images_q: (N, C, H, W) integers in the range of the graph's input type.
+
+    Returns:
+        Value name -> int8 or uint8 array, (N, C, H, W) for maps, (N, n) for vectors.
+
+    Raises:
+        ValueError: images of another shape, or outside the input's range.
+    """
+    values = {graph.input: _input(graph, images_q)}
+    for node in graph.nodes:
+        values[node.output] = run_node(graph, node, values)
+    return values
+
+
+def run_node(graph: ir.Graph, node: ir.Node, values: dict[str, IntArray]) -> IntArray:
+    """The value one node writes, from the values it reads (as in `run_graph`)."""
+    signed = graph.values[node.output].signed
+    match node:
+        case ir.Conv():
+            result = _conv(node, values)
+        case ir.Pool():
+            result = _pool(node, values[node.input], signed)
+        case ir.Gate():
+            result = _gate(node, values[node.input])
+        case ir.Dense():
+            acc = _matrix_product(values[node.input], node.weight) + node.bias
+            result = np.clip(_requantize(acc, node.requantize), *node.clamp)
+    return result.astype(np.int8 if signed else np.uint8)
+
+
+def _input(graph: ir.Graph, images_q: IntArray) -> IntArray:
+    value = graph.values[graph.input]
+    images = np.asarray(images_q)
+    if images.ndim != 4 or images.shape[1:] != value.shape:
+        raise ValueError(f"images have shape {images.shape}, (N, {value.shape}) is expected")
+    low, high = numerics.type_range(value.signed)
+    if images.dtype.kind not in "iu" or (images.size and not _within(images, low, high)):
+        raise ValueError(f"images are not integers in {low}..{high}")
+    return images.astype(np.int8 if value.signed else np.uint8)
+
+
+def _within(images: IntArray, low: int, high: int) -> bool:
+    return bool(int(images.min()) >= low and int(images.max()) <= high)
+
+
+def _conv(node: ir.Conv, values: dict[str, IntArray]) -> IntArray:
+    """(N, O, H', W') int64, clamped."""
+    acc = _accumulate(values[node.input], node.weight, node.stride)
+    acc += node.bias.astype(np.int64)[:, None, None]
+    multiplier = node.requantize.multiplier.astype(np.int64)[None, :]  # (1, O)
+    if node.fold is not None:
+        multiplier = numerics.fold(multiplier, values[node.fold.scores])  # (N, O)
+    shift = node.requantize.shift.astype(np.int64)[:, None, None]
+    result = numerics.requantize(acc, multiplier[:, :, None, None], shift)
+    if node.saturate_before_add:
+        result = np.clip(result, -128, 127)
+    if node.residual is not None:
+        result = result + values[node.residual]
+    return np.clip(result, *node.clamp)
+
+
+def _pool(node: ir.Pool, source: IntArray, signed: bool) -> IntArray:
+    """(N, C) int64."""
+    total = source.astype(np.int64).sum(axis=(2, 3))
+    average = numerics.requantize(total, np.int64(node.multiplier), np.int64(node.shift))
+    return np.clip(average, *numerics.type_range(signed))
+
+
+def _gate(node: ir.Gate, source: IntArray) -> IntArray:
+    """Scores (N, n) int64, 0..128."""
+    acc = _matrix_product(source, node.weight) + node.bias
+    if node.binary:
+        return np.where(acc > 0, np.int64(numerics.SCORE_ONE), np.int64(0))
+    return np.clip(_requantize(acc, node.requantize), 0, numerics.SCORE_ONE)
+
+
+def _requantize(acc: IntArray, factors: ir.Requantize) -> IntArray:
+    return numerics.requantize(acc, factors.multiplier, factors.shift)
+
+
+def _accumulate(source: IntArray, weight: IntArray, stride: int) -> IntArray:
+    """sum(w * x) of a convolution padded by K // 2: (N, O, H', W') int64."""
+    outputs, channels, kernel, _ = weight.shape
+    pad = kernel // 2
+    padded = np.pad(source, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(2, 3))
+    windows = windows[:, :, ::stride, ::stride]  # (N, C, H', W', K, K)
+    count, _, height, width = windows.shape[:4]
+    taps = channels * kernel * kernel
+    flat = weight.reshape(outputs, taps)
+    step = max(1, PATCH_ELEMENTS // (taps * height * width))
+    result = np.empty((count, outputs, height, width), dtype=np.int64)
+    for first in range(0, count, step):
+        part = windows[first : first + step].transpose(0, 2, 3, 1, 4, 5)  # (n, H', W', C, K, K)
+        sums = _matrix_product(part.reshape(-1, taps), flat)  # (n * H' * W', O)
+        part_shape = (-1, height, width, outputs)
+        result[first : first + step] = sums.reshape(part_shape).transpose(0, 3, 1, 2)
+    return result
+
+
+def _matrix_product(rows: IntArray, weight: IntArray) -> IntArray:
+    """rows @ weight.T, exact: (M, T) x (O, T) -> (M, O) int64.
+
+    Floating point is used where no partial sum can leave its exact integers: accumulators stay
+    below 2^31 (proved on import), far below float64's 2^53.
+    """
+    largest = int(np.abs(rows.astype(np.int16)).max(initial=0))
+    bound = largest * int(np.abs(weight.astype(np.int64)).sum(axis=1).max(initial=0))
+    kind: npt.DTypeLike = np.float32 if bound < FLOAT32_EXACT else np.float64
+    assert bound < 1 << 53
+    product = rows.astype(kind) @ weight.astype(kind).T
+    return np.asarray(product.astype(np.int64))
