@@ -69,7 +69,7 @@ def compile_command(
         write_folder(output, compiled.save, MARKER)
     package = compiled.package
     figures = {
-        "network": package.meta["name"],
+        "network": package.meta["network"],
         "config": config.name,
         "config_hash": f"{config.hash:#010x}",
         "output": str(output),

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
-from penstock.cli.compiled import hardware, load_compiled
+from penstock.cli.compiled import hardware, input_shape, load_compiled
 from penstock.cli.engines import (
     ENGINES,
     Memory,
@@ -125,7 +125,7 @@ def simulate(
     if config_name is not None:
         compiled.package.require(hardware(config_name))
     images = check_images(
-        read_array(images_path), compiled.input_shape, str(images_path), limit=limit
+        read_array(images_path), input_shape(compiled), str(images_path), limit=limit
     )
     labels = None if labels_path is None else read_labels(labels_path, len(images))
     if force_gates:
@@ -158,7 +158,7 @@ def summarize(
     macs = compiled.macs(first.scores)
     prediction = compiled.predict(first.scores)
     figures: dict[str, Any] = {
-        "network": compiled.package.meta["name"],
+        "network": compiled.package.meta["network"],
         "config": compiled.package.config.name,
         "images": len(first.logits),
         "engines": {},
