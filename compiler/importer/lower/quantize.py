@@ -12,6 +12,8 @@ from penstock.compiler.importer.lower.scales import (
     integer_bounds,
     quantized_signed,
     read_scale,
+    scale_text,
+    unequal_scales,
 )
 from penstock.compiler.importer.lower.stored import settle
 from penstock.compiler.importer.net import OpNode
@@ -20,6 +22,7 @@ from penstock.compiler.importer.terms import (
     Const,
     Image,
     Linear,
+    Logistic,
     Mean,
     QuantConst,
     Stored,
@@ -57,11 +60,8 @@ def lower_dequantize(builder: Builder, node: OpNode) -> Term:
         raise node.error("its input is not an 8-bit tensor")
     value = builder.values[term.value]
     if value.scale != scale:
-        raise node.error(
-            f"scales that cannot be unified: '{value.name}' is quantised with {value.scale:.9g} "
-            f"and dequantised with {scale:.9g}",
-            "use the same scale in both nodes",
-        )
+        hint = "dequantise with the scale of the quantiser"
+        raise unequal_scales(builder, node, value.name, scale, hint)
     return settle(builder, node, term, node.inputs[0])
 
 
@@ -79,6 +79,8 @@ def _quantize(builder: Builder, node: OpNode, term: Term, scale: float, signed: 
             return _conv(builder, node, term, scale, signed)
         case Linear() | Binary():
             return _vector(builder, node, term, scale, signed)
+        case Logistic():
+            raise node.error("a soft sigmoid score", "use Clip(0, 1), or compare it: Greater")
     raise node.error(f"cannot quantise '{node.inputs[0]}'")
 
 
@@ -86,11 +88,7 @@ def _image(builder: Builder, node: OpNode, term: Image, scale: float, signed: bo
     """The network input, quantised by the host."""
     known = builder.values.get(term.name)
     if known is not None and (known.scale, known.signed) != (scale, signed):
-        raise node.error(
-            f"scales that cannot be unified: the image is quantised with {known.scale:.9g} "
-            f"(node '{builder.origin[term.name].label}') and with {scale:.9g}",
-            "quantise the image once",
-        )
+        raise unequal_scales(builder, node, term.name, scale, "quantise the image once")
     if known is not None:
         return Stored(value=term.name)
     shape = builder.map_shape(term.name)
@@ -103,11 +101,8 @@ def _requantize(builder: Builder, node: OpNode, term: Stored, scale: float, sign
     """Quantising a dequantised value again, which may only narrow it."""
     value = builder.values[term.value]
     if value.scale != scale:
-        raise node.error(
-            f"scales that cannot be unified: '{value.name}' has scale {value.scale:.9g} (node "
-            f"'{builder.origin[value.name].label}') and is quantised again with {scale:.9g}",
-            "remove one of the two quantisers",
-        )
+        hint = "remove one of the two quantisers"
+        raise unequal_scales(builder, node, value.name, scale, hint)
     bounds = integer_bounds(term.low, term.high, scale, signed)
     return builder.narrow(node, term.value, bounds, signed, node.output)
 
@@ -140,8 +135,9 @@ def _vector(
     if isinstance(term, Binary) or is_relu1(term):
         if score:
             return make_gate(builder, node, term, node.output)
+        kind = "int8" if signed else "uint8"
         raise node.error(
-            f"quantises a gate score as {'int8' if signed else 'uint8'} with scale {scale:.9g}",
+            f"quantises a gate score as {kind} with scale {scale_text(scale)}",
             f"scores are uint8 with scale 1/128 ({SCORE_SCALE})",
         )
     item = ir.Dense(

@@ -5,7 +5,7 @@ import dataclasses
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.convolution import make_conv
-from penstock.compiler.importer.lower.scales import integer_bounds
+from penstock.compiler.importer.lower.scales import integer_bounds, unequal_scales
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Linear, Stored, Sum
 
@@ -18,8 +18,9 @@ def lower_sum(builder: Builder, node: OpNode, term: Sum, scale: float, signed: b
     """
     operands = (term.left, term.right)
     for operand in operands:
-        if isinstance(operand, Stored):
-            _check_scale(builder, node, operand.value, scale)
+        if isinstance(operand, Stored) and builder.values[operand.value].scale != scale:
+            hint = "train or calibrate with one scale along the residual chain"
+            raise unequal_scales(builder, node, operand.value, scale, hint)
     clamp = integer_bounds(term.low, term.high, scale, signed)
     for operand, other in (operands, operands[::-1]):
         if isinstance(operand, Linear) and isinstance(other, Stored):
@@ -31,16 +32,6 @@ def lower_sum(builder: Builder, node: OpNode, term: Sum, scale: float, signed: b
         fused, output=node.output, clamp=clamp, residual=residual, saturate_before_add=True
     )
     return builder.add_node(node, item, signed, scale)
-
-
-def _check_scale(builder: Builder, node: OpNode, value: str, scale: float) -> None:
-    known = builder.values[value]
-    if known.scale != scale:
-        raise node.error(
-            f"scales that cannot be unified: the residual operand '{value}' has scale "
-            f"{known.scale:.9g} (node '{builder.origin[value].label}'), the sum has {scale:.9g}",
-            "train or calibrate with one scale along the residual chain",
-        )
 
 
 def _choose(builder: Builder, node: OpNode, left: str, right: str) -> tuple[ir.Conv, str]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.numerics import type_range
@@ -46,3 +47,20 @@ def integer_bounds(low: float, high: float, scale: float, signed: bool) -> tuple
     steps = np.rint(np.array([low, high], dtype=np.float32) / np.float32(scale))
     first, last = np.clip(steps, least, greatest)
     return int(first), int(last)
+
+
+def scale_text(scale: float) -> str:
+    """A scale as users wrote it: the shortest decimal of the float32."""
+    return str(np.float32(scale))
+
+
+def unequal_scales(
+    builder: Builder, node: OpNode, value: str, scale: float, hint: str
+) -> CompileError:
+    """The error for a value that `node` needs at another scale than it has."""
+    known, origin = builder.values[value].scale, builder.origin[value].label
+    return node.error(
+        f"scales that cannot be unified: '{value}' has scale {scale_text(known)} "
+        f"(node '{origin}'), this node needs {scale_text(scale)}",
+        hint,
+    )

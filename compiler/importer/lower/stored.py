@@ -3,7 +3,7 @@
 import numpy as np
 
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.scales import integer_bounds
+from penstock.compiler.importer.lower.scales import integer_bounds, scale_text
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Image, Stored
 
@@ -31,7 +31,8 @@ def settle(builder: Builder, node: OpNode, term: Stored, name: str) -> Stored:
         on_grid = np.float32(real) == np.float32(step) * np.float32(value.scale)
         if least < real < greatest and not on_grid:
             raise node.error(
-                f"'{name}' is clipped at {real:.6g}, no multiple of its scale {value.scale:.6g}",
+                f"'{name}' is clipped at {real:.6g}, no multiple of its scale "
+                f"{scale_text(value.scale)}",
                 "quantise after the activation",
             )
     return builder.narrow(node, term.value, bounds, value.signed, name)

@@ -1,0 +1,324 @@
+"""What cannot be represented is refused by name, reason and hint - never approximated."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from penstock.compiler.errors import CompileError
+
+Y = 0.04
+SCORE = 1 / 128
+Case = Callable[[Any], str]
+
+
+def stem(net: Any, outputs: int = 4) -> str:
+    y = net.node("Relu", net.conv(net.image(), outputs, name="stem"))
+    return net.qdq(y, Y, signed=False)
+
+
+def unsupported(net: Any) -> str:
+    return net.node("LeakyRelu", net.conv(net.image(), 4), name="leaky")
+
+
+def max_pool(net: Any) -> str:
+    return net.node("MaxPool", stem(net), name="pool", kernel_shape=[2, 2])
+
+
+def float_network(net: Any) -> str:
+    return net.node("Conv", "image", net.const(np.ones((4, 3, 1, 1))))
+
+
+def batch_norm(net: Any) -> str:
+    numbers = [net.const(np.ones(4)) for _ in range(4)]
+    y = net.node("BatchNormalization", net.conv(net.image(), 4), *numbers, name="bn")
+    return net.qdq(y, Y)
+
+
+def zero_point(net: Any) -> str:
+    y = net.conv(net.image(), 4)
+    q = net.node("QuantizeLinear", y, net.const(Y), net.const(3, np.uint8), name="q")
+    return net.dequantize(q, Y, np.uint8)
+
+
+def per_channel_activation(net: Any) -> str:
+    return net.node(
+        "QuantizeLinear",
+        net.conv(net.image(), 4),
+        net.const(np.full(4, Y)),
+        net.const(np.zeros(4), np.int8),
+        name="q",
+        axis=1,
+    )
+
+
+def negative_scale(net: Any) -> str:
+    return net.quantize(net.conv(net.image(), 4), -1.0, name="q")
+
+
+def not_quantized_input(net: Any) -> str:
+    return net.qdq(net.conv("image", 4, name="first"), Y)
+
+
+def not_quantized_between(net: Any) -> str:
+    return net.qdq(net.conv(net.conv(net.image(), 4), 4, name="second"), Y)
+
+
+def float_weight(net: Any) -> str:
+    weight = net.const(np.ones((4, 3, 1, 1)))
+    return net.qdq(net.node("Conv", net.image(), weight, name="first"), Y)
+
+
+def wrong_weight_axis(net: Any) -> str:
+    weight = net.weight((3, 3, 1, 1), axis=1)
+    return net.qdq(net.node("Conv", net.image(), weight, name="first"), Y)
+
+
+def groups(net: Any) -> str:
+    return net.qdq(net.node("Conv", net.image(), net.weight((3, 1, 1, 1)), name="c", group=3), Y)
+
+
+def dilation(net: Any) -> str:
+    return net.qdq(net.conv(net.image(), 4, dilations=[2, 2], pads=[2] * 4, name="c"), Y)
+
+
+def kernel(net: Any) -> str:
+    return net.qdq(net.conv(net.image(), 4, 2, pads=[0, 0, 1, 1], name="c"), Y)
+
+
+def padding(net: Any) -> str:
+    return net.qdq(net.conv(net.image(), 4, pads=[0] * 4, name="c"), Y)
+
+
+def strides(net: Any) -> str:
+    return net.qdq(net.conv(net.image(), 4, strides=[2, 1], name="c"), Y)
+
+
+def same_upper_stride_2(net: Any) -> str:
+    attrs = {"auto_pad": "SAME_UPPER", "strides": [2, 2], "name": "c"}
+    return net.qdq(net.node("Conv", net.image(), net.weight((4, 3, 3, 3)), **attrs), Y)
+
+
+def relu_before_addition(net: Any) -> str:
+    x = stem(net)
+    return net.qdq(net.node("Add", net.node("Relu", net.conv(x, 4)), x, name="add"), Y)
+
+
+def residual_scale(net: Any) -> str:
+    x = stem(net)
+    return net.qdq(net.node("Add", net.conv(x, 4), x, name="add"), 0.08, name="sum")
+
+
+def shortcut_not_quantized(net: Any) -> str:
+    x = stem(net)
+    y = net.node("Add", net.conv(x, 4), net.conv(x, 4), name="add")
+    return net.qdq(y, Y)
+
+
+def three_operands(net: Any) -> str:
+    x = stem(net)
+    y = net.node("Add", net.conv(x, 4), x)
+    return net.qdq(net.node("Add", y, x, name="add"), Y)
+
+
+def relu_in_both_operands(net: Any) -> str:
+    x = stem(net)
+    other = net.qdq(net.node("Relu", net.conv(x, 4)), Y, signed=False)
+    return net.qdq(net.node("Add", x, other, name="add"), Y)
+
+
+def broadcast_residual(net: Any) -> str:
+    x = stem(net, 1)
+    return net.qdq(net.node("Add", net.conv(stem(net), 4), x, name="add"), Y)
+
+
+def score_scale(net: Any) -> str:
+    x = stem(net)
+    score = net.qdq(net.clip(net.gemm(net.pool(x), 4)), 1 / 255, signed=False, name="score")
+    return net.qdq(net.node("Mul", net.conv(x, 4), net.map_shape(score)), Y)
+
+
+def unlimited_score(net: Any) -> str:
+    x = stem(net)
+    score = net.map_shape(net.gemm(net.pool(x), 4))
+    return net.qdq(net.node("Mul", net.conv(x, 4), score, name="mul"), Y)
+
+
+def squeeze_excite(net: Any) -> str:
+    x = stem(net)
+    score = net.node("Sigmoid", net.gemm(net.pool(x), 4), name="sigmoid")
+    score = net.map_shape(net.qdq(score, SCORE, signed=False))
+    return net.qdq(net.node("Mul", net.conv(x, 4), score), Y)
+
+
+def two_scores(net: Any) -> str:
+    x = stem(net)
+    y = net.node("Mul", net.conv(x, 4), net.gate(net.pool(x), 4))
+    return net.qdq(net.node("Mul", y, net.gate(net.pool(x), 1), name="mul"), Y)
+
+
+def quantized_before_score(net: Any) -> str:
+    x = stem(net)
+    y = net.node("Mul", net.qdq(net.conv(x, 4), Y), net.gate(net.pool(x), 4), name="mul")
+    return net.qdq(y, Y)
+
+
+def score_on_columns(net: Any) -> str:
+    x = stem(net)
+    score = net.qdq(net.clip(net.gemm(net.pool(x), 5)), SCORE, signed=False)
+    return net.qdq(net.node("Mul", net.conv(x, 5), score, name="mul"), Y)
+
+
+def clipped_before_score(net: Any) -> str:
+    x = stem(net)
+    y = net.clip(net.conv(x, 4), 0.0, 6.0)
+    return net.qdq(net.node("Mul", y, net.gate(net.pool(x), 4), name="mul"), Y)
+
+
+def times_constant(net: Any) -> str:
+    return net.qdq(net.node("Mul", net.conv(net.image(), 4), net.const(2.0), name="mul"), Y)
+
+
+def flattened_map(net: Any) -> str:
+    return net.node("Flatten", stem(net), name="flatten")
+
+
+def average_of_part(net: Any) -> str:
+    return net.qdq(net.node("AveragePool", stem(net), name="avg", kernel_shape=[2, 2]), Y)
+
+
+def mean_over_channels(net: Any) -> str:
+    return net.node("ReduceMean", stem(net), net.const([1], np.int64), name="mean")
+
+
+def mean_not_quantized(net: Any) -> str:
+    y = net.node("Flatten", net.node("GlobalAveragePool", stem(net)))
+    return net.qdq(net.gemm(y, 4, "fc"), Y)
+
+
+def float_logits(net: Any) -> str:
+    return net.gemm(net.pool(stem(net)), 4, "fc")
+
+
+def sigmoid_threshold(net: Any) -> str:
+    x = stem(net)
+    z = net.node("Sigmoid", net.gemm(net.pool(x), 4))
+    score = net.node("Greater", z, net.const(1.5), name="greater")
+    score = net.map_shape(net.node("Cast", score, to=TensorProto.FLOAT))
+    return net.qdq(net.node("Mul", net.conv(x, 4), score), Y)
+
+
+def dequantized_with_another_scale(net: Any) -> str:
+    q = net.quantize(net.conv(net.image(), 4), Y, name="q")
+    return net.dequantize(q, 0.05, name="dq")
+
+
+def quantized_again(net: Any) -> str:
+    return net.qdq(net.qdq(net.conv(net.image(), 4), Y, name="a"), 0.08, name="b")
+
+
+def two_image_scales(net: Any) -> str:
+    y = net.node("Add", net.conv(net.image(), 3), net.qdq("image", 0.07, name="other"))
+    return net.qdq(y, 0.07)
+
+
+def dead_channel_with_bias(net: Any) -> str:
+    weight = net.dequantize(net.const(np.ones((1, 3, 1, 1)), np.int8), 1e-12)
+    bias = net.const([1.0])
+    return net.qdq(net.node("Conv", net.image(), weight, bias, name="c"), Y)
+
+
+def scale_ratio(net: Any) -> str:
+    weight = net.dequantize(net.const(np.ones((1, 3, 1, 1)), np.int8), 1e6)
+    return net.qdq(net.node("Conv", net.image(), weight, name="c"), Y)
+
+
+def int16_activation(net: Any) -> str:
+    y = net.conv(net.image(), 4)
+    return net.node("QuantizeLinear", y, net.const(Y), net.const(0, np.int16), name="q")
+
+
+CASES: list[tuple[Case, str]] = [
+    (unsupported, "node 'leaky' (LeakyRelu): the operator is not supported; supported: Add"),
+    (max_pool, "node 'pool' (MaxPool): the operator is not supported; use a convolution"),
+    (float_network, "the network is not quantised: it has no QuantizeLinear node; quantise it"),
+    (batch_norm, "node 'bn' (BatchNormalization): *; fold it before quantising"),
+    (zero_point, "node 'q' (QuantizeLinear): its zero point is 3, not 0; quantise symm"),
+    (per_channel_activation, "node 'q' *one scale per channel; use one per tenso"),
+    (negative_scale, "node 'q' *its scale is not a positive numbe"),
+    (not_quantized_input, "node 'first' (Conv): its input the image is not quantised; put Quant"),
+    (not_quantized_between, "node 'second' (Conv): its input 'conv*' is not quantised"),
+    (float_weight, "node 'first' (Conv): its weight is not a dequantised int8 constant"),
+    (wrong_weight_axis, "node 'first' (Conv): its weight scales are not per output channel"),
+    (groups, "node 'c' (Conv): has 3 groups; grouped convolutions"),
+    (dilation, "node 'c' (Conv): is dilated"),
+    (kernel, "node 'c' (Conv): has a 2x2 kernel; kernels are 1x1"),
+    (padding, "node 'c' (Conv): has pads [0, 0, 0, 0] for a 3x3 kernel; pad by 1"),
+    (strides, "node 'c' (Conv): has strides [2, 1]"),
+    (same_upper_stride_2, "node 'c' (Conv): SAME_UPPER pads a map of 6 with stride 2 unevenly"),
+    (relu_before_addition, "node 'add' (Add): the activation between 'relu*' and the addition"),
+    (
+        residual_scale,
+        "node 'sum' (QuantizeLinear): scales that cannot be unified: 'quantizelinear*' has scale "
+        "0.04 (node 'quantizelinear*'), this node needs 0.08; train or calibrate with one scale",
+    ),
+    (shortcut_not_quantized, "node 'add' (Add): neither operand is quantised; put Quant"),
+    (three_operands, "node 'add' (Add): adds a third tenso"),
+    (relu_in_both_operands, "node 'add' (Add): neither '*' nor '*' is a plain int8 conv"),
+    (broadcast_residual, "node 'add' (Add): operands have shapes"),
+    (score_scale, "node 'score' (Quant*): quantises a gate score as uint8 with scale 0.0039"),
+    (unlimited_score, "node 'mul' (Mul): 'reshape*' is multiplied without * [0, 1]; put Clip"),
+    (squeeze_excite, "*: a soft sigmoid score; use Clip(0, 1)"),
+    (two_scores, "node 'mul' (Mul): the convolution has a score already"),
+    (quantized_before_score, "node 'mul' (Mul): '*' is quantised before it is multiplied"),
+    (score_on_columns, "node 'mul' (Mul): scores of shape (1, 5) do not match 5 channels"),
+    (clipped_before_score, "node 'mul' (Mul): a clipped activation before the score"),
+    (times_constant, "node 'mul' (Mul): is not a convolution times a gate score"),
+    (flattened_map, "node 'flatten' (Flatten): reshapes (1, 4, 6, 5) to (1, 120)"),
+    (average_of_part, "node 'avg' (AveragePool): averages [2, 2] of a 6x5 map"),
+    (mean_over_channels, "node 'mean' (ReduceMean): averages over other axes than (2, 3)"),
+    (mean_not_quantized, "node 'fc' (Gemm): its input 'flatten*' is not quantised"),
+    (float_logits, "node 'fc' (Gemm): the network's output 'fc*' is not quantised; put Quant"),
+    (sigmoid_threshold, "node 'greater' (Greater): the threshold of a sigmoid gate must lie"),
+    (dequantized_with_another_scale, "node 'dq' *scales that cannot be unified"),
+    (quantized_again, "node 'b' *unified: 'a_*' has scale 0.04 (node 'a'), this node needs 0.08"),
+    (two_image_scales, "node 'other' *scales that cannot be unified: 'image' *'image_q'"),
+    (dead_channel_with_bias, "node 'c' (Conv): accumulator could overflow: the bias of channel 0"),
+    (scale_ratio, "node 'c' (Conv): cannot be requantised: multiplier * is too large"),
+    (int16_activation, "node 'q' *: quantises to int16; activations are int8 or uint8"),
+]
+
+
+def assert_matches(text: str, message: str) -> None:
+    """`text` is one line that starts with `message`, in which * stands for anything."""
+    assert "\n" not in text
+    assert re.match(".*".join(map(re.escape, message.split("*"))), text), text
+
+
+@pytest.mark.parametrize(("build", "message"), CASES, ids=[case.__name__ for case, _ in CASES])
+def test_refused(net: Any, load: Any, build: Case, message: str) -> None:
+    opset = 21 if build is int16_activation else 18
+    output = build(net)
+    with pytest.raises(CompileError) as caught:
+        load(net, output, opset=opset)
+    assert_matches(str(caught.value), message)
+
+
+def test_accumulator_overflow(new_net: Any, load: Any) -> None:
+    """At 255 * 127 a product, 2^31 needs more than 66 000 taps: 1360 channels of 7x7."""
+    net = new_net("N", 1360, 7, 7)
+    net.image_type = TensorProto.UINT8
+    x = net.dequantize("image", 0.05, np.uint8)
+    weight = np.zeros((2, 1360, 7, 7))
+    weight[1] = 127
+    dequantized = net.dequantize(net.const(weight, np.int8), 1e-4)
+    y = net.node("Conv", x, dequantized, pads=[3] * 4, name="c")
+    message = (
+        r"node 'c' \(Conv\): accumulator could overflow: channel 1 can reach 2158136400, "
+        r"the limit is 2147483647; fewer input channels"
+    )
+    with pytest.raises(CompileError, match=message):
+        load(net, net.qdq(y, 1.0))
