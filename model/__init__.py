@@ -1,0 +1,33 @@
+"""Gated networks in PyTorch: training, quantisation-aware training, ONNX export."""
+
+from penstock.model.checkpoint import Checkpoint, load_checkpoint
+from penstock.model.config import NetworkConfig, TrainConfig
+from penstock.model.data import Dataset, load_dataset
+from penstock.model.errors import CheckpointError, ConfigError, DataError, ModelError
+from penstock.model.export import build_onnx
+from penstock.model.flow import TrainResult, export_checkpoint, train_network
+from penstock.model.quantize import QuantLCNet
+from penstock.model.random_network import random_images, random_network
+from penstock.model.train import Evaluation, evaluate
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "Dataset",
+    "Evaluation",
+    "ModelError",
+    "NetworkConfig",
+    "QuantLCNet",
+    "TrainConfig",
+    "TrainResult",
+    "build_onnx",
+    "evaluate",
+    "export_checkpoint",
+    "load_checkpoint",
+    "load_dataset",
+    "random_images",
+    "random_network",
+    "train_network",
+]

@@ -1,0 +1,95 @@
+"""Checkpoints: one file with both networks, everything needed to rebuild them, and figures."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+import torch
+
+from penstock.model.config import NetworkConfig
+from penstock.model.errors import CheckpointError, ModelError
+from penstock.model.networks import LCNet, build_network
+from penstock.model.quantize import QuantLCNet
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A trained network: `net` in floating point, `quantized` after QAT, both on the CPU."""
+
+    net: LCNet
+    quantized: QuantLCNet
+    training: dict[str, object]  # the TrainConfig, as plain values
+    normalization: dict[str, list[float]]  # full_scale (one value), mean and std per channel
+    metrics: dict[str, float]
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file under a temporary name in its folder, then move it into place.
+
+    A reader sees the old file or the whole new one.  Raises ModelError.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = file.name
+            write(file)
+        os.chmod(temporary, 0o644)  # temporary files start private
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ModelError(
+            f"cannot write {path}: {error.strerror or error}", "choose another path"
+        ) from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` atomically; only plain values and tensors go into the file."""
+    network = asdict(checkpoint.net.config)
+    content = {
+        "penstock_checkpoint": FORMAT,
+        "network": network,
+        "float_state": checkpoint.net.state_dict(),
+        "quantized_state": checkpoint.quantized.state_dict(),
+        "training": checkpoint.training,
+        "normalization": checkpoint.normalization,
+        "metrics": checkpoint.metrics,
+    }
+    write_atomically(path, lambda file: torch.save(content, file))
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint, both networks in evaluation mode.  Raises CheckpointError."""
+    path = Path(path)
+    hint = "write one with train_network (penstock train)"
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file", hint)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint", hint) from error
+    if not isinstance(content, dict) or content.get("penstock_checkpoint") != FORMAT:
+        raise CheckpointError(f"{path}: not a Penstock checkpoint of format {FORMAT}", hint)
+    net = build_network(NetworkConfig(**content["network"]), seed=0)
+    net.load_state_dict(content["float_state"])
+    quantized = QuantLCNet(net)
+    quantized.load_state_dict(content["quantized_state"])
+    return Checkpoint(
+        net=net.eval(),
+        quantized=quantized.eval(),
+        training=content["training"],
+        normalization=content["normalization"],
+        metrics=content["metrics"],
+    )

@@ -1,0 +1,126 @@
+"""The three fake quantisers the hardware knows: activations, weights with biases, scores.
+
+All have zero point 0 and round half to even; gradients pass straight through.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from penstock.model.gates import leaky_relu1, relu1
+from penstock.model.macs import SCORE_ONE
+
+# Robust maximum: the rare outliers of a batch are clipped, finer steps pay for them.
+CALIBRATION_QUANTILE = 0.9999
+# A bias of a channel with (nearly) dead weights must still fit int32 at s_in * s_w, with
+# room for the products; 2**22 is also exact in float32.
+MAX_BIAS_STEPS = 2.0**22
+MIN_WEIGHT_SCALE = 1e-8
+
+
+class ActivationQuantizer(nn.Module):
+    """8-bit quantiser with one scale; `signed` selects int8 or uint8, the scale is shared.
+
+    While `observing` it passes its input through and widens the scale to fit it.
+    """
+
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.zeros(()))
+        self.register_buffer("zero", torch.zeros((), dtype=torch.int32), persistent=False)
+        self.observing = False
+
+    def forward(self, x: Tensor, signed: bool = False) -> Tensor:
+        """Float, any shape -> the same, on the grid scale * 0..255 (or -128..127)."""
+        if self.observing:
+            self._observe(x, 127 if signed else 255)
+            return x
+        low, high = (-128, 127) if signed else (0, 255)
+        return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero, low, high)
+
+    @torch.no_grad()
+    def _observe(self, x: Tensor, levels: int) -> None:
+        magnitudes = x.abs().flatten()
+        rank = max(1, round(CALIBRATION_QUANTILE * magnitudes.numel()))
+        top = magnitudes.kthvalue(rank).values
+        self.scale.copy_(torch.maximum(self.scale, (top / levels).clamp_min(1e-6)))
+
+
+class _QuantizedLayer(nn.Module):
+    """Weights int8 per output channel in [-127, 127], biases int32 at s_in * s_w."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.detach().clone())
+        self.bias = nn.Parameter(bias.detach().clone())
+
+    @torch.no_grad()
+    def weight_scale(self, in_scale: Tensor) -> Tensor:
+        """Float [outputs]: follows the weights, so that training never leaves the grid."""
+        top = self.weight.abs().flatten(1).amax(dim=1) / 127
+        floor = self.bias.abs() / (in_scale * MAX_BIAS_STEPS)
+        return torch.maximum(top, floor).clamp_min(MIN_WEIGHT_SCALE)
+
+    def quantized(self, in_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Fake-quantised weight and bias for an input at `in_scale`."""
+        scale = self.weight_scale(in_scale)
+        zero = torch.zeros_like(scale, dtype=torch.int32)
+        weight = torch.fake_quantize_per_channel_affine(self.weight, scale, zero, 0, -127, 127)
+        step = in_scale * scale
+        exact = (torch.round(self.bias / step) * step).detach()
+        return weight, exact + (self.bias - self.bias.detach())  # value: `exact`, to the bit
+
+    @torch.no_grad()
+    def integers(self, in_scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(weights int8, biases int32, weight scales float [outputs]) as exported."""
+        scale = self.weight_scale(in_scale)
+        weight, _ = self.quantized(in_scale)
+        shape = (-1,) + (1,) * (weight.dim() - 1)
+        weight_int = torch.round(weight / scale.view(shape)).to(torch.int8)
+        bias_int = torch.round(self.bias / (in_scale * scale)).to(torch.int32)
+        return weight_int, bias_int, scale
+
+
+class QuantConv(_QuantizedLayer):
+    """A convolution with its batch norm folded in."""
+
+    def __init__(self, conv: nn.Conv2d, bn: nn.BatchNorm2d) -> None:
+        running_mean, running_var = bn.running_mean, bn.running_var
+        assert running_mean is not None and running_var is not None
+        gain = bn.weight / torch.sqrt(running_var + bn.eps)  # [C]
+        super().__init__(conv.weight * gain.view(-1, 1, 1, 1), bn.bias - running_mean * gain)
+        self.stride, self.padding = int(conv.stride[0]), int(conv.padding[0])
+
+    def forward(self, x: Tensor, in_scale: Tensor) -> Tensor:
+        """Float [N, Cin, H, W] -> float [N, C, H', W'], not requantised."""
+        weight, bias = self.quantized(in_scale)
+        return F.conv2d(x, weight, bias, stride=self.stride, padding=self.padding)
+
+
+class QuantLinear(_QuantizedLayer):
+    """A fully connected layer."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__(linear.weight, linear.bias)
+
+    def forward(self, x: Tensor, in_scale: Tensor) -> Tensor:
+        """Float [N, Cin] -> float [N, C], not requantised."""
+        weight, bias = self.quantized(in_scale)
+        return F.linear(x, weight, bias)
+
+
+def quantize_score(z: Tensor, training: bool) -> Tensor:
+    """Gate pre-activation -> strict score on the grid 0/128 .. 128/128 (UQ1.7).
+
+    In training the value is the strict one, but the gradient is leaky ReLU-1's, so that a
+    closed gate can still reopen.
+    """
+    strict = torch.round(relu1(z) * SCORE_ONE) / SCORE_ONE
+    if not training:
+        return strict
+    soft = leaky_relu1(z)
+    return strict.detach() + (soft - soft.detach())

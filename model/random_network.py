@@ -1,0 +1,87 @@
+"""Untrained networks with chosen keep ratios: test material for the compiler.
+
+Weights are random; the gates' last layers are set so that each channel and each block is
+open for a chosen share of random images, a different share of channels for every image.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from penstock.model.config import NetworkConfig
+from penstock.model.gates import Gate, global_average_pool
+from penstock.model.networks import BasicBlock, LCNet, build_network
+from penstock.model.quantize import QuantLCNet
+
+CALIBRATION_IMAGES = 128
+SCORE_SPREAD = 0.5  # standard deviation of a gate's pre-activation over the images
+
+
+def random_images(config: NetworkConfig, count: int, generator: torch.Generator) -> Tensor:
+    """Float32 [count, C, H, W]: noise whose mean and contrast change from image to image.
+
+    Plain noise would give every image the same channel means, and so the same gate scores.
+    """
+    shape = (count, config.in_channels, *config.input_size)
+    noise = torch.randn(shape, generator=generator)
+    offset = torch.randn(count, config.in_channels, 1, 1, generator=generator)
+    contrast = 0.2 + torch.rand(count, config.in_channels, 1, 1, generator=generator)
+    return offset + contrast * noise
+
+
+@torch.no_grad()
+def random_network(
+    config: NetworkConfig,
+    *,
+    keep_channels: float = 0.5,
+    keep_blocks: float = 1.0,
+    seed: int = 0,
+) -> QuantLCNet:
+    """A calibrated, untrained network whose gates keep about the requested shares.
+
+    The shares (0 to 1) hold for `random_images`, and each is a share of images for every
+    single gate; 0 and 1 close and open the gates for (nearly) all of them.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    images = random_images(config, CALIBRATION_IMAGES, generator)
+    net = build_network(config, seed)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # plain average: one pass settles the statistics
+            module.weight.uniform_(0.5, 1.5, generator=generator)
+            module.bias.uniform_(-0.3, 0.3, generator=generator)
+    net.train()
+    net(images)
+    net.eval()
+    if config.gated:
+        _set_gates(net, images, keep_channels, keep_blocks, generator)
+    quantized = QuantLCNet(net)
+    quantized.calibrate([images])
+    return quantized.eval()
+
+
+def _set_gates(
+    net: LCNet, images: Tensor, channels: float, blocks: float, generator: torch.Generator
+) -> None:
+    """Gate by gate in running order: each sees what the gates before it let through."""
+    x = torch.relu(net.bn(net.conv(images)))
+    for block in net.blocks:
+        assert isinstance(block, BasicBlock) and block.lnet is not None and block.cnet is not None
+        pooled = global_average_pool(x)
+        _set_gate(block.cnet, pooled, channels, generator)
+        _set_gate(block.lnet, pooled, blocks, generator)
+        x, _ = block(x)
+
+
+def _set_gate(gate: Gate, pooled: Tensor, keep: float, generator: torch.Generator) -> None:
+    """Random weights, scaled and shifted so that every output is > 0 for `keep` of the rows."""
+    spread = pooled.std(dim=0).clamp_min(1e-6)  # [Cin]
+    gate.fc.weight.normal_(generator=generator)
+    gate.fc.weight.div_(spread)
+    z = pooled @ gate.fc.weight.T  # [images, outputs]
+    gate.fc.weight.mul_(SCORE_SPREAD / z.std(dim=0).clamp_min(1e-6)[:, None])
+    z = pooled @ gate.fc.weight.T
+    gate.fc.bias.copy_(-torch.quantile(z, 1 - keep, dim=0))
+    if keep >= 1:
+        gate.fc.bias.add_(1 / 64)  # the lowest score of all must not round to 0

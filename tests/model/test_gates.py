@@ -1,0 +1,118 @@
+"""Gate semantics: leaky in training, strict in evaluation; closed gates skip."""
+
+import pytest
+import torch
+
+from penstock.model import NetworkConfig
+from penstock.model.config import block_plans
+from penstock.model.gates import LEAK, CNet, LNet, global_average_pool
+from penstock.model.networks import BasicBlock, build_network
+from penstock.model.quantizers import quantize_score
+
+Z = torch.tensor([-2.0, -0.25, 0.0, 0.25, 1.0, 3.0])
+
+
+def gate_with(z: torch.Tensor) -> CNet:
+    """A channel gate whose pre-activations are `z`, whatever its input."""
+    gate = CNet(4, len(z))
+    with torch.no_grad():
+        gate.fc.weight.zero_()
+        gate.fc.bias.copy_(z)
+    return gate
+
+
+def test_strict_in_evaluation() -> None:
+    scores = gate_with(Z).eval()(torch.randn(3, 4))
+    assert scores.tolist() == [[0.0, 0.0, 0.0, 0.25, 1.0, 1.0]] * 3
+
+
+def test_leaky_in_training() -> None:
+    scores = gate_with(Z).train()(torch.zeros(1, 4))[0]
+    expected = [-2 * LEAK, -0.25 * LEAK, 0.0, 0.25, 1.0, 1 + 2 * LEAK]
+    assert scores.tolist() == pytest.approx(expected)
+
+
+def test_closed_and_saturated_gates_have_a_gradient_in_training() -> None:
+    gate = gate_with(Z).train()
+    gate(torch.zeros(1, 4)).sum().backward()
+    assert gate.fc.bias.grad is not None
+    assert gate.fc.bias.grad.tolist() == pytest.approx([LEAK, LEAK, 1.0, 1.0, 1.0, LEAK], abs=1e-6)
+
+
+def test_block_gate_has_one_score_an_image() -> None:
+    assert LNet(5)(torch.randn(7, 5)).shape == (7, 1)
+
+
+def test_pooling_is_the_mean_over_the_map() -> None:
+    x = torch.arange(12.0).view(1, 2, 2, 3)
+    assert global_average_pool(x).tolist() == [[2.5, 8.5]]
+
+
+def test_quantized_score_is_strict_on_the_grid_of_128ths() -> None:
+    z = torch.tensor([-1.0, 0.5 / 128, 0.51 / 128, 1.5 / 128, 0.5, 0.999, 2.0])
+    expected = [0.0, 0.0, 1.0, 2.0, 64.0, 128.0, 128.0]  # ties to even
+    for training in (False, True):
+        assert (quantize_score(z, training) * 128).tolist() == expected
+
+
+def test_quantized_score_keeps_the_leaky_gradient() -> None:
+    z = torch.tensor([-1.0, 0.3, 2.0], requires_grad=True)
+    quantize_score(z, training=True).sum().backward()
+    assert z.grad is not None
+    assert z.grad.tolist() == pytest.approx([LEAK, 1.0, LEAK])
+
+
+def float_block(index: int) -> BasicBlock:
+    """A block of a fresh network in evaluation mode: 0 identity, 1 down-sampling."""
+    block = build_network(NetworkConfig(), seed=3).eval().blocks[index]
+    assert isinstance(block, BasicBlock)
+    return block
+
+
+def close_block(block: BasicBlock) -> None:
+    """Make the block gate score 0 for every input."""
+    assert block.lnet is not None
+    torch.nn.init.zeros_(block.lnet.fc.weight)
+    torch.nn.init.constant_(block.lnet.fc.bias, -1.0)
+
+
+def test_block_with_score_zero_is_the_identity() -> None:
+    block = float_block(0)
+    x = torch.rand(2, 16, 8, 8)  # the output of a ReLU
+    assert not torch.equal(block(x)[0], x)
+    close_block(block)
+    assert torch.equal(block(x)[0], x)
+
+
+def test_down_sampling_block_with_score_zero_is_its_shortcut() -> None:
+    block = float_block(1)
+    close_block(block)
+    assert block.shortcut is not None and block.shortcut_bn is not None
+    x = torch.rand(2, 16, 8, 8)
+    assert torch.equal(block(x)[0], torch.relu(block.shortcut_bn(block.shortcut(x))))
+
+
+def test_channel_with_score_zero_does_not_depend_on_its_weights() -> None:
+    block = float_block(0)
+    assert block.cnet is not None
+    with torch.no_grad():
+        block.cnet.fc.weight.zero_()
+        block.cnet.fc.bias.copy_(torch.tensor([-1.0] + [0.7] * 15))
+    x = torch.rand(2, 16, 8, 8)
+    before = block(x)[0]
+    with torch.no_grad():
+        block.conv1.weight[0] += 1.0
+    assert torch.equal(block(x)[0], before)
+    with torch.no_grad():
+        block.conv1.weight[1] += 1.0
+    assert not torch.equal(block(x)[0], before)
+
+
+def test_every_block_is_gated_and_plain_networks_have_no_scores() -> None:
+    x = torch.rand(2, 1, 8, 8)
+    config = NetworkConfig(depth=14)
+    _, scores = build_network(config, seed=0)(x)
+    assert [s.channels.shape for s in scores] == [(2, p.channels) for p in block_plans(config)]
+    logits, scores = build_network(NetworkConfig(gated=False), seed=0)(x)
+    assert logits.shape == (2, 10)
+    assert scores == []
