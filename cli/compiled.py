@@ -24,8 +24,3 @@ def load_compiled(path: Path) -> Any:
     if not path.exists():
         raise InputError(f"cannot read {path}: no such file or folder", hint="penstock compile")
     return load("penstock.compiler.api", "compiler").load(path)
-
-
-def input_shape(compiled: Any) -> tuple[int, ...]:
-    """The network's input (C, H, W)."""
-    return tuple(compiled.package.meta["input"]["shape"])

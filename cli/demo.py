@@ -135,8 +135,8 @@ def run_all(compiled: Any, images: np.ndarray) -> dict[str, Run]:
     }
     runs = {}
     for name, (engine, program, memory) in plans.items():
-        with step(f"{name}, {len(images)} images"):
-            runs[name] = run_engine(engine, program, images, memory)
+        with step(f"{name}, {len(images)} images") as progress:
+            runs[name] = run_engine(engine, program, images, memory, progress)
     return runs
 
 

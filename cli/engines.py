@@ -1,6 +1,7 @@
 """Running a compiled network on the engines and comparing what they return."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,27 @@ import numpy.typing as npt
 
 from penstock.cli.errors import load
 from penstock.cli.files import Images
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 
 Bytes = npt.NDArray[np.uint8]
 
 #: Every engine, in the order in which they are explained.
 ENGINES = ("golden", "rtl", "graph")
+
+#: Counters an engine fills; golden knows no time, the graph no program.
+COUNTED: dict[str, tuple[str, ...]] = {
+    "golden": (
+        "weight_bytes",
+        "write_bytes",
+        "executed",
+        "skipped",
+        "channels_executed",
+        "channels_skipped",
+        "exit",
+    ),
+    "rtl": COUNTER_NAMES,
+    "graph": (),
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +55,7 @@ class Run:
     results: Bytes
     logits: npt.NDArray[np.float32]  # N x K
     scores: dict[str, Bytes]  # gate -> N x n
-    counters: dict[str, npt.NDArray[np.uint32]]  # name -> N; rtl only
+    counters: dict[str, npt.NDArray[np.uint32]]  # name -> N
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -51,8 +67,17 @@ class Run:
         return float(self.counters[counter].mean())
 
 
-def run_engine(engine: str, compiled: Any, images: Images, memory: Memory) -> Run:
-    """Run `images` through one engine; SimulationError and its like pass through."""
+def run_engine(
+    engine: str,
+    compiled: Any,
+    images: Images,
+    memory: Memory,
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Run `images` through one engine; what it raises passes through.
+
+    `progress` is called with (images begun, images) where the engine can tell.
+    """
     inputs = compiled.quantize_input(images)
     if engine == "graph":
         records = compiled.run_graph(inputs)
@@ -67,14 +92,16 @@ def run_engine(engine: str, compiled: Any, images: Images, memory: Memory) -> Ru
             stall=memory.stall,
             seed=memory.seed,
             vcd=memory.vcd,
+            progress=progress,
         )
+        core.close()
     decoded = compiled.decode_output(records)
     return Run(
         engine=engine,
         results=records[:, COUNTER_BYTES:],
         logits=decoded.logits,
         scores=decoded.scores,
-        counters=decoded.counters if engine == "rtl" else {},
+        counters={name: decoded.counters[name] for name in COUNTED[engine]},
     )
 
 

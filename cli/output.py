@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 
 import rich_click as click
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from penstock.cli.files import write_text
@@ -51,14 +58,24 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def step(text: str) -> Iterator[None]:
-    """Show that something long is running; afterwards a line with the seconds it took."""
+def step(text: str) -> Iterator[Callable[[int, int], None]]:
+    """Show that something long is running; afterwards a line with the seconds it took.
+
+    Yields a function of (done, total) that moves the bar, for work that can tell.
+    """
     console = Console(stderr=True, highlight=False)
     started = time.monotonic()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        progress.add_task(text, total=None)
-        yield
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
     console.print(f"{text}: {time.monotonic() - started:.1f} s", soft_wrap=True)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
-from penstock.cli.compiled import hardware, input_shape, load_compiled
+from penstock.cli.compiled import hardware, load_compiled
 from penstock.cli.engines import (
     ENGINES,
     Memory,
@@ -121,11 +121,13 @@ def simulate(
     engines = parse_engines(engine_list)
     if vcd is not None and "rtl" not in engines:
         raise InputError("--vcd needs the rtl engine", hint="--engine rtl")
+    if vcd is not None and not vcd.parent.is_dir():
+        raise InputError(f"cannot write {vcd}: no such folder")
     compiled = load_compiled(network)
     if config_name is not None:
         compiled.package.require(hardware(config_name))
     images = check_images(
-        read_array(images_path), input_shape(compiled), str(images_path), limit=limit
+        read_array(images_path), compiled.input_shape, str(images_path), limit=limit
     )
     labels = None if labels_path is None else read_labels(labels_path, len(images))
     if force_gates:
@@ -133,8 +135,8 @@ def simulate(
     memory = Memory(latency=latency, stall=stall, seed=seed, vcd=vcd)
     runs = []
     for engine in engines:
-        with step(f"{engine}, {len(images)} images"):
-            runs.append(run_engine(engine, compiled, images, memory))
+        with step(f"{engine}, {len(images)} images") as progress:
+            runs.append(run_engine(engine, compiled, images, memory, progress))
     figures = summarize(compiled, runs, labels)
     if save is not None:
         # Counters come from the core alone: prefer its run.
