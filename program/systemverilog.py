@@ -9,7 +9,7 @@ there differs from what would be written.
 import pathlib
 import sys
 
-from penstock.program.config import ALL_CHANNELS, CONFIGS, ISA_VERSION, HwConfig
+from penstock.program.config import ALL_CHANNELS, CONFIGS, HwConfig
 from penstock.program.counters import COUNTERS
 from penstock.program.descriptor import DESCRIPTOR_BYTES, DESCRIPTOR_WORDS, FIELDS, Op
 from penstock.program.registers import OFFSETS, ErrorCode
@@ -43,7 +43,6 @@ def package_text() -> str:
         _HEADER + "// Instruction set, register map, counters and error codes (docs/program.md).",
         "",
         "package ps_pkg;",
-        f"  localparam int unsigned ISA_VERSION = {ISA_VERSION};",
         f"  localparam int unsigned DESCRIPTOR_BEATS = {DESCRIPTOR_BYTES // 8};",
         f"  localparam logic [7:0] ALL_CHANNELS = 8'h{ALL_CHANNELS:02X};",
         "",
@@ -100,10 +99,16 @@ def config_text(config: HwConfig) -> str:
         "LI_W": "$clog2(N_LISTS)",
         "ROW_W": "$clog2(P_OC) + 1",
     }
-    lines = [_HEADER + f"// Sizes of configuration '{config.name}'.", "", "package ps_cfg;"]
+    lines = [
+        _HEADER + f"// Sizes of configuration '{config.name}'.",
+        "",
+        "/* verilator lint_off DECLFILENAME */  // one package of several: the file list chooses",
+        "package ps_cfg;",
+    ]
     lines += [f"  localparam int unsigned {name} = {value};" for name, value in sizes.items()]
     lines += [f"  localparam int unsigned {name} = {value};" for name, value in derived.items()]
     lines += [f"  localparam logic [31:0] CONFIG_HASH = 32'h{config.hash:08X};", "endpackage"]
+    lines += ["/* verilator lint_on DECLFILENAME */"]
     return "\n".join(lines) + "\n"
 
 

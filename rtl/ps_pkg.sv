@@ -2,7 +2,6 @@
 // Instruction set, register map, counters and error codes (docs/program.md).
 
 package ps_pkg;
-  localparam int unsigned ISA_VERSION = 1;
   localparam int unsigned DESCRIPTOR_BEATS = 8;
   localparam logic [7:0] ALL_CHANNELS = 8'hFF;
 

@@ -1,0 +1,582 @@
+// The accelerator core: sequencer, fetch controller, PE array, epilogue, gate unit and memories,
+// between a register file and the two AXI masters (design section 7).
+//
+//   descriptors -> sequencer -> { weight request -> (AXI) -> weight response -> buffer, parameters }
+//                            -> { conv control -> feature memory, weight buffer -> array -> epilogue }
+//                            -> gate unit, copy, load/store
+//
+// start_i begins a run of n_images_i images with the arguments beside it (stable until done_o).
+// Units are reset while a run stops, so an error leaves nothing behind.
+module ps_core
+  import ps_cfg::*;
+  import ps_pkg::*;
+(
+  input  logic        clk_i,
+  input  logic        rst_ni,
+  input  logic        start_i,
+  output logic        done_o,
+  output logic [31:0] error_o,
+  output logic [31:0] position_o,
+
+  input  logic [63:0] program_i,
+  input  logic [63:0] weights_i,
+  input  logic [63:0] input_i,
+  input  logic [63:0] output_i,
+  input  logic [31:0] n_descriptors_i,
+  input  logic [31:0] n_images_i,
+  input  logic [31:0] input_stride_i,
+  input  logic [31:0] output_stride_i,
+  input  logic [31:0] weight_bytes_i,
+  input  logic [31:0] config_hash_i,
+
+  // ps_axi_read: 0 descriptors, 1 weights, 2 loads
+  output logic [2:0]       rd_req_valid_o,
+  output logic [2:0][63:0] rd_req_addr_o,
+  output logic [2:0][15:0] rd_req_beats_o,
+  input  logic [2:0]       rd_req_ready_i,
+  input  logic [2:0]       rd_valid_i,
+  input  logic [63:0]      rd_data_i,
+  input  logic             rd_busy_i,
+  input  logic             rd_error_i,
+
+  output logic        wr_req_valid_o,
+  output logic [63:0] wr_req_addr_o,
+  output logic [15:0] wr_req_beats_o,
+  input  logic        wr_req_ready_i,
+  output logic        wr_valid_o,
+  output logic [63:0] wr_data_o,
+  input  logic        wr_ready_i,
+  input  logic        wr_busy_i,
+  input  logic        wr_error_i,
+  output logic        flush_o
+);
+  logic running, stop, unit_rst_n;
+  assign unit_rst_n = rst_ni && !stop;
+  assign flush_o = stop;
+
+  // ---- descriptors
+  logic restart, desc_valid, desc_ready, desc_at_end;
+  logic [31:0] restart_index, check_error;
+  desc_t desc;
+  logic [9:0] out_width;
+  logic [19:0] out_pixels;
+
+  ps_desc_fetch u_desc_fetch (
+    .clk_i,
+    .rst_ni     (unit_rst_n),
+    .start_i    (restart),
+    .index_i    (restart_index),
+    .program_i,
+    .count_i    (n_descriptors_i),
+    .req_valid_o(rd_req_valid_o[0]),
+    .req_addr_o (rd_req_addr_o[0]),
+    .req_beats_o(rd_req_beats_o[0]),
+    .req_ready_i(rd_req_ready_i[0]),
+    .rsp_valid_i(rd_valid_i[0]),
+    .rsp_data_i (rd_data_i),
+    .valid_o    (desc_valid),
+    .ready_i    (desc_ready),
+    .desc_o     (desc),
+    .at_end_o   (desc_at_end)
+  );
+
+  ps_check u_check (
+    .clk_i,
+    .desc_i         (desc),
+    .input_stride_i,
+    .output_stride_i,
+    .weight_bytes_i,
+    .n_descriptors_i,
+    .out_width_o    (out_width),
+    .out_pixels_o   (out_pixels),
+    .error_o        (check_error)
+  );
+
+  // ---- sequencer
+  logic fetch_start, conv_start, copy_start, gate_start, move_start, record_start;
+  logic request_busy, response_busy, conv_busy, epilogue_busy, copy_busy, gate_busy, move_busy;
+  logic [63:0] image_input, image_output;
+  logic [CH_W-1:0] n_in, n_out, channels_executed, channels_skipped;
+  logic [N_LISTS-1:0][CH_W-1:0] list_count, list_bound;
+  logic [SA_W-1:0] predicate_addr;
+  logic [7:0] score_a;
+  logic counters_clear, executed, skipped;
+  logic [31:0] exit_pc;
+
+  ps_sequencer u_sequencer (
+    .clk_i,
+    .rst_ni,
+    .start_i,
+    .done_o,
+    .running_o          (running),
+    .stop_o             (stop),
+    .error_o,
+    .position_o,
+    .config_hash_i,
+    .n_images_i,
+    .input_stride_i,
+    .output_stride_i,
+    .input_i,
+    .output_i,
+    .image_input_o      (image_input),
+    .image_output_o     (image_output),
+    .restart_o          (restart),
+    .restart_index_o    (restart_index),
+    .desc_valid_i       (desc_valid),
+    .desc_ready_o       (desc_ready),
+    .desc_i             (desc),
+    .desc_at_end_i      (desc_at_end),
+    .check_error_i      (check_error),
+    .score_addr_o       (predicate_addr),
+    .score_i            (score_a),
+    .list_count_i       (list_count),
+    .list_bound_i       (list_bound),
+    .n_in_o             (n_in),
+    .n_out_o            (n_out),
+    .fetch_start_o      (fetch_start),
+    .conv_start_o       (conv_start),
+    .copy_start_o       (copy_start),
+    .gate_start_o       (gate_start),
+    .move_start_o       (move_start),
+    .record_start_o     (record_start),
+    .fetch_busy_i       (request_busy || response_busy),
+    .array_busy_i       (conv_busy || epilogue_busy || copy_busy),
+    .gate_busy_i        (gate_busy),
+    .move_busy_i        (move_busy),
+    .masters_busy_i     (rd_busy_i || wr_busy_i),
+    .read_error_i       (rd_error_i),
+    .write_error_i      (wr_error_i),
+    .counters_clear_o   (counters_clear),
+    .executed_o         (executed),
+    .skipped_o          (skipped),
+    .channels_executed_o(channels_executed),
+    .channels_skipped_o (channels_skipped),
+    .exit_o             (exit_pc)
+  );
+
+  // ---- gate scores and lists
+  logic score_we, list_begin, list_append, list_close;
+  logic [SA_W-1:0] score_wr_addr, store_score_addr, fold_addr;
+  logic [7:0] score_wr_data, score_b;
+  logic [63:0] score_word;
+  logic [LI_W-1:0] list_index;
+  logic [CH_W-2:0] list_id, fetch_list_data, conv_list_data;
+  logic [CH_W-1:0] list_new_bound;
+  logic [LI_W+CH_W-2:0] fetch_list_addr, conv_list_addr;
+
+  ps_gate_store u_gate_store (
+    .clk_i,
+    .rst_ni        (rst_ni && !start_i),
+    .score_we_i    (score_we),
+    .score_addr_i  (score_wr_addr),
+    .score_data_i  (score_wr_data),
+    .score_a_addr_i(move_busy ? store_score_addr : predicate_addr),
+    .score_a_word_o(score_word),
+    .score_a_o     (score_a),
+    .score_b_addr_i(fold_addr),
+    .score_b_o     (score_b),
+    .list_begin_i  (list_begin),
+    .list_append_i (list_append),
+    .list_close_i  (list_close),
+    .list_i        (list_index),
+    .list_id_i     (list_id),
+    .list_bound_i  (list_new_bound),
+    .list_count_o  (list_count),
+    .list_bound_o  (list_bound),
+    .list_a_addr_i (fetch_list_addr),
+    .list_a_data_o (fetch_list_data),
+    .list_b_addr_i (conv_list_addr),
+    .list_b_data_o (conv_list_data)
+  );
+
+  // ---- weights
+  logic group_valid, group_last, row_valid, release_half;
+  logic [ROW_W-1:0] group_rows, token_rows;
+  logic [15:0] group_beats;
+  logic [CH_W-1:0] row_channel;
+  logic token_valid, token_ready, token_last;
+  logic [P_OC-1:0] wr_rows;
+  logic wr_half;
+  logic [WA_W-4:0] wr_word;
+  logic [7:0] wr_bytes;
+  logic [P_OC-1:0][63:0] wr_data;
+  logic param_valid, param_half, fold, fold_channel;
+  logic [ROW_W-2:0] param_row;
+  logic [CH_W-1:0] param_channel;
+  param_t param;
+  logic [SA_W-1:0] fold_slot;
+
+  ps_weight_request u_weight_request (
+    .clk_i,
+    .rst_ni       (unit_rst_n),
+    .start_i      (fetch_start),
+    .desc_i       (desc),
+    .n_in_i       (n_in),
+    .n_out_i      (n_out),
+    .weights_i,
+    .release_i    (release_half),
+    .busy_o       (request_busy),
+    .list_addr_o  (fetch_list_addr),
+    .list_data_i  (fetch_list_data),
+    .group_valid_o(group_valid),
+    .group_rows_o (group_rows),
+    .group_last_o (group_last),
+    .group_beats_o(group_beats),
+    .row_valid_o  (row_valid),
+    .row_channel_o(row_channel),
+    .req_valid_o  (rd_req_valid_o[1]),
+    .req_addr_o   (rd_req_addr_o[1]),
+    .req_beats_o  (rd_req_beats_o[1]),
+    .req_ready_i  (rd_req_ready_i[1])
+  );
+
+  ps_weight_response u_weight_response (
+    .clk_i,
+    .rst_ni         (unit_rst_n),
+    .start_i        (fetch_start),
+    .desc_i         (desc),
+    .busy_o         (response_busy),
+    .group_valid_i  (group_valid),
+    .group_rows_i   (group_rows),
+    .group_last_i   (group_last),
+    .group_beats_i  (group_beats),
+    .row_valid_i    (row_valid),
+    .row_channel_i  (row_channel),
+    .beat_valid_i   (rd_valid_i[1]),
+    .beat_data_i    (rd_data_i),
+    .wr_rows_o      (wr_rows),
+    .wr_half_o      (wr_half),
+    .wr_word_o      (wr_word),
+    .wr_bytes_o     (wr_bytes),
+    .wr_data_o      (wr_data),
+    .param_valid_o  (param_valid),
+    .param_half_o   (param_half),
+    .param_row_o    (param_row),
+    .param_channel_o(param_channel),
+    .param_o        (param),
+    .fold_o         (fold),
+    .fold_channel_o (fold_channel),
+    .fold_slot_o    (fold_slot),
+    .token_valid_o  (token_valid),
+    .token_ready_i  (token_ready),
+    .token_rows_o   (token_rows),
+    .token_last_o   (token_last)
+  );
+
+  logic [FA_W-1:0] window_addr;
+  logic weight_half;
+  logic [WA_W-1:0] weight_addr;
+  logic signed [P_OC-1:0][7:0] weights;
+
+  ps_weight_buffer u_weight_buffer (
+    .clk_i,
+    .wr_rows_i (wr_rows),
+    .wr_half_i (wr_half),
+    .wr_word_i (wr_word),
+    .wr_bytes_i(wr_bytes),
+    .wr_data_i (wr_data),
+    .rd_half_i (weight_half),
+    .rd_addr_i (weight_addr),
+    .weights_o (weights)
+  );
+
+  logic row_half;
+  logic [ROW_W-2:0] row_index;
+  logic signed [31:0] row_bias;
+  logic [15:0] row_multiplier;
+  logic [5:0] row_shift;
+  logic [CH_W-1:0] row_id;
+
+  ps_params u_params (
+    .clk_i,
+    .wr_valid_i     (param_valid),
+    .wr_half_i      (param_half),
+    .wr_row_i       (param_row),
+    .wr_channel_i   (param_channel),
+    .wr_param_i     (param),
+    .fold_i         (fold),
+    .fold_channel_i (fold_channel),
+    .fold_slot_i    (fold_slot),
+    .score_addr_o   (fold_addr),
+    .score_i        (score_b),
+    .rd_half_i      (row_half),
+    .rd_row_i       (row_index),
+    .rd_bias_o      (row_bias),
+    .rd_multiplier_o(row_multiplier),
+    .rd_shift_o     (row_shift),
+    .rd_channel_o   (row_id)
+  );
+
+  // ---- convolution
+  logic conv_waiting, step, mac_valid, mac_first, mac_last, shadow_free;
+  logic [P_PX-1:0] mac_mask, tile_lanes;
+  logic tile_valid, tile_first, tile_last, tile_half;
+  logic [FA_W-1:0] tile_offset;
+  logic [ROW_W-1:0] tile_rows;
+
+  ps_conv_ctrl u_conv_ctrl (
+    .clk_i,
+    .rst_ni       (unit_rst_n),
+    .start_i      (conv_start),
+    .desc_i       (desc),
+    .n_in_i       (n_in),
+    .out_width_i  (out_width),
+    .out_pixels_i (out_pixels),
+    .busy_o       (conv_busy),
+    .waiting_o    (conv_waiting),
+    .list_addr_o  (conv_list_addr),
+    .list_data_i  (conv_list_data),
+    .group_valid_i(token_valid),
+    .group_ready_o(token_ready),
+    .group_rows_i (token_rows),
+    .group_last_i (token_last),
+    .window_addr_o(window_addr),
+    .weight_half_o(weight_half),
+    .weight_addr_o(weight_addr),
+    .mac_valid_o  (mac_valid),
+    .mac_first_o  (mac_first),
+    .mac_last_o   (mac_last),
+    .mac_mask_o   (mac_mask),
+    .step_o       (step),
+    .shadow_free_i(shadow_free),
+    .tile_valid_o (tile_valid),
+    .tile_offset_o(tile_offset),
+    .tile_lanes_o (tile_lanes),
+    .tile_first_o (tile_first),
+    .tile_last_o  (tile_last),
+    .tile_half_o  (tile_half),
+    .tile_rows_o  (tile_rows)
+  );
+
+  // Operands: the window is masked and extended to 9 bits by its type.
+  logic src_signed_q, op_valid_q, op_first_q, op_last_q;
+  logic [P_PX-1:0][8:0] pixels_q;
+  logic [P_OC-1:0][7:0] weights_q;
+  logic [FB-1:0][7:0] mem_a_data;
+  /* verilator lint_off UNUSEDSIGNAL */  // where the array is narrower than the memory
+  logic [FB-1:0][7:0] mem_b_rdata;
+  /* verilator lint_on UNUSEDSIGNAL */
+  logic array_loaded, array_shift;
+  logic signed [P_PX-1:0][31:0] array_row;
+
+  always_ff @(posedge clk_i) begin
+    if (conv_start) src_signed_q <= desc.src_signed;
+    op_valid_q <= unit_rst_n && mac_valid;
+    op_first_q <= mac_first;
+    op_last_q  <= mac_last;
+    weights_q  <= weights;
+    for (int p = 0; p < P_PX; p++) begin
+      pixels_q[p] <= mac_mask[p] ? {src_signed_q && mem_a_data[p][7], mem_a_data[p]} : 9'd0;
+    end
+  end
+
+  ps_array u_array (
+    .clk_i,
+    .rst_ni   (unit_rst_n),
+    .valid_i  (op_valid_q),
+    .first_i  (op_first_q),
+    .last_i   (op_last_q),
+    .weights_i(weights_q),
+    .pixels_i (pixels_q),
+    .loaded_o (array_loaded),
+    .shift_i  (array_shift),
+    .row_o    (array_row)
+  );
+
+  logic [FA_W-1:0] epi_addr;
+  logic [P_PX-1:0] epi_mask;
+  logic [P_PX-1:0][7:0] epi_wdata;
+  logic pool_we;
+  logic [PA_W-1:0] pool_addr;
+  logic [31:0] pool_data;
+
+  ps_epilogue u_epilogue (
+    .clk_i,
+    .rst_ni            (unit_rst_n),
+    .start_i           (conv_start),
+    .desc_i            (desc),
+    .busy_o            (epilogue_busy),
+    .tile_valid_i      (tile_valid),
+    .tile_offset_i     (tile_offset),
+    .tile_lanes_i      (tile_lanes),
+    .tile_first_i      (tile_first),
+    .tile_last_i       (tile_last),
+    .tile_half_i       (tile_half),
+    .tile_rows_i       (tile_rows),
+    .shadow_free_o     (shadow_free),
+    .release_o         (release_half),
+    .array_loaded_i    (array_loaded),
+    .array_shift_o     (array_shift),
+    .array_row_i       (array_row),
+    .param_half_o      (row_half),
+    .param_row_o       (row_index),
+    .param_bias_i      (row_bias),
+    .param_multiplier_i(row_multiplier),
+    .param_shift_i     (row_shift),
+    .param_channel_i   (row_id),
+    .mem_addr_o        (epi_addr),
+    .mem_mask_o        (epi_mask),
+    .mem_wdata_o       (epi_wdata),
+    .mem_rdata_i       (mem_b_rdata[P_PX-1:0]),
+    .pool_we_o         (pool_we),
+    .pool_addr_o       (pool_addr),
+    .pool_data_o       (pool_data)
+  );
+
+  // ---- gate unit
+  logic gmem_we, gate_mem_we;
+  logic [GA_W-1:0] gmem_addr;
+  logic [63:0] gmem_data;
+  logic [FA_W-1:0] gate_mem_addr;
+  logic [7:0] gate_mem_data;
+
+  ps_gate_unit u_gate_unit (
+    .clk_i,
+    .rst_ni       (unit_rst_n),
+    .start_i      (gate_start),
+    .desc_i       (desc),
+    .busy_o       (gate_busy),
+    .gmem_we_i    (gmem_we),
+    .gmem_addr_i  (gmem_addr),
+    .gmem_data_i  (gmem_data),
+    .pool_we_i    (pool_we),
+    .pool_addr_i  (pool_addr),
+    .pool_data_i  (pool_data),
+    .score_we_o   (score_we),
+    .score_addr_o (score_wr_addr),
+    .score_data_o (score_wr_data),
+    .list_begin_o (list_begin),
+    .list_append_o(list_append),
+    .list_close_o (list_close),
+    .list_o       (list_index),
+    .list_id_o    (list_id),
+    .list_bound_o (list_new_bound),
+    .mem_we_o     (gate_mem_we),
+    .mem_addr_o   (gate_mem_addr),
+    .mem_data_o   (gate_mem_data)
+  );
+
+  // ---- layout copy, loads and stores
+  logic [FA_W-1:0] copy_rd_addr, copy_addr, copy_addr_hi, move_rd_addr, move_addr;
+  logic [FB-1:0] copy_mask;
+  logic [FB-1:0][7:0] copy_data;
+  logic [7:0] move_mask;
+  logic [7:0][7:0] move_data;
+  logic store_beat;
+  logic [N_COUNTERS-1:0][31:0] counters;
+
+  ps_copy u_copy (
+    .clk_i,
+    .rst_ni      (unit_rst_n),
+    .start_i     (copy_start),
+    .desc_i      (desc),
+    .out_width_i (out_width),
+    .busy_o      (copy_busy),
+    .rd_addr_o   (copy_rd_addr),
+    .rd_data_i   (mem_a_data),
+    .wr_addr_o   (copy_addr),
+    .wr_addr_hi_o(copy_addr_hi),
+    .wr_mask_o   (copy_mask),
+    .wr_data_o   (copy_data)
+  );
+
+  ps_load_store u_load_store (
+    .clk_i,
+    .rst_ni        (unit_rst_n),
+    .start_i       (move_start),
+    .record_i      (record_start),
+    .desc_i        (desc),
+    .input_i       (image_input),
+    .output_i      (image_output),
+    .weights_i,
+    .counters_i    (counters),
+    .busy_o        (move_busy),
+    .store_beat_o  (store_beat),
+    .rd_req_valid_o(rd_req_valid_o[2]),
+    .rd_req_addr_o (rd_req_addr_o[2]),
+    .rd_req_beats_o(rd_req_beats_o[2]),
+    .rd_req_ready_i(rd_req_ready_i[2]),
+    .rd_valid_i    (rd_valid_i[2]),
+    .rd_data_i,
+    .wr_req_valid_o,
+    .wr_req_addr_o,
+    .wr_req_beats_o,
+    .wr_req_ready_i,
+    .wr_valid_o,
+    .wr_data_o,
+    .wr_ready_i,
+    .wr_busy_i,
+    .gmem_we_o     (gmem_we),
+    .gmem_addr_o   (gmem_addr),
+    .gmem_data_o   (gmem_data),
+    .mem_mask_o    (move_mask),
+    .mem_addr_o    (move_addr),
+    .mem_data_o    (move_data),
+    .mem_rd_addr_o (move_rd_addr),
+    .mem_rd_data_i (mem_a_data[7:0]),
+    .score_addr_o  (store_score_addr),
+    .score_word_i  (score_word)
+  );
+
+  // ---- feature memory: the sequencer lets one unit at a time use each port
+  logic [FA_W-1:0] mem_a_addr, mem_b_addr, mem_b_addr_hi;
+  logic [FB-1:0] mem_b_mask;
+  logic [FB-1:0][7:0] mem_b_data;
+
+  always_comb begin
+    mem_a_addr = move_busy ? move_rd_addr : copy_busy ? copy_rd_addr : window_addr;
+    mem_b_addr = epi_addr;
+    mem_b_mask = FB'(epi_mask);
+    mem_b_data = '0;
+    mem_b_data[P_PX-1:0] = epi_wdata;
+    if (move_busy) begin
+      mem_b_addr = move_addr;
+      mem_b_mask = FB'(move_mask);
+      mem_b_data[7:0] = move_data;
+    end else if (gate_busy) begin
+      mem_b_addr = gate_mem_addr;
+      mem_b_mask = FB'(gate_mem_we);
+      mem_b_data[0] = gate_mem_data;
+    end
+    mem_b_addr_hi = mem_b_addr + FA_W'(FB / 2);
+    if (copy_busy) begin
+      mem_b_addr = copy_addr;
+      mem_b_addr_hi = copy_addr_hi;
+      mem_b_mask = copy_mask;
+      mem_b_data = copy_data;
+    end
+  end
+
+  ps_feature_mem u_feature_mem (
+    .clk_i,
+    .a_addr_i   (mem_a_addr),
+    .a_data_o   (mem_a_data),
+    .b_addr_i   (mem_b_addr),
+    .b_addr_hi_i(mem_b_addr_hi),
+    .b_mask_i   (mem_b_mask),
+    .b_data_i   (mem_b_data),
+    .b_data_o   (mem_b_rdata)
+  );
+
+  // ---- counters
+  ps_counters u_counters (
+    .clk_i,
+    .clear_i            (counters_clear),
+    .running_i          (running),
+    .mac_i              (step),
+    .weight_wait_i      (conv_waiting),
+    .conv_i             (conv_busy || epilogue_busy),
+    .gate_i             (gate_busy),
+    .copy_i             (copy_busy),
+    .io_i               (move_busy),
+    .weight_beat_i      (rd_valid_i[1]),
+    .read_beat_i        (|rd_valid_i),
+    .write_beat_i       (store_beat),
+    .executed_i         (executed),
+    .skipped_i          (skipped),
+    .channels_executed_i(channels_executed),
+    .channels_skipped_i (channels_skipped),
+    .exit_i             (exit_pc),
+    .counters_o         (counters)
+  );
+endmodule

@@ -1,0 +1,230 @@
+// Epilogue: drains a tile row by row while the array computes the next one.
+//
+// Row: bias, requantise (multiplier with the gate score folded in), optional residual add with the
+// old bytes at the destination, clamp, write-back of up to P_px bytes, and each channel's sum for
+// the global pool.  One row a cycle; with a residual one row every other cycle: reads of port B
+// fall on even cycles, writes on odd ones, five stages later.
+//
+// tile_valid_i announces a tile (with the controller's last step); array_loaded_i says its sums are
+// in the shadow.  shadow_free_o: a last step issued now finds the shadow empty.  release_o: the
+// last tile of a weight group has left, its half may be refilled.
+module ps_epilogue
+  import ps_cfg::*;
+  import ps_pkg::*;
+(
+  input  logic              clk_i,
+  input  logic              rst_ni,
+  input  logic              start_i,
+  /* verilator lint_off UNUSEDSIGNAL */  // each unit uses its own fields of a descriptor
+  input  desc_t             desc_i,
+  /* verilator lint_on UNUSEDSIGNAL */
+  output logic              busy_o,
+
+  input  logic              tile_valid_i,
+  input  logic [FA_W-1:0]   tile_offset_i,
+  input  logic [P_PX-1:0]   tile_lanes_i,
+  input  logic              tile_first_i,
+  input  logic              tile_last_i,
+  input  logic              tile_half_i,
+  input  logic [ROW_W-1:0]  tile_rows_i,
+  output logic              shadow_free_o,
+  output logic              release_o,
+
+  input  logic              array_loaded_i,
+  output logic              array_shift_o,
+  input  logic signed [P_PX-1:0][31:0] array_row_i,
+
+  output logic              param_half_o,
+  output logic [ROW_W-2:0]  param_row_o,
+  input  logic signed [31:0] param_bias_i,
+  input  logic [15:0]       param_multiplier_i,
+  input  logic [5:0]        param_shift_i,
+  input  logic [CH_W-1:0]   param_channel_i,
+
+  output logic [FA_W-1:0]   mem_addr_o,
+  output logic [P_PX-1:0]   mem_mask_o,   // non-zero: write
+  output logic [P_PX-1:0][7:0] mem_wdata_o,
+  input  logic [P_PX-1:0][7:0] mem_rdata_i,
+
+  output logic              pool_we_o,
+  output logic [PA_W-1:0]   pool_addr_o,
+  output logic signed [31:0] pool_data_o
+);
+  // Cycles from a last step to array_loaded_i, less one: rows that leave by then do not collide.
+  localparam int unsigned Shadow = 9;
+  localparam int unsigned Stages = 8;
+
+  // ---- descriptor
+  logic res_en_q, res_signed_q, res_sat8_q, pool_en_q;
+  logic signed [15:0] lo_q, hi_q;
+  logic [FA_W-1:0] dst_q, dst_stride_q;
+  logic [PA_W-1:0] pool_base_q;
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      res_en_q     <= desc_i.res_en;
+      res_signed_q <= desc_i.res_signed;
+      res_sat8_q   <= desc_i.res_sat8;
+      pool_en_q    <= desc_i.pool_en;
+      lo_q         <= desc_i.clamp_lo;
+      hi_q         <= desc_i.clamp_hi;
+      dst_q        <= desc_i.dst[FA_W-1:0];
+      dst_stride_q <= desc_i.dst_stride[FA_W-1:0];
+      pool_base_q  <= desc_i.pool_base[PA_W-1:0];
+    end
+  end
+
+  // ---- the tile that waits for its sums, and the one being drained
+  typedef struct packed {
+    logic [FA_W-1:0]  offset;
+    logic [P_PX-1:0]  lanes;
+    logic             first;
+    logic             last;
+    logic             half;
+    logic [ROW_W-1:0] rows;
+  } tile_t;
+
+  tile_t next_q;
+  /* verilator lint_off UNUSEDSIGNAL */  // the rows of the tile being drained are in left_q
+  tile_t tile_q;
+  /* verilator lint_on UNUSEDSIGNAL */
+  logic waiting_q, even_q, take;
+  logic [ROW_W-1:0] left_q;   // rows still in the shadow
+  logic [ROW_W-2:0] row_q;
+
+  assign take = left_q != '0 && (!res_en_q || even_q);
+  assign array_shift_o = take;
+  assign param_half_o = tile_q.half;
+  assign param_row_o = row_q;
+  assign release_o = take && left_q == ROW_W'(1) && tile_q.last;
+  assign shadow_free_o = !waiting_q
+      && (32'(left_q) <= (res_en_q ? (Shadow - 1) / 2 : Shadow));
+
+  always_ff @(posedge clk_i) begin
+    even_q <= !even_q;
+    if (!rst_ni) begin
+      even_q    <= 1'b0;
+      waiting_q <= 1'b0;
+      left_q    <= '0;
+    end else begin
+      if (tile_valid_i) waiting_q <= 1'b1;
+      else if (array_loaded_i) waiting_q <= 1'b0;
+      if (array_loaded_i) left_q <= next_q.rows;
+      else if (take) left_q <= left_q - ROW_W'(1);
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (tile_valid_i) begin
+      next_q <= '{offset: tile_offset_i, lanes: tile_lanes_i, first: tile_first_i,
+                  last: tile_last_i, half: tile_half_i, rows: tile_rows_i};
+    end
+    if (array_loaded_i) begin
+      tile_q <= next_q;
+      row_q  <= '0;
+    end else if (take) begin
+      row_q <= row_q + (ROW_W-1)'(1);
+    end
+  end
+
+  // ---- row pipeline; stage numbers count from the cycle of `take`
+  typedef struct packed {
+    logic             valid;
+    logic             first;
+    logic             last;
+    logic [P_PX-1:0]  lanes;
+    logic [ROW_W-2:0] row;
+    logic [CH_W-1:0]  channel;
+  } info_t;
+
+  info_t [Stages:1] info_q;
+  logic [7:1][FA_W-1:0] addr_q;
+  logic signed [P_PX-1:0][31:0] acc_q1;
+  logic [15:0] multiplier_q1;
+  logic [5:0] shift_q1;
+  logic [FA_W-1:0] offset_q1;
+  logic signed [P_PX-1:0][16:0] t4;
+  logic signed [P_PX-1:0][16:0] t_q5;
+  logic [P_PX-1:0][7:0] y_q6, y_q7;
+  logic signed [P_PX-1:0][15:0] v_q6;
+
+  always_ff @(posedge clk_i) begin
+    for (int p = 0; p < P_PX; p++) acc_q1[p] <= $signed(array_row_i[p]) + param_bias_i;
+    multiplier_q1 <= param_multiplier_i;
+    shift_q1      <= param_shift_i;
+    offset_q1     <= tile_q.offset + dst_q;
+    info_q[1]     <= '{valid: take, first: tile_q.first, last: tile_q.last, lanes: tile_q.lanes,
+                       row: row_q, channel: param_channel_i};
+    addr_q[1]     <= FA_W'(param_channel_i * dst_stride_q);
+    addr_q[2]     <= addr_q[1] + offset_q1;
+    addr_q[7:3]   <= addr_q[6:2];
+    info_q[Stages:2] <= info_q[Stages-1:1];
+    if (!rst_ni) for (int s = 1; s <= Stages; s++) info_q[s].valid <= 1'b0;
+  end
+
+  for (genvar p = 0; p < P_PX; p++) begin : gen_lane
+    logic signed [17:0] sum;
+    ps_requantize u_requantize (
+      .clk_i,
+      .acc_i       (acc_q1[p]),
+      .multiplier_i(multiplier_q1),
+      .shift_i     (shift_q1),
+      .result_o    (t4[p])
+    );
+
+    always_comb begin
+      sum = 18'(signed'(t_q5[p]));
+      if (res_en_q) sum = sum + 18'($signed({res_signed_q && mem_rdata_i[p][7], mem_rdata_i[p]}));
+    end
+
+    always_ff @(posedge clk_i) begin
+      if (res_sat8_q && signed'(t4[p]) > 17'sd127) t_q5[p] <= 17'sd127;
+      else if (res_sat8_q && signed'(t4[p]) < (-17'sd128)) t_q5[p] <= (-17'sd128);
+      else t_q5[p] <= t4[p];
+      if (sum < 18'(lo_q)) v_q6[p] <= lo_q;
+      else if (sum > 18'(hi_q)) v_q6[p] <= hi_q;
+      else v_q6[p] <= sum[15:0];
+      y_q7[p] <= y_q6[p];
+    end
+    assign y_q6[p] = v_q6[p][7:0];
+  end
+
+  // Stage 2 asks for the old bytes (they come in stage 5), stage 7 writes.
+  assign mem_mask_o  = info_q[7].valid ? info_q[7].lanes : '0;
+  assign mem_addr_o  = info_q[7].valid ? addr_q[7] : addr_q[2];
+  assign mem_wdata_o = y_q7;
+
+  // ---- pooled sums
+  logic signed [31:0] row_sum_q7, total;
+  logic signed [31:0] pool_q [P_OC];
+
+  always_ff @(posedge clk_i) begin
+    logic signed [31:0] sum;
+    sum = '0;
+    for (int p = 0; p < P_PX; p++) if (info_q[6].lanes[p]) sum = sum + 32'(signed'(v_q6[p]));
+    row_sum_q7 <= sum;
+    if (info_q[7].valid) pool_q[info_q[7].row] <= total;
+  end
+
+  assign total = (info_q[7].first ? 32'sd0 : pool_q[info_q[7].row]) + row_sum_q7;
+
+  always_ff @(posedge clk_i) begin
+    pool_we_o   <= rst_ni && info_q[7].valid && info_q[7].last && pool_en_q;
+    pool_addr_o <= pool_base_q + PA_W'(info_q[7].channel);
+    pool_data_o <= total;
+  end
+
+  always_comb begin
+    busy_o = waiting_q || tile_valid_i || left_q != '0 || array_loaded_i;
+    for (int s = 1; s <= Stages; s++) busy_o = busy_o || info_q[s].valid;
+  end
+
+`ifndef SYNTHESIS
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      array_loaded_i |-> left_q == '0)
+    else $error("ps_epilogue: shadow overwritten");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      res_en_q && info_q[7].valid |-> !info_q[2].valid)
+    else $error("ps_epilogue: read and write of port B collide");
+`endif
+endmodule

@@ -1,0 +1,104 @@
+// Gate scores and survivor lists, written by the gate unit, read by everyone else.
+//
+// Scores: one byte an address.  Read port A gives the 64-bit word of a score and, in the same
+// cycle, the score itself; port B gives a score.  Lists: entries of list l at {l, position};
+// two read ports (fetch controller, compute).  All reads take one cycle.
+// A list is begun (its count cleared), appended to and closed with the number of channels it may
+// name; counts and bounds are zero after reset.
+module ps_gate_store
+  import ps_cfg::*;
+(
+  input  logic              clk_i,
+  input  logic              rst_ni,
+
+  input  logic              score_we_i,
+  input  logic [SA_W-1:0]   score_addr_i,
+  input  logic [7:0]        score_data_i,
+  input  logic [SA_W-1:0]   score_a_addr_i,
+  output logic [63:0]       score_a_word_o,
+  output logic [7:0]        score_a_o,
+  input  logic [SA_W-1:0]   score_b_addr_i,
+  output logic [7:0]        score_b_o,
+
+  input  logic              list_begin_i,
+  input  logic              list_append_i,
+  input  logic              list_close_i,
+  input  logic [LI_W-1:0]   list_i,
+  input  logic [CH_W-2:0]   list_id_i,
+  input  logic [CH_W-1:0]   list_bound_i,
+  output logic [N_LISTS-1:0][CH_W-1:0] list_count_o,
+  output logic [N_LISTS-1:0][CH_W-1:0] list_bound_o,
+  input  logic [LI_W+CH_W-2:0] list_a_addr_i,
+  output logic [CH_W-2:0]   list_a_data_o,
+  input  logic [LI_W+CH_W-2:0] list_b_addr_i,
+  output logic [CH_W-2:0]   list_b_data_o
+);
+  // ---- scores, one copy a read port
+  logic [7:0] score_we;
+  logic [63:0] score_b_word;
+  logic [2:0] sel_a_q, sel_b_q;
+
+  assign score_we = score_we_i ? 8'h01 << score_addr_i[2:0] : 8'h00;
+  assign score_a_o = score_a_word_o[8*sel_a_q+:8];
+  assign score_b_o = score_b_word[8*sel_b_q+:8];
+
+  always_ff @(posedge clk_i) begin
+    sel_a_q <= score_a_addr_i[2:0];
+    sel_b_q <= score_b_addr_i[2:0];
+  end
+
+  ps_ram #(.Width(64), .Depth(SCORE_DEPTH / 8)) u_scores_a (
+    .clk_i,
+    .wr_en_i  (score_we),
+    .wr_addr_i(score_addr_i[SA_W-1:3]),
+    .wr_data_i({8{score_data_i}}),
+    .rd_addr_i(score_a_addr_i[SA_W-1:3]),
+    .rd_data_o(score_a_word_o)
+  );
+
+  ps_ram #(.Width(64), .Depth(SCORE_DEPTH / 8)) u_scores_b (
+    .clk_i,
+    .wr_en_i  (score_we),
+    .wr_addr_i(score_addr_i[SA_W-1:3]),
+    .wr_data_i({8{score_data_i}}),
+    .rd_addr_i(score_b_addr_i[SA_W-1:3]),
+    .rd_data_o(score_b_word)
+  );
+
+  // ---- lists, one copy a read port
+  localparam int unsigned ListBytes = (CH_W - 1 + 7) / 8;
+  logic [ListBytes-1:0] list_we;
+  logic [LI_W+CH_W-2:0] list_addr;
+
+  assign list_we = {ListBytes{list_append_i}};
+  assign list_addr = {list_i, list_count_o[list_i][CH_W-2:0]};
+
+  ps_ram #(.Width(CH_W - 1), .Depth(N_LISTS * MAX_CHANNELS)) u_list_a (
+    .clk_i,
+    .wr_en_i  (list_we),
+    .wr_addr_i(list_addr),
+    .wr_data_i(list_id_i),
+    .rd_addr_i(list_a_addr_i),
+    .rd_data_o(list_a_data_o)
+  );
+
+  ps_ram #(.Width(CH_W - 1), .Depth(N_LISTS * MAX_CHANNELS)) u_list_b (
+    .clk_i,
+    .wr_en_i  (list_we),
+    .wr_addr_i(list_addr),
+    .wr_data_i(list_id_i),
+    .rd_addr_i(list_b_addr_i),
+    .rd_data_o(list_b_data_o)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      list_count_o <= '0;
+      list_bound_o <= '0;
+    end else begin
+      if (list_begin_i) list_count_o[list_i] <= '0;
+      else if (list_append_i) list_count_o[list_i] <= list_count_o[list_i] + CH_W'(1);
+      if (list_close_i) list_bound_o[list_i] <= list_bound_i;
+    end
+  end
+endmodule

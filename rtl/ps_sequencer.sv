@@ -1,0 +1,197 @@
+// Sequencer: checks each descriptor, evaluates its predicate and hands it to its unit, in order.
+//
+// A convolution goes to the fetch controller as soon as that is idle and to the array as soon as
+// the one before has drained, so weights of the next convolution are fetched while this one
+// computes.  COPY shares the array's place in that order.  Every other operation waits for all
+// units to be idle and is waited for.  Anything illegal, a bad response, or a foreign program stops
+// the run: stop_o stays high until the masters are idle, then done_o with error_o.
+module ps_sequencer
+  import ps_cfg::*;
+  import ps_pkg::*;
+(
+  input  logic        clk_i,
+  input  logic        rst_ni,
+  input  logic        start_i,
+  output logic        done_o,
+  output logic        running_o,
+  output logic        stop_o,
+  output logic [31:0] error_o,
+  output logic [31:0] position_o,
+
+  input  logic [31:0] config_hash_i,
+  input  logic [31:0] n_images_i,
+  input  logic [31:0] input_stride_i,
+  input  logic [31:0] output_stride_i,
+  input  logic [63:0] input_i,
+  input  logic [63:0] output_i,
+  output logic [63:0] image_input_o,
+  output logic [63:0] image_output_o,
+
+  output logic        restart_o,      // descriptor stream from restart_index_o on
+  output logic [31:0] restart_index_o,
+  input  logic        desc_valid_i,
+  output logic        desc_ready_o,
+  /* verilator lint_off UNUSEDSIGNAL */  // each unit uses its own fields of a descriptor
+  input  desc_t       desc_i,
+  /* verilator lint_on UNUSEDSIGNAL */
+  input  logic        desc_at_end_i,
+  input  logic [31:0] check_error_i,  // two cycles after desc_i
+
+  output logic [SA_W-1:0] score_addr_o,
+  input  logic [7:0]  score_i,
+  input  logic [N_LISTS-1:0][CH_W-1:0] list_count_i,
+  input  logic [N_LISTS-1:0][CH_W-1:0] list_bound_i,
+  output logic [CH_W-1:0] n_in_o,
+  output logic [CH_W-1:0] n_out_o,
+
+  output logic        fetch_start_o,
+  output logic        conv_start_o,
+  output logic        copy_start_o,
+  output logic        gate_start_o,
+  output logic        move_start_o,   // LOAD, GLOAD, STORE
+  output logic        record_start_o,
+  input  logic        fetch_busy_i,
+  input  logic        array_busy_i,   // convolution or copy
+  input  logic        gate_busy_i,
+  input  logic        move_busy_i,
+  input  logic        masters_busy_i,
+  input  logic        read_error_i,
+  input  logic        write_error_i,
+
+  output logic        counters_clear_o,
+  output logic        executed_o,
+  output logic        skipped_o,
+  output logic [CH_W-1:0] channels_executed_o,
+  output logic [CH_W-1:0] channels_skipped_o,
+  output logic [31:0] exit_o
+);
+  typedef enum logic [3:0] {
+    Idle, Hash, Next, Check, Decide, Fetch, Array, Unit, UnitWait, Record, RecordWait, Stop
+  } state_e;
+  state_e state_q;
+
+  logic [31:0] image_q, pc_q, error_q;
+  logic [1:0] check_q;
+  logic [CH_W-1:0] n_in_q, n_out_q;
+  logic skip, no_output, all_idle, bad_list, master_error;
+  logic is_conv, last_image;
+
+  assign is_conv = desc_i.op == OP_CONV;
+  assign skip = desc_i.pred_en && score_i == '0;
+  assign score_addr_o = desc_i.pred_slot[SA_W-1:0];
+  assign all_idle = !fetch_busy_i && !array_busy_i && !gate_busy_i && !move_busy_i;
+  assign last_image = image_q == n_images_i - 32'd1;
+  assign master_error = read_error_i || write_error_i;
+
+  // A list that may name a channel the descriptor does not have.
+  function automatic logic beyond(logic [7:0] list, logic [15:0] channels,
+                                  logic [N_LISTS-1:0][CH_W-1:0] bound);
+    return list != ALL_CHANNELS && 16'(bound[list[LI_W-1:0]]) > channels;
+  endfunction
+
+  assign bad_list = is_conv && ((!skip && beyond(desc_i.in_list, desc_i.cin, list_bound_i))
+      || beyond(desc_i.out_list, desc_i.cout, list_bound_i));
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      state_q <= Idle;
+    end else if (state_q != Idle && state_q != Stop && master_error) begin
+      state_q <= Stop;
+    end else begin
+      unique case (state_q)
+        Idle:   if (start_i) state_q <= Hash;
+        Hash:   state_q <= (config_hash_i == CONFIG_HASH && n_images_i != '0
+                            && input_stride_i[2:0] == '0 && output_stride_i[2:0] == '0)
+                           ? Next : Stop;
+        Next:   if (desc_valid_i) state_q <= Check;
+                else if (desc_at_end_i) state_q <= Stop;
+        Check:  if (check_q == 2'd1) state_q <= check_error_i == ERR_NONE ? Decide : Stop;
+        Decide: begin
+          if (skip && !(is_conv && desc_i.pred_empty)) state_q <= Next;
+          else if (bad_list) state_q <= Stop;
+          else if (is_conv) state_q <= Fetch;
+          else if (desc_i.op == OP_COPY) state_q <= Array;
+          else if (desc_i.op == OP_HALT) state_q <= Record;
+          else state_q <= Unit;
+        end
+        Fetch:  if (n_out_q == '0) state_q <= Next;
+                else if (!fetch_busy_i) state_q <= Array;
+        Array:  if (!array_busy_i) state_q <= Next;
+        Unit:   if (all_idle) state_q <= UnitWait;
+        UnitWait: if (all_idle) state_q <= Next;
+        Record: if (all_idle) state_q <= RecordWait;
+        RecordWait: if (all_idle) state_q <= last_image ? Stop : Next;
+        Stop:   if (!masters_busy_i) state_q <= Idle;
+        default: state_q <= Idle;
+      endcase
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    check_q <= (state_q == Check) ? check_q + 2'd1 : 2'd0;
+    if (state_q == Idle && start_i) begin
+      image_q        <= '0;
+      pc_q           <= '0;
+      error_q        <= ERR_NONE;
+      image_input_o  <= input_i;
+      image_output_o <= output_i;
+    end
+    if (state_q == Hash && config_hash_i != CONFIG_HASH) error_q <= ERR_CONFIG;
+    else if (state_q == Hash && (n_images_i == '0 || input_stride_i[2:0] != '0
+                                 || output_stride_i[2:0] != '0)) error_q <= ERR_FIELD;
+    if (state_q == Next && !desc_valid_i && desc_at_end_i) error_q <= ERR_PROGRAM_END;
+    if (state_q == Check && check_q == 2'd1) error_q <= check_error_i;
+    if (state_q == Decide && bad_list && !(skip && !desc_i.pred_empty)) error_q <= ERR_BOUNDS;
+    if (state_q != Idle && state_q != Stop && master_error) begin
+      error_q <= read_error_i ? ERR_READ : ERR_WRITE;
+    end
+    if (state_q == Decide) begin
+      n_in_q  <= skip ? '0 : desc_i.in_list == ALL_CHANNELS ? desc_i.cin[CH_W-1:0]
+                                                            : list_count_i[desc_i.in_list[LI_W-1:0]];
+      n_out_q <= desc_i.out_list == ALL_CHANNELS ? desc_i.cout[CH_W-1:0]
+                                                 : list_count_i[desc_i.out_list[LI_W-1:0]];
+    end
+    if (desc_ready_o) pc_q <= pc_q + 32'd1;
+    if (state_q == RecordWait && all_idle && !last_image) begin
+      image_q        <= image_q + 32'd1;
+      pc_q           <= desc_i.length;
+      image_input_o  <= image_input_o + 64'(input_stride_i);
+      image_output_o <= image_output_o + 64'(output_stride_i);
+    end
+  end
+
+  assign no_output = n_out_q == '0;
+  assign n_in_o  = n_in_q;
+  assign n_out_o = n_out_q;
+
+  assign fetch_start_o  = state_q == Fetch && !no_output && !fetch_busy_i;
+  assign conv_start_o   = state_q == Array && is_conv && !array_busy_i;
+  assign copy_start_o   = state_q == Array && !is_conv && !array_busy_i;
+  assign gate_start_o   = state_q == Unit && all_idle
+      && (desc_i.op == OP_GATE || desc_i.op == OP_DENSE);
+  assign move_start_o   = state_q == Unit && all_idle && !gate_start_o;
+  assign record_start_o = state_q == Record && all_idle;
+
+  // The descriptor is held until its unit has latched or finished it.
+  assign desc_ready_o = (state_q == Decide && skip && !(is_conv && desc_i.pred_empty))
+      || (state_q == Fetch && no_output) || (state_q == Array && !array_busy_i)
+      || (state_q == UnitWait && all_idle);
+  assign restart_o = (state_q == Idle && start_i)
+      || (state_q == RecordWait && all_idle && !last_image);
+  assign restart_index_o = state_q == Idle ? '0 : desc_i.length;
+
+  assign executed_o = fetch_start_o || (state_q == Fetch && no_output) || copy_start_o
+      || gate_start_o || move_start_o || record_start_o;
+  assign skipped_o = state_q == Decide && skip && !(is_conv && desc_i.pred_empty);
+  assign channels_executed_o = (is_conv && !skipped_o) ? n_out_q : '0;
+  assign channels_skipped_o = !is_conv ? '0 : skipped_o ? desc_i.cout[CH_W-1:0]
+                                                        : desc_i.cout[CH_W-1:0] - n_out_q;
+  assign counters_clear_o = (state_q == Idle && start_i) || record_start_o;
+  assign exit_o = pc_q;
+
+  assign running_o  = state_q != Idle;
+  assign stop_o     = state_q == Stop;
+  assign done_o     = state_q == Stop && !masters_busy_i;
+  assign error_o    = error_q;
+  assign position_o = {image_q[15:0], pc_q[15:0]};
+endmodule

@@ -1,0 +1,189 @@
+// Fetch controller, request side: walks the surviving channels and asks for their weights only.
+//
+// start_i latches a convolution; for each group of up to P_oc surviving output channels it waits
+// for a free half of the weight buffer, announces the group (group_*), then issues its reads:
+//   rows layout: one read a surviving output channel (parameters and weights); row_* gives its id;
+//   interleaved: all channels: one read; a list: the group's parameters, then one read for each run
+//   of consecutive surviving input channels.
+// All addresses were checked against the blob before the start (ps_check).  busy_o until the last
+// read is accepted.  release_i: a half has been drained.
+module ps_weight_request
+  import ps_cfg::*;
+  import ps_pkg::*;
+(
+  input  logic              clk_i,
+  input  logic              rst_ni,
+  input  logic              start_i,
+  /* verilator lint_off UNUSEDSIGNAL */  // each unit uses its own fields of a descriptor
+  input  desc_t             desc_i,
+  /* verilator lint_on UNUSEDSIGNAL */
+  input  logic [CH_W-1:0]   n_in_i,
+  input  logic [CH_W-1:0]   n_out_i,
+  input  logic [63:0]       weights_i,
+  input  logic              release_i,
+  output logic              busy_o,
+
+  output logic [LI_W+CH_W-2:0] list_addr_o,
+  input  logic [CH_W-2:0]   list_data_i,
+
+  output logic              group_valid_o,  // pulse
+  output logic [ROW_W-1:0]  group_rows_o,
+  output logic              group_last_o,
+  output logic [15:0]       group_beats_o,  // of the whole group, parameters included
+
+  output logic              row_valid_o,    // pulse
+  output logic [CH_W-1:0]   row_channel_o,
+
+  output logic              req_valid_o,
+  output logic [63:0]       req_addr_o,
+  output logic [15:0]       req_beats_o,
+  input  logic              req_ready_i
+);
+  typedef enum logic [2:0] {Idle, Group, Announce, Walk, Multiply, Request} state_e;
+  state_e state_q;
+
+  logic w_rows_q, listed_q;
+  logic [LI_W-1:0] list_q;
+  logic [CH_W-1:0] n_in_q, left_q;
+  logic [19:0] stride_q;
+  logic [12:0] chunk_q;
+  logic [63:0] base_q, group_addr_q;
+  logic [1:0] free_q;
+  logic group_start, rows_end_q, walk_start;
+  logic [ROW_W-1:0] rows, rows_left_q;
+  logic [15:0] walked_beats_q;
+
+  assign rows = (left_q > CH_W'(P_OC)) ? ROW_W'(P_OC) : ROW_W'(left_q);
+  assign group_start = state_q == Group && free_q != 2'd0;
+  assign busy_o = state_q != Idle;
+
+  // ---- ids: the output list over all groups, or the input list once a group
+  logic id_valid, id_take, id_last;
+  logic [CH_W-1:0] id;
+  logic run_ok;
+
+  assign walk_start = (start_i && desc_i.w_rows) || (group_start && !w_rows_q && listed_q);
+
+  ps_list_walk u_walk (
+    .clk_i,
+    .rst_ni,
+    .start_i   (walk_start),
+    .all_i     (start_i && desc_i.out_list == ALL_CHANNELS),
+    .list_i    (start_i ? desc_i.out_list[LI_W-1:0] : list_q),
+    .count_i   (start_i ? n_out_i : n_in_q),
+    .loop_i    (1'b0),
+    .mem_addr_o(list_addr_o),
+    .mem_data_i(list_data_i),
+    .valid_o   (id_valid),
+    .ready_i   (id_take),
+    .id_o      (id),
+    /* verilator lint_off PINCONNECTEMPTY */
+    .pos_o     (),  // addresses follow from the ids alone
+    /* verilator lint_on PINCONNECTEMPTY */
+    .last_o    (id_last)
+  );
+
+  // ---- a read: `count` units from unit `first`
+  logic [CH_W-1:0] first_q, count_q;
+  logic run_end_q, params_q;  // the list is at its end; the read is a group's head
+  logic [63:0] addr_q;
+  logic [15:0] beats_q;
+
+  // A row is a read of its own; a run goes on while ids are consecutive.
+  assign run_ok = count_q == '0 || (!w_rows_q && id == first_q + count_q);
+  assign id_take = state_q == Walk && id_valid && run_ok && !run_end_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      state_q <= Idle;
+    end else begin
+      unique case (state_q)
+        Idle:     if (start_i) state_q <= Group;
+        Group:    if (free_q != 2'd0) state_q <= Announce;
+        Announce: state_q <= w_rows_q ? Walk : Multiply;
+        // A run is complete when the next id does not continue it, or at the end of the list.
+        Walk: begin
+          if (run_end_q || (id_valid && !run_ok) || (id_take && (w_rows_q || id_last))) begin
+            state_q <= Multiply;
+          end
+        end
+        Multiply: state_q <= Request;
+        Request: begin
+          if (req_ready_i) begin
+            if (w_rows_q) state_q <= rows_end_q ? (left_q == '0 ? Idle : Group) : Walk;
+            else if (params_q && listed_q) state_q <= Walk;
+            else if (params_q || run_end_q) state_q <= left_q == '0 ? Idle : Group;
+            else state_q <= Walk;
+          end
+        end
+        default: state_q <= Idle;
+      endcase
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) free_q <= 2'd2;
+    else free_q <= free_q + 2'(release_i) - 2'(group_start);
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      w_rows_q     <= desc_i.w_rows;
+      // An interleaved group of all channels is contiguous; so is one with no input channel.
+      listed_q     <= desc_i.in_list != ALL_CHANNELS && n_in_i != '0;
+      list_q       <= desc_i.in_list[LI_W-1:0];
+      n_in_q       <= n_in_i;
+      left_q       <= n_out_i;
+      stride_q     <= desc_i.w_stride[19:0];
+      chunk_q      <= desc_i.w_chunk[15:3];
+      base_q       <= weights_i + 64'(desc_i.w_addr);
+      group_addr_q <= weights_i + 64'(desc_i.w_addr);
+      walked_beats_q <= 16'(n_in_i) * 16'(desc_i.w_chunk[15:3]);
+    end
+    if (group_start) begin
+      left_q      <= left_q - CH_W'(rows);
+      rows_left_q <= rows;
+      first_q     <= '0;
+      count_q     <= '0;
+      run_end_q   <= 1'b0;
+      params_q    <= !w_rows_q;
+    end
+    if (id_take) begin
+      if (count_q == '0) first_q <= id;
+      count_q   <= count_q + CH_W'(1);
+      run_end_q <= id_last;
+    end
+    if (state_q == Multiply) begin
+      if (w_rows_q) begin
+        addr_q      <= base_q + 64'(first_q) * 64'(stride_q);
+        beats_q     <= 16'(stride_q[19:3]);
+        rows_left_q <= rows_left_q - ROW_W'(1);
+        rows_end_q  <= rows_left_q == ROW_W'(1);
+      end else if (params_q) begin
+        addr_q  <= group_addr_q;
+        beats_q <= 16'(P_OC) + (listed_q ? 16'd0 : walked_beats_q);
+      end else begin
+        addr_q  <= group_addr_q + 64'(8 * P_OC) + (64'(first_q) * 64'({chunk_q, 3'b000}));
+        beats_q <= 16'(count_q) * 16'(chunk_q);
+      end
+    end
+    if (state_q == Request && req_ready_i) begin
+      params_q <= 1'b0;
+      count_q  <= '0;
+      if (state_q == Request && !w_rows_q
+          && ((params_q && !listed_q) || (!params_q && run_end_q))) begin
+        group_addr_q <= group_addr_q + 64'(stride_q);
+      end
+    end
+  end
+
+  assign group_valid_o = state_q == Announce;
+  assign group_rows_o  = rows_left_q;
+  assign group_last_o  = left_q == '0;
+  assign group_beats_o = 16'(P_OC) + walked_beats_q;
+  assign row_valid_o   = state_q == Request && req_ready_i && w_rows_q;
+  assign row_channel_o = first_q;
+  assign req_valid_o   = state_q == Request;
+  assign req_addr_o    = addr_q;
+  assign req_beats_o   = beats_q;
+endmodule
