@@ -45,7 +45,7 @@ STALLS = Memory(stall=0.2, seed=1)
     default="sequential",
     show_default=True,
 )
-@click.option("--epochs", default=24, show_default=True, help="Epochs in floating point.")
+@click.option("--epochs", type=int, help="Epochs in floating point.")
 @click.option("--seed", default=0, show_default=True)
 @json_option
 def demo(
@@ -55,7 +55,7 @@ def demo(
     data_dir: Path | None,
     config_name: str,
     schedule: str,
-    epochs: int,
+    epochs: int | None,
     seed: int,
     json_to: str | None,
 ) -> int:

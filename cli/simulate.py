@@ -188,13 +188,17 @@ def summarize(
 
 
 def table_rows(figures: dict[str, Any], engines: tuple[str, ...]) -> list[list[str]]:
-    """The rows of the table: one column an engine."""
+    """The rows of the table: one column an engine; cycles are those of the simulated core."""
     rows = [["bytes that differ", *(str(figures["engines"][e]["mismatches"]) for e in engines)]]
     if "accuracy" in figures["engines"][engines[0]]:
         rows.append(["accuracy", *(f"{figures['engines'][e]['accuracy']:.2%}" for e in engines)])
     counters = [figures["engines"][e].get("counters", {}) for e in engines]
     for name in ("cycles", "mac", "weight_wait", "weight_bytes", "read_bytes", "write_bytes"):
         if any(name in c for c in counters):
-            label = f"{name.replace('_', ' ')} an image (rtl-sim)"
-            rows.append([label, *(f"{c[name]:,.0f}" if name in c else "" for c in counters)])
+            rows.append(
+                [
+                    f"{name.replace('_', ' ')} an image",
+                    *(f"{c[name]:,.0f}" if name in c else "" for c in counters),
+                ]
+            )
     return rows

@@ -10,8 +10,9 @@ from penstock.cli.output import STDOUT, emit, json_option, table
 
 
 def train_checkpoint(**settings: Any) -> dict[str, float]:
-    """Train with the given TrainConfig fields; returns the checkpoint's figures."""
-    config = load("penstock.model.config", "model").TrainConfig(**settings)
+    """Train with the given TrainConfig fields (None: its default); the checkpoint's figures."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    config = load("penstock.model.config", "model").TrainConfig(**given)
     return load("penstock.model.flow", "model").train_network(config).metrics
 
 
@@ -53,11 +54,11 @@ def parse_widths(text: str) -> tuple[int, int, int]:
     help="Folder of the CIFAR-10 binary files (data_batch_1.bin ... test_batch.bin).",
 )
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Checkpoint.")
-@click.option("--epochs", default=24, show_default=True, help="Epochs in floating point.")
-@click.option("--qat-epochs", default=6, show_default=True, help="Epochs quantisation-aware.")
-@click.option("--batch-size", default=64, show_default=True)
-@click.option("--lr", default=0.1, show_default=True, help="Learning rate.")
-@click.option("--l1", default=1.0, show_default=True, help="Weight of the mean gate score.")
+@click.option("--epochs", type=int, help="Epochs in floating point.")
+@click.option("--qat-epochs", type=int, help="Epochs quantisation-aware.")
+@click.option("--batch-size", type=int)
+@click.option("--lr", type=float, help="Learning rate.")
+@click.option("--l1", type=float, help="Weight of the mean gate score: more closes more gates.")
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--schedule",
@@ -66,27 +67,28 @@ def parse_widths(text: str) -> tuple[int, int, int]:
     show_default=True,
     help="Gates before their block, or beside its first convolution.",
 )
-@click.option("--widths", default="16,32,64", show_default=True, help="Channels of the stages.")
+@click.option("--widths", metavar="A,B,C", help="Channels of the stages, such as 16,32,64.")
 @json_option
 def train(
     network: str,
     dataset: str,
     data_dir: Path | None,
     output: Path,
-    epochs: int,
-    qat_epochs: int,
-    batch_size: int,
-    lr: float,
-    l1: float,
+    epochs: int | None,
+    qat_epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    l1: float | None,
     seed: int,
     schedule: str,
-    widths: str,
+    widths: str | None,
     json_to: str | None,
 ) -> None:
     """Train a gated network, quantise it, and write a checkpoint.
 
     First in floating point with an L1 term on the gate scores, then with quantisation in the
-    loop under the core's arithmetic. The same settings and seed give the same checkpoint.
+    loop under the core's arithmetic. The same settings and seed give the same checkpoint; what
+    is not given has the value of the demo's recipe.
     """
     figures = train_checkpoint(
         network=network,
@@ -100,7 +102,7 @@ def train(
         l1=l1,
         seed=seed,
         schedule=schedule,
-        widths=parse_widths(widths),
+        widths=None if widths is None else parse_widths(widths),
         quiet=json_to == STDOUT,
     )
     result = table(f"{network} on {dataset} -> {output}", "", "")

@@ -80,7 +80,7 @@ def test_limit_and_table(penstock: Any, workspace: Any) -> None:
     assert result.code == 0, result.err
     assert "2 images" in result.out
     assert "bytes that differ" in result.out
-    assert "rtl-sim" in result.out
+    assert "cycles an image" in result.out
 
 
 def test_waveform(penstock: Any, workspace: Any, tmp_path: Path) -> None:
