@@ -91,7 +91,9 @@ def _greedy(blocks: list[Block]) -> dict[str, int]:
     offsets: dict[str, int] = {}
     placed: list[Block] = []
     for block in blocks:
-        taken = sorted((offsets[o.name], offsets[o.name] + o.size) for o in placed if o.meets(block))
+        taken = sorted(
+            (offsets[o.name], offsets[o.name] + o.size) for o in placed if o.meets(block)
+        )
         cursor, choice, choice_gap = 0, -1, 0
         for start, end in taken:
             gap = start - cursor
@@ -111,9 +113,7 @@ def _lives(plan: Plan, names: Callable[[Step], list[str]], size: dict[str, int])
         for name in names(step):
             first.setdefault(name, index)
             last[name] = index
-    return [
-        Block(name=name, size=size[name], first=first[name], last=last[name]) for name in first
-    ]
+    return [Block(name=name, size=size[name], first=first[name], last=last[name]) for name in first]
 
 
 def _step_buffers(step: Step) -> list[str]:

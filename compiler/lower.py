@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from penstock.compiler.allocate import Allocation, plane_size
-from penstock.compiler.errors import CompileError
+from penstock.compiler.limits import check_conv, check_dense
+from penstock.compiler.metadata import metadata
 from penstock.compiler.plan import (
     ConvStep,
     CopyStep,
@@ -24,7 +25,6 @@ from penstock.compiler.weights import (
     pack_interleaved,
     pack_rows,
     round_up,
-    taps,
 )
 from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
@@ -64,9 +64,7 @@ class _Lowering:
             layers = [s for s in self.plan.steps if isinstance(s, (GateStep, DenseStep))]
             image = np.concatenate([self._dense_image(step) for step in layers])
             at = self.append(image)
-            self.emit(
-                Descriptor.make(Op.GLOAD, w_addr=at, length=len(image)), "gate weights"
-            )
+            self.emit(Descriptor.make(Op.GLOAD, w_addr=at, length=len(image)), "gate weights")
         loop = len(self.descriptors)
         for step in self.plan.steps:
             self.step(step)
@@ -97,7 +95,7 @@ class _Lowering:
     def _conv(self, step: ConvStep) -> None:
         conv, config = step.conv, self.config
         outputs, inputs, kernel, _ = conv.weight.shape
-        _check_conv(step, config)
+        check_conv(step, self.plan.graph.values[conv.input], config)
         if step.out_list is not None:
             image, w_stride = pack_rows(conv.weight, conv.bias, conv.requantize)
             w_chunk = 0
@@ -174,12 +172,7 @@ class _Lowering:
         layers = step.gates if isinstance(step, GateStep) else (step.dense,)
         inputs = layers[0].weight.shape[1]
         outputs = sum(len(layer.bias) for layer in layers)
-        if max(inputs, outputs) > self.config.max_channels:
-            raise CompileError(
-                f"{inputs} inputs and {outputs} outputs, '{self.config.name}' has at most "
-                f"{self.config.max_channels}",
-                node=step.name,
-            )
+        check_dense(step, self.config)
         return {
             "src_signed": self.plan.graph.values[step.pool.output].signed,
             "cin": inputs,
@@ -240,71 +233,6 @@ class _Lowering:
         self.emit(descriptor, step.name)
 
 
-def _check_conv(step: ConvStep, config: HwConfig) -> None:
-    """CompileError if a convolution exceeds what a descriptor of `config` can do."""
-    outputs, inputs, kernel, _ = step.conv.weight.shape
-    if max(outputs, inputs) > config.max_channels:
-        raise CompileError(
-            f"{inputs} -> {outputs} channels, '{config.name}' has at most {config.max_channels}",
-            node=step.name,
-            op="Conv",
-        )
-    depth = kernel * kernel if step.out_list else taps(kernel, config)
-    if inputs * depth > config.wbuf_bytes:
-        raise CompileError(
-            f"{inputs} input channels of a {kernel}x{kernel} kernel take {inputs * depth} bytes "
-            f"a row, the weight buffer of '{config.name}' has {config.wbuf_bytes}",
-            node=step.name,
-            op="Conv",
-        )
-
-
-def _meta(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, Any]:
-    graph = plan.graph
-    image, result = graph.values[graph.input], graph.values[graph.output]
-    offset = COUNTER_BYTES + round_up(plan.n_scores, BEAT_BYTES)
-    size = math.prod(result.shape)
-    return {
-        "network": graph.name,
-        "config": config.name,
-        "schedule": plan.schedule,
-        "input": {
-            "name": image.name,
-            "shape": list(image.shape),
-            "signed": image.signed,
-            "scale": image.scale,
-            "bytes": round_up(math.prod(image.shape), BEAT_BYTES),
-        },
-        "output": {
-            "name": result.name,
-            "classes": size,
-            "shape": list(result.shape),
-            "signed": result.signed,
-            "scale": result.scale,
-            "offset": offset,
-        },
-        "record_bytes": offset + round_up(size, BEAT_BYTES),
-        "gates": [
-            {
-                "name": name,
-                "score": score,
-                "count": graph.values[name].shape[0],
-                "offset": COUNTER_BYTES + score,
-            }
-            for name, score in plan.scores.items()
-        ],
-        "memory": [
-            {
-                "name": block.name,
-                "address": allocation.buffers[block.name],
-                "bytes": block.size,
-                "steps": [block.first, block.last],
-            }
-            for block in allocation.blocks
-        ],
-    }
-
-
 def lower(plan: Plan, allocation: Allocation, config: HwConfig) -> Package:
     """The Program of an allocated plan.
 
@@ -318,5 +246,5 @@ def lower(plan: Plan, allocation: Allocation, config: HwConfig) -> Package:
         config_hash=config.hash,
         descriptors=b"".join(descriptor.encode() for descriptor in lowering.descriptors),
         weights=blob.tobytes(),
-        meta=_meta(plan, allocation, config) | {"layers": lowering.layers},
+        meta=metadata(plan, allocation, config) | {"layers": lowering.layers},
     )

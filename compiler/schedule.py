@@ -132,9 +132,7 @@ class _Scheduler:
         )
         buffer = self.buffer_of[value]
         region = self._region(value)
-        return ConvStep(
-            name=conv.name, conv=conv, src=buffer, dst=buffer, kind="pool", pool=region
-        )
+        return ConvStep(name=conv.name, conv=conv, src=buffer, dst=buffer, kind="pool", pool=region)
 
     def _source(self, conv: Conv) -> Iterator[CopyStep]:
         """The COPY to polyphase layout that a stride-2 convolution needs, once a map."""

@@ -13,9 +13,7 @@ Bytes = npt.NDArray[np.uint8]
 
 #: Bytes of the parameters of one output channel.
 PARAMETER_BYTES = 8
-_PARAMETERS = np.dtype(
-    [("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")]
-)
+_PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")])
 
 
 def round_up(value: int, step: int) -> int:

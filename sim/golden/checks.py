@@ -1,136 +1,183 @@
-"""What the core refuses: each descriptor is checked before its predicate is looked at."""
+"""What the core refuses (rtl/ps_check.sv has the same rules): each descriptor is checked before its
+predicate is looked at; a wrong field is reported before an access out of bounds.
+"""
+
+import dataclasses
+from collections.abc import Iterator
 
 from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
+from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Descriptor, Op
 from penstock.program.registers import ErrorCode
 from penstock.sim.golden.state import GoldenError
 
-KERNELS = (1, 3, 5, 7)
+MAX_KERNEL = 7
+MAX_SIDE = 1023
+MAX_W_STRIDE = 1 << 20
+
+#: (whether it is illegal, what is wrong)
+Rule = tuple[bool, str]
 
 
-def _field(ok: bool, reason: str) -> None:
-    if not ok:
-        raise GoldenError(ErrorCode.FIELD, reason=reason)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The core and the DDR buffers of one run."""
 
-
-def _bounds(end: int, limit: int, reason: str) -> None:
-    if end > limit:
-        raise GoldenError(ErrorCode.BOUNDS, reason=f"{reason} ends at {end} of {limit}")
-
-
-def _beats(d: Descriptor, *names: str) -> None:
-    for name in names:
-        _field(d.values[name] % BEAT_BYTES == 0, f"{name} is not a multiple of {BEAT_BYTES}")
+    config: HwConfig
+    n_descriptors: int
+    input_stride: int
+    output_stride: int
+    weight_bytes: int
 
 
 def out_size(d: Descriptor) -> tuple[int, int]:
-    """(Ho, Wo) of a CONV or COPY-like map."""
+    """(rows, columns) of the map a CONV writes, or of one polyphase plane of a COPY."""
     if d.op == Op.COPY or d.polyphase:
-        return -(-d.height // 2), -(-d.width // 2)
+        return (d.height + 1) // 2, (d.width + 1) // 2
     return d.height, d.width
 
 
 def row_taps(d: Descriptor, config: HwConfig) -> int:
     """T: taps of one input channel in the weight buffer."""
     taps = d.kernel * d.kernel
-    return taps if d.w_rows else -(-taps // config.taps_per_beat) * config.taps_per_beat
+    return taps if d.w_rows else _up(taps, config.taps_per_beat)
 
 
-def _phases(d: Descriptor, config: HwConfig) -> int:
-    """Checks phase_stride; bytes of one channel in polyphase layout."""
-    rows, columns = out_size(d)
-    _field(d.phase_stride >= rows * columns, "phase_stride is less than a plane")
-    banks = config.fmem_banks
-    _field(d.phase_stride % banks == banks // 2, f"phase_stride % {banks} != {banks // 2}")
-    return 3 * d.phase_stride + rows * columns
-
-
-def _map_shape(d: Descriptor) -> None:
-    _field(d.height > 0 and d.width > 0, "empty map")
-
-
-def check(d: Descriptor, config: HwConfig, input_bytes: int, output_bytes: int, blob: int) -> None:
+def check(d: Descriptor, limits: Limits) -> None:
     """GoldenError if the descriptor is illegal for this core and these DDR buffers."""
     if d.op not in set(Op):
         raise GoldenError(ErrorCode.OPCODE, reason=f"operation {d.op}")
-    if d.pred_en:
-        _bounds(d.pred_slot + 1, config.score_depth, "pred_slot")
+    for code, rules in ((ErrorCode.FIELD, _fields), (ErrorCode.BOUNDS, _bounds)):
+        for illegal, reason in rules(d, limits):
+            if illegal:
+                raise GoldenError(code, reason=reason)
+
+
+def _up(value: int, step: int = BEAT_BYTES) -> int:
+    return -(-value // step) * step
+
+
+def _unaligned(d: Descriptor, *names: str) -> Iterator[Rule]:
+    for name in names:
+        yield d.values[name] % BEAT_BYTES != 0, f"{name} is not a multiple of {BEAT_BYTES}"
+
+
+def _bad_map(d: Descriptor) -> Rule:
+    sides = (d.height, d.width)
+    return not all(1 <= side <= MAX_SIDE for side in sides), f"map of {d.height} x {d.width}"
+
+
+def _bad_phase(d: Descriptor, config: HwConfig) -> Rule:
+    rows, columns = out_size(d)
+    banks = config.fmem_banks
+    fits = rows * columns <= d.phase_stride < config.fmem_bytes
+    return not fits or d.phase_stride % banks != banks // 2, f"phase_stride {d.phase_stride}"
+
+
+def _bad_list(d: Descriptor, name: str, config: HwConfig) -> Rule:
+    selector = d.values[name]
+    return selector != ALL_CHANNELS and selector >= config.n_lists, f"{name} {selector}"
+
+
+def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
+    config = limits.config
     match Op(d.op):
         case Op.LOAD:
-            _beats(d, "ddr")
-            _bounds(d.ddr + d.length, input_bytes, "input")
-            _bounds(d.dst + d.length, config.fmem_bytes, "destination")
+            yield d.length == 0, "length 0"
+            yield from _unaligned(d, "ddr")
         case Op.GLOAD:
-            _beats(d, "dst", "w_addr", "length")
-            _bounds(d.w_addr + d.length, blob, "weights")
-            _bounds(d.dst + d.length, config.gate_mem_bytes, "destination")
+            yield d.length == 0, "length 0"
+            yield from _unaligned(d, "dst", "w_addr", "length")
         case Op.STORE:
-            _store(d, config, output_bytes)
+            yield d.length == 0, "length 0"
+            yield from _unaligned(d, "ddr", *(["src"] if d.from_scores else []))
         case Op.CONV:
-            _conv(d, config, blob)
+            yield from _conv_fields(d, config)
         case Op.GATE | Op.DENSE:
-            _dense(d, config)
+            channels = config.max_channels
+            yield not 0 < d.cin <= channels, f"cin {d.cin}"
+            yield not 0 < d.cout <= 2 * channels - 1, f"cout {d.cout}"
+            yield not 0 <= d.cout - d.list_from <= channels, f"list_from {d.list_from}"
+            yield _bad_list(d, "out_list", config)
+            yield from _unaligned(d, "w_addr")
         case Op.COPY:
-            _field(0 < d.cout <= config.max_channels, "cout")
-            _map_shape(d)
-            last = d.cout - 1
-            _bounds(d.src + last * d.src_stride + d.height * d.width, config.fmem_bytes, "source")
-            size = _phases(d, config)
-            _bounds(d.dst + last * d.dst_stride + size, config.fmem_bytes, "destination")
+            yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
+            yield _bad_map(d)
+            yield _bad_phase(d, config)
         case Op.HALT:
-            pass
+            yield d.length >= limits.n_descriptors, f"loop to {d.length}"
 
 
-def _store(d: Descriptor, config: HwConfig, output_bytes: int) -> None:
-    _beats(d, "ddr", *(["src"] if d.from_scores else []))
-    padded = -(-d.length // BEAT_BYTES) * BEAT_BYTES
-    _bounds(d.ddr + padded, output_bytes, "output")
-    limit = config.score_depth if d.from_scores else config.fmem_bytes
-    _bounds(d.src + d.length, limit, "source")
-
-
-def _list(value: int, config: HwConfig, name: str) -> None:
-    _field(value == ALL_CHANNELS or value < config.n_lists, f"{name} {value}")
-
-
-def _conv(d: Descriptor, config: HwConfig, blob: int) -> None:
-    _field(d.kernel in KERNELS, f"kernel {d.kernel}")
-    _field(d.cin <= config.max_channels, "cin")
-    _field(0 < d.cout <= config.max_channels, "cout")
-    _map_shape(d)
-    _list(d.in_list, config, "in_list")
-    _list(d.out_list, config, "out_list")
-    _field(d.w_rows or d.out_list == ALL_CHANNELS, "interleaved weights with an output list")
-    _beats(d, "w_addr", "w_stride", "w_chunk")
+def _conv_fields(d: Descriptor, config: HwConfig) -> Iterator[Rule]:
+    yield d.kernel % 2 == 0 or d.kernel > MAX_KERNEL, f"kernel {d.kernel}"
+    yield d.cin > config.max_channels, f"cin {d.cin}"
+    yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
+    yield _bad_map(d)
+    yield _bad_list(d, "in_list", config)
+    yield _bad_list(d, "out_list", config)
+    yield not d.w_rows and d.out_list != ALL_CHANNELS, "an output list needs the row layout"
+    yield from _unaligned(d, "w_addr", "w_stride", "w_chunk")
+    yield d.w_stride >= MAX_W_STRIDE, f"w_stride {d.w_stride}"
     taps = row_taps(d, config)
-    _field(d.cin * taps <= config.wbuf_bytes, "weights of a row exceed the weight buffer")
-    rows, columns = out_size(d)
-    if d.fold_en:
-        _bounds(d.fold_slot + (d.cout if d.fold_channel else 1), config.score_depth, "fold_slot")
-    if d.pool_en:
-        _bounds(d.pool_base + d.cout, config.pool_depth, "pool_base")
-    plane = _phases(d, config) if d.polyphase else d.height * d.width
-    if d.cin:
-        _bounds(d.src + (d.cin - 1) * d.src_stride + plane, config.fmem_bytes, "source")
-    end = d.dst + (d.cout - 1) * d.dst_stride + rows * columns
-    _bounds(end, config.fmem_bytes, "destination")
+    yield d.cin * taps > config.wbuf_bytes, "a row's weights exceed the weight buffer"
     if d.w_rows:
-        row = 8 + -(-d.cin * taps // BEAT_BYTES) * BEAT_BYTES
-        _bounds(d.w_addr + (d.cout - 1) * d.w_stride + row, blob, "weights")
+        yield d.w_stride != _row_bytes(d, config), f"w_stride {d.w_stride}"
     else:
-        _field(d.w_chunk == taps * config.p_oc, f"w_chunk is not {taps * config.p_oc}")
+        yield d.w_chunk != taps * config.p_oc, f"w_chunk {d.w_chunk}"
+    if d.polyphase:
+        yield _bad_phase(d, config)
+
+
+def _row_bytes(d: Descriptor, config: HwConfig) -> int:
+    return 8 + _up(d.cin * row_taps(d, config))
+
+
+def _bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
+    config = limits.config
+    fmem, scores = config.fmem_bytes, config.score_depth
+    yield bool(d.pred_en) and d.pred_slot >= scores, "pred_slot"
+    match Op(d.op):
+        case Op.LOAD:
+            yield d.ddr + _up(d.length) > limits.input_stride, "input image"
+            yield d.dst + d.length > fmem, "destination"
+        case Op.GLOAD:
+            yield d.w_addr + d.length > limits.weight_bytes, "weights"
+            yield d.dst + d.length > config.gate_mem_bytes, "destination"
+        case Op.STORE:
+            yield d.ddr + _up(d.length) > limits.output_stride, "output record"
+            yield d.src + d.length > (scores if d.from_scores else fmem), "source"
+        case Op.CONV:
+            yield from _conv_bounds(d, limits)
+        case Op.GATE | Op.DENSE:
+            yield d.pool_base + d.cin > config.pool_depth, "pooled sums"
+            size = 8 + d.cout * (8 + _up(d.cin))
+            yield d.w_addr + size > config.gate_mem_bytes, "gate weights"
+            yield d.dst + d.cout > (scores if d.op == Op.GATE else fmem), "destination"
+        case Op.COPY:
+            yield max(d.src_stride, d.dst_stride) >= fmem, "stride"
+            yield d.src + (d.cout - 1) * d.src_stride + d.height * d.width > fmem, "source"
+            rows, columns = out_size(d)
+            size = 3 * d.phase_stride + rows * columns
+            yield d.dst + (d.cout - 1) * d.dst_stride + size > fmem, "destination"
+        case Op.HALT:
+            yield limits.output_stride < COUNTER_BYTES, "output record"
+
+
+def _conv_bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
+    config = limits.config
+    rows, columns = out_size(d)
+    yield max(d.src_stride, d.dst_stride) >= config.fmem_bytes, "stride"
+    folded = d.cout if d.fold_channel else 1
+    yield bool(d.fold_en) and d.fold_slot + folded > config.score_depth, "fold_slot"
+    yield bool(d.pool_en) and d.pool_base + d.cout > config.pool_depth, "pooled sums"
+    plane = 3 * d.phase_stride + rows * columns if d.polyphase else d.height * d.width
+    source = d.src + (d.cin - 1) * d.src_stride + plane
+    yield d.cin > 0 and source > config.fmem_bytes, "source"
+    target = d.dst + (d.cout - 1) * d.dst_stride + rows * columns
+    yield target > config.fmem_bytes, "destination"
+    if d.w_rows:
+        end = (d.cout - 1) * d.w_stride + _row_bytes(d, config)
+    else:
         groups = -(-d.cout // config.p_oc)
-        group = 8 * config.p_oc + d.cin * d.w_chunk
-        _bounds(d.w_addr + (groups - 1) * d.w_stride + group, blob, "weights")
-
-
-def _dense(d: Descriptor, config: HwConfig) -> None:
-    _field(0 < d.cin <= config.max_channels, "cin")
-    _field(0 < d.cout <= config.max_channels, "cout")
-    _beats(d, "w_addr")
-    _list(d.out_list, config, "out_list")
-    _bounds(d.pool_base + d.cin, config.pool_depth, "pool_base")
-    row = 8 + -(-d.cin // BEAT_BYTES) * BEAT_BYTES
-    _bounds(d.w_addr + 8 + d.cout * row, config.gate_mem_bytes, "gate weights")
-    limit = config.score_depth if d.op == Op.GATE else config.fmem_bytes
-    _bounds(d.dst + d.cout, limit, "destination")
+        end = (groups - 1) * d.w_stride + 8 * config.p_oc + d.cin * d.w_chunk
+    yield d.w_addr + end > limits.weight_bytes, "weights"

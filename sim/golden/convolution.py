@@ -30,7 +30,9 @@ class Rows:
 def parameters(data: Array) -> tuple[Array, Array, Array]:
     """(bias, multiplier, shift) as int64 from uint8 [n, 8]."""
     table = np.ascontiguousarray(data).view(_PARAMETERS).reshape(-1)
-    bias, multiplier, shift = (table[name].astype(np.int64) for name in table.dtype.names[:3])
+    bias, multiplier, shift = (
+        table[name].astype(np.int64) for name in ("bias", "multiplier", "shift")
+    )
     return bias, multiplier, shift
 
 
@@ -88,13 +90,13 @@ def _columns(d: Descriptor, fmem: Array, ics: Array, dtype: type) -> Array:
 
 
 def channels(selector: int, count: int, state: State) -> Array:
-    """The channels a list selects, increasing.  BOUNDS if one is not below `count`."""
+    """The channels a list selects, increasing.  BOUNDS if the list may hold others."""
     if selector == ALL_CHANNELS:
         return np.arange(count)
-    chosen = state.lists[selector]
-    if len(chosen) and chosen[-1] >= count:
-        raise GoldenError(ErrorCode.BOUNDS, reason=f"list entry {chosen[-1]} of {count}")
-    return chosen
+    if state.bounds[selector] > count:
+        reason = f"list of {state.bounds[selector]} channels, the map has {count}"
+        raise GoldenError(ErrorCode.BOUNDS, reason=reason)
+    return state.lists[selector]
 
 
 def convolve(d: Descriptor, rows: Rows, state: State, ics: Array, ocs: Array) -> None:

@@ -12,7 +12,7 @@ from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, GateKind, Op
 from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
-from penstock.sim.golden.checks import check, out_size
+from penstock.sim.golden.checks import Limits, check, out_size
 from penstock.sim.golden.convolution import (
     Rows,
     channels,
@@ -41,16 +41,28 @@ class Machine:
     def _rows(self) -> dict[int, Rows]:
         return {}
 
+    @functools.cached_property
+    def _limits(self) -> Limits:
+        return Limits(
+            config=self.config,
+            n_descriptors=len(self.descriptors),
+            input_stride=self.inputs.shape[1],
+            output_stride=self.outputs.shape[1],
+            weight_bytes=len(self.blob),
+        )
+
     def run(self) -> None:
         """Run until the last image's HALT.  GoldenError where the core would stop."""
+        strides = self.inputs.shape[1], self.outputs.shape[1]
+        if not len(self.inputs) or any(stride % BEAT_BYTES for stride in strides):
+            raise GoldenError(ErrorCode.FIELD, reason="no image, or a stride not in whole beats")
         checked: set[int] = set()
         while self.image < len(self.inputs):
             if self.pc >= len(self.descriptors):
                 raise GoldenError(ErrorCode.PROGRAM_END, reason="no HALT")
             d = self.descriptors[self.pc]
             if self.pc not in checked:
-                sizes = self.inputs.shape[1], self.outputs.shape[1], len(self.blob)
-                check(d, self.config, *sizes)
+                check(d, self._limits)
                 checked.add(self.pc)
             self._step(d)
 
@@ -134,6 +146,7 @@ class Machine:
         self.state.scores[d.dst : d.dst + d.cout] = scores
         if d.out_list != ALL_CHANNELS:
             self.state.lists[d.out_list] = np.flatnonzero(scores[d.list_from :])
+            self.state.bounds[d.out_list] = d.cout - d.list_from
 
     def _copy(self, d: Descriptor) -> None:
         rows, columns = out_size(d)

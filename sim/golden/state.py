@@ -34,6 +34,7 @@ class State:
     scores: Array  # (score_depth,) uint8
     pool: Array  # (pool_depth,) int32
     lists: list[Array]  # n_lists of int64, increasing channels
+    bounds: list[int]  # each list's entries are below
     counters: dict[str, int]
 
     @classmethod
@@ -45,5 +46,6 @@ class State:
             scores=np.zeros(config.score_depth, np.uint8),
             pool=np.zeros(config.pool_depth, np.int32),
             lists=[np.zeros(0, np.int64)] * config.n_lists,
+            bounds=[0] * config.n_lists,
             counters=dict.fromkeys(COUNTER_NAMES, 0),
         )

@@ -137,9 +137,7 @@ class GraphBuilder:
         )
         return f"{name}.y"
 
-    def block(
-        self, x: str, channels: int, stride: int, keep: float, binary: bool = False
-    ) -> str:
+    def block(self, x: str, channels: int, stride: int, keep: float, binary: bool = False) -> str:
         """An LC-Net basic block: block gate, channel gate, projection where the shape changes."""
         pooled = self.pool(x)
         block = self.gate(pooled, 1, keep, binary)

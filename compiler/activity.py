@@ -1,0 +1,87 @@
+"""What each descriptor does for given gate scores: skipped or not, channels in, channels out.
+
+Reads the descriptors alone, as the sequencer does; `cost` and `macs` are sums over it.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.program.config import ALL_CHANNELS
+from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.package import Package
+
+Array = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """One descriptor over N images.  A skipped one has no channels."""
+
+    descriptor: Descriptor
+    runs: Array  # (N,) bool; CONV with pred_empty always runs
+    inputs: Array  # (N,) input channels walked
+    outputs: Array  # (N,) output channels computed
+
+    @property
+    def op(self) -> Op:
+        """The operation."""
+        return Op(self.descriptor.op)
+
+
+def decode(package: Package) -> list[Descriptor]:
+    """The descriptors of a program."""
+    data = package.descriptors
+    starts = range(0, len(data), DESCRIPTOR_BYTES)
+    return [Descriptor.decode(data[at : at + DESCRIPTOR_BYTES]) for at in starts]
+
+
+def out_size(d: Descriptor) -> tuple[int, int]:
+    """(rows, columns) of the map a CONV writes."""
+    return (-(-d.height // 2), -(-d.width // 2)) if d.polyphase else (d.height, d.width)
+
+
+def score_memory(package: Package, scores: dict[str, Array]) -> Array:
+    """uint8 (N, scores) as the core holds them, from one array (N, n) a gate."""
+    gates = package.meta["gates"]
+    count = len(next(iter(scores.values()))) if scores else 1
+    memory = np.zeros((count, sum(gate["count"] for gate in gates)), np.uint8)
+    for gate in gates:
+        start = gate["score"]
+        memory[:, start : start + gate["count"]] = scores[gate["name"]]
+    return memory
+
+
+def activity(package: Package, memory: Array) -> list[Activity]:
+    """Every descriptor's work for score memories uint8 (N, scores)."""
+    count = len(memory)
+    survivors: dict[int, Array] = {}
+    result = []
+    for d in decode(package):
+        skip = memory[:, d.pred_slot] == 0 if d.pred_en else np.zeros(count, bool)
+        walked = np.full(count, d.cin)
+        made = np.full(count, d.cout)
+        if d.op == Op.CONV:
+            walked = survivors[d.in_list] if d.in_list != ALL_CHANNELS else walked
+            made = survivors[d.out_list] if d.out_list != ALL_CHANNELS else made
+            walked = np.where(skip, 0, walked)
+            skip = skip & (not d.pred_empty)
+        elif d.op == Op.GATE and d.out_list != ALL_CHANNELS:
+            listed = memory[:, d.dst + d.list_from : d.dst + d.cout]
+            survivors[d.out_list] = np.count_nonzero(listed, axis=1)
+        made = np.where(skip, 0, made)
+        result.append(Activity(descriptor=d, runs=~skip, inputs=walked, outputs=made))
+    return result
+
+
+def fetched_bytes(act: Activity, p_oc: int) -> Array:
+    """(N,) bytes of weights and parameters a CONV fetches (0 for other operations)."""
+    d = act.descriptor
+    if act.op != Op.CONV:
+        return np.zeros(len(act.runs), np.int64)
+    if d.w_rows:
+        return act.outputs * d.w_stride
+    groups = -(-act.outputs // p_oc)
+    return groups * (8 * p_oc + act.inputs * d.w_chunk)

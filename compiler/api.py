@@ -1,0 +1,214 @@
+"""What the command line and the engines call: compile, save, load, encode and decode images."""
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.compiler import cost
+from penstock.compiler.disasm import listing
+from penstock.compiler.errors import CompileError
+from penstock.compiler.force import force_graph_open, force_package_open
+from penstock.compiler.importer import import_onnx
+from penstock.compiler.interpreter import run_graph
+from penstock.compiler.ir import Graph
+from penstock.compiler.macs import MacCount, count_macs
+from penstock.compiler.numerics import quantize
+from penstock.compiler.pipeline import compile_graph
+from penstock.compiler.report import build_report
+from penstock.program.config import HwConfig
+from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.errors import PenstockError
+from penstock.program.package import Package
+
+Bytes = npt.NDArray[np.uint8]
+
+PROGRAM_FILE = "program.pspkg"
+LISTING_FILE = "listing.txt"
+REPORT_FILE = "report.json"
+MODEL_FILE = "model.onnx"
+
+#: Schedule of a network whose file does not name one.
+DEFAULT_SCHEDULE = "sequential"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """Output records, taken apart.  Counters are those of the engine that wrote the records."""
+
+    logits: npt.NDArray[np.float32]  # (N, K)
+    label: npt.NDArray[np.int64]  # (N,)
+    scores: dict[str, Bytes]  # gate -> (N, n)
+    counters: dict[str, npt.NDArray[np.uint32]]  # name -> (N,)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompiledNetwork:
+    """A Program and what is needed to use it.
+
+    `model` is the ONNX file it came from, if known; `open_gates` marks the dense baseline.
+    """
+
+    package: Package
+    model: Path | None = None
+    open_gates: bool = False
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        channels, height, width = self.package.meta["input"]["shape"]
+        return channels, height, width
+
+    def quantize_input(self, images: npt.NDArray[Any]) -> Bytes:
+        """float32 [N, C, H, W] -> uint8 [N, input bytes], as the core reads them.
+
+        Raises:
+            PenstockError: another shape or dtype, NaN or infinity; says expected and got.
+        """
+        image = self.package.meta["input"]
+        _check_images(images, self.input_shape)
+        codes = quantize(images, image["scale"], image["signed"])
+        data = np.zeros((len(images), image["bytes"]), np.uint8)
+        data[:, : math.prod(self.input_shape)] = codes.reshape(len(images), -1).view(np.uint8)
+        return data
+
+    def decode_output(self, records: Bytes) -> Decoded:
+        """Records uint8 [N, record bytes] -> logits, labels, scores and counters."""
+        meta = self.package.meta
+        result = meta["output"]
+        codes = records[:, result["offset"] : result["offset"] + result["classes"]]
+        values = codes.view(np.int8) if result["signed"] else codes
+        logits = values.astype(np.float32) * np.float32(result["scale"])
+        words = np.ascontiguousarray(records[:, :COUNTER_BYTES]).view("<u4")
+        return Decoded(
+            logits=logits,
+            label=logits.argmax(axis=1).astype(np.int64),
+            scores={
+                gate["name"]: records[:, gate["offset"] : gate["offset"] + gate["count"]].copy()
+                for gate in meta["gates"]
+            },
+            counters={name: words[:, i].astype(np.uint32) for i, name in enumerate(COUNTER_NAMES)},
+        )
+
+    def run_graph(self, inputs: Bytes) -> Bytes:
+        """Records (counters 0) of the integer graph: no Program, no skipping.
+
+        Raises:
+            PenstockError: the ONNX file is not there (a lone program file was loaded).
+        """
+        meta, graph = self.package.meta, self._graph()
+        image, result = meta["input"], meta["output"]
+        codes = inputs[:, : math.prod(self.input_shape)]
+        codes = codes.view(np.int8) if image["signed"] else codes
+        values = run_graph(graph, codes.reshape(len(inputs), *self.input_shape))
+        records = np.zeros((len(inputs), meta["record_bytes"]), np.uint8)
+        places = [(gate["name"], gate["offset"]) for gate in meta["gates"]]
+        for name, offset in [*places, (result["name"], result["offset"])]:
+            data = values[name].reshape(len(inputs), -1).view(np.uint8)
+            records[:, offset : offset + data.shape[1]] = data
+        return records
+
+    def _graph(self) -> Graph:
+        if self.model is None or not self.model.is_file():
+            raise PenstockError(
+                "the integer graph needs the network's ONNX file",
+                hint=f"give the folder of `penstock compile`, it holds {MODEL_FILE}",
+            )
+        graph = import_onnx(self.model)
+        return force_graph_open(graph) if self.open_gates else graph
+
+    def force_gates_open(self) -> "CompiledNetwork":
+        """The same program with every score 128: the dense baseline."""
+        package = force_package_open(self.package)
+        return dataclasses.replace(self, package=package, open_gates=True)
+
+    def predict(self, scores: dict[str, Bytes]) -> cost.Prediction:
+        """Cycles and bytes for gate scores, one array (N, n) a gate."""
+        return cost.predict(self.package, scores)
+
+    def macs(self, scores: dict[str, Bytes]) -> MacCount:
+        """Multiply-accumulates for gate scores, one array (N, n) a gate."""
+        return count_macs(self.package, scores)
+
+    def save(self, folder: Path) -> None:
+        """Write program, listing, report and ONNX file; a reader never sees half of it."""
+        folder = Path(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as holder:
+            made = Path(holder) / "new"
+            made.mkdir()
+            self._write(made)
+            if folder.exists():
+                os.replace(folder, Path(holder) / "old")
+            os.replace(made, folder)
+
+    def _write(self, folder: Path) -> None:
+        self.package.save(folder / PROGRAM_FILE)
+        (folder / LISTING_FILE).write_text(listing(self.package))
+        report = json.dumps(build_report(self.package), indent=2)
+        (folder / REPORT_FILE).write_text(report + "\n")
+        if self.model is not None and self.model.is_file():
+            shutil.copyfile(self.model, folder / MODEL_FILE)
+
+
+def _check_images(images: npt.NDArray[Any], shape: tuple[int, int, int]) -> None:
+    """PenstockError unless `images` is finite float32 of N images of `shape`."""
+    expected = f"float32 N x {' x '.join(map(str, shape))}"
+    got = f"{images.dtype} {' x '.join(map(str, images.shape))}"
+    if images.dtype != np.float32 or images.ndim != 4 or images.shape[1:] != shape:
+        raise PenstockError(f"images: expected {expected}, got {got}")
+    bad = ~np.isfinite(images)
+    if bad.any():
+        first = ", ".join(str(int(i)) for i in np.argwhere(bad)[0])
+        value = images[tuple(np.argwhere(bad)[0])]
+        raise PenstockError(
+            f"images: expected finite numbers, got {value} at [{first}] ({int(bad.sum())} in all)"
+        )
+
+
+def compile_onnx(
+    path: Path,
+    config: HwConfig,
+    schedule: str | None = None,
+    calibration: npt.NDArray[np.float32] | None = None,
+) -> CompiledNetwork:
+    """The Program of an ONNX file for one hardware configuration.
+
+    Args:
+        path: a QDQ network.
+        config: the core to compile for.
+        schedule: "sequential" or "parallel"; None: what the file says, else sequential.
+        calibration: images to quantise a float network with; not supported yet.
+
+    Raises:
+        CompileError: the network is refused; names the node, the reason and a hint.
+    """
+    if calibration is not None:
+        raise CompileError(
+            "post-training quantisation from calibration images is not supported",
+            hint="export the network with QuantizeLinear / DequantizeLinear pairs",
+        )
+    graph = import_onnx(Path(path))
+    mode = schedule or graph.metadata.get("schedule") or DEFAULT_SCHEDULE
+    return CompiledNetwork(package=compile_graph(graph, config, mode), model=Path(path))
+
+
+def load(path: Path) -> CompiledNetwork:
+    """A compiled network from its folder or from a lone program file.
+
+    Raises:
+        PenstockError: missing, truncated or corrupted, or built by another release.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return CompiledNetwork(package=Package.load(path))
+    package = Package.load(path / PROGRAM_FILE)
+    model = path / MODEL_FILE
+    return CompiledNetwork(package=package, model=model if model.is_file() else None)

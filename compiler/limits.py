@@ -1,0 +1,48 @@
+"""Limits of one descriptor: what a layer may not exceed on a configuration."""
+
+from penstock.compiler.errors import CompileError
+from penstock.compiler.ir import Value
+from penstock.compiler.plan import ConvStep, DenseStep, GateStep
+from penstock.compiler.weights import taps
+from penstock.program.config import HwConfig
+
+#: Rows or columns of a map: the address counters have ten bits.
+MAX_SIDE = 1023
+
+
+def check_conv(step: ConvStep, source: Value, config: HwConfig) -> None:
+    """CompileError if a convolution exceeds what a descriptor of `config` can do."""
+    outputs, inputs, kernel, _ = step.conv.weight.shape
+    if max(outputs, inputs) > config.max_channels:
+        raise CompileError(
+            f"{inputs} -> {outputs} channels, '{config.name}' has at most {config.max_channels}",
+            node=step.name,
+            op="Conv",
+        )
+    if max(source.shape[1:]) > MAX_SIDE:
+        raise CompileError(
+            f"map of {source.shape[1]} x {source.shape[2]}, at most {MAX_SIDE} a side",
+            node=step.name,
+            op="Conv",
+        )
+    depth = kernel * kernel if step.out_list else taps(kernel, config)
+    if inputs * depth > config.wbuf_bytes:
+        raise CompileError(
+            f"{inputs} input channels of a {kernel}x{kernel} kernel take {inputs * depth} bytes "
+            f"a row, the weight buffer of '{config.name}' has {config.wbuf_bytes}",
+            node=step.name,
+            op="Conv",
+        )
+
+
+def check_dense(step: GateStep | DenseStep, config: HwConfig) -> None:
+    """CompileError if gates or a dense layer have too many inputs or outputs."""
+    layers = step.gates if isinstance(step, GateStep) else (step.dense,)
+    inputs, limit = layers[0].weight.shape[1], config.max_channels
+    outputs = sum(len(layer.bias) for layer in layers)
+    # The last layer's outputs are a list or a result: channels.  Block gates come on top.
+    if max(inputs, len(layers[-1].bias)) > limit or outputs > 2 * limit - 1:
+        raise CompileError(
+            f"{inputs} inputs and {outputs} outputs, '{config.name}' has at most {limit}",
+            node=step.name,
+        )

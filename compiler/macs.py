@@ -1,0 +1,53 @@
+"""Multiply-accumulates, convention `macs`: convolutions and the classifier; gates apart.
+
+Work the compiler adds (sums of the input map, copies) is not the network's and not counted.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from penstock.compiler.activity import Activity, Array, activity, score_memory
+from penstock.program.descriptor import Op
+from penstock.program.package import Package
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MacCount:
+    """Counts of a batch; `executed` and `survivor_weights` are means an image."""
+
+    dense: int
+    executed: float
+    gates: int
+    dense_weights: int
+    survivor_weights: float
+    executed_per_image: Array  # (N,) int64
+
+
+def _pairs(act: Activity, dense: bool) -> Array:
+    """(N,) pairs of input and output channel a layer computes."""
+    d = act.descriptor
+    return np.full(len(act.runs), d.cin * d.cout) if dense else act.inputs * act.outputs
+
+
+def count_macs(package: Package, scores: dict[str, Array]) -> MacCount:
+    """MACs of a program for gate scores, one uint8 array (N, n) a gate."""
+    acts = activity(package, score_memory(package, scores))
+    layers = list(zip(acts, package.meta["layers"], strict=True))
+    convs = [
+        (act, layer["macs_per_pair"], act.descriptor.kernel**2)
+        for act, layer in layers
+        if act.op == Op.CONV and layer["kind"] == "conv"
+    ]
+    fixed = sum(a.descriptor.cin * a.descriptor.cout for a in acts if a.op == Op.DENSE)
+    executed = fixed + sum(_pairs(act, False) * each for act, each, _ in convs)
+    per_image = np.broadcast_to(np.asarray(executed, np.int64), (len(acts[0].runs),))
+    survivors = sum(_pairs(act, False) * taps for act, _, taps in convs)
+    return MacCount(
+        dense=fixed + sum(int(_pairs(act, True)[0]) * each for act, each, _ in convs),
+        executed=float(per_image.mean()),
+        gates=sum(a.descriptor.cin * a.descriptor.cout for a in acts if a.op == Op.GATE),
+        dense_weights=sum(int(_pairs(act, True)[0]) * taps for act, _, taps in convs),
+        survivor_weights=float(np.mean(survivors)),
+        executed_per_image=per_image,
+    )

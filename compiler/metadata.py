@@ -1,0 +1,57 @@
+"""The metadata of a Program (docs/program.md, "Output record")."""
+
+import math
+from typing import Any
+
+from penstock.compiler.allocate import Allocation
+from penstock.compiler.plan import Plan
+from penstock.compiler.weights import round_up
+from penstock.program.config import BEAT_BYTES, HwConfig
+from penstock.program.counters import COUNTER_BYTES
+
+
+def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, Any]:
+    """Everything but `layers`, which `lower` adds descriptor by descriptor."""
+    graph = plan.graph
+    image, result = graph.values[graph.input], graph.values[graph.output]
+    offset = COUNTER_BYTES + round_up(plan.n_scores, BEAT_BYTES)
+    size = math.prod(result.shape)
+    return {
+        "network": graph.name,
+        "config": config.name,
+        "schedule": plan.schedule,
+        "input": {
+            "name": image.name,
+            "shape": list(image.shape),
+            "signed": image.signed,
+            "scale": image.scale,
+            "bytes": round_up(math.prod(image.shape), BEAT_BYTES),
+        },
+        "output": {
+            "name": result.name,
+            "classes": size,
+            "shape": list(result.shape),
+            "signed": result.signed,
+            "scale": result.scale,
+            "offset": offset,
+        },
+        "record_bytes": offset + round_up(size, BEAT_BYTES),
+        "gates": [
+            {
+                "name": name,
+                "score": score,
+                "count": graph.values[name].shape[0],
+                "offset": COUNTER_BYTES + score,
+            }
+            for name, score in plan.scores.items()
+        ],
+        "memory": [
+            {
+                "name": block.name,
+                "address": allocation.buffers[block.name],
+                "bytes": block.size,
+                "steps": [block.first, block.last],
+            }
+            for block in allocation.blocks
+        ],
+    }
