@@ -86,7 +86,7 @@ def to_net(model: onnx.ModelProto) -> Net:
         input=image.name,
         output=graph.output[0].name,
         metadata={
-            entry.key: entry.value
+            entry.key.removeprefix(METADATA_PREFIX): entry.value
             for entry in model.metadata_props
             if entry.key.startswith(METADATA_PREFIX)
         },

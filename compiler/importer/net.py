@@ -51,7 +51,7 @@ class Net:
     types: Mapping[str, str]  # NumPy type names
     input: str
     output: str
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str]  # the "penstock." properties, without that prefix
     opset: int
 
     def replace(self, **changes: Any) -> "Net":

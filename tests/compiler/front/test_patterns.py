@@ -174,7 +174,7 @@ def test_lcnet_block_shares_one_pool(net: Any, check: Any) -> None:
     inner, outer = nodes_of(graph, ir.Conv)[1:]
     assert inner.fold == ir.Fold(scores=cnet.output, per_channel=True)
     assert outer.fold == ir.Fold(scores=lnet.output, per_channel=False)
-    assert graph.metadata == {"penstock.schedule": "parallel"}
+    assert graph.metadata == {"schedule": "parallel"}
 
 
 def test_relu_after_the_score(net: Any, check: Any) -> None:

@@ -1,0 +1,58 @@
+"""Post-training quantisation: a float network and some images give a QDQ network.
+
+What is quantised follows from what the core stores: the image, everything a convolution, an
+average or a dense layer reads, the residual operand of every addition, and the logits.  A sum
+and its residual operand share one scale (design section 4), so scales merge along a chain.
+Ranges are the largest magnitudes seen; weights are int8 per output channel.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from penstock.compiler import ir
+from penstock.compiler.calibration import insert, points, ranges
+from penstock.compiler.errors import CompileError
+from penstock.compiler.importer.load import infer, load_model, to_net
+from penstock.compiler.importer.net import Net
+from penstock.compiler.importer.passes.fold_batch_norm import fold_batch_norm
+from penstock.compiler.importer.pipeline import import_model, simplify
+from penstock.compiler.importer.to_onnx import to_onnx
+
+Images = npt.NDArray[Any]
+
+
+def quantize_float(path: Path, images: Images) -> onnx.ModelProto:
+    """A QDQ model of the float network in `path`, calibrated with `images` (N, C, H, W).
+
+    Raises:
+        CompileError: the network is quantised already or has an unsupported operator; images of
+            the wrong shape or with NaN; onnxruntime is missing or fails.
+    """
+    net = fold_batch_norm(simplify(to_net(load_model(path))))
+    for node in net.nodes:
+        if node.op in ("QuantizeLinear", "DequantizeLinear"):
+            raise node.error("the network is quantised already", "compile without --calibration")
+    _check_images(net, images)
+    chosen = points.choose(net, image_unsigned=bool(images.min() >= 0))
+    scales = ranges.measure(net, chosen, np.asarray(images, dtype=np.float32))
+    return to_onnx(insert.insert(net, chosen, scales))
+
+
+def import_float(path: Path, images: Images) -> ir.Graph:
+    """The integer graph of a float network, calibrated with `images`."""
+    return import_model(infer(quantize_float(path, images)))
+
+
+def _check_images(net: Net, images: Images) -> None:
+    shape = tuple(net.shapes[net.input][1:])
+    if images.ndim != 4 or images.shape[1:] != shape or not len(images):
+        text = " x ".join(map(str, ("N", *shape)))
+        raise CompileError(f"calibration images have shape {images.shape}, {text} is expected")
+    if images.dtype.kind not in "fiu":
+        raise CompileError(f"calibration images have type {images.dtype}", hint="use float32")
+    if not np.isfinite(images).all():
+        raise CompileError("calibration images hold NaN or infinity")

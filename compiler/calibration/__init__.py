@@ -1,0 +1,1 @@
+"""The steps of post-training quantisation: choose points, measure ranges, insert quantisers."""

@@ -1,0 +1,113 @@
+"""Where a float network must be quantised, with which sign, and which scales are one."""
+
+import dataclasses
+
+import numpy as np
+
+from penstock.compiler.importer.net import Net, OpNode
+
+LAYERS = frozenset(["Conv", "Gemm", "MatMul", "GlobalAveragePool", "ReduceMean", "AveragePool"])
+ACTIVATIONS = frozenset(["Relu", "Clip", "Min", "Max"])
+VIEWS = frozenset(["Flatten", "Reshape", "Squeeze", "Unsqueeze"])
+MEANS = frozenset(["GlobalAveragePool", "ReduceMean", "AveragePool"])
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """Tensors to quantise.
+
+    Attributes:
+        unsigned: tensor -> whether it is never negative (uint8).
+        group: tensor -> the tensor whose scale it shares (itself at the head of a group).
+        readers: (node index, input index) pairs that read the quantised tensor.
+    """
+
+    unsigned: dict[str, bool]
+    group: dict[str, str]
+    readers: frozenset[tuple[int, int]]
+
+
+def choose(net: Net, image_unsigned: bool) -> Points:
+    """The quantisation points of a float network; the caller knows the sign of its images."""
+    made = {node.output: node for node in net.nodes}
+    order = {node.output: index for index, node in enumerate(net.nodes)}
+    readers: set[tuple[int, int]] = set()
+    for index, node in enumerate(net.nodes):
+        if node.op in LAYERS:
+            readers.add((index, 0))
+    tensors = {net.nodes[node].inputs[slot] for node, slot in readers} | {net.output, net.input}
+    residuals: dict[str, list[str]] = {}
+    for index, node in enumerate(net.nodes):
+        if not is_residual(net, node):
+            continue
+        slots = _residual_slots(node, tensors, made, order)
+        readers.update((index, slot) for slot in slots)
+        residuals[node.output] = [node.inputs[slot] for slot in slots]
+        tensors.update(residuals[node.output])
+    group = {name: name for name in tensors}
+    for name in sorted(tensors):
+        source = _before_activation(net, name, made)
+        for residual in residuals.get(source, []):
+            _unite(group, name, residual)
+    return Points(
+        unsigned={name: _nonnegative(net, name, made) for name in tensors}
+        | {net.input: image_unsigned},
+        group={name: _head(group, name) for name in tensors},
+        readers=frozenset(readers),
+    )
+
+
+def is_residual(net: Net, node: OpNode) -> bool:
+    """Whether an Add has two computed operands (else it adds a bias)."""
+    return node.op == "Add" and not any(map(net.is_constant, node.inputs))
+
+
+def _residual_slots(
+    node: OpNode, tensors: set[str], made: dict[str, OpNode], order: dict[str, int]
+) -> list[int]:
+    """The operands that are stored: all but one convolution that nothing else needs."""
+    free = []
+    for slot, name in enumerate(node.inputs):
+        producer = made.get(name)
+        gated = producer is not None and producer.op == "Mul"
+        branch = gated or (producer is not None and producer.op == "Conv")
+        if branch and name not in tensors:
+            free.append((gated, order[name], slot))
+    fused = max(free)[2] if free else -1
+    return [slot for slot in range(len(node.inputs)) if slot != fused]
+
+
+def _before_activation(net: Net, name: str, made: dict[str, OpNode]) -> str:
+    """The tensor behind the activations that make `name`."""
+    while name in made and made[name].op in ACTIVATIONS:
+        name = next(source for source in made[name].inputs if not net.is_constant(source))
+    return name
+
+
+def _nonnegative(net: Net, name: str, made: dict[str, OpNode]) -> bool:
+    """Whether the network's structure keeps a tensor >= 0."""
+    node = made.get(name)
+    if node is None:
+        return False
+    if node.op == "Relu":
+        return True
+    if node.op in ("Clip", "Max", "Min"):
+        low = node.optional_input(1) if node.op == "Clip" else ""
+        bounds = [low] if node.op == "Clip" else [s for s in node.inputs if net.is_constant(s)]
+        constant = [net.constants[bound] for bound in bounds if bound in net.constants]
+        if node.op != "Min" and constant and bool(np.all(constant[0] >= 0)):
+            return True
+    if node.op in MEANS | VIEWS | ACTIVATIONS:
+        source = next(source for source in node.inputs if not net.is_constant(source))
+        return _nonnegative(net, source, made)
+    return False
+
+
+def _head(group: dict[str, str], name: str) -> str:
+    while group[name] != name:
+        name = group[name]
+    return name
+
+
+def _unite(group: dict[str, str], left: str, right: str) -> None:
+    group[_head(group, left)] = _head(group, right)
