@@ -19,8 +19,6 @@ module ps_array
   output logic signed [P_PX-1:0][31:0]   row_o
 );
   logic valid_q, first_q, last_q, loaded_q;
-  logic signed [P_OC-1:0][P_PX-1:0][16:0] product_q;
-  logic signed [P_OC-1:0][P_PX-1:0][31:0] acc_q, shadow_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -38,20 +36,26 @@ module ps_array
 
   always_ff @(posedge clk_i) begin
     first_q <= first_i;
-    for (int r = 0; r < P_OC; r++) begin
-      for (int p = 0; p < P_PX; p++) begin
-        product_q[r][p] <= $signed(weights_i[r]) * $signed(pixels_i[p]);
-        if (valid_q) begin
-          acc_q[r][p] <= (first_q ? 32'sd0 : $signed(acc_q[r][p])) + 32'($signed(product_q[r][p]));
-        end
+  end
+
+  logic signed [31:0] shadow [P_OC+1][P_PX];  // one row more: what is shifted in is never used
+
+  for (genvar r = 0; r < P_OC; r++) begin : gen_row
+    for (genvar p = 0; p < P_PX; p++) begin : gen_pe
+      logic signed [16:0] product_q;
+      logic signed [31:0] acc_q, shadow_q;
+      always_ff @(posedge clk_i) begin
+        if (valid_i) product_q <= $signed(weights_i[r]) * $signed(pixels_i[p]);
+        if (valid_q) acc_q <= (first_q ? 32'sd0 : acc_q) + 32'(product_q);
+        if (loaded_q) shadow_q <= acc_q;
+        else if (shift_i) shadow_q <= shadow[r+1][p];
       end
+      assign shadow[r][p] = shadow_q;
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    if (loaded_q) shadow_q <= acc_q;
-    else if (shift_i) shadow_q <= {shadow_q[0], shadow_q[P_OC-1:1]};
+  for (genvar p = 0; p < P_PX; p++) begin : gen_out
+    assign shadow[P_OC][p] = '0;
+    assign row_o[p] = shadow[0][p];
   end
-
-  assign row_o = shadow_q[0];
 endmodule

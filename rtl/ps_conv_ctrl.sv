@@ -36,6 +36,7 @@ module ps_conv_ctrl
   output logic              weight_half_o,
   output logic [WA_W-1:0]   weight_addr_o,
 
+  output logic              pending_o,      // steps on their way to the array
   output logic              mac_valid_o,
   output logic              mac_first_o,
   output logic              mac_last_o,
@@ -236,6 +237,11 @@ module ps_conv_ctrl
       flags_q2 <= flags_q1;
       flags_q  <= {flags_q[DataLatency-2:0], flags_q2};
     end
+  end
+
+  always_comb begin
+    pending_o = flags_q1[P_PX+2] || flags_q2[P_PX+2];
+    for (int s = 0; s < DataLatency; s++) pending_o = pending_o || flags_q[s][P_PX+2];
   end
 
   assign {mac_valid_o, mac_first_o, mac_last_o, mac_mask_o} = flags_q[DataLatency-1];

@@ -29,40 +29,53 @@ module ps_conv_window
   localparam int unsigned LaneWidth = $clog2(P_PX) + 1;
 
   logic [P_PX-1:0][10:0] row_q, col_q;
-  logic [9:0] step_row, step_col;
+  logic [9:0] step_row_q, step_col_q;  // from a tile to the next
   logic signed [3:0] a, b;       // tap relative to the output pixel
   logic signed [11:0] da, db;    // the same within a plane
   logic [9:0] row_limit, col_limit;
 
-  // Row and column of `lane` on a map narrower than the array: a constant table.
-  function automatic logic [2*LaneWidth-1:0] lane_place(int unsigned lane, logic [9:0] width);
-    logic [2*LaneWidth-1:0] place;
-    place = {LaneWidth'(0), LaneWidth'(lane)};
-    for (int unsigned w = 1; w < P_PX + 1; w++) begin
-      if (width == 10'(w)) place = {LaneWidth'(lane / w), LaneWidth'(lane % w)};
-    end
-    return place;
+  // Row and column of each lane, and of the first lane of the next tile, on maps up to P_px wide:
+  // constants; a wider map starts with every lane in row 0.
+  typedef logic [P_PX:0][LaneWidth-1:0] lanes_t;
+
+  function automatic lanes_t lane_rows(int unsigned width);
+    for (int unsigned p = 0; p <= P_PX; p++) lane_rows[p] = LaneWidth'(p / width);
   endfunction
 
-  always_comb begin
-    logic [2*LaneWidth-1:0] place;
-    place = lane_place(P_PX, out_width_i);
-    step_row = 10'(place[2*LaneWidth-1:LaneWidth]);
-    step_col = 10'(place[LaneWidth-1:0]);
+  function automatic lanes_t lane_cols(int unsigned width);
+    for (int unsigned p = 0; p <= P_PX; p++) lane_cols[p] = LaneWidth'(p % width);
+  endfunction
+
+  lanes_t [P_PX+1:1] rows_by_width, cols_by_width;
+  for (genvar w = 1; w <= P_PX + 1; w++) begin : gen_place
+    localparam lanes_t Rows = lane_rows(w);
+    localparam lanes_t Cols = lane_cols(w);
+    assign rows_by_width[w] = Rows;
+    assign cols_by_width[w] = Cols;
   end
 
+  logic [LaneWidth-1:0] place;
+  lanes_t rows_start, cols_start;
+  assign place = (out_width_i > 10'(P_PX)) ? LaneWidth'(P_PX + 1) : LaneWidth'(out_width_i);
+  assign rows_start = rows_by_width[place];
+  assign cols_start = cols_by_width[place];
+
   always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      step_row_q <= 10'(rows_start[P_PX]);
+      step_col_q <= 10'(cols_start[P_PX]);
+    end
     for (int unsigned p = 0; p < P_PX; p++) begin
       if (start_i) begin
-        row_q[p] <= 11'(lane_place(p, out_width_i) >> LaneWidth);
-        col_q[p] <= 11'(LaneWidth'(lane_place(p, out_width_i)));
+        row_q[p] <= 11'(rows_start[p]);
+        col_q[p] <= 11'(cols_start[p]);
       end else if (next_i) begin
-        if (col_q[p] + 11'(step_col) >= 11'(out_width_i)) begin
-          row_q[p] <= row_q[p] + 11'(step_row) + 11'd1;
-          col_q[p] <= col_q[p] + 11'(step_col) - 11'(out_width_i);
+        if (col_q[p] + 11'(step_col_q) >= 11'(out_width_i)) begin
+          row_q[p] <= row_q[p] + 11'(step_row_q) + 11'd1;
+          col_q[p] <= col_q[p] + 11'(step_col_q) - 11'(out_width_i);
         end else begin
-          row_q[p] <= row_q[p] + 11'(step_row);
-          col_q[p] <= col_q[p] + 11'(step_col);
+          row_q[p] <= row_q[p] + 11'(step_row_q);
+          col_q[p] <= col_q[p] + 11'(step_col_q);
         end
       end
     end

@@ -333,6 +333,7 @@ module ps_core
     .window_addr_o(window_addr),
     .weight_half_o(weight_half),
     .weight_addr_o(weight_addr),
+    .pending_o    (op_pending),
     .mac_valid_o  (mac_valid),
     .mac_first_o  (mac_first),
     .mac_last_o   (mac_last),
@@ -349,7 +350,7 @@ module ps_core
   );
 
   // Operands: the window is masked and extended to 9 bits by its type.
-  logic src_signed_q, op_valid_q, op_first_q, op_last_q;
+  logic src_signed_q, op_pending, op_valid_q, op_first_q, op_last_q;
   logic [P_PX-1:0][8:0] pixels_q;
   logic [P_OC-1:0][7:0] weights_q;
   logic [FB-1:0][7:0] mem_a_data;
@@ -364,9 +365,11 @@ module ps_core
     op_valid_q <= unit_rst_n && mac_valid;
     op_first_q <= mac_first;
     op_last_q  <= mac_last;
-    weights_q  <= weights;
-    for (int p = 0; p < P_PX; p++) begin
-      pixels_q[p] <= mac_mask[p] ? {src_signed_q && mem_a_data[p][7], mem_a_data[p]} : 9'd0;
+    if (mac_valid) begin
+      weights_q <= weights;
+      for (int p = 0; p < P_PX; p++) begin
+        pixels_q[p] <= mac_mask[p] ? {src_signed_q && mem_a_data[p][7], mem_a_data[p]} : 9'd0;
+      end
     end
   end
 
@@ -384,6 +387,7 @@ module ps_core
   );
 
   logic [FA_W-1:0] epi_addr;
+  logic epi_read;
   logic [P_PX-1:0] epi_mask;
   logic [P_PX-1:0][7:0] epi_wdata;
   logic pool_we;
@@ -414,6 +418,7 @@ module ps_core
     .param_multiplier_i(row_multiplier),
     .param_shift_i     (row_shift),
     .param_channel_i   (row_id),
+    .mem_read_o        (epi_read),
     .mem_addr_o        (epi_addr),
     .mem_mask_o        (epi_mask),
     .mem_wdata_o       (epi_wdata),
@@ -549,8 +554,10 @@ module ps_core
 
   ps_feature_mem u_feature_mem (
     .clk_i,
+    .a_read_i   (move_busy || copy_busy || conv_busy || op_pending),
     .a_addr_i   (mem_a_addr),
     .a_data_o   (mem_a_data),
+    .b_read_i   (epi_read),
     .b_addr_i   (mem_b_addr),
     .b_addr_hi_i(mem_b_addr_hi),
     .b_mask_i   (mem_b_mask),

@@ -42,6 +42,7 @@ module ps_epilogue
   input  logic [CH_W-1:0]   param_channel_i,
 
   output logic [FA_W-1:0]   mem_addr_o,
+  output logic              mem_read_o,
   output logic [P_PX-1:0]   mem_mask_o,   // non-zero: write
   output logic [P_PX-1:0][7:0] mem_wdata_o,
   input  logic [P_PX-1:0][7:0] mem_rdata_i,
@@ -149,7 +150,9 @@ module ps_epilogue
   logic signed [P_PX-1:0][15:0] v_q6;
 
   always_ff @(posedge clk_i) begin
-    for (int p = 0; p < P_PX; p++) acc_q1[p] <= $signed(array_row_i[p]) + param_bias_i;
+    if (take) begin
+      for (int p = 0; p < P_PX; p++) acc_q1[p] <= $signed(array_row_i[p]) + param_bias_i;
+    end
     multiplier_q1 <= param_multiplier_i;
     shift_q1      <= param_shift_i;
     offset_q1     <= tile_q.offset + dst_q;
@@ -166,6 +169,7 @@ module ps_epilogue
     logic signed [17:0] sum;
     ps_requantize u_requantize (
       .clk_i,
+      .enable_i    (info_q[1].valid),
       .acc_i       (acc_q1[p]),
       .multiplier_i(multiplier_q1),
       .shift_i     (shift_q1),
@@ -178,19 +182,24 @@ module ps_epilogue
     end
 
     always_ff @(posedge clk_i) begin
-      if (res_sat8_q && signed'(t4[p]) > 17'sd127) t_q5[p] <= 17'sd127;
-      else if (res_sat8_q && signed'(t4[p]) < (-17'sd128)) t_q5[p] <= (-17'sd128);
-      else t_q5[p] <= t4[p];
-      if (sum < 18'(lo_q)) v_q6[p] <= lo_q;
-      else if (sum > 18'(hi_q)) v_q6[p] <= hi_q;
-      else v_q6[p] <= sum[15:0];
-      y_q7[p] <= y_q6[p];
+      if (info_q[4].valid) begin
+        if (res_sat8_q && signed'(t4[p]) > 17'sd127) t_q5[p] <= 17'sd127;
+        else if (res_sat8_q && signed'(t4[p]) < (-17'sd128)) t_q5[p] <= (-17'sd128);
+        else t_q5[p] <= t4[p];
+      end
+      if (info_q[5].valid) begin
+        if (sum < 18'(lo_q)) v_q6[p] <= lo_q;
+        else if (sum > 18'(hi_q)) v_q6[p] <= hi_q;
+        else v_q6[p] <= sum[15:0];
+      end
+      if (info_q[6].valid) y_q7[p] <= y_q6[p];
     end
     assign y_q6[p] = v_q6[p][7:0];
   end
 
   // Stage 2 asks for the old bytes (they come in stage 5), stage 7 writes.
   assign mem_mask_o  = info_q[7].valid ? info_q[7].lanes : '0;
+  assign mem_read_o  = info_q[2].valid && res_en_q;
   assign mem_addr_o  = info_q[7].valid ? addr_q[7] : addr_q[2];
   assign mem_wdata_o = y_q7;
 
@@ -201,8 +210,10 @@ module ps_epilogue
   always_ff @(posedge clk_i) begin
     logic signed [31:0] sum;
     sum = '0;
-    for (int p = 0; p < P_PX; p++) if (info_q[6].lanes[p]) sum = sum + 32'(signed'(v_q6[p]));
-    row_sum_q7 <= sum;
+    if (info_q[6].valid) begin
+      for (int p = 0; p < P_PX; p++) if (info_q[6].lanes[p]) sum = sum + 32'(signed'(v_q6[p]));
+      row_sum_q7 <= sum;
+    end
     if (info_q[7].valid) pool_q[info_q[7].row] <= total;
   end
 

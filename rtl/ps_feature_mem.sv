@@ -3,7 +3,8 @@
 // Byte address x lies in bank x % Banks, row x / Banks, so any `Banks` consecutive bytes touch
 // every bank once.  Lane i of a window is the byte at address + i.  Addresses wrap at the end.
 //
-// Port A reads: data three cycles after the address, one window a cycle.
+// Port A reads: data three cycles after the address, one window a cycle.  a_read_i and b_read_i
+// let the output registers move; without them they hold.
 // Port B reads or writes.  Its upper half of lanes has an address of its own: lanes
 // Banks/2 .. Banks-1 are the bytes from b_addr_hi_i on.  It must be congruent to
 // b_addr_i + Banks/2 modulo Banks (then no two lanes share a bank); a plain window sets it equal.
@@ -14,11 +15,13 @@ module ps_feature_mem #(
   localparam int unsigned AddrWidth = $clog2(Bytes)
 ) (
   input  logic                  clk_i,
+  input  logic                  a_read_i,
   input  logic [AddrWidth-1:0]  a_addr_i,
   output logic [Banks-1:0][7:0] a_data_o,
+  input  logic                  b_read_i,
   input  logic [AddrWidth-1:0]  b_addr_i,
   input  logic [AddrWidth-1:0]  b_addr_hi_i,
-  input  logic [Banks-1:0]      b_mask_i,  // write enables, lane by lane; all zero reads
+  input  logic [Banks-1:0]      b_mask_i,  // write enables, lane by lane
   input  logic [Banks-1:0][7:0] b_data_i,
   output logic [Banks-1:0][7:0] b_data_o
 );
@@ -30,6 +33,7 @@ module ps_feature_mem #(
   logic [Banks-1:0][RowWidth-1:0] a_row_d, a_row_q, b_row_d, b_row_q;
   logic [Banks-1:0][7:0] a_bank, b_bank, b_data_q;
   logic [Banks-1:0] b_we_q;
+  logic a_read_q1, a_read_q2, b_read_q1, b_read_q2;
 
   assign a_rot = a_addr_i[RotWidth-1:0];
   assign b_rot = b_addr_i[RotWidth-1:0];
@@ -62,16 +66,23 @@ module ps_feature_mem #(
   endfunction
 
   always_ff @(posedge clk_i) begin
-    a_row_q  <= a_row_d;
-    a_rot_q1 <= a_rot;
-    a_rot_q2 <= a_rot_q1;
-    a_data_o <= to_lanes(a_bank, a_rot_q2);
-    b_row_q  <= b_row_d;
-    b_rot_q1 <= b_rot;
-    b_rot_q2 <= b_rot_q1;
-    b_we_q   <= mask_to_banks(b_mask_i, b_rot);
-    b_data_q <= to_banks(b_data_i, b_rot);
-    b_data_o <= to_lanes(b_bank, b_rot_q2);
+    a_read_q1 <= a_read_i;
+    a_read_q2 <= a_read_q1;
+    a_row_q   <= a_row_d;
+    a_rot_q1  <= a_rot;
+    a_rot_q2  <= a_rot_q1;
+    if (a_read_q2) a_data_o <= to_lanes(a_bank, a_rot_q2);
+    b_read_q1 <= b_read_i;
+    b_read_q2 <= b_read_q1;
+    b_row_q   <= b_row_d;
+    b_rot_q1  <= b_rot;
+    b_rot_q2  <= b_rot_q1;
+    if (b_read_q2) b_data_o <= to_lanes(b_bank, b_rot_q2);
+    b_we_q <= '0;
+    if (b_mask_i != '0) begin
+      b_we_q   <= mask_to_banks(b_mask_i, b_rot);
+      b_data_q <= to_banks(b_data_i, b_rot);
+    end
   end
 
   for (genvar k = 0; k < Banks; k++) begin : gen_bank

@@ -217,6 +217,7 @@ module ps_gate_unit
 
   ps_requantize u_requantize (
     .clk_i,
+    .enable_i    (vector_q1 || last_q4),
     .acc_i       (vector_q1 ? $signed(pool_sum) : acc_q4),
     .multiplier_i(vector_q1 ? head_q.multiplier : param_q4.multiplier),
     .shift_i     (vector_q1 ? head_q.shift[5:0] : param_q4.shift[5:0]),

@@ -1,9 +1,11 @@
 // Requantise one accumulator: t = (acc * m + 2^(shift-1)) >> shift, saturated to 17 bits.
 //
 // Round half up by the arithmetic shift.  17 bits are enough for every later step to be exact: a
-// residual (9 bits) is added and the sum clamped to 16 bits.  Three pipeline stages, no stall.
+// residual (9 bits) is added and the sum clamped to 16 bits.  Three pipeline stages, no stall;
+// enable_i travels along and keeps idle stages still.
 module ps_requantize (
   input  logic               clk_i,
+  input  logic               enable_i,
   input  logic signed [31:0] acc_i,
   input  logic [15:0]        multiplier_i,
   input  logic [5:0]         shift_i,
@@ -11,17 +13,32 @@ module ps_requantize (
 );
   logic signed [48:0] product_q1, product_q2, rounded, shifted;
   logic [5:0] shift_q1, shift_q2;
+  logic enable_q1, enable_q2;
 
-  assign rounded = product_q2 + (49'sd1 <<< (shift_q2 - 6'd1));
-  assign shifted = rounded >>> shift_q2;
+  always_comb begin
+    rounded = '0;
+    shifted = '0;
+    if (enable_q2) begin
+      rounded = product_q2 + (49'sd1 <<< (shift_q2 - 6'd1));
+      shifted = rounded >>> shift_q2;
+    end
+  end
 
   always_ff @(posedge clk_i) begin
-    product_q1 <= acc_i * $signed({1'b0, multiplier_i});
-    product_q2 <= product_q1;
-    shift_q1   <= shift_i;
-    shift_q2   <= shift_q1;
-    if (shifted > 49'sd65535) result_o <= 17'sd65535;
-    else if (shifted < (-49'sd65536)) result_o <= (-17'sd65536);
-    else result_o <= shifted[16:0];
+    enable_q1 <= enable_i;
+    enable_q2 <= enable_q1;
+    if (enable_i) begin
+      product_q1 <= acc_i * $signed({1'b0, multiplier_i});
+      shift_q1   <= shift_i;
+    end
+    if (enable_q1) begin
+      product_q2 <= product_q1;
+      shift_q2   <= shift_q1;
+    end
+    if (enable_q2) begin
+      if (shifted > 49'sd65535) result_o <= 17'sd65535;
+      else if (shifted < (-49'sd65536)) result_o <= (-17'sd65536);
+      else result_o <= shifted[16:0];
+    end
   end
 endmodule
