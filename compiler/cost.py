@@ -23,41 +23,50 @@ from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Op
 from penstock.program.package import Package
 
+#: Beats of one write burst.
+BURST_BEATS = 16
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """Constants of the core, in cycles; the one place to fit the model to the RTL.
 
     Attributes:
-        latency: from a read request to its first beat at the unit that asked.
+        latency: of the memory: from a read request to its first beat.
+        restart: from start or the end of a record to the request of the first descriptor.
+        ahead: descriptors that are asked for before they are needed.
+        arrive: from a descriptor's last beat to its turn; assemble: from its predecessor's end.
         dispatch: taking, checking and deciding one descriptor, skipped ones included.
-        fetch: from the fetcher's start to its first request, and from a group's last beat to
-            the token that lets the array start on it.
-        group: requests of one group, beside their beats.
-        tile: least cycles of a tile: its sums on their way to the shadow accumulators.
-        shadow_rows, shadow_rows_residual: rows that may still be in the shadow when a tile's
-            last step is issued; the others are waited for.
-        drain: from a CONV's last step to its last write, rows not counted.
-        gate: fixed part of GATE and DENSE.
-        copy: fixed part of COPY.
         unit: start and end of an operation that all units wait for.
-        store: from STORE's last beat to the response.
-        restart: from HALT's end to the first descriptor of the next image, latency not counted.
+        fetch: from the fetcher's start to the array's on a group, beside latency and beats.
+        group: from the release of a half of the weight buffer to the request for its next group.
+        tile: least cycles of a tile: its sums on their way to the shadow accumulators.
+        shadow_rows: rows of a residual tile that may be left when the next one ends.
+        drain: from a CONV's last step to its last write, rows not counted.
+        release: from a group's last step to the release of its weights, rows not counted.
+        gate: fixed part of GATE and DENSE.  copy: of COPY.
+        load: fixed part of LOAD and GLOAD, beside latency.  store: of STORE and of the record.
+        capture: from the start of the record to its counters being taken.
     """
 
-    latency: int = 45
+    latency: int = 40
+    restart: int = 3
+    ahead: int = 4
+    arrive: int = 0
+    assemble: int = 8
     dispatch: int = 5
-    fetch: int = 8
-    group: int = 4
-    tile: int = 11
-    shadow_rows: int = 9
-    shadow_rows_residual: int = 4
-    drain: int = 20
-    gate: int = 20
-    copy: int = 4
-    unit: int = 3
-    store: int = 50
-    restart: int = 4
+    unit: int = 2
+    fetch: int = 9
+    group: int = 2
+    tile: int = 10
+    shadow_rows: int = 4
+    drain: int = 18
+    release: int = 10
+    gate: int = 17
+    copy: int = 3
+    load: int = 0
+    store: int = 11
+    capture: int = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +81,7 @@ class Prediction:
 
 @dataclasses.dataclass(kw_only=True)
 class _Timeline:
-    """When each part of the core is free, in cycles since the image began."""
+    """When each part of the core is free, in cycles since the last image's counters were taken."""
 
     config: HwConfig
     timing: Timing
@@ -80,18 +89,22 @@ class _Timeline:
     fetcher: Array
     array: Array
     halves: list[Array]  # of the weight buffer, the one that is released first in front
+    assembled: list[Array]  # when each descriptor was complete
+    beats_end: Array  # when the last descriptor's beats were in
 
     @classmethod
-    def start(cls, count: int, config: HwConfig, timing: Timing) -> "_Timeline":
-        """All clocks at 0."""
-        zero = np.zeros(count, np.int64)
+    def start(cls, start: Array, config: HwConfig, timing: Timing) -> "_Timeline":
+        """Every clock at `start`; the first descriptors are asked for."""
+        request = start + timing.restart
         return cls(
             config=config,
             timing=timing,
-            sequencer=zero,
-            fetcher=zero,
-            array=zero,
-            halves=[zero, zero],
+            sequencer=request,
+            fetcher=request,
+            array=request,
+            halves=[request, request],
+            assembled=[],
+            beats_end=request,
         )
 
     @property
@@ -99,35 +112,54 @@ class _Timeline:
         """When everything is done."""
         return np.maximum(self.sequencer, np.maximum(self.fetcher, self.array))
 
-    def step(self, act: Activity) -> None:
-        """Run one descriptor on every image."""
-        self.sequencer = self.sequencer + self.timing.dispatch
+    def step(self, act: Activity, start: Array) -> None:
+        """Run one descriptor on every image; the program was (re)started at `start`."""
+        t = self.timing
+        asked = self.assembled[-t.ahead] if len(self.assembled) >= t.ahead else start + t.restart
+        come = np.maximum(asked + t.latency, self.beats_end) + DESCRIPTOR_BYTES // BEAT_BYTES
+        self.beats_end = come
+        ready = np.maximum(come + t.arrive, self.sequencer + t.assemble)
+        self.assembled.append(ready)
+        self.sequencer = ready + t.dispatch
         match act.op:
             case Op.CONV:
                 self._conv(act)
             case Op.COPY:
-                start = np.maximum(self.sequencer, self.array)
-                self.array = np.where(act.runs, start + self._cycles(act), self.array)
-                self.sequencer = np.where(act.runs, start + 1, self.sequencer)
+                begin = np.maximum(self.sequencer, self.array)
+                self.array = np.where(act.runs, begin + self._cycles(act), self.array)
+                self.sequencer = np.where(act.runs, begin + 1, self.sequencer)
+            case Op.HALT:
+                self.sequencer = self.idle
             case _:
-                done = self.idle + self.timing.unit + self._cycles(act)
+                done = self.idle + t.unit + self._cycles(act)
                 self.sequencer = np.where(act.runs, done, self.sequencer)
+
+    def only(self, images: Array, others: "_Timeline") -> "_Timeline":
+        """This timeline for `images`, that of `others`, just started, for the rest."""
+        return dataclasses.replace(
+            self,
+            sequencer=np.where(images, self.sequencer, others.sequencer),
+            fetcher=np.where(images, self.fetcher, others.fetcher),
+            array=np.where(images, self.array, others.array),
+            halves=[
+                np.where(images, a, b) for a, b in zip(self.halves, others.halves, strict=True)
+            ],
+            assembled=[np.where(images, time, others.beats_end) for time in self.assembled],
+            beats_end=np.where(images, self.beats_end, others.beats_end),
+        )
 
     def _cycles(self, act: Activity) -> int:
         """Cycles of an operation that only its descriptor decides."""
         d, t, beats = act.descriptor, self.timing, -(-act.descriptor.length // BEAT_BYTES)
         match act.op:
             case Op.LOAD | Op.GLOAD:
-                return t.latency + beats
+                return t.load + t.latency + beats
             case Op.STORE:
-                return t.store + beats
+                return store_cycles(beats, t)
             case Op.GATE | Op.DENSE:
                 return t.gate + d.cin + d.cout * (1 + -(-d.cin // BEAT_BYTES))
-            case Op.COPY:
-                return t.copy + d.cout * d.height * -(-d.width // self.config.fmem_banks)
             case _:
-                descriptor = t.latency + DESCRIPTOR_BYTES // BEAT_BYTES
-                return t.store + COUNTER_BYTES // BEAT_BYTES + t.restart + descriptor
+                return t.copy + d.cout * d.height * -(-d.width // self.config.fmem_banks)
 
     def _conv(self, act: Activity) -> None:
         """Groups of P_oc surviving output channels; the next group's weights come meanwhile."""
@@ -135,39 +167,36 @@ class _Timeline:
         works = act.runs & (act.outputs > 0)
         request = np.maximum(self.sequencer, self.fetcher)
         begin = np.maximum(request + 1, self.array)
-        self.sequencer = np.where(works, begin + 1, self.sequencer)
+        self.sequencer = np.where(works, begin + 1, self.sequencer + 1)
         height, width = out_size(d)
         tiles = -(-height * width // self.config.p_px)
         steps = np.where(act.inputs > 0, act.inputs * d.kernel * d.kernel, 1)
-        arrived, now = request + t.fetch, begin + 1
+        arrived, now = request, begin + 1
         last = np.zeros_like(now)
+        stall = np.zeros_like(now)  # the last tile of a group makes the next group's first wait
         for group in range(-(-d.cout // rows)):
             lanes = np.clip(act.outputs - group * rows, 0, rows)
             active = works & (lanes > 0)
-            request = np.maximum(request, self.halves[0]) + t.group
-            beats = self._beats(act, lanes)
-            came = np.maximum(arrived, request + t.latency) + beats
-            drain = lanes * (2 if d.res_en else 1)
-            end = np.maximum(now, came + t.fetch) + tiles * np.maximum(
-                steps, self._least(act, lanes)
-            )
-            released = end + t.tile + drain
+            free = self.halves[0] + t.group
+            request = np.maximum(request, free)
+            came = np.maximum(arrived, request + t.latency) + self._beats(act, lanes)
+            least = t.tile
+            if d.res_en:
+                least = least + 2 * np.maximum(lanes - t.shadow_rows, 0)
+            wait = np.maximum(least - steps, 0)
+            first = np.maximum(now, came + t.fetch)
+            end = np.maximum(first + steps, now + stall + steps) + (tiles - 1) * (steps + wait)
+            drain = lanes * 2 - 1 if d.res_en else lanes
             arrived = np.where(active, came, arrived)
             now = np.where(active, end, now)
+            stall = np.where(active, wait, stall)
             last = np.where(active, drain, last)
             self.halves = [
                 np.where(active, self.halves[1], self.halves[0]),
-                np.where(active, released, self.halves[1]),
+                np.where(active, end + t.release + drain, self.halves[1]),
             ]
         self.fetcher = np.where(works, arrived, self.fetcher)
         self.array = np.where(works, now + t.drain + last, self.array)
-
-    def _least(self, act: Activity, lanes: Array) -> Array:
-        """Cycles below which a tile cannot go: the tile before must leave the shadow."""
-        t = self.timing
-        if act.descriptor.res_en:
-            return t.tile + 2 * np.maximum(lanes - t.shadow_rows_residual, 0)
-        return t.tile + np.maximum(lanes - t.shadow_rows, 0)
 
     def _beats(self, act: Activity, lanes: Array) -> Array:
         """Beats of one group's weights and parameters."""
@@ -176,25 +205,28 @@ class _Timeline:
             return lanes * (d.w_stride // BEAT_BYTES)
         return self.config.p_oc + act.inputs * (d.w_chunk // BEAT_BYTES)
 
-    def keep_first(self) -> None:
-        """Forget the time spent so far on every image but the first (the prologue)."""
-        first = (np.arange(len(self.sequencer)) == 0).astype(np.int64)
-        self.sequencer = self.idle * first
-        self.fetcher = self.array = self.sequencer
+
+def store_cycles(beats: int, timing: Timing) -> int:
+    """Cycles of a write of `beats` beats: one more a burst, then the response."""
+    return timing.store + timing.latency + beats + -(-beats // BURST_BEATS) - 1
 
 
 def predict_memory(package: Package, memory: Array, timing: Timing) -> Prediction:
     """Cycles and bytes for score memories uint8 (N, scores)."""
     config = package.config
     acts = activity(package, memory)
-    timeline = _Timeline.start(len(memory), config, timing)
+    later = np.arange(len(memory)) > 0
+    # A record is written after its counters are taken: its time is the next image's.
+    start = later * (store_cycles(COUNTER_BYTES // BEAT_BYTES, timing) - timing.capture)
+    timeline = _Timeline.start(start, config, timing)
     loop = acts[-1].descriptor.length
-    times = [timeline.idle]
+    times = [np.zeros(len(memory), np.int64)]
     for index, act in enumerate(acts):
-        timeline.step(act)
-        if index == loop - 1:
-            timeline.keep_first()
+        if index == loop:  # what comes before runs once
+            timeline = timeline.only(~later, _Timeline.start(start, config, timing))
+        timeline.step(act, start)
         times.append(timeline.idle)
+    times[:loop] = [np.where(later, 0, time) for time in times[:loop]]
     weights = np.stack([fetched_bytes(act, config.p_oc) for act in acts], axis=1)
     return Prediction(
         cycles=timeline.idle,
