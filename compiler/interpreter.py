@@ -71,7 +71,9 @@ def _conv(node: ir.Conv, values: dict[str, IntArray]) -> IntArray:
     acc += node.bias.astype(np.int64)[:, None, None]
     multiplier = node.requantize.multiplier.astype(np.int64)[None, :]  # (1, O)
     if node.fold is not None:
-        multiplier = numerics.fold(multiplier, values[node.fold.scores])  # (N, O)
+        scores = values[node.fold.scores]  # (N, n)
+        scores = scores if node.fold.per_channel else scores[:, :1]
+        multiplier = numerics.fold(multiplier, scores)  # (N, O)
     shift = node.requantize.shift.astype(np.int64)[:, None, None]
     result = numerics.requantize(acc, multiplier[:, :, None, None], shift)
     if node.saturate_before_add:

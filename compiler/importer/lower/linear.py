@@ -101,17 +101,17 @@ def _bias(builder: Builder, node: OpNode, scale: Array) -> Array:
 
 def _real_bias(node: OpNode, term: Term, scale: Array) -> Array:
     """A constant, float or dequantised, in steps of `scale`: int64 (n,), half to even."""
+    if not isinstance(term, Const | QuantConst):
+        raise node.error("its bias is not a constant")
+    stored = (term.array if isinstance(term, Const) else term.integers).reshape(-1)
+    if stored.size not in (1, len(scale)):
+        raise node.error(f"its bias has {stored.size} elements for {len(scale)} outputs")
+    real = stored.astype(np.float64)
     if isinstance(term, QuantConst):
         same = np.allclose(term.scale, scale, rtol=BIAS_SCALE_TOLERANCE, atol=0.0)
-        if same and term.integers.dtype == np.int32:
-            return np.broadcast_to(term.integers.reshape(-1), scale.shape).astype(np.int64)
-        real = term.integers.reshape(-1).astype(np.float64) * term.scale
-    elif isinstance(term, Const):
-        real = term.array.reshape(-1).astype(np.float64)
-    else:
-        raise node.error("its bias is not a constant")
-    if real.size not in (1, len(scale)):
-        raise node.error(f"its bias has {real.size} elements for {len(scale)} outputs")
+        if same and stored.dtype == np.int32:
+            return np.broadcast_to(stored, scale.shape).astype(np.int64)
+        real = real * term.scale
     steps = np.rint(real / scale)
     worst = int(np.argmax(np.abs(steps)))
     if abs(steps[worst]) >= ACCUMULATOR_LIMIT:

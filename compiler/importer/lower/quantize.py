@@ -16,7 +16,7 @@ from penstock.compiler.importer.lower.scales import (
     unequal_scales,
 )
 from penstock.compiler.importer.lower.stored import settle
-from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import (
     Binary,
     Const,
@@ -48,8 +48,7 @@ def lower_dequantize(builder: Builder, node: OpNode) -> Term:
     """Weights and biases stay integers; an activation must be read at its own scale."""
     term = builder.term(node.inputs[0])
     if isinstance(term, Const):
-        scales = read_scale(builder, node)
-        return QuantConst(integers=term.array, scale=scales, axis=node.attrs.get("axis", 1))
+        return _constant(builder, node, term.array)
     scale = activation_scale(builder, node)
     if isinstance(term, Image):
         kind = builder.net.types[node.inputs[0]]
@@ -63,6 +62,17 @@ def lower_dequantize(builder: Builder, node: OpNode) -> Term:
         hint = "dequantise with the scale of the quantiser"
         raise unequal_scales(builder, node, value.name, scale, hint)
     return settle(builder, node, term, node.inputs[0])
+
+
+def _constant(builder: Builder, node: OpNode, integers: Array) -> QuantConst:
+    """A dequantised constant; a vector has but one axis, whatever the node says."""
+    scale = read_scale(builder, node)
+    axis = int(node.attrs.get("axis", 1)) if integers.ndim > 1 else 0
+    if scale.ndim and not -integers.ndim <= axis < integers.ndim:
+        raise node.error(f"has no axis {axis}")
+    if scale.ndim and integers.shape[axis] != len(scale):
+        raise node.error(f"has {len(scale)} scales for {integers.shape[axis]} channels")
+    return QuantConst(integers=integers, scale=scale, axis=axis)
 
 
 def _quantize(builder: Builder, node: OpNode, term: Term, scale: float, signed: bool) -> Stored:

@@ -1,0 +1,153 @@
+"""Post-training quantisation of float networks."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from penstock.compiler import ir
+from penstock.compiler.calibrate import import_float, quantize_float
+from penstock.compiler.errors import CompileError
+from penstock.compiler.interpreter import run_graph
+from penstock.compiler.numerics import quantize
+
+Builder = Callable[..., Any]
+
+
+class FloatNet:
+    """Float layers on top of the QDQ builder."""
+
+    def __init__(self, net: Any) -> None:
+        self.net = net
+
+    def conv(self, x: str, outputs: int, kernel: int = 3, stride: int = 1) -> str:
+        """Conv -> BatchNormalization."""
+        net, channels = self.net, self.net.channels[x]
+        spread = (channels * kernel * kernel) ** -0.5
+        weight = net.const(net.rng.normal(0, spread, (outputs, channels, kernel, kernel)))
+        attrs = {
+            "pads": [kernel // 2] * 4,
+            "strides": [stride] * 2,
+            "name": f"conv{len(net.nodes)}",
+        }
+        y = net.node("Conv", x, weight, **attrs)
+        rows = [net.rng.uniform(0.5, 1.5, outputs), net.rng.normal(0, 0.3, outputs)]
+        rows += [net.rng.normal(0, 0.3, outputs), net.rng.uniform(0.5, 1.5, outputs)]
+        y = net.node("BatchNormalization", y, *map(net.const, rows), epsilon=1e-3)
+        net.channels[y] = outputs
+        return str(y)
+
+    def gemm(self, x: str, outputs: int, bias: float) -> str:
+        net = self.net
+        weight = net.const(net.rng.normal(0, 0.4, (outputs, net.channels[x])))
+        y = net.node("Gemm", x, weight, net.const(np.full(outputs, bias)), transB=1)
+        net.channels[y] = outputs
+        return str(y)
+
+    def gate(self, pooled: str, outputs: int) -> str:
+        return str(self.net.map_shape(self.net.clip(self.gemm(pooled, outputs, 0.5))))
+
+    def block(self, x: str, outputs: int, stride: int = 1) -> str:
+        net = self.net
+        pooled = net.node("Flatten", net.node("GlobalAveragePool", x))
+        y = net.node("Relu", self.conv(x, outputs, stride=stride))
+        y = self.conv(net.node("Mul", y, self.gate(pooled, outputs)), outputs)
+        y = net.node("Mul", y, self.gate(pooled, 1))
+        shortcut = x if stride == 1 else self.conv(x, outputs, 1, stride)
+        return str(net.node("Relu", net.node("Add", y, shortcut)))
+
+    def network(self) -> str:
+        net = self.net
+        x = net.node("Relu", self.conv("image", 12))
+        for outputs, stride in ((12, 1), (12, 1), (20, 2), (20, 1)):
+            x = self.block(x, outputs, stride)
+        return self.gemm(net.node("Flatten", net.node("GlobalAveragePool", x)), 10, 0.0)
+
+
+@pytest.fixture
+def float_model(new_net: Builder, tmp_path: Path) -> tuple[Path, onnx.ModelProto]:
+    net = new_net("N", 3, 12, 10)
+    model = net.model(FloatNet(net).network())
+    path = tmp_path / "float.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path, model
+
+
+@pytest.fixture
+def images(rng: np.random.Generator) -> Any:
+    return rng.normal(0, 1, (24, 3, 12, 10)).astype(np.float32)
+
+
+def test_gated_residual_network(float_model: Any, images: Any) -> None:
+    """Tolerance: logits within 8 % of their range of the float network's, over ten layers."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path, model = float_model
+    graph = import_float(path, images)
+    kinds = [type(node).__name__ for node in graph.nodes]
+    assert [kinds.count(kind) for kind in ("Conv", "Pool", "Gate", "Dense")] == [10, 5, 8, 1]
+    source = graph.values[graph.input]
+    got = run_graph(graph, quantize(images, source.scale, source.signed))[graph.output]
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (expected,) = session.run(None, {"image": images})
+    error = np.abs(got * graph.values[graph.output].scale - expected).max()
+    assert error <= 0.08 * np.abs(expected).max()
+
+
+def test_residual_chains_share_a_scale(float_model: Any, images: Any) -> None:
+    graph = import_float(float_model[0], images)
+    convs = [node for node in graph.nodes if isinstance(node, ir.Conv) and node.residual]
+    assert len(convs) == 4
+    for conv in convs:
+        assert graph.values[conv.residual or ""].scale == graph.values[conv.output].scale
+
+
+def test_quantized_model_is_valid_onnx(float_model: Any, images: Any) -> None:
+    model = quantize_float(float_model[0], images)
+    onnx.checker.check_model(model, full_check=True)
+    weights = [numpy_helper.to_array(t) for t in model.graph.initializer]
+    assert sum(weight.dtype == np.int8 and weight.ndim == 4 for weight in weights) == 10
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((4, 3, 12, 11)), r"have shape \(4, 3, 12, 11\), N x 3 x 12 x 10 is expected"),
+        (np.zeros((0, 3, 12, 10)), "have shape"),
+        (np.full((1, 3, 12, 10), np.nan), "hold NaN"),
+        (np.full((1, 3, 12, 10), "a"), "have type"),
+    ],
+)
+def test_bad_images(float_model: Any, bad: Any, message: str) -> None:
+    with pytest.raises(CompileError, match=f"calibration images {message}"):
+        quantize_float(float_model[0], bad)
+
+
+def test_quantized_already(net: Any, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    model = net.model(net.qdq(net.conv(net.image(), 4), 0.04))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(CompileError, match="quantised already; compile without --calibration"):
+        quantize_float(path, np.zeros((1, 3, 6, 5), dtype=np.float32))
+
+
+def test_unsigned_images(new_net: Builder, tmp_path: Path) -> None:
+    net = new_net("N", 1, 5, 5)
+    path = tmp_path / "float.onnx"
+    path.write_bytes(net.model(FloatNet(net).conv("image", 4)).SerializeToString())
+    graph = import_float(path, net.rng.uniform(0, 1, (8, 1, 5, 5)))
+    assert not graph.values["image"].signed and graph.values[graph.output].signed
+
+
+def test_batch_norm_after_an_addition(new_net: Builder, tmp_path: Path) -> None:
+    net = new_net("N", 3, 5, 5)
+    y = net.node("Relu", FloatNet(net).conv("image", 4))
+    numbers = [net.const(np.ones(4)) for _ in range(4)]
+    y = net.node("BatchNormalization", y, *numbers, name="bn")
+    path = tmp_path / "float.onnx"
+    path.write_bytes(net.model(y).SerializeToString())
+    with pytest.raises(CompileError, match=r"node 'bn' \(Batch.*does not directly follow a conv"):
+        import_float(path, np.zeros((1, 3, 5, 5), dtype=np.float32))
