@@ -22,6 +22,7 @@ class HwConfig:
         name: the configuration's name, as used on the command line.
         p_oc: rows of the PE array (output channels computed together).
         p_px: lanes of the PE array (neighbouring pixels computed together).
+        min_rows: fewest rows the array reshapes to: P_oc x P_px, P_oc/2 x 2 P_px, ... min_rows rows.
         fmem_bytes: on-chip feature memory.
         wbuf_bytes: weight buffer bytes per row and per half (it is double buffered).
         gate_mem_bytes: resident weights of gates and classifiers.
@@ -35,6 +36,7 @@ class HwConfig:
     name: str
     p_oc: int
     p_px: int
+    min_rows: int
     fmem_bytes: int
     wbuf_bytes: int
     gate_mem_bytes: int
@@ -56,8 +58,18 @@ class HwConfig:
 
     @property
     def fmem_banks(self) -> int:
-        """Byte-wide banks of the feature memory = bytes one window access can touch."""
+        """Bytes that one write-back, copy or load moves (`FB` of docs/program.md)."""
         return max(self.p_px, BEAT_BYTES)
+
+    @property
+    def window_bytes(self) -> int:
+        """Byte-wide banks of the feature memory: the widest window the array reads."""
+        return max(self.p_oc * self.p_px // self.min_rows, BEAT_BYTES)
+
+    @property
+    def modes(self) -> int:
+        """Shapes of the array: mode k has p_oc >> k rows and p_px << k lanes."""
+        return (self.p_oc // self.min_rows).bit_length()
 
     @property
     def taps_per_beat(self) -> int:
@@ -78,6 +90,7 @@ CONFIGS: dict[str, HwConfig] = {
             name="tiny",
             p_oc=2,
             p_px=4,
+            min_rows=1,
             fmem_bytes=16 << 10,
             wbuf_bytes=1024,
             gate_mem_bytes=16 << 10,
@@ -91,6 +104,7 @@ CONFIGS: dict[str, HwConfig] = {
             name="z7020",
             p_oc=8,
             p_px=16,
+            min_rows=1,
             fmem_bytes=256 << 10,
             wbuf_bytes=4608,
             gate_mem_bytes=32 << 10,

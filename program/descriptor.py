@@ -78,7 +78,7 @@ FIELDS: tuple[Field, ...] = (
     Field("clamp_hi", 10, 16, 16, "upper bound of the result", signed=True),
     Field("w_addr", 11, 0, 32, "byte offset in the weight blob (GATE, DENSE: in gate memory)"),
     Field("w_stride", 12, 0, 32, "bytes from one group (rows: output channel) to the next"),
-    Field("w_chunk", 13, 0, 16, "interleaved: bytes of one input channel of a group"),
+    Field("split", 13, 0, 16, "CONV: rows of the passes of a partial group (docs/program.md)"),
     Field("pool_base", 13, 16, 16, "first pooled sum"),
     Field("ddr", 14, 0, 32, "LOAD, STORE: byte offset in the image's input / output record"),
     Field("length", 15, 0, 32, "LOAD, GLOAD, STORE: bytes; HALT: descriptor to loop to"),

@@ -73,12 +73,24 @@ def package_text() -> str:
     return "\n".join(lines) + "\n"
 
 
+_TAPS = """\
+  // Taps of one input channel in the weight buffer: K * K, interleaved in whole beats.
+  function automatic logic [5:0] row_taps(logic [2:0] kernel, logic w_rows);
+    logic [5:0] taps;
+    taps = 6'(kernel) * 6'(kernel);
+    return w_rows ? taps : 6'((32'(taps) + TAPS_PER_BEAT - 1) / TAPS_PER_BEAT * TAPS_PER_BEAT);
+  endfunction
+""".splitlines()
+
+
 def config_text(config: HwConfig) -> str:
     """rtl/config/ps_cfg_<name>.sv: the sizes of one configuration."""
     sizes = {
         "P_OC": config.p_oc,
         "P_PX": config.p_px,
         "FB": config.fmem_banks,
+        "WB": config.window_bytes,
+        "MODES": config.modes,
         "FMEM_BYTES": config.fmem_bytes,
         "WBUF_BYTES": config.wbuf_bytes,
         "GATE_MEM_BYTES": config.gate_mem_bytes,
@@ -98,6 +110,7 @@ def config_text(config: HwConfig) -> str:
         "PA_W": "$clog2(POOL_DEPTH)",
         "LI_W": "$clog2(N_LISTS)",
         "ROW_W": "$clog2(P_OC) + 1",
+        "PX_W": "$clog2(WB) + 1",
     }
     lines = [
         _HEADER + f"// Sizes of configuration '{config.name}'.",
@@ -107,7 +120,7 @@ def config_text(config: HwConfig) -> str:
     ]
     lines += [f"  localparam int unsigned {name} = {value};" for name, value in sizes.items()]
     lines += [f"  localparam int unsigned {name} = {value};" for name, value in derived.items()]
-    lines += [f"  localparam logic [31:0] CONFIG_HASH = 32'h{config.hash:08X};", "endpackage"]
+    lines += [f"  localparam logic [31:0] CONFIG_HASH = 32'h{config.hash:08X};", "", *_TAPS, "endpackage"]
     lines += ["/* verilator lint_on DECLFILENAME */"]
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,6 @@
-// PE array: P_oc rows x P_px lanes, output stationary, with shadow accumulators.
+// PE array: P_oc physical rows x P_px lanes, output stationary, with shadow accumulators.
 //
-// In every cycle with valid_i, accumulator (r, p) gains weights_i[r] * pixels_i[p]; first_i
+// In every cycle with valid_i, accumulator (r, p) gains weights_i[r] * pixels_i[r][p]; first_i
 // starts a new sum, last_i ends it.  Three cycles after last_i the sums are in the shadow
 // registers and loaded_o pulses; row 0 is on row_o.  shift_i brings the next row to row_o.  A load
 // overwrites the shadow: the controller allows the next last_i only when its rows are gone.
@@ -12,8 +12,8 @@ module ps_array
   input  logic                           valid_i,
   input  logic                           first_i,
   input  logic                           last_i,
-  input  logic signed [P_OC-1:0][7:0]    weights_i,
-  input  logic signed [P_PX-1:0][8:0]    pixels_i,
+  input  logic [P_OC-1:0][7:0]           weights_i,
+  input  logic [P_OC-1:0][P_PX-1:0][8:0] pixels_i,
   output logic                           loaded_o,
   input  logic                           shift_i,
   output logic signed [P_PX-1:0][31:0]   row_o
@@ -45,7 +45,7 @@ module ps_array
       logic signed [16:0] product_q;
       logic signed [31:0] acc_q, shadow_q;
       always_ff @(posedge clk_i) begin
-        if (valid_i) product_q <= $signed(weights_i[r]) * $signed(pixels_i[p]);
+        if (valid_i) product_q <= $signed(weights_i[r]) * $signed(pixels_i[r][p]);
         if (valid_q) acc_q <= (first_q ? 32'sd0 : acc_q) + 32'(product_q);
         if (loaded_q) shadow_q <= acc_q;
         else if (shift_i) shadow_q <= shadow[r+1][p];

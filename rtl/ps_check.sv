@@ -30,18 +30,15 @@ module ps_check
   // ---- stage 1: products
   logic halved;
   logic [9:0] out_height, out_width;
-  logic [5:0] taps, row_taps;
+  logic [5:0] taps;
   wide_t pixels_q, out_pixels_q, src_last_q, dst_last_q, phases_q;
   wide_t row_weights_q, group_weights_q, blob_last_q, dense_q;
-  logic [15:0] chunk_q;
   logic [15:0] groups;
 
   assign halved = desc_i.op == OP_COPY || desc_i.polyphase;
   assign out_height = halved ? (desc_i.height[9:0] + 10'd1) >> 1 : desc_i.height[9:0];
   assign out_width = halved ? (desc_i.width[9:0] + 10'd1) >> 1 : desc_i.width[9:0];
-  assign taps = 6'(desc_i.kernel[2:0]) * 6'(desc_i.kernel[2:0]);
-  assign row_taps = desc_i.w_rows ? taps
-      : 6'((7'(taps) + 7'(TAPS_PER_BEAT - 1)) / 7'(TAPS_PER_BEAT) * 7'(TAPS_PER_BEAT));
+  assign taps = row_taps(desc_i.kernel[2:0], desc_i.w_rows);
   assign groups = 16'((17'(desc_i.cout) + 17'(P_OC - 1)) / 17'(P_OC));
 
   function automatic logic [15:0] less_one(logic [15:0] count);
@@ -56,11 +53,10 @@ module ps_check
         * desc_i.src_stride[FA_W-1:0];
     dst_last_q      <= less_one(desc_i.cout) * desc_i.dst_stride[FA_W-1:0];
     phases_q        <= 2'd3 * desc_i.phase_stride[FA_W-1:0];
-    row_weights_q   <= desc_i.cin * row_taps;
-    group_weights_q <= desc_i.cin * desc_i.w_chunk;
+    row_weights_q   <= desc_i.cin * taps;
+    group_weights_q <= desc_i.cin * taps * P_OC;
     blob_last_q     <= less_one(desc_i.w_rows ? desc_i.cout : groups) * desc_i.w_stride[19:0];
     dense_q         <= desc_i.cout * wide_t'({desc_i.cin[15:3] + 13'(desc_i.cin[2:0] != 0) + 13'd1, 3'd0});
-    chunk_q         <= 16'(row_taps * P_OC);
   end
   assign out_pixels_o = out_pixels_q[19:0];
 
@@ -118,10 +114,9 @@ module ps_check
             || bad_list(desc_i.in_list) || bad_list(desc_i.out_list)
             || (!desc_i.w_rows && desc_i.out_list != ALL_CHANNELS)
             || unaligned(desc_i.w_addr) || unaligned(desc_i.w_stride)
-            || unaligned(32'(desc_i.w_chunk)) || desc_i.w_stride[31:20] != '0
+            || desc_i.w_stride[31:20] != '0
             || row_weights_q > wide_t'(WBUF_BYTES)
-            || (desc_i.w_rows ? wide_t'(desc_i.w_stride) != row_bytes
-                              : desc_i.w_chunk != chunk_q)
+            || (desc_i.w_rows && wide_t'(desc_i.w_stride) != row_bytes)
             || (desc_i.polyphase && bad_phase);
         bounds = bounds || far_stride
             || (desc_i.fold_en && too_far(32'(desc_i.fold_slot),

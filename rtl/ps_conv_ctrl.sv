@@ -1,5 +1,9 @@
-// Loop nest of a convolution: for each weight group, for each tile, for each surviving input
-// channel, for each tap: one step a cycle.
+// Loop nest of a convolution: for each weight group, for each pass over its rows, for each tile, for
+// each surviving input channel, for each tap: one step a cycle.
+//
+// A pass takes P_oc >> mode rows of the group and tiles of P_px << mode pixels: the array's shape.  A
+// full group is one pass in mode 0; the descriptor's `split` gives the mode for what is left of a
+// partial group (docs/program.md), so that few rows work on many pixels.
 //
 // start_i latches the descriptor; busy_o until the last step of the last group is issued.  Groups
 // come as tokens {rows, last} when their weights are in the buffer.  A step presents addresses to
@@ -33,6 +37,7 @@ module ps_conv_ctrl
   input  logic              group_last_i,
 
   output logic [FA_W-1:0]   window_addr_o,
+  output logic [1:0]        window_mode_o,
   output logic              weight_half_o,
   output logic [WA_W-1:0]   weight_addr_o,
 
@@ -40,21 +45,28 @@ module ps_conv_ctrl
   output logic              mac_valid_o,
   output logic              mac_first_o,
   output logic              mac_last_o,
-  output logic [P_PX-1:0]   mac_mask_o,
+  output logic [WB-1:0]     mac_mask_o,
+  output logic [1:0]        mac_mode_o,
+  output logic [ROW_W-2:0]  mac_lane_o,
   output logic              step_o,        // a step with a real product is issued
 
   input  logic              shadow_free_i,
   output logic              tile_valid_o,  // pulse, with the last step
   output logic [FA_W-1:0]   tile_offset_o,
-  output logic [P_PX-1:0]   tile_lanes_o,
-  output logic              tile_first_o,
+  output logic [PX_W-1:0]   tile_pixels_o,
+  output logic              tile_first_o,   // of its pass
   output logic              tile_last_o,
+  output logic              tile_end_o,     // last of its group
   output logic              tile_half_o,
-  output logic [ROW_W-1:0]  tile_rows_o
+  output logic [ROW_W-1:0]  tile_rows_o,
+  output logic [ROW_W-2:0]  tile_lane_o,
+  output logic [1:0]        tile_mode_o
 );
   localparam int unsigned DataLatency = 3;  // of feature memory and weight buffer
 
-  typedef enum logic [1:0] {Idle, Group, Run} state_e;
+  localparam int unsigned Setup = 4;        // of ps_conv_window
+
+  typedef enum logic [1:0] {Idle, Prepare, Group, Run} state_e;
   state_e state_q;
 
   // ---- the descriptor, reduced to what is used every cycle
@@ -63,6 +75,7 @@ module ps_conv_ctrl
   logic [9:0] height_q, width_q, out_width_q;
   logic [19:0] out_pixels_q;
   logic [FA_W-1:0] src_q, src_stride_q, phase_stride_q;
+  logic [15:0] split_q;
   logic [5:0] taps_q;  // taps of a channel in the weight buffer, padding included
 
   always_ff @(posedge clk_i) begin
@@ -78,8 +91,8 @@ module ps_conv_ctrl
       src_q          <= desc_i.src[FA_W-1:0];
       src_stride_q   <= desc_i.src_stride[FA_W-1:0];
       phase_stride_q <= desc_i.phase_stride[FA_W-1:0];
-      taps_q         <= desc_i.w_rows ? 6'(desc_i.kernel[2:0]) * 6'(desc_i.kernel[2:0])
-                                      : 6'(desc_i.w_chunk / P_OC);
+      taps_q         <= row_taps(desc_i.kernel[2:0], desc_i.w_rows);
+      split_q        <= desc_i.split;
     end
   end
 
@@ -126,14 +139,39 @@ module ps_conv_ctrl
   logic [19:0] left_q;
   logic [FA_W-1:0] tile_offset_q;
   logic tile_first_q, tile_is_last, group_done, group_take;
-  logic [ROW_W-1:0] rows_q;
+  // ---- passes
+  logic pass_done, pass_more;
+  logic [ROW_W-1:0] rows_q, pass_rows_q, rows_next;  // rows left in the group, of this pass
+  logic [ROW_W-2:0] lane_q;                          // first row of the pass within the group
+  logic [1:0] mode_q, mode_next;
+  logic [2:0] setup_q;
+  logic [19:0] tile_pixels;
+
+  function automatic logic [1:0] mode_of(logic [ROW_W-1:0] rows, logic [15:0] split);
+    logic [2:0] index;
+    logic [1:0] mode;
+    index = 3'((32'(rows) * 8 + P_OC - 1) / (P_OC > 8 ? P_OC : 8));
+    mode = split[{index, 1'b0}+:2];
+    if (rows == ROW_W'(P_OC)) mode = 2'd0;
+    return 32'(mode) < MODES ? mode : 2'(MODES - 1);
+  endfunction
+
+  function automatic logic [ROW_W-1:0] rows_of(logic [ROW_W-1:0] rows, logic [1:0] mode);
+    return (rows > (ROW_W'(P_OC) >> mode)) ? ROW_W'(P_OC) >> mode : rows;
+  endfunction
+
+  assign rows_next   = group_take ? group_rows_i : rows_q - pass_rows_q;
+  assign mode_next   = mode_of(rows_next, split_q);
+  assign tile_pixels = 20'(P_PX) << mode_q;
 
   assign tap_last = empty_q || (kh_q == kernel_q - 3'd1 && kw_q == kernel_q - 3'd1);
   assign last_step = tap_last && (empty_q || ch_last_q);
   assign step = state_q == Run && (ch_valid_q || empty_q) && (!last_step || shadow_free_i);
   assign ch_take = step && tap_last && !empty_q;
-  assign tile_is_last = left_q <= 20'(P_PX);
-  assign group_done = step && last_step && tile_is_last;
+  assign tile_is_last = left_q <= tile_pixels;
+  assign pass_done = step && last_step && tile_is_last;
+  assign pass_more = pass_done && rows_q != pass_rows_q;
+  assign group_done = pass_done && !pass_more;
   assign group_take = group_valid_i && (state_q == Group || (group_done && !rows_last_q));
   assign group_ready_o = group_take;
   assign step_o = step && !empty_q;
@@ -146,7 +184,8 @@ module ps_conv_ctrl
       half_q  <= 1'b1;  // the first group takes half 0
     end else begin
       unique case (state_q)
-        Idle:    if (start_i) state_q <= Group;
+        Idle:    if (start_i) state_q <= Prepare;
+        Prepare: if (setup_q == 3'(Setup)) state_q <= Group;
         Group:   if (group_valid_i) state_q <= Run;
         Run:     if (group_done && rows_last_q) state_q <= Idle;
                  else if (group_done && !group_valid_i) state_q <= Group;
@@ -157,15 +196,19 @@ module ps_conv_ctrl
   end
 
   always_ff @(posedge clk_i) begin
-    if (group_take) begin
-      rows_q        <= group_rows_i;
-      rows_last_q   <= group_last_i;
+    setup_q <= (state_q == Prepare) ? setup_q + 3'd1 : '0;
+    if (group_take) rows_last_q <= group_last_i;
+    if (group_take || pass_more) begin
+      rows_q        <= rows_next;
+      lane_q        <= group_take ? '0 : lane_q + pass_rows_q[ROW_W-2:0];
+      mode_q        <= mode_next;
+      pass_rows_q   <= rows_of(rows_next, mode_next);
       left_q        <= out_pixels_q;
       tile_offset_q <= '0;
       tile_first_q  <= 1'b1;
     end else if (step && last_step) begin
-      left_q        <= left_q - 20'(P_PX);
-      tile_offset_q <= tile_offset_q + FA_W'(P_PX);
+      left_q        <= left_q - tile_pixels;
+      tile_offset_q <= tile_offset_q + FA_W'(tile_pixels);
       tile_first_q  <= 1'b0;
     end
     if (start_i || (step && last_step)) tile_first_step_q <= 1'b1;
@@ -186,19 +229,22 @@ module ps_conv_ctrl
   assign tile_first_o  = tile_first_q;
   assign tile_last_o   = tile_is_last;
   assign tile_half_o   = half_q;
-  assign tile_rows_o   = rows_q;
-  for (genvar p = 0; p < P_PX; p++) begin : gen_lanes
-    assign tile_lanes_o[p] = 20'(p) < left_q;
-  end
+  assign tile_end_o    = group_done;
+  assign tile_rows_o   = pass_rows_q;
+  assign tile_lane_o   = lane_q;
+  assign tile_mode_o   = mode_q;
+  assign tile_pixels_o = PX_W'(tile_is_last ? left_q : tile_pixels);
 
   // ---- geometry
   logic [FA_W-1:0] tap_offset;
-  logic [P_PX-1:0] mask;
+  logic [WB-1:0] mask;  // of the step one stage on
 
   ps_conv_window u_window (
     .clk_i,
-    .start_i       (group_take),
+    .setup_i       (start_i),
+    .start_i       (group_take || pass_more),
     .next_i        (step && last_step),
+    .mode_i        (mode_q),
     .polyphase_i   (polyphase_q),
     .pad_i         (kernel_q[2:1]),
     .height_i      (height_q),
@@ -215,10 +261,18 @@ module ps_conv_ctrl
   logic [FA_W-1:0] base_q1, offset_q1;
   logic [WA_W-1:0] weight_q1;
   logic half_q1;
-  logic [P_PX+2:0] flags_d, flags_q1, flags_q2;
-  logic [DataLatency-1:0][P_PX+2:0] flags_q;
-
-  assign flags_d = {step, tile_first_step_q, last_step, empty_q ? '0 : mask};
+  typedef struct packed {
+    logic             valid;
+    logic             first;
+    logic             last;
+    logic             empty;
+    logic [1:0]       mode;
+    logic [ROW_W-2:0] lane;
+  } flags_t;
+  flags_t flags_q1, flags_q2;
+  flags_t [DataLatency-1:0] flags_q;
+  logic [WB-1:0] mask_q2;
+  logic [DataLatency-1:0][WB-1:0] mask_q;
 
   always_ff @(posedge clk_i) begin
     base_q1       <= ch_base_q + tile_offset_q;
@@ -228,23 +282,31 @@ module ps_conv_ctrl
     window_addr_o <= base_q1 + offset_q1;
     weight_addr_o <= weight_q1;
     weight_half_o <= half_q1;
+    mask_q2       <= flags_q1.empty ? '0 : mask;
+    mask_q        <= {mask_q[DataLatency-2:0], mask_q2};
+    flags_q1      <= '{valid: step, first: tile_first_step_q, last: last_step, empty: empty_q,
+                       mode: mode_q, lane: lane_q};
+    flags_q2      <= flags_q1;
+    flags_q       <= {flags_q[DataLatency-2:0], flags_q2};
     if (!rst_ni) begin
-      flags_q1 <= '0;
-      flags_q2 <= '0;
-      flags_q  <= '0;
-    end else begin
-      flags_q1 <= flags_d;
-      flags_q2 <= flags_q1;
-      flags_q  <= {flags_q[DataLatency-2:0], flags_q2};
+      flags_q1.valid <= 1'b0;
+      flags_q2.valid <= 1'b0;
+      for (int s = 0; s < DataLatency; s++) flags_q[s].valid <= 1'b0;
     end
   end
 
   always_comb begin
-    pending_o = flags_q1[P_PX+2] || flags_q2[P_PX+2];
-    for (int s = 0; s < DataLatency; s++) pending_o = pending_o || flags_q[s][P_PX+2];
+    pending_o = flags_q1.valid || flags_q2.valid;
+    for (int s = 0; s < DataLatency; s++) pending_o = pending_o || flags_q[s].valid;
   end
 
-  assign {mac_valid_o, mac_first_o, mac_last_o, mac_mask_o} = flags_q[DataLatency-1];
+  assign window_mode_o = flags_q2.mode;
+  assign mac_valid_o = flags_q[DataLatency-1].valid;
+  assign mac_first_o = flags_q[DataLatency-1].first;
+  assign mac_last_o  = flags_q[DataLatency-1].last;
+  assign mac_mode_o  = flags_q[DataLatency-1].mode;
+  assign mac_lane_o  = flags_q[DataLatency-1].lane;
+  assign mac_mask_o  = mask_q[DataLatency-1];
 
 `ifndef SYNTHESIS
   assert property (@(posedge clk_i) disable iff (!rst_ni) start_i |-> state_q == Idle)

@@ -1,9 +1,10 @@
 // Geometry of a convolution: for tap (kh, kw) of the current tile, the byte offset of the window
 // from the first output pixel and which lanes fall on the map.
 //
-// A tile is P_px consecutive output pixels, row-major.  start_i places the lanes on the first
-// tile, next_i on the next one (registered: valid in the following cycle); offset_o and mask_o
-// are combinational in kh_i, kw_i.
+// A tile is P_px << mode_i consecutive output pixels, row-major, in blocks of P_px.  setup_i (with
+// the sizes, which then hold) places the lanes of a block and the blocks, four cycles; then start_i
+// puts the tile at the beginning of the map and next_i one tile further.
+// offset_o is combinational in kh_i, kw_i; mask_o belongs to the tap and tile of the cycle before.
 //
 // Stride 1: input pixel = output pixel + (kh - P) * W + (kw - P).
 // Polyphase: with a = kh - P, the rows of parity a & 1 lie in planes of their own, and row
@@ -13,8 +14,10 @@ module ps_conv_window
   import ps_cfg::*;
 (
   input  logic              clk_i,
+  input  logic              setup_i,
   input  logic              start_i,
   input  logic              next_i,
+  input  logic [1:0]        mode_i,
   input  logic              polyphase_i,
   input  logic [1:0]        pad_i,
   input  logic [9:0]        height_i,       // of the source map
@@ -24,18 +27,26 @@ module ps_conv_window
   input  logic [2:0]        kh_i,
   input  logic [2:0]        kw_i,
   output logic [FA_W-1:0]   offset_o,
-  output logic [P_PX-1:0]   mask_o
+  output logic [WB-1:0]     mask_o
 );
+  localparam int unsigned Blocks = WB / P_PX;
   localparam int unsigned LaneWidth = $clog2(P_PX) + 1;
 
-  logic [P_PX-1:0][10:0] row_q, col_q;
-  logic [9:0] step_row_q, step_col_q;  // from a tile to the next
-  logic signed [3:0] a, b;       // tap relative to the output pixel
-  logic signed [11:0] da, db;    // the same within a plane
-  logic [9:0] row_limit, col_limit;
+  typedef struct packed {
+    logic [10:0] row;
+    logic [10:0] col;
+  } place_t;
 
-  // Row and column of each lane, and of the first lane of the next tile, on maps up to P_px wide:
-  // constants; a wider map starts with every lane in row 0.
+  // The pixel `by` pixels after `from`; both columns are on the map.
+  function automatic place_t advance(place_t from, place_t by, logic [9:0] width);
+    logic [10:0] col;
+    col = from.col + by.col;
+    if (col >= 11'(width)) return '{row: from.row + by.row + 11'd1, col: col - 11'(width)};
+    return '{row: from.row + by.row, col: col};
+  endfunction
+
+  // ---- lanes of a block, on maps up to P_px wide, and the next block: constants by width; on a
+  // wider map every lane of the first block is in row 0
   typedef logic [P_PX:0][LaneWidth-1:0] lanes_t;
 
   function automatic lanes_t lane_rows(int unsigned width);
@@ -55,31 +66,54 @@ module ps_conv_window
   end
 
   logic [LaneWidth-1:0] place;
-  lanes_t rows_start, cols_start;
+  place_t [P_PX-1:0] lane_q;
   assign place = (out_width_i > 10'(P_PX)) ? LaneWidth'(P_PX + 1) : LaneWidth'(out_width_i);
-  assign rows_start = rows_by_width[place];
-  assign cols_start = cols_by_width[place];
+
+  // ---- steps of P_px << m pixels, by doubling, and the first place of each block
+  place_t [3:0] step_q;
+  place_t [Blocks-1:0] block_start_q, block_q;
+  logic [4:0] setup_q;
 
   always_ff @(posedge clk_i) begin
-    if (start_i) begin
-      step_row_q <= 10'(rows_start[P_PX]);
-      step_col_q <= 10'(cols_start[P_PX]);
+    setup_q <= {setup_q[3:0], setup_i};
+    if (setup_q[0]) begin
+      for (int unsigned p = 0; p < P_PX; p++) begin
+        lane_q[p] <= '{row: 11'(rows_by_width[place][p]), col: 11'(cols_by_width[place][p])};
+      end
+      step_q[0] <= '{row: 11'(rows_by_width[place][P_PX]), col: 11'(cols_by_width[place][P_PX])};
     end
-    for (int unsigned p = 0; p < P_PX; p++) begin
-      if (start_i) begin
-        row_q[p] <= 11'(rows_start[p]);
-        col_q[p] <= 11'(cols_start[p]);
-      end else if (next_i) begin
-        if (col_q[p] + 11'(step_col_q) >= 11'(out_width_i)) begin
-          row_q[p] <= row_q[p] + 11'(step_row_q) + 11'd1;
-          col_q[p] <= col_q[p] + 11'(step_col_q) - 11'(out_width_i);
-        end else begin
-          row_q[p] <= row_q[p] + 11'(step_row_q);
-          col_q[p] <= col_q[p] + 11'(step_col_q);
+    for (int unsigned m = 1; m < 4; m++) begin
+      if (setup_q[m]) step_q[m] <= advance(step_q[m-1], step_q[m-1], out_width_i);
+    end
+    // Block b = (b without its highest bit) + that bit's step.
+    for (int unsigned b = 0; b < Blocks; b++) begin
+      if (b == 0) block_start_q[b] <= '0;
+      else block_start_q[b] <= advance(block_start_q[b - (1 << ($clog2(b + 1) - 1))],
+                                       step_q[$clog2(b + 1) - 1], out_width_i);
+    end
+  end
+
+  // ---- the tile: places of its blocks, then of its lanes one cycle later
+  logic moved_q;
+  place_t [WB-1:0] place_q;
+
+  always_ff @(posedge clk_i) begin
+    moved_q <= start_i || next_i;
+    for (int unsigned b = 0; b < Blocks; b++) begin
+      if (start_i) block_q[b] <= block_start_q[b];
+      else if (next_i) block_q[b] <= advance(block_q[b], step_q[mode_i], out_width_i);
+      if (moved_q && (b >> mode_i) == 0) begin
+        for (int unsigned p = 0; p < P_PX; p++) begin
+          place_q[b*P_PX+p] <= advance(block_q[b], lane_q[p], out_width_i);
         end
       end
     end
   end
+
+  // ---- the tap
+  logic signed [3:0] a, b;       // relative to the output pixel
+  logic signed [11:0] da, db;    // the same within a plane
+  logic [9:0] row_limit, col_limit;
 
   assign a = $signed({1'b0, kh_i}) - $signed({2'b00, pad_i});
   assign b = $signed({1'b0, kw_i}) - $signed({2'b00, pad_i});
@@ -100,11 +134,28 @@ module ps_conv_window
     end
   end
 
-  for (genvar p = 0; p < P_PX; p++) begin : gen_mask
-    logic signed [11:0] row, col;
-    assign row = $signed({1'b0, row_q[p]}) + da;
-    assign col = $signed({1'b0, col_q[p]}) + db;
-    assign mask_o[p] = row >= 0 && row < $signed({2'b00, row_limit})
-        && col >= 0 && col < $signed({2'b00, col_limit});
+  // A lane is on the map when low <= row < high: row + da in [0, limit).
+  logic [10:0] row_low_q, row_high_q, col_low_q, col_high_q;
+
+  function automatic logic [10:0] low(logic signed [11:0] delta);
+    return delta < 0 ? 11'(-delta) : 11'd0;
+  endfunction
+
+  function automatic logic [10:0] high(logic signed [11:0] delta, logic [9:0] limit);
+    logic signed [11:0] bound;
+    bound = $signed({2'b00, limit}) - delta;
+    return bound < 0 ? 11'd0 : bound[10:0];
+  endfunction
+
+  always_ff @(posedge clk_i) begin
+    row_low_q  <= low(da);
+    row_high_q <= high(da, row_limit);
+    col_low_q  <= low(db);
+    col_high_q <= high(db, col_limit);
+  end
+
+  for (genvar p = 0; p < WB; p++) begin : gen_mask
+    assign mask_o[p] = place_q[p].row >= row_low_q && place_q[p].row < row_high_q
+        && place_q[p].col >= col_low_q && place_q[p].col < col_high_q;
   end
 endmodule

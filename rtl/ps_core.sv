@@ -266,7 +266,7 @@ module ps_core
   logic [FA_W-1:0] window_addr;
   logic weight_half;
   logic [WA_W-1:0] weight_addr;
-  logic signed [P_OC-1:0][7:0] weights;
+  logic [P_OC-1:0][7:0] weights;
 
   ps_weight_buffer u_weight_buffer (
     .clk_i,
@@ -309,8 +309,11 @@ module ps_core
 
   // ---- convolution
   logic conv_waiting, step, mac_valid, mac_first, mac_last, shadow_free;
-  logic [P_PX-1:0] mac_mask, tile_lanes;
-  logic tile_valid, tile_first, tile_last, tile_half;
+  logic [WB-1:0] mac_mask;
+  logic [1:0] mac_mode, window_mode, tile_mode;
+  logic [ROW_W-2:0] mac_lane, tile_lane;
+  logic tile_valid, tile_first, tile_last, tile_end, tile_half;
+  logic [PX_W-1:0] tile_pixels;
   logic [FA_W-1:0] tile_offset;
   logic [ROW_W-1:0] tile_rows;
 
@@ -331,6 +334,7 @@ module ps_core
     .group_rows_i (token_rows),
     .group_last_i (token_last),
     .window_addr_o(window_addr),
+    .window_mode_o(window_mode),
     .weight_half_o(weight_half),
     .weight_addr_o(weight_addr),
     .pending_o    (op_pending),
@@ -338,23 +342,27 @@ module ps_core
     .mac_first_o  (mac_first),
     .mac_last_o   (mac_last),
     .mac_mask_o   (mac_mask),
+    .mac_mode_o   (mac_mode),
+    .mac_lane_o   (mac_lane),
     .step_o       (step),
     .shadow_free_i(shadow_free),
     .tile_valid_o (tile_valid),
     .tile_offset_o(tile_offset),
-    .tile_lanes_o (tile_lanes),
+    .tile_pixels_o(tile_pixels),
     .tile_first_o (tile_first),
     .tile_last_o  (tile_last),
+    .tile_end_o   (tile_end),
     .tile_half_o  (tile_half),
-    .tile_rows_o  (tile_rows)
+    .tile_rows_o  (tile_rows),
+    .tile_lane_o  (tile_lane),
+    .tile_mode_o  (tile_mode)
   );
 
-  // Operands: the window is masked and extended to 9 bits by its type.
-  logic src_signed_q, op_pending, op_valid_q, op_first_q, op_last_q;
-  logic [P_PX-1:0][8:0] pixels_q;
-  logic [P_OC-1:0][7:0] weights_q;
-  logic [FB-1:0][7:0] mem_a_data;
-  /* verilator lint_off UNUSEDSIGNAL */  // where the array is narrower than the memory
+  logic src_signed_q, op_pending, op_valid, op_first, op_last;
+  logic [P_OC-1:0][P_PX-1:0][8:0] op_pixels;
+  logic [P_OC-1:0][7:0] op_weights;
+  logic [WB-1:0][7:0] mem_a_data;
+  /* verilator lint_off UNUSEDSIGNAL */  // where the array is narrower than a write
   logic [FB-1:0][7:0] mem_b_rdata;
   /* verilator lint_on UNUSEDSIGNAL */
   logic array_loaded, array_shift;
@@ -362,25 +370,35 @@ module ps_core
 
   always_ff @(posedge clk_i) begin
     if (conv_start) src_signed_q <= desc.src_signed;
-    op_valid_q <= unit_rst_n && mac_valid;
-    op_first_q <= mac_first;
-    op_last_q  <= mac_last;
-    if (mac_valid) begin
-      weights_q <= weights;
-      for (int p = 0; p < P_PX; p++) begin
-        pixels_q[p] <= mac_mask[p] ? {src_signed_q && mem_a_data[p][7], mem_a_data[p]} : 9'd0;
-      end
-    end
   end
+
+  ps_operands u_operands (
+    .clk_i,
+    .rst_ni   (unit_rst_n),
+    .valid_i  (mac_valid),
+    .first_i  (mac_first),
+    .last_i   (mac_last),
+    .mode_i   (mac_mode),
+    .lane_i   (mac_lane),
+    .signed_i (src_signed_q),
+    .mask_i   (mac_mask),
+    .window_i (mem_a_data),
+    .weights_i(weights),
+    .valid_o  (op_valid),
+    .first_o  (op_first),
+    .last_o   (op_last),
+    .weights_o(op_weights),
+    .pixels_o (op_pixels)
+  );
 
   ps_array u_array (
     .clk_i,
     .rst_ni   (unit_rst_n),
-    .valid_i  (op_valid_q),
-    .first_i  (op_first_q),
-    .last_i   (op_last_q),
-    .weights_i(weights_q),
-    .pixels_i (pixels_q),
+    .valid_i  (op_valid),
+    .first_i  (op_first),
+    .last_i   (op_last),
+    .weights_i(op_weights),
+    .pixels_i (op_pixels),
     .loaded_o (array_loaded),
     .shift_i  (array_shift),
     .row_o    (array_row)
@@ -402,11 +420,14 @@ module ps_core
     .busy_o            (epilogue_busy),
     .tile_valid_i      (tile_valid),
     .tile_offset_i     (tile_offset),
-    .tile_lanes_i      (tile_lanes),
+    .tile_pixels_i     (tile_pixels),
     .tile_first_i      (tile_first),
     .tile_last_i       (tile_last),
+    .tile_end_i        (tile_end),
     .tile_half_i       (tile_half),
     .tile_rows_i       (tile_rows),
+    .tile_lane_i       (tile_lane),
+    .tile_mode_i       (tile_mode),
     .shadow_free_o     (shadow_free),
     .release_o         (release_half),
     .array_loaded_i    (array_loaded),
@@ -478,7 +499,7 @@ module ps_core
     .out_width_i (out_width),
     .busy_o      (copy_busy),
     .rd_addr_o   (copy_rd_addr),
-    .rd_data_i   (mem_a_data),
+    .rd_data_i   (mem_a_data[FB-1:0]),
     .wr_addr_o   (copy_addr),
     .wr_addr_hi_o(copy_addr_hi),
     .wr_mask_o   (copy_mask),
@@ -555,6 +576,7 @@ module ps_core
   ps_feature_mem u_feature_mem (
     .clk_i,
     .a_read_i   (move_busy || copy_busy || conv_busy || op_pending),
+    .a_mode_i   ((move_busy || copy_busy) ? 2'd0 : window_mode),
     .a_addr_i   (mem_a_addr),
     .a_data_o   (mem_a_data),
     .b_read_i   (epi_read),

@@ -1,8 +1,10 @@
-// Epilogue: drains a tile row by row while the array computes the next one.
+// Epilogue: drains a tile slice by slice while the array computes the next one.
 //
-// Row: bias, requantise (multiplier with the gate score folded in), optional residual add with the
+// A slice is one physical row of the array: P_px neighbouring pixels of one output channel.  In mode k
+// slice s is row s % (P_oc >> k) of the pass and block s / (P_oc >> k) of the tile.
+// Slice: bias, requantise (multiplier with the gate score folded in), optional residual add with the
 // old bytes at the destination, clamp, write-back of up to P_px bytes, and each channel's sum for
-// the global pool.  One row a cycle; with a residual one row every other cycle: reads of port B
+// the global pool.  One slice a cycle; with a residual one every other cycle: reads of port B
 // fall on even cycles, writes on odd ones, five stages later.
 //
 // tile_valid_i announces a tile (with the controller's last step); array_loaded_i says its sums are
@@ -22,11 +24,14 @@ module ps_epilogue
 
   input  logic              tile_valid_i,
   input  logic [FA_W-1:0]   tile_offset_i,
-  input  logic [P_PX-1:0]   tile_lanes_i,
-  input  logic              tile_first_i,
+  input  logic [PX_W-1:0]   tile_pixels_i,
+  input  logic              tile_first_i,   // of its pass
   input  logic              tile_last_i,
+  input  logic              tile_end_i,     // last of its group
   input  logic              tile_half_i,
   input  logic [ROW_W-1:0]  tile_rows_i,
+  input  logic [ROW_W-2:0]  tile_lane_i,
+  input  logic [1:0]        tile_mode_i,
   output logic              shadow_free_o,
   output logic              release_o,
 
@@ -78,26 +83,45 @@ module ps_epilogue
   // ---- the tile that waits for its sums, and the one being drained
   typedef struct packed {
     logic [FA_W-1:0]  offset;
-    logic [P_PX-1:0]  lanes;
+    logic [PX_W-1:0]  pixels;
     logic             first;
     logic             last;
+    logic             ends;
     logic             half;
     logic [ROW_W-1:0] rows;
+    logic [ROW_W-2:0] lane;
+    logic [1:0]       mode;
   } tile_t;
 
   tile_t next_q;
-  /* verilator lint_off UNUSEDSIGNAL */  // the rows of the tile being drained are in left_q
+  /* verilator lint_off UNUSEDSIGNAL */  // offset and pixels move on in registers of their own
   tile_t tile_q;
   /* verilator lint_on UNUSEDSIGNAL */
   logic waiting_q, even_q, take;
-  logic [ROW_W-1:0] left_q;   // rows still in the shadow
-  logic [ROW_W-2:0] row_q;
+  logic [ROW_W-1:0] left_q;   // slices still in the shadow
+  logic [ROW_W-1:0] row_q;    // row of the pass
+  logic [PX_W-1:0] pixels_q;  // pixels from this block on
+  logic [FA_W-1:0] offset_q;
+  logic first_block_q, last_block, row_wraps;
+  logic [P_PX-1:0] lanes;
+
+  // Full blocks have every row of the shape; the last one ends with the rows of the pass.
+  logic [PX_W-1:0] full_blocks;
+  logic [ROW_W-1:0] slices;
+  assign full_blocks = (next_q.pixels - PX_W'(1)) / PX_W'(P_PX);
+  assign slices = ROW_W'((full_blocks * PX_W'(P_OC)) >> next_q.mode) + next_q.rows;
+
+  assign last_block = pixels_q <= PX_W'(P_PX);
+  assign row_wraps = row_q == (ROW_W'(P_OC) >> tile_q.mode) - ROW_W'(1);
+  for (genvar p = 0; p < P_PX; p++) begin : gen_lanes
+    assign lanes[p] = PX_W'(p) < pixels_q && row_q < tile_q.rows;
+  end
 
   assign take = left_q != '0 && (!res_en_q || even_q);
   assign array_shift_o = take;
   assign param_half_o = tile_q.half;
-  assign param_row_o = row_q;
-  assign release_o = take && left_q == ROW_W'(1) && tile_q.last;
+  assign param_row_o = tile_q.lane + row_q[ROW_W-2:0];
+  assign release_o = take && left_q == ROW_W'(1) && tile_q.ends;
   assign shadow_free_o = !waiting_q
       && (32'(left_q) <= (res_en_q ? (Shadow - 1) / 2 : Shadow));
 
@@ -110,21 +134,30 @@ module ps_epilogue
     end else begin
       if (tile_valid_i) waiting_q <= 1'b1;
       else if (array_loaded_i) waiting_q <= 1'b0;
-      if (array_loaded_i) left_q <= next_q.rows;
+      if (array_loaded_i) left_q <= slices;
       else if (take) left_q <= left_q - ROW_W'(1);
     end
   end
 
   always_ff @(posedge clk_i) begin
     if (tile_valid_i) begin
-      next_q <= '{offset: tile_offset_i, lanes: tile_lanes_i, first: tile_first_i,
-                  last: tile_last_i, half: tile_half_i, rows: tile_rows_i};
+      next_q <= '{offset: tile_offset_i, pixels: tile_pixels_i, first: tile_first_i,
+                  last: tile_last_i, ends: tile_end_i, half: tile_half_i, rows: tile_rows_i,
+                  lane: tile_lane_i, mode: tile_mode_i};
     end
     if (array_loaded_i) begin
-      tile_q <= next_q;
-      row_q  <= '0;
+      tile_q        <= next_q;
+      row_q         <= '0;
+      pixels_q      <= next_q.pixels;
+      offset_q      <= next_q.offset;
+      first_block_q <= 1'b1;
     end else if (take) begin
-      row_q <= row_q + (ROW_W-1)'(1);
+      row_q <= row_wraps ? '0 : row_q + ROW_W'(1);
+      if (row_wraps) begin
+        pixels_q      <= pixels_q - PX_W'(P_PX);
+        offset_q      <= offset_q + FA_W'(P_PX);
+        first_block_q <= 1'b0;
+      end
     end
   end
 
@@ -155,9 +188,10 @@ module ps_epilogue
     end
     multiplier_q1 <= param_multiplier_i;
     shift_q1      <= param_shift_i;
-    offset_q1     <= tile_q.offset + dst_q;
-    info_q[1]     <= '{valid: take, first: tile_q.first, last: tile_q.last, lanes: tile_q.lanes,
-                       row: row_q, channel: param_channel_i};
+    offset_q1     <= offset_q + dst_q;
+    info_q[1]     <= '{valid: take && row_q < tile_q.rows, first: tile_q.first && first_block_q,
+                       last: tile_q.last && last_block, lanes: lanes,
+                       row: param_row_o, channel: param_channel_i};
     addr_q[1]     <= FA_W'(param_channel_i * dst_stride_q);
     addr_q[2]     <= addr_q[1] + offset_q1;
     addr_q[7:3]   <= addr_q[6:2];

@@ -1,104 +1,135 @@
-// Feature memory: byte banks with an unaligned window of `Banks` bytes on each of two ports.
+// Feature memory: WB byte banks with an unaligned window on each of two ports.
 //
-// Byte address x lies in bank x % Banks, row x / Banks, so any `Banks` consecutive bytes touch
-// every bank once.  Lane i of a window is the byte at address + i.  Addresses wrap at the end.
+// Byte address x lies in bank x % WB, row x / WB, so any WB consecutive bytes touch every bank once.
+// Lane i of a window is the byte at address + i.  Addresses wrap at the end.
 //
-// Port A reads: data three cycles after the address, one window a cycle.  a_read_i and b_read_i
-// let the output registers move; without them they hold.
-// Port B reads or writes.  Its upper half of lanes has an address of its own: lanes
-// Banks/2 .. Banks-1 are the bytes from b_addr_hi_i on.  It must be congruent to
-// b_addr_i + Banks/2 modulo Banks (then no two lanes share a bank); a plain window sets it equal.
-// A write takes effect for reads whose address comes at least one cycle later.
-module ps_feature_mem #(
-  parameter int unsigned Banks = ps_cfg::FB,
-  parameter int unsigned Bytes = ps_cfg::FMEM_BYTES,
-  localparam int unsigned AddrWidth = $clog2(Bytes)
-) (
-  input  logic                  clk_i,
-  input  logic                  a_read_i,
-  input  logic [AddrWidth-1:0]  a_addr_i,
-  output logic [Banks-1:0][7:0] a_data_o,
-  input  logic                  b_read_i,
-  input  logic [AddrWidth-1:0]  b_addr_i,
-  input  logic [AddrWidth-1:0]  b_addr_hi_i,
-  input  logic [Banks-1:0]      b_mask_i,  // write enables, lane by lane
-  input  logic [Banks-1:0][7:0] b_data_i,
-  output logic [Banks-1:0][7:0] b_data_o
+// Port A reads P_PX << a_mode_i bytes (the window of the array's shape) but at least FB; further
+// lanes are stale.
+// Port B reads or writes FB bytes in two halves: lanes FB/2 .. FB-1 are the bytes from b_addr_hi_i
+// on.  It must be congruent to b_addr_i + FB/2 modulo FB (then no two lanes share a bank); a plain
+// window sets it equal.
+// Data follow three cycles after the address, one window a cycle; a_read_i and b_read_i let the
+// output registers move.  A write takes effect for reads whose address comes a cycle later.
+module ps_feature_mem
+  import ps_cfg::*;
+(
+  input  logic                clk_i,
+  input  logic                a_read_i,
+  input  logic [1:0]          a_mode_i,
+  input  logic [FA_W-1:0]     a_addr_i,
+  output logic [WB-1:0][7:0]  a_data_o,
+  input  logic                b_read_i,
+  input  logic [FA_W-1:0]     b_addr_i,
+  input  logic [FA_W-1:0]     b_addr_hi_i,
+  input  logic [FB-1:0]       b_mask_i,  // write enables, lane by lane
+  input  logic [FB-1:0][7:0]  b_data_i,
+  output logic [FB-1:0][7:0]  b_data_o
 );
-  localparam int unsigned RotWidth = $clog2(Banks);
-  localparam int unsigned RowWidth = AddrWidth - RotWidth;
+  localparam int unsigned ARot = $clog2(WB);
+  localparam int unsigned BRot = $clog2(FB);
+  localparam int unsigned RowWidth = FA_W - ARot;
+  localparam int unsigned Sections = WB / FB;
+  localparam int unsigned SectionWidth = (Sections > 1) ? $clog2(Sections) : 1;
 
-  logic [RotWidth-1:0] a_rot, b_rot, b_rot_hi;
-  logic [RotWidth-1:0] a_rot_q1, a_rot_q2, b_rot_q1, b_rot_q2;
-  logic [Banks-1:0][RowWidth-1:0] a_row_d, a_row_q, b_row_d, b_row_q;
-  logic [Banks-1:0][7:0] a_bank, b_bank, b_data_q;
-  logic [Banks-1:0] b_we_q;
-  logic a_read_q1, a_read_q2, b_read_q1, b_read_q2;
+  logic [WB-1:0][7:0] a_bank, b_bank;
 
-  assign a_rot = a_addr_i[RotWidth-1:0];
-  assign b_rot = b_addr_i[RotWidth-1:0];
-  assign b_rot_hi = b_addr_hi_i[RotWidth-1:0];
+  // ---- port A: rotate the whole window
+  logic [ARot-1:0] a_rot, a_rot_q1, a_rot_q2;
+  logic [RowWidth-1:0] a_row_q, a_row_next_q;
+  logic [WB-1:0] a_wrapped_q, a_enable_q;
+  logic a_read_q1, a_read_q2;
 
-  for (genvar k = 0; k < Banks; k++) begin : gen_row
-    localparam logic [RotWidth:0] Bank = (RotWidth+1)'(k);  // a bit more: compared below
-    logic [RotWidth-1:0] b_lane;  // the lane of port B that this bank serves
-    assign a_row_d[k] = a_addr_i[AddrWidth-1:RotWidth] + RowWidth'(Bank < {1'b0, a_rot});
-    assign b_lane = Bank[RotWidth-1:0] - b_rot;
-    assign b_row_d[k] = b_lane[RotWidth-1]
-        ? b_addr_hi_i[AddrWidth-1:RotWidth] + RowWidth'(Bank < {1'b0, b_rot_hi})
-        : b_addr_i[AddrWidth-1:RotWidth] + RowWidth'(Bank < {1'b0, b_rot});
+  assign a_rot = a_addr_i[ARot-1:0];
+
+  // Banks below the first byte's hold the wrapped end of the window, one row further.
+  always_ff @(posedge clk_i) begin
+    logic [2*WB-1:0] enable;
+    a_read_q1    <= a_read_i;
+    a_read_q2    <= a_read_q1;
+    a_rot_q1     <= a_rot;
+    a_rot_q2     <= a_rot_q1;
+    a_row_q      <= a_addr_i[FA_W-1:ARot];
+    a_row_next_q <= a_addr_i[FA_W-1:ARot] + RowWidth'(1);
+    a_wrapped_q  <= (WB)'({{WB{1'b0}}, {WB{1'b1}}} << a_rot >> WB);
+    enable = '0;
+    for (int unsigned m = 0; m < MODES; m++) begin
+      if (a_mode_i == 2'(m)) enable = ~({(2*WB){1'b1}} << ((P_PX << m) > FB ? P_PX << m : FB));
+    end
+    enable = enable << a_rot;
+    a_enable_q <= a_read_i ? enable[WB-1:0] | enable[2*WB-1:WB] : '0;
+    if (a_read_q2) a_data_o <= (WB*8)'({a_bank, a_bank} >> {a_rot_q2, 3'b000});
   end
 
-  // Lane i goes to bank (i + rot) % Banks.
-  function automatic logic [Banks-1:0][7:0] to_banks(logic [Banks-1:0][7:0] lanes,
-                                                     logic [RotWidth-1:0] rot);
-    return (Banks*8)'({lanes, lanes} >> {RotWidth'(Banks - 1) - rot, 3'b000} >> 8);
-  endfunction
+  // ---- port B: FB positions, each a bank of one of the sections
+  logic [FB-1:0][FA_W-1:0] b_pos_addr, b_pos_addr_q;
+  logic [FB-1:0] b_pos_we, b_pos_we_q;
+  logic [FB-1:0][7:0] b_data_q, b_selected;
+  logic [BRot-1:0] b_rot, b_rot_q1, b_rot_q2;
+  logic [FB-1:0][SectionWidth-1:0] b_section_q;
+  logic b_read_q1, b_read_q2;
 
-  function automatic logic [Banks-1:0] mask_to_banks(logic [Banks-1:0] lanes,
-                                                     logic [RotWidth-1:0] rot);
-    return Banks'({lanes, lanes} >> (RotWidth'(Banks - 1) - rot) >> 1);
-  endfunction
+  assign b_rot = b_addr_i[BRot-1:0];
 
-  function automatic logic [Banks-1:0][7:0] to_lanes(logic [Banks-1:0][7:0] banks,
-                                                     logic [RotWidth-1:0] rot);
-    return (Banks*8)'({banks, banks} >> {rot, 3'b000});
-  endfunction
+  for (genvar k = 0; k < FB; k++) begin : gen_pos
+    logic [BRot-1:0] lane;
+    assign lane = BRot'(k) - b_rot;  // the lane this position serves
+    assign b_pos_addr[k] = lane[BRot-1] ? b_addr_hi_i + FA_W'(lane) - FA_W'(FB / 2)
+                                        : b_addr_i + FA_W'(lane);
+    assign b_pos_we[k] = b_mask_i[lane];
+  end
 
   always_ff @(posedge clk_i) begin
-    a_read_q1 <= a_read_i;
-    a_read_q2 <= a_read_q1;
-    a_row_q   <= a_row_d;
-    a_rot_q1  <= a_rot;
-    a_rot_q2  <= a_rot_q1;
-    if (a_read_q2) a_data_o <= to_lanes(a_bank, a_rot_q2);
     b_read_q1 <= b_read_i;
     b_read_q2 <= b_read_q1;
-    b_row_q   <= b_row_d;
     b_rot_q1  <= b_rot;
     b_rot_q2  <= b_rot_q1;
-    if (b_read_q2) b_data_o <= to_lanes(b_bank, b_rot_q2);
-    b_we_q <= '0;
+    b_pos_we_q <= '0;
+    if (b_read_i || b_mask_i != '0) b_pos_addr_q <= b_pos_addr;
     if (b_mask_i != '0) begin
-      b_we_q   <= mask_to_banks(b_mask_i, b_rot);
-      b_data_q <= to_banks(b_data_i, b_rot);
+      b_pos_we_q <= b_pos_we;
+      b_data_q   <= (FB*8)'({b_data_i, b_data_i} >> {BRot'(FB - 1) - b_rot, 3'b000} >> 8);
+    end
+    for (int unsigned k = 0; k < FB; k++) begin
+      b_section_q[k] <= SectionWidth'(b_pos_addr_q[k] >> BRot);
+    end
+    if (b_read_q2) b_data_o <= (FB*8)'({b_selected, b_selected} >> {b_rot_q2, 3'b000});
+  end
+
+  for (genvar k = 0; k < FB; k++) begin : gen_select
+    always_comb begin
+      b_selected[k] = b_bank[k];
+      for (int unsigned s = 1; s < Sections; s++) begin
+        if (b_section_q[k] == SectionWidth'(s)) b_selected[k] = b_bank[s*FB+k];
+      end
     end
   end
 
-  for (genvar k = 0; k < Banks; k++) begin : gen_bank
-    ps_bank_ram #(.Depth(Bytes / Banks)) u_bank (
+  // ---- banks
+  for (genvar k = 0; k < WB; k++) begin : gen_bank
+    localparam int unsigned Pos = k % FB;
+    localparam logic [SectionWidth:0] Section = (SectionWidth+1)'(k / FB);
+    logic b_here;
+    if (Sections > 1) begin : gen_section
+      assign b_here = {1'b0, SectionWidth'(b_pos_addr_q[Pos] >> BRot)} == Section;
+    end else begin : gen_single
+      assign b_here = 1'b1;
+    end
+    ps_bank_ram #(.Depth(FMEM_BYTES / WB)) u_bank (
       .clk_i,
-      .a_addr_i(a_row_q[k]),
+      .a_en_i  (a_enable_q[k]),
+      .a_addr_i(a_wrapped_q[k] ? a_row_next_q : a_row_q),
       .a_data_o(a_bank[k]),
-      .b_we_i  (b_we_q[k]),
-      .b_addr_i(b_row_q[k]),
-      .b_data_i(b_data_q[k]),
+      .b_en_i  (b_here && (b_read_q1 || b_pos_we_q[Pos])),
+      .b_we_i  (b_pos_we_q[Pos]),
+      .b_addr_i(b_pos_addr_q[Pos][FA_W-1:ARot]),
+      .b_data_i(b_data_q[Pos]),
       .b_data_o(b_bank[k])
     );
   end
 
 `ifndef SYNTHESIS
-  assert property (@(posedge clk_i) |b_mask_i |-> b_rot_hi == b_rot + RotWidth'(Banks / 2))
+  assert property (@(posedge clk_i)
+      |b_mask_i |-> b_addr_hi_i[BRot-1:0] == b_rot + BRot'(FB / 2))
     else $error("ps_feature_mem: halves of a write share banks");
 `endif
 endmodule

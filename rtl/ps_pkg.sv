@@ -43,7 +43,7 @@ package ps_pkg;
     logic [31:0] length;  // LOAD, GLOAD, STORE: bytes; HALT: descriptor to loop to
     logic [31:0] ddr;  // LOAD, STORE: byte offset in the image's input / output record
     logic [15:0] pool_base;  // first pooled sum
-    logic [15:0] w_chunk;  // interleaved: bytes of one input channel of a group
+    logic [15:0] split;  // CONV: rows of the passes of a partial group (docs/program.md)
     logic [31:0] w_stride;  // bytes from one group (rows: output channel) to the next
     logic [31:0] w_addr;  // byte offset in the weight blob (GATE, DENSE: in gate memory)
     logic signed [15:0] clamp_hi;  // upper bound of the result

@@ -15,7 +15,7 @@ module ps_weight_buffer
   input  logic [P_OC-1:0][63:0]         wr_data_i,
   input  logic                          rd_half_i,
   input  logic [WA_W-1:0]               rd_addr_i,
-  output logic signed [P_OC-1:0][7:0]   weights_o
+  output logic [P_OC-1:0][7:0]          weights_o
 );
   localparam int unsigned HalfWords = WBUF_BYTES / 8;
   localparam int unsigned Words = 2 * HalfWords;

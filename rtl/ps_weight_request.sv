@@ -46,13 +46,14 @@ module ps_weight_request
   logic [LI_W-1:0] list_q;
   logic [CH_W-1:0] n_in_q, left_q;
   logic [19:0] stride_q;
-  logic [12:0] chunk_q;
+  logic [12:0] chunk, chunk_q;  // beats of an input channel of an interleaved group
   logic [63:0] base_q, group_addr_q;
   logic [1:0] free_q;
   logic group_start, rows_end_q, walk_start;
   logic [ROW_W-1:0] rows, rows_left_q;
   logic [15:0] walked_beats_q;
 
+  assign chunk = 13'(32'(row_taps(desc_i.kernel[2:0], 1'b0)) * P_OC / 8);
   assign rows = (left_q > CH_W'(P_OC)) ? ROW_W'(P_OC) : ROW_W'(left_q);
   assign group_start = state_q == Group && free_q != 2'd0;
   assign busy_o = state_q != Idle;
@@ -135,10 +136,10 @@ module ps_weight_request
       n_in_q       <= n_in_i;
       left_q       <= n_out_i;
       stride_q     <= desc_i.w_stride[19:0];
-      chunk_q      <= desc_i.w_chunk[15:3];
+      chunk_q      <= chunk;
       base_q       <= weights_i + 64'(desc_i.w_addr);
       group_addr_q <= weights_i + 64'(desc_i.w_addr);
-      walked_beats_q <= 16'(n_in_i) * 16'(desc_i.w_chunk[15:3]);
+      walked_beats_q <= 16'(n_in_i) * 16'(chunk);
     end
     if (group_start) begin
       left_q      <= left_q - CH_W'(rows);

@@ -6,6 +6,8 @@ package ps_cfg;
   localparam int unsigned P_OC = 8;
   localparam int unsigned P_PX = 16;
   localparam int unsigned FB = 16;
+  localparam int unsigned WB = 128;
+  localparam int unsigned MODES = 4;
   localparam int unsigned FMEM_BYTES = 262144;
   localparam int unsigned WBUF_BYTES = 4608;
   localparam int unsigned GATE_MEM_BYTES = 32768;
@@ -23,6 +25,14 @@ package ps_cfg;
   localparam int unsigned PA_W = $clog2(POOL_DEPTH);
   localparam int unsigned LI_W = $clog2(N_LISTS);
   localparam int unsigned ROW_W = $clog2(P_OC) + 1;
-  localparam logic [31:0] CONFIG_HASH = 32'hC1F9B8D3;
+  localparam int unsigned PX_W = $clog2(WB) + 1;
+  localparam logic [31:0] CONFIG_HASH = 32'h263B054B;
+
+  // Taps of one input channel in the weight buffer: K * K, interleaved in whole beats.
+  function automatic logic [5:0] row_taps(logic [2:0] kernel, logic w_rows);
+    logic [5:0] taps;
+    taps = 6'(kernel) * 6'(kernel);
+    return w_rows ? taps : 6'((32'(taps) + TAPS_PER_BEAT - 1) / TAPS_PER_BEAT * TAPS_PER_BEAT);
+  endfunction
 endpackage
 /* verilator lint_on DECLFILENAME */
