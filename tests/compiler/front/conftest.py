@@ -167,7 +167,9 @@ def node_differences(graph: ir.Graph, model: onnx.ModelProto, images: Array) -> 
     names = [node.output for node in graph.nodes if node.output in made]
     expected = run_onnxruntime(model, names, images)
     source = graph.values[graph.input]
-    integers = images if images.dtype.kind in "iu" else quantize(images, X, source.signed)
+    integers = (
+        images if images.dtype.kind in "iu" else quantize(images, source.scale, source.signed)
+    )
     own = run_graph(graph, integers)
     values = {graph.input: own[graph.input]}
     result = {}
@@ -181,6 +183,12 @@ def node_differences(graph: ir.Graph, model: onnx.ModelProto, images: Array) -> 
             values[node.output] = real
             result[node.output] = np.abs(got.astype(np.int64) - real.astype(np.int64))
     return result
+
+
+@pytest.fixture
+def differences() -> Callable[..., dict[str, Array]]:
+    """`node_differences`, for networks made elsewhere."""
+    return node_differences
 
 
 Checker = Callable[..., ir.Graph]

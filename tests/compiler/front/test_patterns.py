@@ -239,11 +239,18 @@ def test_forms_of_the_gate(net: Any, check: Any, form: str) -> None:
     assert gate.weight.shape == (6, 4)
 
 
-@pytest.mark.parametrize("form", ["greater", "equal", "sigmoid", "clipped", "quantized"])
+@pytest.mark.parametrize("form", ["greater", "equal", "sigmoid", "clipped", "quantized", "conv"])
 def test_binary_gates(net: Any, check: Any, form: str) -> None:
     x = stem(net)
-    z = net.gemm(net.pool(x), 6)
     threshold = np.linspace(0.3, 0.7, 6)
+    if form == "conv":
+        pooled = net.qdq(net.node("GlobalAveragePool", x), 0.02, signed=False)
+        z = net.node("Conv", pooled, net.weight((6, 4, 1, 1)))
+        z = net.node("Add", z, net.const(np.full((6, 1, 1), 0.5)))
+        threshold = threshold.reshape(6, 1, 1)
+        net.channels[z] = 6
+    else:
+        z = net.gemm(net.pool(x), 6)
     if form == "sigmoid":
         z = net.node("Sigmoid", z)
     if form == "clipped":
@@ -280,6 +287,13 @@ def test_activation_after_the_quantizer_narrows_the_layer(net: Any, check: Any) 
     graph = check(net, net.qdq(net.conv(x, 4), Y))
     first, _ = graph.nodes
     assert first.clamp == (0, 127) and not graph.values[first.output].signed
+
+
+def test_activation_shared_by_convolution_and_addition(net: Any, check: Any) -> None:
+    x = net.node("Relu", net.qdq(net.conv(net.image(), 4, name="first"), Y))
+    graph = check(net, net.qdq(net.node("Add", net.conv(x, 4), x), Y))
+    first, second = graph.nodes
+    assert first.clamp == (0, 127) and second.residual == second.input == first.output
 
 
 def test_integer_clip_between_quantizer_and_dequantizer(net: Any, check: Any) -> None:

@@ -241,6 +241,27 @@ def int16_activation(net: Any) -> str:
     return net.node("QuantizeLinear", y, net.const(Y), net.const(0, np.int16), name="q")
 
 
+def conv_on_scores(net: Any) -> str:
+    score = net.gate(net.pool(stem(net)), 4)
+    return net.qdq(net.conv(score, 4, 1, name="c"), Y)
+
+
+def threshold_per_column(net: Any) -> str:
+    z = net.qdq(net.node("GlobalAveragePool", stem(net)), 0.02, signed=False)
+    z = net.node("Conv", z, net.weight((5, 4, 1, 1)))
+    z = net.node("Greater", z, net.const(np.zeros(5)), name="greater")
+    return net.node("Cast", z, to=TensorProto.FLOAT)
+
+
+def bias_per_column(net: Any) -> str:
+    y = net.node("Add", net.conv(net.image(), 5), net.const(np.zeros(5)), name="add")
+    return net.qdq(y, Y)
+
+
+def only_quantizers(net: Any) -> str:
+    return net.image()
+
+
 CASES: list[tuple[Case, str]] = [
     (unsupported, "node 'leaky' (LeakyRelu): the operator is not supported; supported: Add"),
     (max_pool, "node 'pool' (MaxPool): the operator is not supported; use a convolution"),
@@ -288,6 +309,10 @@ CASES: list[tuple[Case, str]] = [
     (two_image_scales, "node 'other' *scales that cannot be unified: 'image' *'image_q'"),
     (dead_channel_with_bias, "node 'c' (Conv): accumulator could overflow: the bias of channel 0"),
     (scale_ratio, "node 'c' (Conv): cannot be requantised: multiplier * is too large"),
+    (conv_on_scores, "node 'c' (Conv): its input 'quantizelinear*' is not a map"),
+    (threshold_per_column, "node 'greater' (Greater): its threshold has shape (5,) for 5 outputs"),
+    (bias_per_column, "node 'add' (Add): adds a constant of shape (5,), not one number a channel"),
+    (only_quantizers, "node 'dequantize*' (DequantizeLinear): the network computes nothing"),
     (int16_activation, "node 'q' *: quantises to int16; activations are int8 or uint8"),
 ]
 
