@@ -1,5 +1,6 @@
 """A builder of small QDQ networks, and their comparison with onnxruntime."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from penstock.compiler import ir
+from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph, run_node
 from penstock.compiler.numerics import SCORE_SCALE, quantize
@@ -94,6 +96,11 @@ class Qdq:
         score = self.clip(self.gemm(pooled, outputs, name))
         return self.map_shape(self.qdq(score, SCORE_SCALE, signed=False))
 
+    def stem(self, outputs: int = 4) -> str:
+        """image -> Conv -> Relu -> uint8."""
+        y = self.node("Relu", self.conv(self.image(), outputs, name="stem"))
+        return self.qdq(y, Y, signed=False)
+
     def classifier(self, x: str, classes: int = 4) -> str:
         return self.qdq(self.gemm(self.pool(x), classes, "classifier"), 0.03, name="logits")
 
@@ -111,6 +118,12 @@ class Qdq:
         inferred = onnx.shape_inference.infer_shapes(model)
         model.graph.output[0].CopyFrom(inferred.graph.output[0])
         return model
+
+
+def assert_matches(text: str, message: str) -> None:
+    """`text` is one line that starts with `message`, in which * stands for anything."""
+    assert "\n" not in text
+    assert re.match(".*".join(map(re.escape, message.split("*"))), text), text
 
 
 Importer = Callable[..., ir.Graph]
@@ -137,6 +150,19 @@ def load(tmp_path: Path) -> Importer:
         model = net.model(output, **options) if isinstance(net, Qdq) else net
         path.write_bytes(model.SerializeToString())
         return import_onnx(path)
+
+    return run
+
+
+@pytest.fixture
+def refuse(net: Qdq, load: Importer) -> Callable[..., None]:
+    """Check the message that refuses what a function builds on an empty network."""
+
+    def run(build: Callable[[Qdq], str], message: str, opset: int = 18) -> None:
+        output = build(net)
+        with pytest.raises(CompileError) as caught:
+            load(net, output, opset=opset)
+        assert_matches(str(caught.value), message)
 
     return run
 
