@@ -6,7 +6,7 @@ import rich_click as click
 
 from penstock.cli.compiled import MARKER, hardware
 from penstock.cli.errors import InputError, load
-from penstock.cli.files import write_folder
+from penstock.cli.files import check_images, read_array, write_folder
 from penstock.cli.output import emit, json_option, step, table
 from penstock.program.config import CONFIGS
 
@@ -15,7 +15,8 @@ from penstock.program.config import CONFIGS
     "compile",
     epilog="""Examples:\n
     penstock compile net.onnx --config z7020 -o build/net\n
-    penstock compile net.onnx --config tiny --schedule parallel -o build/net
+    penstock compile net.onnx --config tiny --schedule parallel -o build/net\n
+    penstock compile float.onnx --calibration images.npy -o build/net
     """,
 )
 @click.argument("onnx", type=click.Path(path_type=Path))
@@ -36,12 +37,19 @@ from penstock.program.config import CONFIGS
     help="When gates run: before their block, or beside its first convolution "
     "(default: what the file says, else sequential).",
 )
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="X.NPY",
+    help="Images (float32, N x C x H x W) with which to quantise a network in floating point.",
+)
 @json_option
 def compile_command(
     onnx: Path,
     config_name: str,
     output: Path,
     schedule: str | None,
+    calibration: Path | None,
     json_to: str | None,
 ) -> None:
     """Compile an ONNX file to a program for one hardware configuration.
@@ -52,9 +60,12 @@ def compile_command(
     config = hardware(config_name)
     if not onnx.is_file():
         raise InputError(f"cannot read {onnx}: no such file", hint="penstock export makes one")
+    images = None
+    if calibration is not None:
+        images = check_images(read_array(calibration), None, str(calibration))
     api = load("penstock.compiler.api", "compiler")
     with step(f"compile {onnx} for {config.name}"):
-        compiled = api.compile_onnx(onnx, config, schedule)
+        compiled = api.compile_onnx(onnx, config, schedule, calibration=images)
         write_folder(output, compiled.save, MARKER)
     package = compiled.package
     figures = {

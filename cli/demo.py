@@ -9,7 +9,15 @@ import numpy as np
 import rich_click as click
 
 from penstock.cli.compiled import MARKER, hardware
-from penstock.cli.engines import Memory, Run, first_mismatch, mismatches, run_engine, save_arrays
+from penstock.cli.engines import (
+    Memory,
+    Run,
+    build_engines,
+    first_mismatch,
+    mismatches,
+    run_engine,
+    save_arrays,
+)
 from penstock.cli.errors import MISMATCH, load
 from penstock.cli.files import check_images, write_file, write_folder, write_text
 from penstock.cli.output import STDOUT, emit, json_option, note, step, table
@@ -133,6 +141,7 @@ def run_all(compiled: Any, images: np.ndarray) -> dict[str, Run]:
         "golden, every gate open": ("golden", dense, Memory()),
         "rtl, every gate open": ("rtl", dense, Memory()),
     }
+    build_engines(("rtl",), compiled, Memory())
     runs = {}
     for name, (engine, program, memory) in plans.items():
         with step(f"{name}, {len(images)} images") as progress:

@@ -1,7 +1,7 @@
 """Running a compiled network on the engines and comparing what they return."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from penstock.cli.errors import load
 from penstock.cli.files import Images
+from penstock.cli.output import step
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 
 Bytes = npt.NDArray[np.uint8]
@@ -65,6 +66,15 @@ class Run:
     def mean(self, counter: str) -> float:
         """Mean of a counter over the images."""
         return float(self.counters[counter].mean())
+
+
+def build_engines(engines: Iterable[str], compiled: Any, memory: Memory) -> None:
+    """Build the simulated core, if it is wanted and not yet built (half a minute)."""
+    if "rtl" in engines:
+        build = load("penstock.sim.rtl.build", "sim")
+        name = compiled.package.config.name
+        with step(f"build the core, {name}"):
+            build.build_core(name, trace=memory.vcd is not None)
 
 
 def run_engine(

@@ -12,6 +12,7 @@ from penstock.cli.engines import (
     ENGINES,
     Memory,
     Run,
+    build_engines,
     first_mismatch,
     mismatches,
     run_engine,
@@ -133,6 +134,7 @@ def simulate(
     if force_gates:
         compiled = compiled.force_gates_open()
     memory = Memory(latency=latency, stall=stall, seed=seed, vcd=vcd)
+    build_engines(engines, compiled, memory)
     runs = []
     for engine in engines:
         with step(f"{engine}, {len(images)} images") as progress:

@@ -4,19 +4,21 @@ import dataclasses
 import json
 import math
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
 from penstock.compiler import cost
+from penstock.compiler.calibrate import quantize_float
 from penstock.compiler.disasm import listing
-from penstock.compiler.errors import CompileError
 from penstock.compiler.force import force_graph_open, force_package_open
-from penstock.compiler.importer import import_onnx
+from penstock.compiler.importer import import_model, import_onnx
+from penstock.compiler.importer.external import load_external
+from penstock.compiler.importer.load import infer
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Graph
 from penstock.compiler.macs import MacCount, count_macs
@@ -53,11 +55,16 @@ class Decoded:
 class CompiledNetwork:
     """A Program and what is needed to use it.
 
-    `model` is the ONNX file it came from, if known; `open_gates` marks the dense baseline.
+    Attributes:
+        package: the Program.
+        model: bytes of the ONNX file (self-contained, quantised), if known.
+        graph: its integer graph, if it was imported already.
+        open_gates: this is the dense baseline, every score forced to 1.
     """
 
     package: Package
-    model: Path | None = None
+    model: bytes | None = None
+    graph: Graph | None = None
     open_gates: bool = False
 
     @property
@@ -116,12 +123,12 @@ class CompiledNetwork:
         return records
 
     def _graph(self) -> Graph:
-        if self.model is None or not self.model.is_file():
+        if self.graph is None and self.model is None:
             raise PenstockError(
                 "the integer graph needs the network's ONNX file",
                 hint=f"give the folder of `penstock compile`, it holds {MODEL_FILE}",
             )
-        graph = import_onnx(self.model)
+        graph = self.graph or _import_bytes(self.model or b"")
         return force_graph_open(graph) if self.open_gates else graph
 
     def force_gates_open(self) -> "CompiledNetwork":
@@ -154,8 +161,8 @@ class CompiledNetwork:
         (folder / LISTING_FILE).write_text(listing(self.package))
         report = json.dumps(build_report(self.package), indent=2)
         (folder / REPORT_FILE).write_text(report + "\n")
-        if self.model is not None and self.model.is_file():
-            shutil.copyfile(self.model, folder / MODEL_FILE)
+        if self.model is not None:
+            (folder / MODEL_FILE).write_bytes(self.model)
 
 
 def _check_images(images: npt.NDArray[Any], shape: tuple[int, int, int]) -> None:
@@ -185,19 +192,29 @@ def compile_onnx(
         path: a QDQ network.
         config: the core to compile for.
         schedule: "sequential" or "parallel"; None: what the file says, else sequential.
-        calibration: images to quantise a float network with; not supported yet.
+        calibration: images (N, C, H, W) to quantise a float network with.
 
     Raises:
         CompileError: the network is refused; names the node, the reason and a hint.
     """
-    if calibration is not None:
-        raise CompileError(
-            "post-training quantisation from calibration images is not supported",
-            hint="export the network with QuantizeLinear / DequantizeLinear pairs",
-        )
-    graph = import_onnx(Path(path))
+    path = Path(path)
+    if calibration is None:
+        graph = import_onnx(path)
+        model = onnx.load_model_from_string(path.read_bytes())
+        load_external(model, path.parent)
+    else:
+        model = quantize_float(path, calibration)
+        graph = import_model(infer(model))
     mode = schedule or graph.metadata.get("schedule") or DEFAULT_SCHEDULE
-    return CompiledNetwork(package=compile_graph(graph, config, mode), model=Path(path))
+    package = compile_graph(graph, config, mode)
+    return CompiledNetwork(package=package, model=model.SerializeToString(), graph=graph)
+
+
+def _import_bytes(model: bytes) -> Graph:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL_FILE
+        path.write_bytes(model)
+        return import_onnx(path)
 
 
 def load(path: Path) -> CompiledNetwork:
@@ -211,4 +228,4 @@ def load(path: Path) -> CompiledNetwork:
         return CompiledNetwork(package=Package.load(path))
     package = Package.load(path / PROGRAM_FILE)
     model = path / MODEL_FILE
-    return CompiledNetwork(package=package, model=model if model.is_file() else None)
+    return CompiledNetwork(package=package, model=model.read_bytes() if model.is_file() else None)

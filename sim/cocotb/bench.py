@@ -58,6 +58,18 @@ def check_burst(address: int, length: int) -> None:
     assert address // BOUNDARY == end // BOUNDARY, f"burst {address:#x}..{end:#x} crosses 4 KiB"
 
 
+def split_request(address: int, beats: int) -> list[tuple[int, int]]:
+    """The longest bursts the rules allow, as (address, length on the bus)."""
+    bursts = []
+    while beats:
+        room = (BOUNDARY - address % BOUNDARY) // BEAT_BYTES
+        burst = min(beats, MAX_BURST_BEATS, room)
+        bursts.append((address, burst - 1))
+        address += burst * BEAT_BYTES
+        beats -= burst
+    return bursts
+
+
 class Lanes:
     """A packed array port driven lane by lane: several coroutines share one VPI handle."""
 

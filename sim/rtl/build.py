@@ -21,7 +21,6 @@ FLAGS = (
     "--cc",
     "--exe",
     "--build",
-    "--assert",
     "--no-timing",
     "-O3",
     "-Wno-fatal",
@@ -45,20 +44,29 @@ class SimulationError(PenstockError):
     """The core cannot be simulated, or its simulation broke a rule."""
 
 
-def build_core(config_name: str, *, trace: bool = False) -> Path:
+def build_core(config_name: str, *, trace: bool = False, assertions: bool = True) -> Path:
     """The shared library of the core in configuration `config_name`, built if need be.
 
     Args:
         config_name: a configuration of program/config.py.
         trace: the variant that can write waves (slower).
+        assertions: the variant that checks the assertions in the sources (a third slower).
 
     Raises:
         SimulationError: a tool is missing or the build fails.
     """
-    return build_library(config_name, rtl_sources(config_name), top=TOP, trace=trace)
+    sources = rtl_sources(config_name)
+    return build_library(config_name, sources, top=TOP, trace=trace, assertions=assertions)
 
 
-def build_library(name: str, sources: Sequence[Path], *, top: str, trace: bool = False) -> Path:
+def build_library(
+    name: str,
+    sources: Sequence[Path],
+    *,
+    top: str,
+    trace: bool = False,
+    assertions: bool = True,
+) -> Path:
     """The shared library of any `top` with the core's ports: build/rtl/<name>-<hash>/libcore.so.
 
     The hash covers every source, the harness, the flags and Verilator's version, so a library is
@@ -72,9 +80,9 @@ def build_library(name: str, sources: Sequence[Path], *, top: str, trace: bool =
         env = verilator_env()
     except RuntimeError as error:
         raise SimulationError(str(error)) from None
-    flags = [*FLAGS, *(["--trace"] if trace else []), "--top-module", top]
-    key = _key(sources, flags, env)
-    folder = build_root() / "rtl" / f"{name}{'-trace' if trace else ''}-{key}"
+    variants = {"--trace": trace, "--assert": assertions, "--no-assert": not assertions}
+    flags = [*FLAGS, *(flag for flag, wanted in variants.items() if wanted), "--top-module", top]
+    folder = build_root() / "rtl" / f"{name}-{_key(sources, flags, env)}"
     library = folder / LIBRARY
     if library.is_file():
         return library

@@ -122,17 +122,21 @@ class RunResult:
 class RtlCore:
     """One Verilated core.  Its on-chip memories start random and live on from run to run."""
 
-    def __init__(self, config: HwConfig | str, *, library: Path | None = None) -> None:
+    def __init__(
+        self, config: HwConfig | str, *, assertions: bool = True, library: Path | None = None
+    ) -> None:
         """Build (first time only) and load the core.
 
         Args:
             config: the configuration or its name.
+            assertions: check the assertions in the SystemVerilog; a third slower.
             library: a library of build.build_library to load instead (tests).
 
         Raises:
             SimulationError: the core cannot be built.
         """
         self.config = get_config(config) if isinstance(config, str) else config
+        self._assertions = assertions
         self._library = library
         self._handles: dict[bool, tuple[ctypes.CDLL, int]] = {}
 
@@ -287,7 +291,9 @@ class RtlCore:
     def _load(self, *, trace: bool, seed: int) -> tuple[ctypes.CDLL, int]:
         """The library and model of the plain or the tracing variant."""
         if trace not in self._handles:
-            path = self._library or build_core(self.config.name, trace=trace)
+            path = self._library or build_core(
+                self.config.name, trace=trace, assertions=self._assertions
+            )
             library = ctypes.CDLL(str(path))
             library.ps_create.restype = ctypes.c_void_p
             library.ps_create.argtypes = [ctypes.c_uint64]

@@ -133,3 +133,33 @@ def test_disasm_lists_every_operation(penstock: Any, workspace: Any) -> None:
     assert result.code == 0, result.err
     for operation in ("LOAD", "CONV", "GATE", "DENSE", "STORE", "HALT"):
         assert operation in result.out
+
+
+def test_float_network_is_quantised_with_images(
+    penstock: Any, workspace: Any, tmp_path: Path
+) -> None:
+    """A file without any quantiser, made by another exporter, compiles given images."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(1)
+    net = nn.Sequential(
+        *(nn.Conv2d(2, 5, 3, padding=1), nn.ReLU(), nn.Conv2d(5, 7, 3, 2, 1), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 5)),
+    )
+    example = (torch.zeros(1, 2, 8, 6),)
+    file = tmp_path / "float.onnx"
+    torch.onnx.export(net.eval(), example, file, dynamo=False, opset_version=18)
+    compiled = ("compile", file, "--config", "tiny", "-o", tmp_path / "net")
+    assert "--calibration" in penstock(*compiled).error
+    result = penstock(*compiled, "--calibration", workspace.images)
+    assert result.code == 0, result.err
+    result = penstock(
+        *("simulate", tmp_path / "net", "--engine", "golden,rtl,graph"),
+        *("--images", workspace.images, "--save", tmp_path / "out.npz", "--json"),
+    )
+    assert result.code == 0, result.err
+    with torch.no_grad():
+        expected = net(torch.from_numpy(np.load(workspace.images))).numpy()
+    logits = np.load(tmp_path / "out.npz")["logits"]
+    assert np.abs(logits - expected).max() < 0.1 * np.abs(expected).max()

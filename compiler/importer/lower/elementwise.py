@@ -8,6 +8,7 @@ import numpy as np
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.gates import score_value
 from penstock.compiler.importer.lower.linear import with_bias
+from penstock.compiler.importer.lower.stored import settle
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     INF,
@@ -24,10 +25,10 @@ from penstock.compiler.importer.terms import (
 
 def lower_add(builder: Builder, node: OpNode) -> Term:
     """A bias after MatMul or Conv, or a residual addition."""
-    left, right = (builder.term(name) for name in node.inputs)
+    left, right = (_operand(builder, node, name) for name in node.inputs)
     for linear, constant in ((left, right), (right, left)):
         if isinstance(linear, Linear) and isinstance(constant, Const | QuantConst):
-            return with_bias(node, linear, constant)
+            return with_bias(builder, node, linear, constant)
     for term, name in zip((left, right), node.inputs, strict=True):
         if isinstance(term, Sum):
             raise node.error(f"adds a third tensor to '{name}'", "quantise every addition")
@@ -48,6 +49,12 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
     if shapes[0] != shapes[1]:
         raise node.error(f"operands have shapes {shapes[0]} and {shapes[1]}", "no broadcasting")
     return Sum(node=node, left=left, right=right)
+
+
+def _operand(builder: Builder, node: OpNode, name: str) -> Term:
+    """An operand of an addition; a pending clip of a stored one is carried out."""
+    term = builder.term(name)
+    return settle(builder, node, term, name) if isinstance(term, Stored) else term
 
 
 def lower_mul(builder: Builder, node: OpNode) -> Term:

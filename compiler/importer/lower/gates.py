@@ -8,6 +8,7 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.linear import one_per_output
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     INF,
@@ -80,19 +81,20 @@ def lower_greater(builder: Builder, node: OpNode) -> Term:
     acc * scale > t  <=>  acc > floor(t / scale)  <=>  acc - floor(t / scale) > 0;
     for >= the bound is ceil(t / scale) - 1.
     """
-    term, threshold = builder.term(node.inputs[0]), _threshold(builder, node)
-    if isinstance(term, Logistic):
-        linear = term.linear
-        if not ((threshold > 0) & (threshold < 1)).all():
-            raise node.error("the threshold of a sigmoid gate must lie between 0 and 1")
-        threshold = np.log(threshold / (1 - threshold))
-    elif isinstance(term, Linear) and term.dense and _monotone(term, threshold):
-        linear = term
-    else:
+    term = builder.term(node.inputs[0])
+    linear = term.linear if isinstance(term, Logistic) else term
+    if not isinstance(linear, Linear) or not linear.dense:
         raise node.error(
             "compares something that is not a gate's dense layer",
             "compare the Gemm's output (or its Sigmoid) with a constant, without a quantiser",
         )
+    threshold = _threshold(builder, node, linear)
+    if isinstance(term, Logistic):
+        if not ((threshold > 0) & (threshold < 1)).all():
+            raise node.error("the threshold of a sigmoid gate must lie between 0 and 1")
+        threshold = np.log(threshold / (1 - threshold))
+    elif not _monotone(linear, threshold):
+        raise node.error("the threshold lies outside the bounds of the activation before it")
     strict = node.op == "Greater"
     bias = linear.bias.astype(object)
     for index, (real, scale) in enumerate(zip(threshold, linear.scale, strict=True)):
@@ -117,16 +119,15 @@ def _monotone(linear: Linear, threshold: np.ndarray) -> bool:
     return bool(((linear.low <= threshold) & (threshold < linear.high)).all())
 
 
-def _threshold(builder: Builder, node: OpNode) -> np.ndarray:
+def _threshold(builder: Builder, node: OpNode, linear: Linear) -> np.ndarray:
     """One threshold an output, float64."""
     term = builder.term(node.inputs[1])
-    outputs = builder.net.shapes[node.output][-1]
     if isinstance(term, Const):
         real = term.array.astype(np.float64)
     elif isinstance(term, QuantConst) and term.scale.ndim == 0:
         real = term.integers.astype(np.float64) * term.scale
     else:
         raise node.error("its threshold is not a constant", "write Greater(score, constant)")
-    if real.size not in (1, outputs) or (real.size > 1 and real.shape[-1] != outputs):
-        raise node.error(f"its threshold has shape {real.shape} for {outputs} outputs")
-    return np.broadcast_to(real.reshape(-1), (outputs,))
+    if not one_per_output(builder, node, linear, real.shape):
+        raise node.error(f"its threshold has shape {real.shape} for {len(linear.bias)} outputs")
+    return np.broadcast_to(real.reshape(-1), (len(linear.bias),))

@@ -27,6 +27,8 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
             raise node.error("a convolution on a pooled map must be 1x1 without groups")
         flat = weight.reshape(weight.shape[:2])
         return Linear(node=node, dense=True, input=source, weight=flat, bias=bias, scale=in_scale)
+    if len(builder.values[source].shape) != 3:
+        raise node.error(f"its input '{source}' is not a map", "convolve maps or pooled vectors")
     stride = _geometry(builder, node, weight)
     return Linear(
         node=node,
@@ -57,19 +59,28 @@ def lower_gemm(builder: Builder, node: OpNode) -> Term:
     return Linear(node=node, dense=True, input=source, weight=weight, bias=bias, scale=scale)
 
 
-def with_bias(node: OpNode, linear: Linear, bias: Const | QuantConst) -> Linear:
+def with_bias(builder: Builder, node: OpNode, linear: Linear, bias: Const | QuantConst) -> Linear:
     """The accumulator plus a constant per output channel, for Add after MatMul or Conv."""
     extra = bias.array if isinstance(bias, Const) else bias.integers
-    outputs = len(linear.bias)
-    expected = (1, outputs) if linear.dense else (1, outputs, 1, 1)
-    shape = (1,) * (len(expected) - extra.ndim) + extra.shape
-    if shape != expected and extra.size != 1:
+    if not one_per_output(builder, node, linear, extra.shape):
         raise node.error(f"adds a constant of shape {extra.shape}, not one number a channel")
     if linear.score or np.isfinite([linear.low, linear.high]).any():
         raise node.error("adds a constant after the activation or the gate score")
     flat = _real_bias(node, bias, linear.scale)
     total = linear.bias.astype(np.int64) + flat
     return dataclasses.replace(linear, bias=_int32(node, total))
+
+
+def one_per_output(builder: Builder, node: OpNode, linear: Linear, shape: tuple[int, ...]) -> bool:
+    """Whether a constant operand of `node` broadcasts to one number an output, or is one."""
+    result = tuple(builder.net.shapes[node.output])
+    if len(shape) > len(result):
+        return False
+    padded = (1,) * (len(result) - len(shape)) + tuple(shape)
+    outputs = len(linear.bias)
+    full = result if linear.dense else (1, outputs, 1, 1)
+    single = all(size == 1 for size in padded)
+    return (single or padded == full) and (not linear.dense or np.prod(result) == outputs)
 
 
 def _weight(builder: Builder, node: OpNode, output_axis: int) -> tuple[Array, Array]:

@@ -53,7 +53,10 @@ def _output(builder: Builder) -> str:
             f"the network's output '{net.output}' is not quantised",
             "put QuantizeLinear and DequantizeLinear after the last layer",
         )
-    return settle(builder, last, term, net.output).value
+    value = settle(builder, last, term, net.output).value
+    if value not in builder.nodes:
+        raise last.error("the network computes nothing")
+    return value
 
 
 def _refuse_batch_norm(builder: Builder, node: OpNode) -> Term:

@@ -1,5 +1,6 @@
 """A builder of small QDQ networks, and their comparison with onnxruntime."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from penstock.compiler import ir
+from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph, run_node
 from penstock.compiler.numerics import SCORE_SCALE, quantize
@@ -94,6 +96,11 @@ class Qdq:
         score = self.clip(self.gemm(pooled, outputs, name))
         return self.map_shape(self.qdq(score, SCORE_SCALE, signed=False))
 
+    def stem(self, outputs: int = 4) -> str:
+        """image -> Conv -> Relu -> uint8."""
+        y = self.node("Relu", self.conv(self.image(), outputs, name="stem"))
+        return self.qdq(y, Y, signed=False)
+
     def classifier(self, x: str, classes: int = 4) -> str:
         return self.qdq(self.gemm(self.pool(x), classes, "classifier"), 0.03, name="logits")
 
@@ -111,6 +118,12 @@ class Qdq:
         inferred = onnx.shape_inference.infer_shapes(model)
         model.graph.output[0].CopyFrom(inferred.graph.output[0])
         return model
+
+
+def assert_matches(text: str, message: str) -> None:
+    """`text` is one line that starts with `message`, in which * stands for anything."""
+    assert "\n" not in text
+    assert re.match(".*".join(map(re.escape, message.split("*"))), text), text
 
 
 Importer = Callable[..., ir.Graph]
@@ -141,6 +154,19 @@ def load(tmp_path: Path) -> Importer:
     return run
 
 
+@pytest.fixture
+def refuse(net: Qdq, load: Importer) -> Callable[..., None]:
+    """Check the message that refuses what a function builds on an empty network."""
+
+    def run(build: Callable[[Qdq], str], message: str, opset: int = 18) -> None:
+        output = build(net)
+        with pytest.raises(CompileError) as caught:
+            load(net, output, opset=opset)
+        assert_matches(str(caught.value), message)
+
+    return run
+
+
 def run_onnxruntime(model: onnx.ModelProto, names: list[str], images: Array) -> dict[str, Array]:
     """Tensors of the ONNX network, not optimised, one image at a time."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
@@ -167,7 +193,9 @@ def node_differences(graph: ir.Graph, model: onnx.ModelProto, images: Array) -> 
     names = [node.output for node in graph.nodes if node.output in made]
     expected = run_onnxruntime(model, names, images)
     source = graph.values[graph.input]
-    integers = images if images.dtype.kind in "iu" else quantize(images, X, source.signed)
+    integers = (
+        images if images.dtype.kind in "iu" else quantize(images, source.scale, source.signed)
+    )
     own = run_graph(graph, integers)
     values = {graph.input: own[graph.input]}
     result = {}
@@ -181,6 +209,12 @@ def node_differences(graph: ir.Graph, model: onnx.ModelProto, images: Array) -> 
             values[node.output] = real
             result[node.output] = np.abs(got.astype(np.int64) - real.astype(np.int64))
     return result
+
+
+@pytest.fixture
+def differences() -> Callable[..., dict[str, Array]]:
+    """`node_differences`, for networks made elsewhere."""
+    return node_differences
 
 
 Checker = Callable[..., ir.Graph]

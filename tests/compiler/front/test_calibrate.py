@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from penstock.compiler import ir
 from penstock.compiler.calibrate import import_float, quantize_float
 from penstock.compiler.errors import CompileError
+from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
 
@@ -105,9 +106,14 @@ def test_residual_chains_share_a_scale(float_model: Any, images: Any) -> None:
         assert graph.values[conv.residual or ""].scale == graph.values[conv.output].scale
 
 
-def test_quantized_model_is_valid_onnx(float_model: Any, images: Any) -> None:
+def test_quantized_model_is_valid_onnx(float_model: Any, images: Any, tmp_path: Path) -> None:
     model = quantize_float(float_model[0], images)
     onnx.checker.check_model(model, full_check=True)
+    path = tmp_path / "quantized.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert [n.name for n in import_onnx(path).nodes] == [
+        node.name for node in import_float(float_model[0], images).nodes
+    ]
     weights = [numpy_helper.to_array(t) for t in model.graph.initializer]
     assert sum(weight.dtype == np.int8 and weight.ndim == 4 for weight in weights) == 10
 

@@ -1,5 +1,7 @@
 """The vectorised interpreter against the definition, one element at a time."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -32,60 +34,69 @@ def naive(node: ir.Conv, x: Array, scores: Array, residual: Array | None) -> Arr
     return y
 
 
+def factors(rng: np.random.Generator, count: int, shift: int) -> ir.Requantize:
+    m = rng.integers(1 << 15, 1 << 16, count).astype(np.uint16)
+    return ir.Requantize(multiplier=m, shift=np.full(count, shift, dtype=np.uint8))
+
+
+def random_conv(
+    rng: np.random.Generator, kernel: int, stride: int, output: str, **more: Any
+) -> ir.Conv:
+    return ir.Conv(
+        name=output,
+        input="x",
+        output=output,
+        weight=rng.integers(-128, 128, (4, more.pop("channels"), kernel, kernel)).astype(np.int8),
+        bias=rng.integers(-9000, 9000, 4).astype(np.int32),
+        requantize=factors(rng, 4, 24),
+        stride=stride,
+        **more,
+    )
+
+
+def gated_graph(
+    rng: np.random.Generator, shape: tuple[int, int, int], kernel: int, stride: int
+) -> ir.Graph:
+    """image -> Pool -> Gate (4 scores); image -> Conv a; image -> gated Conv + a = y."""
+    channels, height, width = shape
+    small = (4, -(-height // stride), -(-width // stride))
+    types = {"x": (shape, False), "p": ((channels,), False), "s": ((4,), False)}
+    types |= {"a": (small, True), "y": (small, False)}
+    average = round(65536 / (height * width)) if height * width > 1 else 65535
+    pool = ir.Pool(name="p", input="x", output="p", multiplier=average, shift=16)
+    gate = ir.Gate(
+        name="s",
+        input="p",
+        output="s",
+        weight=rng.integers(-128, 128, (4, channels)).astype(np.int8),
+        bias=rng.integers(-9000, 9000, 4).astype(np.int32),
+        requantize=factors(rng, 4, 23),
+    )
+    plain = random_conv(rng, kernel, stride, "a", channels=channels, clamp=(-128, 127))
+    fold = ir.Fold(scores="s", per_channel=kernel != 3)
+    more = {"fold": fold, "residual": "a", "saturate_before_add": True, "clamp": (0, 255)}
+    gated = random_conv(rng, kernel, stride, "y", channels=channels, **more)
+    return ir.Graph(
+        name="gated",
+        input="x",
+        output="y",
+        values={
+            name: ir.Value(name=name, shape=size, signed=signed, scale=1.0)
+            for name, (size, signed) in types.items()
+        },
+        nodes=(pool, gate, plain, gated),
+        metadata={},
+    )
+
+
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 5, 4), (3, 4, 7)])
 def test_gated_residual_conv(
     kernel: int, stride: int, shape: tuple[int, int, int], rng: np.random.Generator
 ) -> None:
-    outputs, (channels, height, width) = 4, shape
-    small = (outputs, -(-height // stride), -(-width // stride))
-    values = {
-        "x": ir.Value(name="x", shape=shape, signed=False, scale=1.0),
-        "p": ir.Value(name="p", shape=(channels,), signed=False, scale=1.0),
-        "s": ir.Value(name="s", shape=(outputs,), signed=False, scale=1 / 128),
-        "a": ir.Value(name="a", shape=small, signed=True, scale=1.0),
-        "y": ir.Value(name="y", shape=small, signed=False, scale=1.0),
-    }
-
-    def factors(n: int, shift: int) -> ir.Requantize:
-        m = rng.integers(1 << 15, 1 << 16, n).astype(np.uint16)
-        return ir.Requantize(multiplier=m, shift=np.full(n, shift, dtype=np.uint8))
-
-    def conv(name: str, output: str, **more: object) -> ir.Conv:
-        return ir.Conv(
-            name=name,
-            input="x",
-            output=output,
-            weight=rng.integers(-128, 128, (outputs, channels, kernel, kernel)).astype(np.int8),
-            bias=rng.integers(-9000, 9000, outputs).astype(np.int32),
-            requantize=factors(outputs, 24),
-            stride=stride,
-            **({"clamp": (-128, 127)} | more),  # type: ignore[arg-type]
-        )
-
-    gate = ir.Gate(
-        name="g",
-        input="p",
-        output="s",
-        weight=rng.integers(-128, 128, (outputs, channels)).astype(np.int8),
-        bias=rng.integers(-9000, 9000, outputs).astype(np.int32),
-        requantize=factors(outputs, 23),
-    )
-    fold = ir.Fold(scores="s", per_channel=bool(kernel != 3))
-    plain = conv("plain", "a")
-    gated = conv("gated", "y", clamp=(0, 255), fold=fold, residual="a", saturate_before_add=True)
-    pool = ir.Pool(
-        name="p", input="x", output="p", multiplier=65536 // (height * width) or 1, shift=16
-    )
-    graph = ir.Graph(
-        name="g",
-        input="x",
-        output="y",
-        values=values,
-        nodes=(pool, gate, plain, gated),
-        metadata={},
-    )
+    graph = gated_graph(rng, shape, kernel, stride)
+    plain, gated = (node for node in graph.nodes if isinstance(node, ir.Conv))
     images = rng.integers(0, 256, (3, *shape))
     got = run_graph(graph, images)
     assert got["s"].max() <= 128

@@ -6,20 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from penstock.compiler import ir
-
 Y = 0.04
 SCORE = 1 / 128
-
-
-def nodes_of(graph: ir.Graph, kind: type) -> list[Any]:
-    return [node for node in graph.nodes if isinstance(node, kind)]
-
-
-def stem(net: Any, outputs: int = 4) -> str:
-    """image -> Conv -> Relu -> uint8."""
-    y = net.node("Relu", net.conv(net.image(), outputs, name="stem"))
-    return net.qdq(y, Y, signed=False)
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
@@ -107,7 +95,7 @@ def test_weight_of_minus_128(net: Any, check: Any) -> None:
 
 
 def test_residual_in_any_order(net: Any, check: Any) -> None:
-    x = stem(net)
+    x = net.stem()
     for swap in (False, True):
         y = net.conv(x, 4)
         y = net.node("Add", *((x, y) if swap else (y, x)))
@@ -127,7 +115,7 @@ def test_signed_residual_with_relu(net: Any, check: Any) -> None:
 
 
 def test_quantizer_before_the_addition_saturates(net: Any, check: Any) -> None:
-    x = stem(net)
+    x = net.stem()
     y = net.node("Add", x, net.qdq(net.conv(x, 4, name="second"), Y))
     graph = check(net, net.qdq(net.node("Relu", y), Y, signed=False))
     assert [node.name for node in graph.nodes] == ["stem", "second"]
@@ -135,7 +123,7 @@ def test_quantizer_before_the_addition_saturates(net: Any, check: Any) -> None:
 
 
 def test_projection_shortcut(net: Any, check: Any) -> None:
-    x = stem(net)
+    x = net.stem()
     shortcut = net.qdq(net.conv(x, 6, 1, strides=[2, 2], name="shortcut"), Y)
     y = net.node("Add", net.conv(x, 6, strides=[2, 2], name="main"), shortcut)
     graph = check(net, net.qdq(net.node("Relu", y), Y, signed=False))
@@ -143,59 +131,9 @@ def test_projection_shortcut(net: Any, check: Any) -> None:
     assert main.name == "main" and main.residual == graph.nodes[1].output
 
 
-@pytest.mark.parametrize("gated_first", [True, False])
-def test_both_operands_quantized(net: Any, check: Any, gated_first: bool) -> None:
-    x = stem(net)
-    score = net.gate(net.pool(x), 1)
-    shortcut = net.conv(x, 4, 1, name="shortcut")
-    gated = net.node("Mul", net.conv(x, 4, name="gated"), score)
-    pair = [net.qdq(gated, Y), net.qdq(shortcut, Y)]
-    pair = pair if gated_first else pair[::-1]
-    graph = check(net, net.qdq(net.node("Add", *pair), Y))
-    last = graph.nodes[-1]
-    assert last.name == "gated" and last.saturate_before_add
-
-
-def test_lcnet_block_shares_one_pool(net: Any, check: Any) -> None:
-    x = stem(net)
-    channel = net.gate(net.pool(x), 6, "cnet")
-    block = net.gate(net.pool(x), 1, "lnet")
-    y = net.node("Mul", net.node("Relu", net.conv(x, 6)), channel)
-    y = net.qdq(y, Y, signed=False)
-    y = net.node("Mul", block, net.conv(y, 4))
-    y = net.qdq(net.node("Relu", net.node("Add", y, x)), Y, signed=False)
-    net.metadata = {"penstock.schedule": "parallel", "other": "x"}
-    graph = check(net, net.classifier(y))
-    assert [type(node).__name__ for node in graph.nodes] == [
-        *["Conv", "Pool", "Gate", "Gate", "Conv", "Conv", "Pool", "Dense"]
-    ]
-    cnet, lnet = nodes_of(graph, ir.Gate)
-    assert (cnet.name, lnet.name) == ("cnet", "lnet")
-    inner, outer = nodes_of(graph, ir.Conv)[1:]
-    assert inner.fold == ir.Fold(scores=cnet.output, per_channel=True)
-    assert outer.fold == ir.Fold(scores=lnet.output, per_channel=False)
-    assert graph.metadata == {"schedule": "parallel"}
-
-
-def test_relu_after_the_score(net: Any, check: Any) -> None:
-    x = stem(net)
-    y = net.node("Mul", net.conv(x, 6), net.gate(net.pool(x), 6))
-    graph = check(net, net.qdq(net.node("Relu", y), Y, signed=False))
-    assert graph.nodes[-1].fold.per_channel and graph.nodes[-1].clamp == (0, 255)
-
-
-def test_score_without_quantizer_gets_the_fixed_format(net: Any, load: Any) -> None:
-    x = stem(net)
-    score = net.map_shape(net.clip(net.gemm(net.pool(x), 6)))
-    y = net.node("Mul", net.conv(x, 6), score)
-    graph = load(net, net.qdq(y, Y))
-    (gate,) = nodes_of(graph, ir.Gate)
-    assert graph.values[gate.output].scale == SCORE and not graph.values[gate.output].signed
-
-
 @pytest.mark.parametrize("form", ["reduce", "reduce_keep", "average", "attribute"])
 def test_forms_of_the_average(net: Any, check: Any, form: str) -> None:
-    x = stem(net)
+    x = net.stem()
     opset = 13 if form == "attribute" else 18
     if form == "average":
         y = net.node("AveragePool", x, kernel_shape=[6, 5])
@@ -213,73 +151,19 @@ def test_forms_of_the_average(net: Any, check: Any, form: str) -> None:
     assert [type(node).__name__ for node in graph.nodes] == ["Conv", "Pool", "Dense"]
 
 
-@pytest.mark.parametrize("form", ["matmul", "transposed", "gemm", "conv", "relu_min"])
-def test_forms_of_the_gate(net: Any, check: Any, form: str) -> None:
-    x = stem(net)
-    pooled = net.node("GlobalAveragePool", x) if form == "conv" else None
-    pooled = net.qdq(pooled, 0.02, signed=False) if pooled else net.pool(x)
-    bias = net.const(np.linspace(0, 1, 6))
-    if form == "matmul":
-        z = net.node("Add", bias, net.node("MatMul", pooled, net.weight((4, 6), axis=1)))
-    elif form == "transposed":
-        weight = net.node("Transpose", net.weight((6, 4)), perm=[1, 0])
-        z = net.node("Add", net.node("MatMul", pooled, weight), bias)
-    elif form == "conv":
-        z = net.node("Conv", pooled, net.weight((6, 4, 1, 1)), bias)
-    else:
-        z = net.node("Gemm", pooled, net.weight((4, 6), axis=1), bias)
-    net.channels[z] = 6
-    if form == "relu_min":
-        z = net.node("Min", net.node("Relu", z), net.const(1.0))
-    else:
-        z = net.clip(z)
-    score = net.map_shape(net.qdq(z, SCORE, signed=False))
-    graph = check(net, net.qdq(net.node("Mul", score, net.conv(x, 6)), Y))
-    (gate,) = nodes_of(graph, ir.Gate)
-    assert gate.weight.shape == (6, 4)
-
-
-@pytest.mark.parametrize("form", ["greater", "equal", "sigmoid", "clipped", "quantized"])
-def test_binary_gates(net: Any, check: Any, form: str) -> None:
-    x = stem(net)
-    z = net.gemm(net.pool(x), 6)
-    threshold = np.linspace(0.3, 0.7, 6)
-    if form == "sigmoid":
-        z = net.node("Sigmoid", z)
-    if form == "clipped":
-        z = net.clip(z)
-    op = "GreaterOrEqual" if form == "equal" else "Greater"
-    score = net.node("Cast", net.node(op, z, net.const(threshold)), to=TensorProto.FLOAT)
-    if form == "quantized":
-        score = net.qdq(score, SCORE, signed=False)
-    y = net.node("Mul", net.conv(x, 6), net.map_shape(score))
-    graph = check(net, net.qdq(y, Y), count=40)
-    (gate,) = nodes_of(graph, ir.Gate)
-    assert gate.binary
-
-
-def test_binary_threshold_is_exact(net: Any, load: Any) -> None:
-    """Ties are skipped: with a scale of 2^-7 and a threshold of 3 steps, 3 is out and 4 is in."""
-    x = stem(net)
-    pooled = net.node("Flatten", net.qdq(net.node("GlobalAveragePool", x), 0.5, signed=False))
-    biases = {"Greater": -3, "GreaterOrEqual": -2}
-    for op, bias in biases.items():
-        weight = net.dequantize(net.const(np.ones((1, 4)), np.int8), 2.0**-6)
-        z = net.node("Gemm", pooled, weight, transB=1, name=op)
-        score = net.node(op, z, net.const(3 * 2.0**-7))
-        score = net.node("Cast", score, to=TensorProto.FLOAT)
-        net.channels[score] = 1
-        y = net.qdq(net.node("Mul", net.conv(x, 4), net.map_shape(score)), Y)
-        gate = nodes_of(load(net, y), ir.Gate)[-1]
-        assert (gate.name, gate.bias.tolist()) == (op, [bias])
-
-
 def test_activation_after_the_quantizer_narrows_the_layer(net: Any, check: Any) -> None:
     x = net.qdq(net.conv(net.image(), 4), Y)
     x = net.qdq(net.node("Relu", x), Y, signed=False)
     graph = check(net, net.qdq(net.conv(x, 4), Y))
     first, _ = graph.nodes
     assert first.clamp == (0, 127) and not graph.values[first.output].signed
+
+
+def test_activation_shared_by_convolution_and_addition(net: Any, check: Any) -> None:
+    x = net.node("Relu", net.qdq(net.conv(net.image(), 4, name="first"), Y))
+    graph = check(net, net.qdq(net.node("Add", net.conv(x, 4), x), Y))
+    first, second = graph.nodes
+    assert first.clamp == (0, 127) and second.residual == second.input == first.output
 
 
 def test_integer_clip_between_quantizer_and_dequantizer(net: Any, check: Any) -> None:
@@ -308,13 +192,13 @@ def test_one_convolution_quantized_twice(net: Any, check: Any) -> None:
 
 @pytest.mark.parametrize("opset", [13, 17, 19, 21])
 def test_opsets(net: Any, check: Any, opset: int) -> None:
-    check(net, net.classifier(stem(net)), opset=opset)
+    check(net, net.classifier(net.stem()), opset=opset)
 
 
 @pytest.mark.parametrize("shape", [("N", 3, 24, 20), (1, 1, 7, 9), ("batch", 12, 1, 1)])
 def test_sizes(new_net: Any, check: Any, shape: tuple[Any, ...]) -> None:
     net = new_net(*shape)
-    x = stem(net, 12)
+    x = net.stem(12)
     y = net.qdq(net.node("Relu", net.conv(x, 20, strides=[2, 2])), Y, signed=False)
     graph = check(net, net.classifier(y), count=2)
     assert graph.values[graph.nodes[1].output].shape == (20, -(-shape[2] // 2), -(-shape[3] // 2))

@@ -1,6 +1,5 @@
 """What cannot be represented is refused by name, reason and hint - never approximated."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,17 +14,12 @@ SCORE = 1 / 128
 Case = Callable[[Any], str]
 
 
-def stem(net: Any, outputs: int = 4) -> str:
-    y = net.node("Relu", net.conv(net.image(), outputs, name="stem"))
-    return net.qdq(y, Y, signed=False)
-
-
 def unsupported(net: Any) -> str:
     return net.node("LeakyRelu", net.conv(net.image(), 4), name="leaky")
 
 
 def max_pool(net: Any) -> str:
-    return net.node("MaxPool", stem(net), name="pool", kernel_shape=[2, 2])
+    return net.node("MaxPool", net.stem(), name="pool", kernel_shape=[2, 2])
 
 
 def float_network(net: Any) -> str:
@@ -103,112 +97,36 @@ def same_upper_stride_2(net: Any) -> str:
 
 
 def relu_before_addition(net: Any) -> str:
-    x = stem(net)
+    x = net.stem()
     return net.qdq(net.node("Add", net.node("Relu", net.conv(x, 4)), x, name="add"), Y)
 
 
 def residual_scale(net: Any) -> str:
-    x = stem(net)
+    x = net.stem()
     return net.qdq(net.node("Add", net.conv(x, 4), x, name="add"), 0.08, name="sum")
 
 
 def shortcut_not_quantized(net: Any) -> str:
-    x = stem(net)
+    x = net.stem()
     y = net.node("Add", net.conv(x, 4), net.conv(x, 4), name="add")
     return net.qdq(y, Y)
 
 
 def three_operands(net: Any) -> str:
-    x = stem(net)
+    x = net.stem()
     y = net.node("Add", net.conv(x, 4), x)
     return net.qdq(net.node("Add", y, x, name="add"), Y)
 
 
 def relu_in_both_operands(net: Any) -> str:
-    x = stem(net)
+    x = net.stem()
     other = net.qdq(net.node("Relu", net.conv(x, 4)), Y, signed=False)
     return net.qdq(net.node("Add", x, other, name="add"), Y)
 
 
 def broadcast_residual(net: Any) -> str:
-    x = stem(net, 1)
-    return net.qdq(net.node("Add", net.conv(stem(net), 4), x, name="add"), Y)
-
-
-def score_scale(net: Any) -> str:
-    x = stem(net)
-    score = net.qdq(net.clip(net.gemm(net.pool(x), 4)), 1 / 255, signed=False, name="score")
-    return net.qdq(net.node("Mul", net.conv(x, 4), net.map_shape(score)), Y)
-
-
-def unlimited_score(net: Any) -> str:
-    x = stem(net)
-    score = net.map_shape(net.gemm(net.pool(x), 4))
-    return net.qdq(net.node("Mul", net.conv(x, 4), score, name="mul"), Y)
-
-
-def squeeze_excite(net: Any) -> str:
-    x = stem(net)
-    score = net.node("Sigmoid", net.gemm(net.pool(x), 4), name="sigmoid")
-    score = net.map_shape(net.qdq(score, SCORE, signed=False))
-    return net.qdq(net.node("Mul", net.conv(x, 4), score), Y)
-
-
-def two_scores(net: Any) -> str:
-    x = stem(net)
-    y = net.node("Mul", net.conv(x, 4), net.gate(net.pool(x), 4))
-    return net.qdq(net.node("Mul", y, net.gate(net.pool(x), 1), name="mul"), Y)
-
-
-def quantized_before_score(net: Any) -> str:
-    x = stem(net)
-    y = net.node("Mul", net.qdq(net.conv(x, 4), Y), net.gate(net.pool(x), 4), name="mul")
-    return net.qdq(y, Y)
-
-
-def score_on_columns(net: Any) -> str:
-    x = stem(net)
-    score = net.qdq(net.clip(net.gemm(net.pool(x), 5)), SCORE, signed=False)
-    return net.qdq(net.node("Mul", net.conv(x, 5), score, name="mul"), Y)
-
-
-def clipped_before_score(net: Any) -> str:
-    x = stem(net)
-    y = net.clip(net.conv(x, 4), 0.0, 6.0)
-    return net.qdq(net.node("Mul", y, net.gate(net.pool(x), 4), name="mul"), Y)
-
-
-def times_constant(net: Any) -> str:
-    return net.qdq(net.node("Mul", net.conv(net.image(), 4), net.const(2.0), name="mul"), Y)
-
-
-def flattened_map(net: Any) -> str:
-    return net.node("Flatten", stem(net), name="flatten")
-
-
-def average_of_part(net: Any) -> str:
-    return net.qdq(net.node("AveragePool", stem(net), name="avg", kernel_shape=[2, 2]), Y)
-
-
-def mean_over_channels(net: Any) -> str:
-    return net.node("ReduceMean", stem(net), net.const([1], np.int64), name="mean")
-
-
-def mean_not_quantized(net: Any) -> str:
-    y = net.node("Flatten", net.node("GlobalAveragePool", stem(net)))
-    return net.qdq(net.gemm(y, 4, "fc"), Y)
-
-
-def float_logits(net: Any) -> str:
-    return net.gemm(net.pool(stem(net)), 4, "fc")
-
-
-def sigmoid_threshold(net: Any) -> str:
-    x = stem(net)
-    z = net.node("Sigmoid", net.gemm(net.pool(x), 4))
-    score = net.node("Greater", z, net.const(1.5), name="greater")
-    score = net.map_shape(net.node("Cast", score, to=TensorProto.FLOAT))
-    return net.qdq(net.node("Mul", net.conv(x, 4), score), Y)
+    x = net.stem(1)
+    return net.qdq(net.node("Add", net.conv(net.stem(), 4), x, name="add"), Y)
 
 
 def dequantized_with_another_scale(net: Any) -> str:
@@ -241,6 +159,15 @@ def int16_activation(net: Any) -> str:
     return net.node("QuantizeLinear", y, net.const(Y), net.const(0, np.int16), name="q")
 
 
+def bias_per_column(net: Any) -> str:
+    y = net.node("Add", net.conv(net.image(), 5), net.const(np.zeros(5)), name="add")
+    return net.qdq(y, Y)
+
+
+def only_quantizers(net: Any) -> str:
+    return net.image()
+
+
 CASES: list[tuple[Case, str]] = [
     (unsupported, "node 'leaky' (LeakyRelu): the operator is not supported; supported: Add"),
     (max_pool, "node 'pool' (MaxPool): the operator is not supported; use a convolution"),
@@ -269,42 +196,20 @@ CASES: list[tuple[Case, str]] = [
     (three_operands, "node 'add' (Add): adds a third tenso"),
     (relu_in_both_operands, "node 'add' (Add): neither '*' nor '*' is a plain int8 conv"),
     (broadcast_residual, "node 'add' (Add): operands have shapes"),
-    (score_scale, "node 'score' (Quant*): quantises a gate score as uint8 with scale 0.0039"),
-    (unlimited_score, "node 'mul' (Mul): 'reshape*' is multiplied without * [0, 1]; put Clip"),
-    (squeeze_excite, "*: a soft sigmoid score; use Clip(0, 1)"),
-    (two_scores, "node 'mul' (Mul): the convolution has a score already"),
-    (quantized_before_score, "node 'mul' (Mul): '*' is quantised before it is multiplied"),
-    (score_on_columns, "node 'mul' (Mul): scores of shape (1, 5) do not match 5 channels"),
-    (clipped_before_score, "node 'mul' (Mul): a clipped activation before the score"),
-    (times_constant, "node 'mul' (Mul): is not a convolution times a gate score"),
-    (flattened_map, "node 'flatten' (Flatten): reshapes (1, 4, 6, 5) to (1, 120)"),
-    (average_of_part, "node 'avg' (AveragePool): averages [2, 2] of a 6x5 map"),
-    (mean_over_channels, "node 'mean' (ReduceMean): averages over other axes than (2, 3)"),
-    (mean_not_quantized, "node 'fc' (Gemm): its input 'flatten*' is not quantised"),
-    (float_logits, "node 'fc' (Gemm): the network's output 'fc*' is not quantised; put Quant"),
-    (sigmoid_threshold, "node 'greater' (Greater): the threshold of a sigmoid gate must lie"),
     (dequantized_with_another_scale, "node 'dq' *scales that cannot be unified"),
     (quantized_again, "node 'b' *unified: 'a_*' has scale 0.04 (node 'a'), this node needs 0.08"),
     (two_image_scales, "node 'other' *scales that cannot be unified: 'image' *'image_q'"),
     (dead_channel_with_bias, "node 'c' (Conv): accumulator could overflow: the bias of channel 0"),
     (scale_ratio, "node 'c' (Conv): cannot be requantised: multiplier * is too large"),
+    (bias_per_column, "node 'add' (Add): adds a constant of shape (5,), not one number a channel"),
+    (only_quantizers, "node 'dequantize*' (DequantizeLinear): the network computes nothing"),
     (int16_activation, "node 'q' *: quantises to int16; activations are int8 or uint8"),
 ]
 
 
-def assert_matches(text: str, message: str) -> None:
-    """`text` is one line that starts with `message`, in which * stands for anything."""
-    assert "\n" not in text
-    assert re.match(".*".join(map(re.escape, message.split("*"))), text), text
-
-
 @pytest.mark.parametrize(("build", "message"), CASES, ids=[case.__name__ for case, _ in CASES])
-def test_refused(net: Any, load: Any, build: Case, message: str) -> None:
-    opset = 21 if build is int16_activation else 18
-    output = build(net)
-    with pytest.raises(CompileError) as caught:
-        load(net, output, opset=opset)
-    assert_matches(str(caught.value), message)
+def test_refused(refuse: Any, build: Case, message: str) -> None:
+    refuse(build, message, opset=21 if build is int16_activation else 18)
 
 
 def test_accumulator_overflow(new_net: Any, load: Any) -> None:

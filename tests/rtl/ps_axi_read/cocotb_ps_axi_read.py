@@ -15,6 +15,7 @@ from penstock.sim.cocotb.bench import (
     Lanes,
     bench_rng,
     check_burst,
+    split_request,
     stall_pattern,
     start,
 )
@@ -37,6 +38,7 @@ class Bench:
         dut.flush_i.value = 0
         self.expected: deque[tuple[int, int, bool, bool]] = deque()
         self.bursts: list[tuple[int, int]] = []
+        self.predicted_bursts: list[tuple[int, int]] = []
         self.accepted: list[int] = []
         self.errors = 0
         self.in_flight = 0
@@ -58,6 +60,7 @@ class Bench:
     def _predict(self, client: int) -> None:
         address = (int(self.dut.req_addr_i.value) >> (64 * client)) & ((1 << 64) - 1)
         beats = (int(self.dut.req_beats_i.value) >> (16 * client)) & 0xFFFF
+        self.predicted_bursts += split_request(address, beats)
         for beat in range(beats):
             offset = (address + 8 * beat) % SIZE
             data = int.from_bytes(self.ram.read(offset, 8), "little")
@@ -66,8 +69,12 @@ class Bench:
 
     async def _monitor(self) -> None:
         dut = self.dut
+        flushed = held = False  # flush_i, and an AR left waiting, in the previous cycle
         while True:
             await RisingEdge(dut.clk_i)
+            asked, granted = int(dut.m_axi_arvalid.value), int(dut.m_axi_arready.value)
+            assert held or not (flushed and asked), "burst issued during a flush"
+            flushed, held = bool(int(dut.flush_i.value)), bool(asked and not granted)
             valid = int(dut.rsp_valid_o.value)
             if valid:
                 client, data, last, bad = self.expected.popleft()
@@ -78,7 +85,7 @@ class Bench:
                 self.errors += bad
             else:
                 assert not int(dut.error_o.value)
-            if int(dut.m_axi_arvalid.value) and int(dut.m_axi_arready.value):
+            if asked and granted:
                 burst = (int(dut.m_axi_araddr.value), int(dut.m_axi_arlen.value))
                 check_burst(*burst)
                 self.bursts.append(burst)
@@ -149,6 +156,7 @@ async def random_requests(dut: Any, idle: str, back_pressure: str) -> None:
         await task
     await bench.idle()
     assert not bench.expected
+    assert bench.bursts == bench.predicted_bursts
     assert len(bench.accepted) == REQUESTS // bench.clients * bench.clients
 
 

@@ -12,6 +12,7 @@ from penstock.sim.cocotb.bench import (
     FaultyRamWrite,
     bench_rng,
     check_burst,
+    split_request,
     stall_pattern,
     start,
 )
@@ -123,6 +124,8 @@ async def random_requests(dut: Any, idle: str, back_pressure: str) -> None:
     await data
     await bench.idle()
     bench.check()
+    expected = [split_request(address, len(words)) for address, words in requests]
+    assert bench.bursts == [burst for bursts in expected for burst in bursts]
     assert bench.errors == bench.empty_beats == 0
 
 

@@ -1,0 +1,134 @@
+"""Every accepted form of a gate: its structure, and its arithmetic against onnxruntime."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from penstock.compiler import ir
+
+Y = 0.04
+SCORE = 1 / 128
+
+
+def nodes_of(graph: ir.Graph, kind: type) -> list[Any]:
+    return [node for node in graph.nodes if isinstance(node, kind)]
+
+
+@pytest.mark.parametrize("gated_first", [True, False])
+def test_both_operands_quantized(net: Any, check: Any, gated_first: bool) -> None:
+    x = net.stem()
+    score = net.gate(net.pool(x), 1)
+    shortcut = net.conv(x, 4, 1, name="shortcut")
+    gated = net.node("Mul", net.conv(x, 4, name="gated"), score)
+    pair = [net.qdq(gated, Y), net.qdq(shortcut, Y)]
+    pair = pair if gated_first else pair[::-1]
+    graph = check(net, net.qdq(net.node("Add", *pair), Y))
+    last = graph.nodes[-1]
+    assert last.name == "gated" and last.saturate_before_add
+
+
+def test_lcnet_block_shares_one_pool(net: Any, check: Any) -> None:
+    x = net.stem()
+    channel = net.gate(net.pool(x), 6, "cnet")
+    block = net.gate(net.pool(x), 1, "lnet")
+    y = net.node("Mul", net.node("Relu", net.conv(x, 6)), channel)
+    y = net.qdq(y, Y, signed=False)
+    y = net.node("Mul", block, net.conv(y, 4))
+    y = net.qdq(net.node("Relu", net.node("Add", y, x)), Y, signed=False)
+    net.metadata = {"penstock.schedule": "parallel", "other": "x"}
+    graph = check(net, net.classifier(y))
+    assert [type(node).__name__ for node in graph.nodes] == [
+        *["Conv", "Pool", "Gate", "Gate", "Conv", "Conv", "Pool", "Dense"]
+    ]
+    cnet, lnet = nodes_of(graph, ir.Gate)
+    assert (cnet.name, lnet.name) == ("cnet", "lnet")
+    inner, outer = nodes_of(graph, ir.Conv)[1:]
+    assert inner.fold == ir.Fold(scores=cnet.output, per_channel=True)
+    assert outer.fold == ir.Fold(scores=lnet.output, per_channel=False)
+    assert graph.metadata == {"schedule": "parallel"}
+
+
+def test_relu_after_the_score(net: Any, check: Any) -> None:
+    x = net.stem()
+    y = net.node("Mul", net.conv(x, 6), net.gate(net.pool(x), 6))
+    graph = check(net, net.qdq(net.node("Relu", y), Y, signed=False))
+    assert graph.nodes[-1].fold.per_channel and graph.nodes[-1].clamp == (0, 255)
+
+
+def test_score_without_quantizer_gets_the_fixed_format(net: Any, load: Any) -> None:
+    x = net.stem()
+    score = net.map_shape(net.clip(net.gemm(net.pool(x), 6)))
+    y = net.node("Mul", net.conv(x, 6), score)
+    graph = load(net, net.qdq(y, Y))
+    (gate,) = nodes_of(graph, ir.Gate)
+    assert graph.values[gate.output].scale == SCORE and not graph.values[gate.output].signed
+
+
+@pytest.mark.parametrize("form", ["matmul", "transposed", "gemm", "conv", "relu_min"])
+def test_forms_of_the_gate(net: Any, check: Any, form: str) -> None:
+    x = net.stem()
+    pooled = net.node("GlobalAveragePool", x) if form == "conv" else None
+    pooled = net.qdq(pooled, 0.02, signed=False) if pooled else net.pool(x)
+    bias = net.const(np.linspace(0, 1, 6))
+    if form == "matmul":
+        z = net.node("Add", bias, net.node("MatMul", pooled, net.weight((4, 6), axis=1)))
+    elif form == "transposed":
+        weight = net.node("Transpose", net.weight((6, 4)), perm=[1, 0])
+        z = net.node("Add", net.node("MatMul", pooled, weight), bias)
+    elif form == "conv":
+        z = net.node("Conv", pooled, net.weight((6, 4, 1, 1)), bias)
+    else:
+        z = net.node("Gemm", pooled, net.weight((4, 6), axis=1), bias)
+    net.channels[z] = 6
+    if form == "relu_min":
+        z = net.node("Min", net.node("Relu", z), net.const(1.0))
+    else:
+        z = net.clip(z)
+    score = net.map_shape(net.qdq(z, SCORE, signed=False))
+    graph = check(net, net.qdq(net.node("Mul", score, net.conv(x, 6)), Y))
+    (gate,) = nodes_of(graph, ir.Gate)
+    assert gate.weight.shape == (6, 4)
+
+
+@pytest.mark.parametrize("form", ["greater", "equal", "sigmoid", "clipped", "quantized", "conv"])
+def test_binary_gates(net: Any, check: Any, form: str) -> None:
+    x = net.stem()
+    threshold = np.linspace(0.3, 0.7, 6)
+    if form == "conv":
+        pooled = net.qdq(net.node("GlobalAveragePool", x), 0.02, signed=False)
+        z = net.node("Conv", pooled, net.weight((6, 4, 1, 1)))
+        z = net.node("Add", z, net.const(np.full((6, 1, 1), 0.5)))
+        threshold = threshold.reshape(6, 1, 1)
+        net.channels[z] = 6
+    else:
+        z = net.gemm(net.pool(x), 6)
+    if form == "sigmoid":
+        z = net.node("Sigmoid", z)
+    if form == "clipped":
+        z = net.clip(z)
+    op = "GreaterOrEqual" if form == "equal" else "Greater"
+    score = net.node("Cast", net.node(op, z, net.const(threshold)), to=TensorProto.FLOAT)
+    if form == "quantized":
+        score = net.qdq(score, SCORE, signed=False)
+    y = net.node("Mul", net.conv(x, 6), net.map_shape(score))
+    graph = check(net, net.qdq(y, Y), count=40)
+    (gate,) = nodes_of(graph, ir.Gate)
+    assert gate.binary
+
+
+def test_binary_threshold_is_exact(net: Any, load: Any) -> None:
+    """Ties are skipped: with a scale of 2^-7 and a threshold of 3 steps, 3 is out and 4 is in."""
+    x = net.stem()
+    pooled = net.node("Flatten", net.qdq(net.node("GlobalAveragePool", x), 0.5, signed=False))
+    biases = {"Greater": -3, "GreaterOrEqual": -2}
+    for op, bias in biases.items():
+        weight = net.dequantize(net.const(np.ones((1, 4)), np.int8), 2.0**-6)
+        z = net.node("Gemm", pooled, weight, transB=1, name=op)
+        score = net.node(op, z, net.const(3 * 2.0**-7))
+        score = net.node("Cast", score, to=TensorProto.FLOAT)
+        net.channels[score] = 1
+        y = net.qdq(net.node("Mul", net.conv(x, 4), net.map_shape(score)), Y)
+        gate = nodes_of(load(net, y), ir.Gate)[-1]
+        assert (gate.name, gate.bias.tolist()) == (op, [bias])

@@ -1,0 +1,125 @@
+"""Gates and pooled vectors: what cannot be represented is refused by name, reason and hint."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+Y = 0.04
+SCORE = 1 / 128
+Case = Callable[[Any], str]
+
+
+def score_scale(net: Any) -> str:
+    x = net.stem()
+    score = net.qdq(net.clip(net.gemm(net.pool(x), 4)), 1 / 255, signed=False, name="score")
+    return net.qdq(net.node("Mul", net.conv(x, 4), net.map_shape(score)), Y)
+
+
+def unlimited_score(net: Any) -> str:
+    x = net.stem()
+    score = net.map_shape(net.gemm(net.pool(x), 4))
+    return net.qdq(net.node("Mul", net.conv(x, 4), score, name="mul"), Y)
+
+
+def squeeze_excite(net: Any) -> str:
+    x = net.stem()
+    score = net.node("Sigmoid", net.gemm(net.pool(x), 4), name="sigmoid")
+    score = net.map_shape(net.qdq(score, SCORE, signed=False))
+    return net.qdq(net.node("Mul", net.conv(x, 4), score), Y)
+
+
+def two_scores(net: Any) -> str:
+    x = net.stem()
+    y = net.node("Mul", net.conv(x, 4), net.gate(net.pool(x), 4))
+    return net.qdq(net.node("Mul", y, net.gate(net.pool(x), 1), name="mul"), Y)
+
+
+def quantized_before_score(net: Any) -> str:
+    x = net.stem()
+    y = net.node("Mul", net.qdq(net.conv(x, 4), Y), net.gate(net.pool(x), 4), name="mul")
+    return net.qdq(y, Y)
+
+
+def score_on_columns(net: Any) -> str:
+    x = net.stem()
+    score = net.qdq(net.clip(net.gemm(net.pool(x), 5)), SCORE, signed=False)
+    return net.qdq(net.node("Mul", net.conv(x, 5), score, name="mul"), Y)
+
+
+def clipped_before_score(net: Any) -> str:
+    x = net.stem()
+    y = net.clip(net.conv(x, 4), 0.0, 6.0)
+    return net.qdq(net.node("Mul", y, net.gate(net.pool(x), 4), name="mul"), Y)
+
+
+def times_constant(net: Any) -> str:
+    return net.qdq(net.node("Mul", net.conv(net.image(), 4), net.const(2.0), name="mul"), Y)
+
+
+def flattened_map(net: Any) -> str:
+    return net.node("Flatten", net.stem(), name="flatten")
+
+
+def average_of_part(net: Any) -> str:
+    return net.qdq(net.node("AveragePool", net.stem(), name="avg", kernel_shape=[2, 2]), Y)
+
+
+def mean_over_channels(net: Any) -> str:
+    return net.node("ReduceMean", net.stem(), net.const([1], np.int64), name="mean")
+
+
+def mean_not_quantized(net: Any) -> str:
+    y = net.node("Flatten", net.node("GlobalAveragePool", net.stem()))
+    return net.qdq(net.gemm(y, 4, "fc"), Y)
+
+
+def float_logits(net: Any) -> str:
+    return net.gemm(net.pool(net.stem()), 4, "fc")
+
+
+def sigmoid_threshold(net: Any) -> str:
+    x = net.stem()
+    z = net.node("Sigmoid", net.gemm(net.pool(x), 4))
+    score = net.node("Greater", z, net.const(1.5), name="greater")
+    score = net.map_shape(net.node("Cast", score, to=TensorProto.FLOAT))
+    return net.qdq(net.node("Mul", net.conv(x, 4), score), Y)
+
+
+def conv_on_scores(net: Any) -> str:
+    score = net.gate(net.pool(net.stem()), 4)
+    return net.qdq(net.conv(score, 4, 1, name="c"), Y)
+
+
+def threshold_per_column(net: Any) -> str:
+    z = net.qdq(net.node("GlobalAveragePool", net.stem()), 0.02, signed=False)
+    z = net.node("Conv", z, net.weight((5, 4, 1, 1)))
+    z = net.node("Greater", z, net.const(np.zeros(5)), name="greater")
+    return net.node("Cast", z, to=TensorProto.FLOAT)
+
+
+CASES: list[tuple[Case, str]] = [
+    (score_scale, "node 'score' (Quant*): quantises a gate score as uint8 with scale 0.0039"),
+    (unlimited_score, "node 'mul' (Mul): 'reshape*' is multiplied without * [0, 1]; put Clip"),
+    (squeeze_excite, "*: a soft sigmoid score; use Clip(0, 1)"),
+    (two_scores, "node 'mul' (Mul): the convolution has a score already"),
+    (quantized_before_score, "node 'mul' (Mul): '*' is quantised before it is multiplied"),
+    (score_on_columns, "node 'mul' (Mul): scores of shape (1, 5) do not match 5 channels"),
+    (clipped_before_score, "node 'mul' (Mul): a clipped activation before the score"),
+    (times_constant, "node 'mul' (Mul): is not a convolution times a gate score"),
+    (flattened_map, "node 'flatten' (Flatten): reshapes (1, 4, 6, 5) to (1, 120)"),
+    (average_of_part, "node 'avg' (AveragePool): averages [2, 2] of a 6x5 map"),
+    (mean_over_channels, "node 'mean' (ReduceMean): averages over other axes than (2, 3)"),
+    (mean_not_quantized, "node 'fc' (Gemm): its input 'flatten*' is not quantised"),
+    (float_logits, "node 'fc' (Gemm): the network's output 'fc*' is not quantised; put Quant"),
+    (sigmoid_threshold, "node 'greater' (Greater): the threshold of a sigmoid gate must lie"),
+    (conv_on_scores, "node 'c' (Conv): its input 'quantizelinear*' is not a map"),
+    (threshold_per_column, "node 'greater' (Greater): its threshold has shape (5,) for 5 outputs"),
+]
+
+
+@pytest.mark.parametrize(("build", "message"), CASES, ids=[case.__name__ for case, _ in CASES])
+def test_refused(refuse: Any, build: Case, message: str) -> None:
+    refuse(build, message)
