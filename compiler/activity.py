@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.config import ALL_CHANNELS
+from penstock.program.config import ALL_CHANNELS, HwConfig
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.package import Package
 
@@ -76,12 +76,12 @@ def activity(package: Package, memory: Array) -> list[Activity]:
     return result
 
 
-def fetched_bytes(act: Activity, p_oc: int) -> Array:
+def fetched_bytes(act: Activity, config: HwConfig) -> Array:
     """(N,) bytes of weights and parameters a CONV fetches (0 for other operations)."""
     d = act.descriptor
     if act.op != Op.CONV:
         return np.zeros(len(act.runs), np.int64)
     if d.w_rows:
         return act.outputs * d.w_stride
-    groups = -(-act.outputs // p_oc)
-    return groups * (8 * p_oc + act.inputs * d.w_chunk)
+    groups = -(-act.outputs // config.p_oc)
+    return groups * (8 * config.p_oc + act.inputs * config.chunk_bytes(d.kernel))

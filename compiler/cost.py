@@ -18,9 +18,10 @@ from penstock.compiler.activity import (
     out_size,
     score_memory,
 )
+from penstock.compiler.split import passes, tiles
 from penstock.program.config import BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Op
+from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.package import Package
 
 #: Beats of one write burst.
@@ -169,7 +170,7 @@ class _Timeline:
         begin = np.maximum(request + 1, self.array)
         self.sequencer = np.where(works, begin + 1, self.sequencer + 1)
         height, width = out_size(d)
-        tiles = -(-height * width // self.config.p_px)
+        shape = _group_shapes(d, height * width, self.config)
         steps = np.where(act.inputs > 0, act.inputs * d.kernel * d.kernel, 1)
         arrived, now = request, begin + 1
         last = np.zeros_like(now)
@@ -180,13 +181,16 @@ class _Timeline:
             free = self.halves[0] + t.group
             request = np.maximum(request, free)
             came = np.maximum(arrived, request + t.latency) + self._beats(act, lanes)
+            count = shape.tiles[lanes]
             least = t.tile
             if d.res_en:
-                least = least + 2 * np.maximum(lanes - t.shadow_rows, 0)
+                least = least + 2 * np.maximum(shape.slices[lanes] - t.shadow_rows, 0)
             wait = np.maximum(least - steps, 0)
             first = np.maximum(now, came + t.fetch)
-            end = np.maximum(first + steps, now + stall + steps) + (tiles - 1) * (steps + wait)
-            drain = lanes * 2 - 1 if d.res_en else lanes
+            end = np.maximum(first + steps, now + stall + steps) + (count - 1) * (steps + wait)
+            drain = shape.last_slices[lanes]
+            if d.res_en:
+                drain = drain * 2 - 1
             arrived = np.where(active, came, arrived)
             now = np.where(active, end, now)
             stall = np.where(active, wait, stall)
@@ -203,7 +207,33 @@ class _Timeline:
         d = act.descriptor
         if d.w_rows:
             return lanes * (d.w_stride // BEAT_BYTES)
-        return self.config.p_oc + act.inputs * (d.w_chunk // BEAT_BYTES)
+        return self.config.p_oc + act.inputs * (self.config.chunk_bytes(d.kernel) // BEAT_BYTES)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Shapes:
+    """Of a group of n rows, n = 0 .. P_oc (index): what its passes add up to."""
+
+    tiles: Array
+    slices: Array  # of a whole tile of the last pass
+    last_slices: Array  # of the very last tile
+
+
+def _group_shapes(d: Descriptor, pixels: int, config: HwConfig) -> _Shapes:
+    """Tiles and slices of every size of group of a CONV (docs/program.md, "Passes")."""
+    table = np.zeros((3, config.p_oc + 1), np.int64)
+    for rows in range(1, config.p_oc + 1):
+        parts = passes(rows, d.split, config)
+        mode, taken = parts[-1]
+        full, lanes = config.p_oc >> mode, config.p_px << mode
+        left = (pixels - 1) % lanes + 1
+        blocks, last_blocks = (-(-min(n, pixels) // config.p_px) for n in (lanes, left))
+        table[:, rows] = (
+            sum(tiles(pixels, mode, config) for mode, _ in parts),
+            (blocks - 1) * full + taken,
+            (last_blocks - 1) * full + taken,
+        )
+    return _Shapes(tiles=table[0], slices=table[1], last_slices=table[2])
 
 
 def store_cycles(beats: int, timing: Timing) -> int:
@@ -227,7 +257,7 @@ def predict_memory(package: Package, memory: Array, timing: Timing) -> Predictio
         timeline.step(act, start)
         times.append(timeline.idle)
     times[:loop] = [np.where(later, 0, time) for time in times[:loop]]
-    weights = np.stack([fetched_bytes(act, config.p_oc) for act in acts], axis=1)
+    weights = np.stack([fetched_bytes(act, config) for act in acts], axis=1)
     return Prediction(
         cycles=timeline.idle,
         weight_bytes=weights.sum(axis=1),

@@ -8,7 +8,6 @@ and multiplied by its score.  The Program built from a graph must give the same 
 import dataclasses
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[Any]

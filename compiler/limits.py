@@ -3,7 +3,6 @@
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Value
 from penstock.compiler.plan import ConvStep, DenseStep, GateStep
-from penstock.compiler.weights import taps
 from penstock.program.config import HwConfig
 
 #: Rows or columns of a map: the address counters have ten bits.
@@ -25,7 +24,7 @@ def check_conv(step: ConvStep, source: Value, config: HwConfig) -> None:
             node=step.name,
             op="Conv",
         )
-    depth = kernel * kernel if step.out_list else taps(kernel, config)
+    depth = config.row_taps(kernel, w_rows=step.out_list is not None)
     if inputs * depth > config.wbuf_bytes:
         raise CompileError(
             f"{inputs} input channels of a {kernel}x{kernel} kernel take {inputs * depth} bytes "

@@ -19,6 +19,7 @@ from penstock.compiler.plan import (
     Step,
     StoreStep,
 )
+from penstock.compiler.split import best_split
 from penstock.compiler.weights import (
     Bytes,
     pack_dense,
@@ -98,11 +99,8 @@ class _Lowering:
         check_conv(step, self.plan.graph.values[conv.input], config)
         if step.out_list is not None:
             image, w_stride = pack_rows(conv.weight, conv.bias, conv.requantize)
-            w_chunk = 0
         else:
-            image, w_stride, w_chunk = pack_interleaved(
-                conv.weight, conv.bias, conv.requantize, config
-            )
+            image, w_stride = pack_interleaved(conv.weight, conv.bias, conv.requantize, config)
         source = self.plan.graph.values[conv.input]
         src_stride, phase_stride = plane_size(self.plan.buffers[step.src], config)
         dst_stride, _ = plane_size(self.plan.buffers[step.dst], config)
@@ -134,7 +132,7 @@ class _Lowering:
             clamp_hi=conv.clamp[1],
             w_addr=self.append(image),
             w_stride=w_stride,
-            w_chunk=w_chunk,
+            split=best_split(out_pixels, config),
         )
         counted = kernel * kernel * out_pixels if step.kind == "conv" else 0
         self.emit(

@@ -21,11 +21,6 @@ def round_up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
-def taps(kernel: int, config: HwConfig) -> int:
-    """T of the interleaved layout: taps of one input channel, whole beats of all rows."""
-    return round_up(kernel * kernel, config.taps_per_beat)
-
-
 def parameters(bias: IntArray, requantize: Requantize) -> Bytes:
     """uint8 [n, 8]: bias, multiplier, shift, zero of each output channel."""
     table = np.zeros(len(bias), _PARAMETERS)
@@ -37,11 +32,11 @@ def parameters(bias: IntArray, requantize: Requantize) -> Bytes:
 
 def pack_interleaved(
     weight: IntArray, bias: IntArray, requantize: Requantize, config: HwConfig
-) -> tuple[Bytes, int, int]:
-    """(bytes, w_stride, w_chunk) of int8 weights [O, I, K, K]: groups of P_oc rows."""
+) -> tuple[Bytes, int]:
+    """(bytes, w_stride) of int8 weights [O, I, K, K]: groups of P_oc rows."""
     rows = config.p_oc
     outputs, inputs, kernel, _ = weight.shape
-    depth = taps(kernel, config)
+    depth = config.row_taps(kernel, w_rows=False)
     groups = -(-outputs // rows)
     padded = np.zeros((groups * rows, inputs, depth), np.int8)
     padded[:outputs, :, : kernel * kernel] = weight.reshape(outputs, inputs, kernel * kernel)
@@ -51,7 +46,7 @@ def pack_interleaved(
     head[outputs:, 6] = 1  # rows of padding: a legal shift
     body = np.ascontiguousarray(chunks).view(np.uint8).reshape(groups, inputs * depth * rows)
     image = np.concatenate([head.reshape(groups, rows * PARAMETER_BYTES), body], axis=1)
-    return image.reshape(-1), image.shape[1], depth * rows
+    return image.reshape(-1), image.shape[1]
 
 
 def pack_rows(weight: IntArray, bias: IntArray, requantize: Requantize) -> tuple[Bytes, int]:

@@ -76,6 +76,15 @@ class HwConfig:
         """Taps of all rows that one beat carries in the interleaved weight layout."""
         return BEAT_BYTES // self.p_oc
 
+    def row_taps(self, kernel: int, w_rows: bool) -> int:
+        """T: taps of one input channel in the weight buffer (docs/program.md, "Layouts")."""
+        taps = kernel * kernel
+        return taps if w_rows else -(-taps // self.taps_per_beat) * self.taps_per_beat
+
+    def chunk_bytes(self, kernel: int) -> int:
+        """Bytes of one input channel of an interleaved weight group."""
+        return self.row_taps(kernel, False) * self.p_oc
+
     @property
     def hash(self) -> int:
         """32-bit fingerprint of the configuration and of the instruction set version."""

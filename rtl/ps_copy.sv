@@ -113,4 +113,11 @@ module ps_copy
   assign wr_addr_hi_o = addr_q[Latency-1] + phase_q;
   assign wr_mask_o    = valid_q[Latency-1] ? lanes_q[Latency-1] : '0;
   assign busy_o       = active_q || valid_q != '0;
+
+`ifndef SYNTHESIS
+  localparam int unsigned Rot = $clog2(FB);
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      |wr_mask_o |-> wr_addr_hi_o[Rot-1:0] == wr_addr_o[Rot-1:0] + Rot'(FB / 2))
+    else $error("ps_copy: halves of a write share banks");
+`endif
 endmodule

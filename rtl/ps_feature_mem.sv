@@ -126,10 +126,4 @@ module ps_feature_mem
       .b_data_o(b_bank[k])
     );
   end
-
-`ifndef SYNTHESIS
-  assert property (@(posedge clk_i)
-      |b_mask_i |-> b_addr_hi_i[BRot-1:0] == b_rot + BRot'(FB / 2))
-    else $error("ps_feature_mem: halves of a write share banks");
-`endif
 endmodule

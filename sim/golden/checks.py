@@ -37,12 +37,6 @@ def out_size(d: Descriptor) -> tuple[int, int]:
     return d.height, d.width
 
 
-def row_taps(d: Descriptor, config: HwConfig) -> int:
-    """T: taps of one input channel in the weight buffer."""
-    taps = d.kernel * d.kernel
-    return taps if d.w_rows else _up(taps, config.taps_per_beat)
-
-
 def check(d: Descriptor, limits: Limits) -> None:
     """GoldenError if the descriptor is illegal for this core and these DDR buffers."""
     if d.op not in set(Op):
@@ -116,20 +110,18 @@ def _conv_fields(d: Descriptor, config: HwConfig) -> Iterator[Rule]:
     yield _bad_list(d, "in_list", config)
     yield _bad_list(d, "out_list", config)
     yield not d.w_rows and d.out_list != ALL_CHANNELS, "an output list needs the row layout"
-    yield from _unaligned(d, "w_addr", "w_stride", "w_chunk")
+    yield from _unaligned(d, "w_addr", "w_stride")
     yield d.w_stride >= MAX_W_STRIDE, f"w_stride {d.w_stride}"
-    taps = row_taps(d, config)
+    taps = config.row_taps(d.kernel, bool(d.w_rows))
     yield d.cin * taps > config.wbuf_bytes, "a row's weights exceed the weight buffer"
     if d.w_rows:
         yield d.w_stride != _row_bytes(d, config), f"w_stride {d.w_stride}"
-    else:
-        yield d.w_chunk != taps * config.p_oc, f"w_chunk {d.w_chunk}"
     if d.polyphase:
         yield _bad_phase(d, config)
 
 
 def _row_bytes(d: Descriptor, config: HwConfig) -> int:
-    return 8 + _up(d.cin * row_taps(d, config))
+    return 8 + _up(d.cin * config.row_taps(d.kernel, w_rows=True))
 
 
 def _bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
@@ -179,5 +171,5 @@ def _conv_bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
         end = (d.cout - 1) * d.w_stride + _row_bytes(d, config)
     else:
         groups = -(-d.cout // config.p_oc)
-        end = (groups - 1) * d.w_stride + 8 * config.p_oc + d.cin * d.w_chunk
+        end = (groups - 1) * d.w_stride + 8 * config.p_oc + d.cin * config.chunk_bytes(d.kernel)
     yield d.w_addr + end > limits.weight_bytes, "weights"

@@ -9,7 +9,7 @@ from penstock.compiler.numerics import fold, requantize
 from penstock.program.config import ALL_CHANNELS, HwConfig
 from penstock.program.descriptor import Descriptor
 from penstock.program.registers import ErrorCode
-from penstock.sim.golden.checks import out_size, row_taps
+from penstock.sim.golden.checks import out_size
 from penstock.sim.golden.state import Array, GoldenError, State
 
 #: Sums of this many 8-bit products are exact in float32: 2^24 / (128 * 255).
@@ -50,9 +50,9 @@ def read_rows(d: Descriptor, blob: Array, config: HwConfig) -> Rows:
         heads, body = image[:, :8], np.ascontiguousarray(image[:, 8:])
         weight = body.view(np.int8).reshape(d.cout, d.cin, taps)
     else:
-        lanes, depth = config.p_oc, row_taps(d, config)
+        lanes, depth = config.p_oc, config.row_taps(d.kernel, w_rows=False)
         groups = -(-d.cout // lanes)
-        size = 8 * lanes + d.cin * d.w_chunk
+        size = 8 * lanes + d.cin * config.chunk_bytes(d.kernel)
         image = as_strided(blob[d.w_addr :], (groups, size), (d.w_stride, 1))
         heads = image[:, : 8 * lanes].reshape(groups * lanes, 8)[: d.cout]
         body = np.ascontiguousarray(image[:, 8 * lanes :]).view(np.int8)
