@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from penstock.compiler.activity import decode
-from penstock.compiler.duplicate import duplicate_residuals, is_copy, order_siblings
+from penstock.compiler.duplicate import duplicate_residuals, is_copy
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Conv
+from penstock.compiler.order import order_siblings
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.plan import ConvStep, CopyStep, GateStep, Plan, Step
 from penstock.compiler.schedule import schedule_graph
