@@ -2,8 +2,7 @@
 
 A residual is added in place, which destroys it.  Where another node still needs the value, an
 identity 1x1 convolution copies it first and the copy becomes the residual.  Legal always;
-preserves every value of the graph.  Also puts convolutions that read one map in the order of
-their kernel size: after a gate the first weights are waited for, and small ones arrive sooner.
+preserves every value of the graph.
 """
 
 import dataclasses
@@ -68,29 +67,3 @@ def duplicate_residuals(graph: Graph) -> Graph:
                 node = dataclasses.replace(node, residual=name)
         nodes.append(node)
     return dataclasses.replace(graph, nodes=tuple(nodes), values=values)
-
-
-def _needs(node: Node) -> set[str]:
-    """Values a node waits for."""
-    names = {node.input}
-    if isinstance(node, Conv):
-        names |= {node.residual} if node.residual else set()
-        names |= {node.fold.scores} if node.fold else set()
-    return names
-
-
-def order_siblings(graph: Graph) -> Graph:
-    """A topological order in which ready convolutions of one input go by kernel size."""
-    waiting = list(graph.nodes)
-    known = {graph.input}
-    ordered: list[Node] = []
-    while waiting:
-        ready = [node for node in waiting if _needs(node) <= known]
-        node = ready[0]
-        if isinstance(node, Conv):
-            siblings = [c for c in ready if isinstance(c, Conv) and c.input == node.input]
-            node = min(siblings, key=lambda conv: conv.weight.shape[2])
-        waiting = [other for other in waiting if other is not node]
-        ordered.append(node)
-        known.add(node.output)
-    return dataclasses.replace(graph, nodes=tuple(ordered))

@@ -1,9 +1,10 @@
 """The back end as one visible list of passes: Graph -> Plan -> Allocation -> Package."""
 
 from penstock.compiler.allocate import allocate
-from penstock.compiler.duplicate import duplicate_residuals, order_siblings
+from penstock.compiler.duplicate import duplicate_residuals
 from penstock.compiler.ir import Graph
 from penstock.compiler.lower import lower
+from penstock.compiler.order import order_siblings
 from penstock.compiler.schedule import schedule_graph
 from penstock.program.config import HwConfig
 from penstock.program.package import Package

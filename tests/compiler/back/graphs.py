@@ -17,9 +17,7 @@ from penstock.compiler.ir import (
     Requantize,
     Value,
 )
-
-#: How open the gates are: bias added to every gate's accumulator, in units of a full score.
-KEEP = {"off": -4.0, "mixed": 0.0, "on": 4.0}
+from penstock.program.package import Package
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -71,20 +69,18 @@ class GraphBuilder:
         )
         return f"{name}.y"
 
-    def pool(self, source: str) -> str:
-        """Global average pool."""
+    def pool(self, source: str, shrink: float = 0.9) -> str:
+        """Global average pool, times `shrink`."""
         channels, height, width = self.values[source].shape
         name = f"pool{len(self.nodes)}"
-        shift = 20
+        shift = 20 if height * width > 16 else 15
         self.nodes.append(
             Pool(
                 name=name,
                 input=source,
                 output=self.value(f"{name}.y", (channels,), self.values[source].signed),
-                multiplier=min(round((1 << shift) / (height * width) * 0.9), 65535)
-                if height * width > 16
-                else round((1 << 15) / (height * width)),
-                shift=shift if height * width > 16 else 15,
+                multiplier=round((1 << shift) / (height * width) * shrink),
+                shift=shift,
             )
         )
         return f"{name}.y"
@@ -95,10 +91,11 @@ class GraphBuilder:
         return weight, self.rng.integers(-2000, 2000, outputs, dtype=np.int32)
 
     def gate(self, pooled: str, outputs: int, keep: float = 0.0, binary: bool = False) -> str:
-        """A gate whose scores lean open (`keep` > 0) or closed."""
+        """A gate whose scores lean open (`keep` > 0) or closed; at 0 the image decides."""
         weight, bias = self._dense_parts(pooled, outputs)
         spread = 127 * 64 * np.sqrt(weight.shape[1])
-        bias = (bias + keep * spread).astype(np.int32)
+        pivot = weight @ self.rng.integers(0, 80, weight.shape[1])
+        bias = (bias + keep * spread - pivot).astype(np.int32)
         shift = 30
         multiplier = max(1, round(2.0**shift * 96 / spread))
         while multiplier > 65535:
@@ -201,3 +198,30 @@ def lcnet(
         for index in range(blocks):
             y = build.block(y, width, 2 if stage and not index else 1, keep, binary)
     return build.graph(x, build.dense(build.pool(y), classes))
+
+
+def bottleneck(rng: np.random.Generator, stride: int) -> Graph:
+    """1x1 -> 3x3 -> 1x1, both inner maps gated by channel, the block by a score."""
+    build = GraphBuilder(rng=rng)
+    x = build.conv(build.value("x", (3, 8, 10), True), 12)
+    pooled = build.pool(x)
+    block, first, second = (build.gate(pooled, n) for n in (1, 6, 5))
+    y = build.conv(x, 6, 1, fold=Fold(scores=first, per_channel=True))
+    y = build.conv(y, 5, 3, stride, fold=Fold(scores=second, per_channel=True))
+    shortcut = build.conv(x, 12, 1, stride, signed=True) if stride == 2 else x
+    fold = Fold(scores=block, per_channel=False)
+    y = build.conv(y, 12, 1, fold=fold, residual=shortcut)
+    return build.graph("x", build.dense(build.pool(y), 4))
+
+
+def random_inputs(
+    package: Package, images: int, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """(bytes as the core reads them, the same as images) of very different brightness."""
+    image = package.meta["input"]
+    shape = image["shape"]
+    size = int(np.prod(shape))
+    data = np.zeros((images, image["bytes"]), np.uint8)
+    data[:, :size] = rng.integers(0, 256, (images, size)) >> rng.integers(0, 8, (images, 1))
+    codes = data[:, :size].reshape(images, *shape)
+    return data, codes.view(np.int8) if image["signed"] else codes

@@ -118,17 +118,35 @@ def test_binary_gates(net: Any, check: Any, form: str) -> None:
     assert gate.binary
 
 
-def test_binary_threshold_is_exact(net: Any, load: Any) -> None:
-    """Ties are skipped: with a scale of 2^-7 and a threshold of 3 steps, 3 is out and 4 is in."""
+def one_output_gate(net: Any, threshold: tuple[str, float] | None) -> str:
+    """A gate of one output whose accumulator steps are 2^-7: pooled steps 2^-1, weights 2^-6."""
     x = net.stem()
     pooled = net.node("Flatten", net.qdq(net.node("GlobalAveragePool", x), 0.5, signed=False))
-    biases = {"Greater": -3, "GreaterOrEqual": -2}
-    for op, bias in biases.items():
-        weight = net.dequantize(net.const(np.ones((1, 4)), np.int8), 2.0**-6)
-        z = net.node("Gemm", pooled, weight, transB=1, name=op)
-        score = net.node(op, z, net.const(3 * 2.0**-7))
+    weight = net.dequantize(net.const(np.ones((1, 4)), np.int8), 2.0**-6)
+    score = net.node("Gemm", pooled, weight, transB=1)
+    if threshold is None:
+        score = net.clip(score)
+    else:
+        score = net.node(threshold[0], score, net.const(threshold[1] * 2.0**-7))
         score = net.node("Cast", score, to=TensorProto.FLOAT)
-        net.channels[score] = 1
-        y = net.qdq(net.node("Mul", net.conv(x, 4), net.map_shape(score)), Y)
-        gate = nodes_of(load(net, y), ir.Gate)[-1]
-        assert (gate.name, gate.bias.tolist()) == (op, [bias])
+    net.channels[score] = 1
+    return str(net.qdq(net.node("Mul", net.conv(x, 4), net.map_shape(score)), Y))
+
+
+@pytest.mark.parametrize(
+    ("op", "steps", "bias"),
+    [
+        *[("Greater", 3.0, -3), ("Greater", 3.5, -3), ("Greater", -3.5, 4)],
+        *[("GreaterOrEqual", 3.0, -2), ("GreaterOrEqual", 3.5, -3), ("GreaterOrEqual", 0.0, 1)],
+    ],
+)
+def test_binary_threshold_is_exact(net: Any, load: Any, op: str, steps: float, bias: int) -> None:
+    """acc + bias > 0 exactly when acc is above (or at) `steps`; a tie of Greater is skipped."""
+    (gate,) = nodes_of(load(net, one_output_gate(net, (op, steps))), ir.Gate)
+    assert gate.bias.tolist() == [bias]
+
+
+def test_score_multiplier_is_exact(net: Any, load: Any) -> None:
+    """One step of the accumulator is one step of the score: the factor is 1."""
+    (gate,) = nodes_of(load(net, one_output_gate(net, None)), ir.Gate)
+    assert (int(gate.requantize.multiplier[0]), int(gate.requantize.shift[0])) == (1 << 15, 15)

@@ -29,7 +29,7 @@ def test_conv_relu(net: Any, check: Any, kernel: int, stride: int) -> None:
         (False, None, (0, 255)),
         (False, (0.0, 6.0), (0, 150)),
         (False, (0.0, 60.0), (0, 255)),
-        (True, (-1.0, 1.0), (-25, 25)),
+        (True, (-0.99, 1.03), (-25, 26)),
         (False, "Max", (0, 255)),
         (False, "Min", (0, 50)),
     ],
@@ -157,6 +157,12 @@ def test_activation_after_the_quantizer_narrows_the_layer(net: Any, check: Any) 
     graph = check(net, net.qdq(net.conv(x, 4), Y))
     first, _ = graph.nodes
     assert first.clamp == (0, 127) and not graph.values[first.output].signed
+
+
+def test_narrowing_keeps_the_tighter_bound(net: Any, check: Any) -> None:
+    x = net.qdq(net.node("Relu", net.conv(net.image(), 4)), Y)
+    x = net.qdq(net.clip(x, -1.0, 1.0), Y)
+    assert check(net, net.qdq(net.conv(x, 4), Y)).nodes[0].clamp == (0, 25)
 
 
 def test_activation_shared_by_convolution_and_addition(net: Any, check: Any) -> None:

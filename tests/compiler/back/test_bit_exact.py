@@ -1,0 +1,149 @@
+"""golden(Program) == run_graph(graph), byte for byte, over hand-built networks of every kind."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from penstock.compiler.interpreter import run_graph
+from penstock.compiler.ir import Fold, Graph
+from penstock.compiler.pipeline import compile_graph
+from penstock.program.config import get_config
+from penstock.sim.golden import run
+from tests.compiler.back.graphs import GraphBuilder, bottleneck, lcnet, random_inputs, single_conv
+
+CONFIGS = ("tiny", "z7020")
+SCHEDULES = ("sequential", "parallel")
+
+
+def assert_exact(
+    graph: Graph, config: str, schedule: str = "sequential", images: int = 3, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Every result and score of golden equals the graph's; returns the graph's values."""
+    package = compile_graph(graph, get_config(config), schedule)
+    inputs, codes = random_inputs(package, images, np.random.default_rng(seed))
+    records = run(package, inputs)
+    values = run_graph(graph, codes)
+    output = package.meta["output"]
+    places = [(gate["name"], gate["offset"]) for gate in package.meta["gates"]]
+    for name, offset in [*places, (output["name"], output["offset"])]:
+        expected = values[name].reshape(images, -1).view(np.uint8)
+        got = records[:, offset : offset + expected.shape[1]]
+        assert (got == expected).all(), f"{name}: {(got != expected).sum()} bytes differ"
+    return values
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 8, 8), (4, 9, 13), (3, 24, 20), (2, 2, 33)])
+def test_single_convolution(
+    config: str, kernel: int, stride: int, shape: tuple[int, int, int]
+) -> None:
+    rng = np.random.default_rng(kernel * 10 + stride)
+    for residual, signed in ((False, True), (True, False)):
+        assert_exact(single_conv(rng, shape, 6, kernel, stride, residual, signed), config)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 7, 8, 9, 16, 17])
+def test_output_channels_around_the_rows(config: str, channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    assert_exact(single_conv(rng, (3, 5, 6), channels), config)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("keep", [-16.0, -0.5, 0.0, 0.5, 16.0])
+@pytest.mark.parametrize("binary", [False, True])
+def test_gated_networks(config: str, schedule: str, keep: float, binary: bool) -> None:
+    rng = np.random.default_rng(5)
+    odd = lcnet(rng, (3, 12, 10), (12, 20, 36), keep=keep, binary=binary)
+    deep = lcnet(rng, (1, 9, 7), (8, 16), blocks=2, keep=keep, binary=binary)
+    for graph in (odd, deep):
+        values = assert_exact(graph, config, schedule, images=4)
+        scores = np.concatenate([v.reshape(-1) for name, v in values.items() if "gate" in name])
+        if abs(keep) == 16.0:
+            assert (scores == (128 if keep > 0 else 0)).all()
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_scores_that_change_from_image_to_image(schedule: str) -> None:
+    """Leftovers of one image must not reach the next."""
+    rng = np.random.default_rng(17)
+    graph = lcnet(rng, (2, 10, 9), (10, 12), blocks=2, keep=0.0)
+    values = assert_exact(graph, "tiny", schedule, images=24)
+    gates = [v for name, v in values.items() if "gate" in name]
+    assert any(len(np.unique(gate > 0, axis=0)) > 1 for gate in gates)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_one_surviving_channel(schedule: str) -> None:
+    graph = lcnet(np.random.default_rng(3), (2, 6, 6), (8,), keep=16.0)
+    nodes = []
+    for node in graph.nodes:
+        if node.output.startswith("gate") and len(node.bias) == 8:  # type: ignore[union-attr]
+            bias = np.full(8, -(10**8), np.int32)
+            bias[5] = 10**8
+            node = dataclasses.replace(node, bias=bias)  # type: ignore[call-arg]
+        nodes.append(node)
+    assert_exact(dataclasses.replace(graph, nodes=tuple(nodes)), "tiny", schedule)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bottleneck_with_two_lists(schedule: str, stride: int) -> None:
+    for seed in range(6):
+        assert_exact(bottleneck(np.random.default_rng(seed), stride), "tiny", schedule)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_gated_map_with_other_readers(schedule: str) -> None:
+    """A gated map that is pooled, added or the output must be computed in full."""
+    for case in ("pooled", "residual", "output", "residual of itself"):
+        build = GraphBuilder(rng=np.random.default_rng(len(case)))
+        x = build.value("x", (4, 7, 6), False)
+        scores = build.gate(build.pool(x), 8)
+        y = build.conv(x, 8, fold=Fold(scores=scores, per_channel=True))
+        if case == "output":
+            assert_exact(build.graph("x", y), "tiny", schedule)
+            continue
+        if case == "pooled":
+            z = build.conv(y, 6, fold=Fold(scores=build.gate(build.pool(y), 1), per_channel=False))
+        elif case == "residual":
+            z = build.conv(x, 8, residual=y)
+        else:
+            z = build.conv(y, 8, residual=y)  # needs a copy: it reads what it would overwrite
+        assert_exact(build.graph("x", build.dense(build.pool(z), 3)), "tiny", schedule)
+
+
+def test_residual_with_later_readers_is_copied() -> None:
+    build = GraphBuilder(rng=np.random.default_rng(2))
+    x = build.conv(build.value("x", (2, 6, 6), True), 5, signed=True)
+    y = build.conv(x, 5, signed=True, residual=x)
+    z = build.conv(y, 5, residual=x)  # x again
+    w = build.conv(x, 7, stride=2)  # and again
+    joined = build.conv(z, 7, stride=2, residual=w)
+    assert_exact(build.graph("x", joined), "tiny")
+
+
+def test_block_gate_without_residual_writes_zeros() -> None:
+    for keep in (-16.0, 16.0):
+        build = GraphBuilder(rng=np.random.default_rng(8))
+        x = build.value("x", (3, 5, 5), False)
+        fold = Fold(scores=build.gate(build.pool(x), 1, keep), per_channel=False)
+        assert_exact(build.graph("x", build.conv(x, 4, fold=fold)), "tiny")
+
+
+def test_several_pools_of_one_map() -> None:
+    """Pools with different factors, gates of both kinds, a dense layer: several GATEs."""
+    build = GraphBuilder(rng=np.random.default_rng(9))
+    x = build.conv(build.value("x", (2, 6, 8), True), 9)
+    first, second = build.pool(x), build.pool(x, shrink=0.5)
+    a, b = build.gate(first, 1), build.gate(first, 1, binary=True)
+    c, d = build.gate(second, 7), build.gate(first, 7, binary=True)
+    y = build.conv(x, 7, fold=Fold(scores=c, per_channel=True))
+    z = build.conv(x, 7, fold=Fold(scores=d, per_channel=True))
+    y = build.conv(y, 9, fold=Fold(scores=a, per_channel=False), residual=x)
+    z = build.conv(z, 9, fold=Fold(scores=b, per_channel=False), residual=y)
+    assert_exact(build.graph("x", build.dense(build.pool(z), 5)), "tiny")

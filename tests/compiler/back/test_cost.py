@@ -1,0 +1,102 @@
+"""The cost model against golden's bytes and the core's own cycles; MAC counts by hand."""
+
+import numpy as np
+import pytest
+
+from penstock.compiler.activity import Array
+from penstock.compiler.cost import compare, predict
+from penstock.compiler.ir import Graph
+from penstock.compiler.macs import count_macs
+from penstock.compiler.pipeline import compile_graph
+from penstock.program.config import get_config
+from penstock.program.counters import COUNTER_NAMES
+from penstock.program.package import Package
+from penstock.sim.golden import run
+from tests.compiler.back.graphs import lcnet, random_inputs, single_conv
+
+RNG = np.random.default_rng
+NETWORKS = {
+    "digits": lambda: lcnet(RNG(1), (1, 8, 8), (16, 32, 64), keep=0.2),
+    "odd": lambda: lcnet(RNG(2), (3, 24, 20), (12, 20, 36), keep=0.4),
+    "deep": lambda: lcnet(RNG(3), (2, 12, 12), (8, 16), blocks=3, keep=0.3),
+    "closed": lambda: lcnet(RNG(4), (3, 16, 16), (16, 16), keep=-16.0),
+    "open": lambda: lcnet(RNG(5), (3, 16, 16), (16, 24), keep=16.0),
+    "convolution": lambda: single_conv(RNG(6), (9, 16, 16), 21),
+}
+
+
+def scores_of(package: Package, records: Array) -> dict[str, Array]:
+    return {
+        gate["name"]: records[:, gate["offset"] : gate["offset"] + gate["count"]]
+        for gate in package.meta["gates"]
+    }
+
+
+def setup(name: str, config: str, schedule: str, images: int) -> tuple[Package, Array]:
+    package = compile_graph(NETWORKS[name](), get_config(config), schedule)
+    return package, random_inputs(package, images, RNG(0))[0]
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+@pytest.mark.parametrize("name", ["digits", "deep", "closed", "open"])
+def test_bytes_are_those_golden_fetches(name: str, config: str, schedule: str) -> None:
+    package, inputs = setup(name, config, schedule, 6)
+    records = run(package, inputs)
+    words = np.ascontiguousarray(records[:, :64]).view("<u4")
+    prediction = predict(package, scores_of(package, records))
+    counted = words[:, COUNTER_NAMES.index("weight_bytes")]
+    assert (prediction.weight_bytes == counted).all()
+    assert (prediction.descriptor_bytes.sum(axis=1) == counted).all()
+    assert (prediction.descriptor_cycles.sum(axis=1) == prediction.cycles).all()
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_cycles_are_within_two_percent_of_the_core(name: str, config: str, schedule: str) -> None:
+    engine = pytest.importorskip("penstock.sim.rtl.engine")
+    package, inputs = setup(name, config, schedule, 4)
+    records = engine.RtlCore(config).run(package, inputs)
+    ratio = compare(package, records)
+    assert np.abs(ratio - 1).max() <= 0.02, ratio
+
+
+def test_closing_a_gate_never_costs_cycles() -> None:
+    package, _ = setup("digits", "z7020", "sequential", 1)
+    kept = np.arange(0, 129, 8)
+    scores = {
+        gate["name"]: np.where(np.arange(gate["count"]) < kept[:, None], 128, 0).astype(np.uint8)
+        for gate in package.meta["gates"]
+    }
+    cycles = predict(package, scores).cycles[1:]
+    assert (np.diff(cycles) >= 0).all()
+
+
+def macs_by_hand(graph: Graph, channels: int, block: bool, parallel: bool) -> int:
+    """One block of width 6 on 3 x 8 x 8 images, 5 classes, `channels` survivors."""
+    pixels = 64
+    total = 9 * 3 * 6 * pixels + 6 * 5
+    if parallel or block:
+        total += 9 * 6 * (6 if parallel else channels) * pixels
+    if block:
+        total += 9 * channels * 6 * pixels
+    return total
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+@pytest.mark.parametrize("channels, block", [(6, True), (2, True), (0, True), (3, False)])
+def test_macs(schedule: str, channels: int, block: bool) -> None:
+    graph = lcnet(RNG(0), (3, 8, 8), (6,), classes=5)
+    package = compile_graph(graph, get_config("z7020"), schedule)
+    names = [gate["name"] for gate in package.meta["gates"]]
+    scores = {
+        names[0]: np.array([[128 if block else 0]], np.uint8),
+        names[1]: np.array([[1] * channels + [0] * (6 - channels)], np.uint8),
+    }
+    count = count_macs(package, scores)
+    assert count.dense == macs_by_hand(graph, 6, True, False)
+    assert count.executed == macs_by_hand(graph, channels, block, schedule == "parallel")
+    assert count.gates == 6 * 7
+    assert count.dense_weights == 9 * (3 * 6 + 36 + 36)
+    assert count.executed_per_image.tolist() == [count.executed]

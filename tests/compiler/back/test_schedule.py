@@ -1,0 +1,132 @@
+"""What the schedule skips, where it computes in place, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from penstock.compiler.activity import decode
+from penstock.compiler.duplicate import duplicate_residuals, is_copy
+from penstock.compiler.errors import CompileError
+from penstock.compiler.ir import Conv
+from penstock.compiler.order import order_siblings
+from penstock.compiler.pipeline import compile_graph
+from penstock.compiler.plan import ConvStep, CopyStep, GateStep, Plan, Step
+from penstock.compiler.schedule import schedule_graph
+from penstock.program.config import get_config
+from penstock.program.descriptor import Op
+from tests.compiler.back.graphs import GraphBuilder, bottleneck, lcnet
+
+RNG = np.random.default_rng
+
+
+def plan_of(schedule: str) -> Plan:
+    """One block in place, one with a projection."""
+    return schedule_graph(order_siblings(lcnet(RNG(1), (1, 8, 8), (4, 8))), schedule)
+
+
+def convs(plan: Plan) -> list[ConvStep]:
+    return [step for step in plan.steps if isinstance(step, ConvStep)]
+
+
+def kinds(steps: tuple[Step, ...]) -> list[str]:
+    return [type(step).__name__.removesuffix("Step") for step in steps]
+
+
+def test_sequential_skips_both_convolutions() -> None:
+    stem, conv1, conv2, shortcut, down1, down2 = convs(plan_of("sequential"))
+    assert stem.predicate is None
+    assert conv1.predicate == conv2.predicate is not None
+    assert conv1.out_list == conv2.in_list is not None
+    assert conv1.in_list is conv2.out_list is None
+    assert not conv1.pred_empty
+    assert not conv2.pred_empty  # uint8 on uint8: skipped outright
+    assert conv2.dst == stem.dst  # in place
+    assert conv2.pool == stem.pool  # whose sums stay valid
+    assert shortcut.predicate is None
+    assert down1.predicate == down2.predicate is not None
+    assert down2.pred_empty  # int8 shortcut, ReLU: runs with no input
+    assert down2.dst == shortcut.dst
+
+
+def test_parallel_always_runs_the_first_convolution() -> None:
+    _, conv1, conv2, _, down1, _ = convs(plan_of("parallel"))
+    for first in (conv1, down1):
+        assert first.predicate is None
+        assert first.out_list is None
+    assert conv2.in_list is not None
+    assert conv2.predicate is not None
+
+
+def test_order_of_a_downsampling_block() -> None:
+    """GATE as soon as its sums are there, one COPY, the small projection before conv1."""
+    plan = plan_of("sequential")
+    assert kinds(plan.steps) == [
+        *("Load", "Conv", "Gate", "Conv", "Conv"),
+        *("Gate", "Copy", "Conv", "Conv", "Conv", "Dense", "Store", "Store"),
+    ]
+    assert [c.conv.weight.shape[2] for c in convs(plan)][3:] == [1, 3, 3]
+
+
+def test_block_and_channel_gate_share_one_descriptor() -> None:
+    plan = plan_of("sequential")
+    gates = [step for step in plan.steps if isinstance(step, GateStep)]
+    assert [len(step.gates) for step in gates] == [2, 2]
+    assert all(step.list_from == 1 for step in gates)
+    assert list(plan.scores.values()) == [0, 1, 5, 6]
+    assert plan.n_scores == 14
+
+
+def test_pool_of_the_input_is_a_convolution_without_inputs() -> None:
+    build = GraphBuilder(rng=RNG(0))
+    x = build.value("x", (3, 4, 4), True)
+    plan = schedule_graph(build.graph("x", build.dense(build.pool(x), 2)), "sequential")
+    (step,) = convs(plan)
+    assert step.kind == "pool"
+    assert step.conv.weight.shape[1] == 0
+    assert step.src == step.dst == "x"
+
+
+def test_a_copy_nobody_needs_is_predicated() -> None:
+    plan = schedule_graph(order_siblings(bottleneck(RNG(0), 2)), "sequential")
+    copies = [step for step in plan.steps if isinstance(step, CopyStep)]
+    predicated = {copy.value.name: copy.predicate is not None for copy in copies}
+    hidden, block_input = (convs(plan)[i].conv.output for i in (1, 0))
+    assert predicated == {hidden: True, block_input: False}
+
+
+def test_only_a_residual_with_later_readers_is_copied() -> None:
+    build = GraphBuilder(rng=RNG(0))
+    x = build.conv(build.value("x", (2, 4, 4), False), 4)
+    y = build.conv(x, 4)
+    z = build.conv(y, 4, residual=x)
+    graph = build.graph("x", z)
+    assert duplicate_residuals(graph) == graph
+    graph = build.graph("x", build.conv(z, 4, residual=z))
+    copies = [n for n in duplicate_residuals(graph).nodes if isinstance(n, Conv) and is_copy(n)]
+    assert [copy.input for copy in copies] == [z]
+
+
+def test_program_shape() -> None:
+    """GLOAD once, HALT loops to LOAD, scores are stored before the result."""
+    package = compile_graph(lcnet(RNG(1)), get_config("z7020"))
+    descriptors = decode(package)
+    assert [Op(d.op) for d in descriptors[:2]] == [Op.GLOAD, Op.LOAD]
+    assert [Op(d.op) for d in descriptors[-3:]] == [Op.STORE, Op.STORE, Op.HALT]
+    assert descriptors[-1].length == 1
+    assert descriptors[-3].from_scores
+    assert len(package.meta["layers"]) == len(descriptors)
+
+
+def test_without_gates_there_is_no_prologue() -> None:
+    build = GraphBuilder(rng=RNG(0))
+    graph = build.graph("x", build.conv(build.value("x", (1, 4, 4), True), 2))
+    ops = [Op(d.op) for d in decode(compile_graph(graph, get_config("tiny")))]
+    assert ops == [Op.LOAD, Op.CONV, Op.STORE, Op.HALT]
+
+
+def test_refusals() -> None:
+    build = GraphBuilder(rng=RNG(0))
+    pooled = build.pool(build.value("x", (1, 4, 4), True))
+    with pytest.raises(CompileError, match=r"output 'pool0\.y' is not made by a convolution"):
+        schedule_graph(build.graph("x", pooled), "sequential")
+    with pytest.raises(CompileError, match="unknown schedule 'both'; one of sequential, parallel"):
+        schedule_graph(build.graph("x", pooled), "both")

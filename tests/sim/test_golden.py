@@ -1,0 +1,186 @@
+"""The golden engine: what it leaves untouched, what it counts, and when it stops."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from penstock.compiler.activity import decode
+from penstock.compiler.pipeline import compile_graph
+from penstock.program.config import ALL_CHANNELS, get_config
+from penstock.program.counters import COUNTER_NAMES
+from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.package import Package
+from penstock.program.registers import ErrorCode
+from penstock.sim.golden import GoldenError, execute, run
+from tests.compiler.back.graphs import lcnet, random_inputs
+
+TINY = get_config("tiny")
+RNG = np.random.default_rng
+
+
+def network(keep: float = 0.0, schedule: str = "sequential") -> Package:
+    """Two gated blocks: in place and projected."""
+    return compile_graph(lcnet(RNG(1), (2, 6, 8), (6, 10), keep=keep), TINY, schedule)
+
+
+def walker(package: Package) -> int:
+    """Index of the first convolution that walks a list."""
+    code = enumerate(decode(package))
+    return next(i for i, d in code if d.op == Op.CONV and d.in_list != ALL_CHANNELS)
+
+
+def at_index(package: Package, index: int, **values: int) -> Package:
+    """`package` with fields of one descriptor replaced."""
+    start = index * DESCRIPTOR_BYTES
+    d = decode(package)[index]
+    data = Descriptor(values=d.values | values).encode()
+    code = package.descriptors[:start] + data + package.descriptors[start + DESCRIPTOR_BYTES :]
+    return dataclasses.replace(package, descriptors=code)
+
+
+def assert_stops(package: Package, code: ErrorCode, index: int, images: int = 2) -> None:
+    inputs = np.zeros((images, package.meta["input"]["bytes"]), np.uint8)
+    _, error, position = execute(package, inputs)
+    assert (error, position) == (code, index)
+    with pytest.raises(GoldenError, match=code.name):
+        run(package, inputs)
+
+
+ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
+    (Op.LOAD, {"op": 0}, ErrorCode.OPCODE),
+    (Op.LOAD, {"op": 9}, ErrorCode.OPCODE),
+    (Op.LOAD, {"length": 0}, ErrorCode.FIELD),
+    (Op.LOAD, {"ddr": 4}, ErrorCode.FIELD),
+    (Op.LOAD, {"length": 97}, ErrorCode.BOUNDS),
+    (Op.LOAD, {"dst": TINY.fmem_bytes - 95}, ErrorCode.BOUNDS),
+    (Op.LOAD, {"pred_en": 1, "pred_slot": TINY.score_depth}, ErrorCode.BOUNDS),
+    (Op.GLOAD, {"w_addr": 4}, ErrorCode.FIELD),
+    (Op.GLOAD, {"dst": TINY.gate_mem_bytes - 8}, ErrorCode.BOUNDS),
+    (Op.GLOAD, {"w_addr": 1 << 20}, ErrorCode.BOUNDS),
+    (Op.CONV, {"kernel": 2}, ErrorCode.FIELD),
+    (Op.CONV, {"kernel": 9}, ErrorCode.FIELD),
+    (Op.CONV, {"cout": 0}, ErrorCode.FIELD),
+    (Op.CONV, {"cin": TINY.max_channels + 1}, ErrorCode.FIELD),
+    (Op.CONV, {"height": 0}, ErrorCode.FIELD),
+    (Op.CONV, {"width": 1024}, ErrorCode.FIELD),
+    (Op.CONV, {"in_list": TINY.n_lists}, ErrorCode.FIELD),
+    (Op.CONV, {"out_list": 0}, ErrorCode.FIELD),  # interleaved
+    (Op.CONV, {"w_addr": 4}, ErrorCode.FIELD),
+    (Op.CONV, {"w_chunk": 8}, ErrorCode.FIELD),
+    (Op.CONV, {"polyphase": 1, "phase_stride": 16}, ErrorCode.FIELD),
+    (Op.CONV, {"src": TINY.fmem_bytes - 95}, ErrorCode.BOUNDS),
+    (Op.CONV, {"dst": TINY.fmem_bytes - 8}, ErrorCode.BOUNDS),
+    (Op.CONV, {"w_addr": 1 << 20}, ErrorCode.BOUNDS),
+    (Op.CONV, {"pool_base": TINY.pool_depth - 1}, ErrorCode.BOUNDS),
+    (Op.CONV, {"fold_en": 1, "fold_slot": TINY.score_depth}, ErrorCode.BOUNDS),
+    (Op.CONV, {"src_stride": TINY.fmem_bytes}, ErrorCode.BOUNDS),
+    (Op.GATE, {"cin": 0}, ErrorCode.FIELD),
+    (Op.GATE, {"list_from": 8}, ErrorCode.FIELD),
+    (Op.GATE, {"w_addr": 4}, ErrorCode.FIELD),
+    (Op.GATE, {"dst": TINY.score_depth - 1}, ErrorCode.BOUNDS),
+    (Op.GATE, {"w_addr": TINY.gate_mem_bytes - 8}, ErrorCode.BOUNDS),
+    (Op.COPY, {"phase_stride": 13}, ErrorCode.FIELD),
+    (Op.COPY, {"dst": TINY.fmem_bytes - 8}, ErrorCode.BOUNDS),
+    (Op.DENSE, {"dst": TINY.fmem_bytes - 1}, ErrorCode.BOUNDS),
+    (Op.STORE, {"ddr": 4}, ErrorCode.FIELD),
+    (Op.STORE, {"src": TINY.score_depth - 8}, ErrorCode.BOUNDS),
+    (Op.STORE, {"ddr": 1 << 12}, ErrorCode.BOUNDS),
+    (Op.HALT, {"length": 100}, ErrorCode.FIELD),
+    # A wrong field is reported before an access out of bounds.
+    (Op.CONV, {"kernel": 2, "src": TINY.fmem_bytes}, ErrorCode.FIELD),
+]
+
+
+@pytest.mark.parametrize("op, values, code", ILLEGAL)
+def test_illegal_descriptors(op: Op, values: dict[str, Any], code: ErrorCode) -> None:
+    package = network()
+    index = next(i for i, d in enumerate(decode(package)) if d.op == op)
+    assert_stops(at_index(package, index, **values), code, index)
+
+
+def test_a_skipped_descriptor_is_checked_too() -> None:
+    package = network(keep=-16.0)
+    index = next(i for i, d in enumerate(decode(package)) if d.pred_en and not d.pred_empty)
+    assert_stops(at_index(package, index, kernel=4), ErrorCode.FIELD, index)
+
+
+def test_a_list_beyond_the_map() -> None:
+    package = network(keep=16.0)
+    index = walker(package)
+    smaller = {"cin": decode(package)[index].cin - 1}
+    assert_stops(at_index(package, index, **smaller), ErrorCode.BOUNDS, index)
+    skipped = network(keep=-16.0)  # the same convolution, skipped: nobody looks at the list
+    inputs, _ = random_inputs(skipped, 1, RNG(0))
+    assert execute(at_index(skipped, index, **smaller), inputs)[1] == ErrorCode.NONE
+
+
+def test_a_program_without_end() -> None:
+    package = network()
+    cut = dataclasses.replace(package, descriptors=package.descriptors[:-DESCRIPTOR_BYTES])
+    assert_stops(cut, ErrorCode.PROGRAM_END, cut.n_descriptors)
+    assert_stops(dataclasses.replace(package, descriptors=b""), ErrorCode.PROGRAM_END, 0)
+
+
+def test_a_foreign_core() -> None:
+    package = network()
+    inputs, _ = random_inputs(package, 1, RNG(0))
+    assert execute(package, inputs, get_config("z7020"))[1:] == (ErrorCode.CONFIG, 0)
+
+
+def test_the_loop_begins_where_halt_says() -> None:
+    """HALT may loop to itself: later images then run nothing."""
+    package = network()
+    last = package.n_descriptors - 1
+    looped = at_index(package, last, length=last)  # every later image is HALT alone
+    inputs, _ = random_inputs(package, 3, RNG(0))
+    records, error, _ = execute(looped, inputs)
+    assert error == ErrorCode.NONE
+    assert (records[1:, 64:] == 0).all()
+    assert (records[0, 64:] == run(package, inputs)[0, 64:]).all()
+
+
+def counters(records: np.ndarray) -> dict[str, np.ndarray]:
+    words = np.ascontiguousarray(records[:, :64]).view("<u4")
+    return {name: words[:, i] for i, name in enumerate(COUNTER_NAMES)}
+
+
+def test_counters_with_every_gate_open_and_closed() -> None:
+    for keep in (16.0, -16.0):
+        package = network(keep)
+        inputs, _ = random_inputs(package, 2, RNG(0))
+        found = counters(run(package, inputs))
+        descriptors = decode(package)
+        convs = [d for d in descriptors if d.op == Op.CONV]
+        outright = [d for d in convs if d.pred_en and not d.pred_empty] if keep < 0 else []
+        assert (found["skipped"] == len(outright)).all()
+        total = found["executed"] + found["skipped"]
+        assert total.tolist() == [len(descriptors), len(descriptors) - 1]  # GLOAD once
+        assert (found["channels_skipped"] == sum(d.cout for d in outright)).all()
+        channels = found["channels_executed"] + found["channels_skipped"]
+        assert (channels == sum(d.cout for d in convs)).all()
+        assert (found["exit"] == len(descriptors) - 1).all()
+        assert (found["write_bytes"] == package.meta["record_bytes"] - 64).all()
+
+
+def test_skipped_channels_keep_their_bytes() -> None:
+    """A program that reads a skipped channel all the same gets what lay there before."""
+    package = network(keep=0.0)
+    careless = at_index(package, walker(package), in_list=ALL_CHANNELS)
+    inputs, _ = random_inputs(package, 8, RNG(3))
+    assert (run(package, inputs)[:, 64:] != run(careless, inputs)[:, 64:]).any()
+
+
+def test_the_result_depends_on_nothing_but_the_image() -> None:
+    package = network(keep=0.0)
+    inputs, _ = random_inputs(package, 6, RNG(5))
+    together = run(package, inputs)[:, 64:]
+    for i in range(len(inputs)):
+        assert (run(package, inputs[i : i + 1])[0, 64:] == together[i]).all()
+
+
+def test_bad_strides() -> None:
+    package = network()
+    for inputs in (np.zeros((0, 96), np.uint8), np.zeros((1, 100), np.uint8)):
+        assert execute(package, inputs)[1:] == (ErrorCode.FIELD, 0)
