@@ -78,7 +78,14 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise CheckpointError(f"{path}: no such file", hint)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        LookupError,
+        EOFError,
+        OSError,
+        ValueError,
+    ) as error:
         raise CheckpointError(f"{path}: not a readable checkpoint", hint) from error
     if not isinstance(content, dict) or content.get("penstock_checkpoint") != FORMAT:
         raise CheckpointError(f"{path}: not a Penstock checkpoint of format {FORMAT}", hint)

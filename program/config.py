@@ -22,7 +22,7 @@ class HwConfig:
         name: the configuration's name, as used on the command line.
         p_oc: rows of the PE array (output channels computed together).
         p_px: lanes of the PE array (neighbouring pixels computed together).
-        min_rows: fewest rows the array reshapes to: P_oc x P_px, P_oc/2 x 2 P_px, ... min_rows rows.
+        min_rows: fewest rows the array reshapes to (P_oc x P_px, P_oc/2 x 2 P_px, ...).
         fmem_bytes: on-chip feature memory.
         wbuf_bytes: weight buffer bytes per row and per half (it is double buffered).
         gate_mem_bytes: resident weights of gates and classifiers.

@@ -120,8 +120,8 @@ def config_text(config: HwConfig) -> str:
     ]
     lines += [f"  localparam int unsigned {name} = {value};" for name, value in sizes.items()]
     lines += [f"  localparam int unsigned {name} = {value};" for name, value in derived.items()]
-    lines += [f"  localparam logic [31:0] CONFIG_HASH = 32'h{config.hash:08X};", "", *_TAPS, "endpackage"]
-    lines += ["/* verilator lint_on DECLFILENAME */"]
+    lines += [f"  localparam logic [31:0] CONFIG_HASH = 32'h{config.hash:08X};", "", *_TAPS]
+    lines += ["endpackage", "/* verilator lint_on DECLFILENAME */"]
     return "\n".join(lines) + "\n"
 
 

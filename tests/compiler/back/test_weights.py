@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.compiler.ir import Requantize
-from penstock.compiler.weights import pack_interleaved, pack_rows, taps
+from penstock.compiler.weights import pack_interleaved, pack_rows
 from penstock.program.config import get_config
 from penstock.program.descriptor import Descriptor, Op
 from penstock.sim.golden.convolution import read_rows
@@ -31,11 +31,11 @@ def test_round_trip(
         shift=rng.integers(1, 48, outputs).astype(np.uint8),
     )
     if rows:
-        (image, stride), chunk = pack_rows(weight, bias, factors), 0
+        image, stride = pack_rows(weight, bias, factors)
     else:
-        image, stride, chunk = pack_interleaved(weight, bias, factors, core)
-        assert chunk == taps(kernel, core) * core.p_oc
-    assert len(image) % 8 == stride % 8 == chunk % 8 == 0
+        image, stride = pack_interleaved(weight, bias, factors, core)
+        assert stride == 8 * core.p_oc + inputs * core.chunk_bytes(kernel)
+    assert len(image) % 8 == stride % 8 == 0
     d = Descriptor.make(
         Op.CONV,
         w_rows=rows,
@@ -44,7 +44,6 @@ def test_round_trip(
         cout=outputs,
         w_addr=16,
         w_stride=stride,
-        w_chunk=chunk,
     )
     blob = np.concatenate([rng.integers(0, 256, 16, dtype=np.uint8), image])
     got = read_rows(d, blob, core)
@@ -56,4 +55,4 @@ def test_round_trip(
 
 @pytest.mark.parametrize("config, expected", [("tiny", 12), ("z7020", 9)])
 def test_taps_fill_whole_beats(config: str, expected: int) -> None:
-    assert taps(3, get_config(config)) == expected
+    assert get_config(config).row_taps(3, w_rows=False) == expected
