@@ -23,6 +23,7 @@ class Activity:
     descriptor: Descriptor
     runs: Array  # (N,) bool; CONV with pred_empty always runs
     inputs: Array  # (N,) input channels walked
+    input_runs: Array  # (N,) runs of neighbours among them: read together
     outputs: Array  # (N,) output channels computed
 
     @property
@@ -58,21 +59,27 @@ def activity(package: Package, memory: Array) -> list[Activity]:
     """Every descriptor's work for score memories uint8 (N, scores)."""
     count = len(memory)
     survivors: dict[int, Array] = {}
+    clusters: dict[int, Array] = {}
     result = []
     for d in decode(package):
         skip = memory[:, d.pred_slot] == 0 if d.pred_en else np.zeros(count, bool)
-        walked = np.full(count, d.cin)
+        walked, together = np.full(count, d.cin), np.ones(count, np.int64)
         made = np.full(count, d.cout)
         if d.op == Op.CONV:
-            walked = survivors[d.in_list] if d.in_list != ALL_CHANNELS else walked
+            if d.in_list != ALL_CHANNELS:
+                walked, together = survivors[d.in_list], clusters[d.in_list]
             made = survivors[d.out_list] if d.out_list != ALL_CHANNELS else made
             walked = np.where(skip, 0, walked)
             skip = skip & (not d.pred_empty)
         elif d.op == Op.GATE and d.out_list != ALL_CHANNELS:
-            listed = memory[:, d.dst + d.list_from : d.dst + d.cout]
+            listed = memory[:, d.dst + d.list_from : d.dst + d.cout] > 0
             survivors[d.out_list] = np.count_nonzero(listed, axis=1)
+            begins = listed & ~np.pad(listed, ((0, 0), (1, 0)))[:, :-1]
+            clusters[d.out_list] = np.count_nonzero(begins, axis=1)
         made = np.where(skip, 0, made)
-        result.append(Activity(descriptor=d, runs=~skip, inputs=walked, outputs=made))
+        result.append(
+            Activity(descriptor=d, runs=~skip, inputs=walked, input_runs=together, outputs=made)
+        )
     return result
 
 

@@ -24,7 +24,7 @@ from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.package import Package
 
-#: Beats of one write burst.
+#: Beats of one burst at most.
 BURST_BEATS = 16
 
 
@@ -40,6 +40,7 @@ class Timing:
         dispatch: taking, checking and deciding one descriptor, skipped ones included.
         unit: start and end of an operation that all units wait for.
         fetch: from the fetcher's start to the array's on a group, beside latency and beats.
+        burst: of a read burst's slot, beside latency and beats.
         group: from the release of a half of the weight buffer to the request for its next group.
         tile: least cycles of a tile: its sums on their way to the shadow accumulators.
         shadow_rows: rows of a residual tile that may be left when the next one ends.
@@ -58,6 +59,7 @@ class Timing:
     dispatch: int = 5
     unit: int = 2
     fetch: int = 9
+    burst: int = 4
     group: int = 2
     tile: int = 10
     shadow_rows: int = 4
@@ -180,7 +182,8 @@ class _Timeline:
             active = works & (lanes > 0)
             free = self.halves[0] + t.group
             request = np.maximum(request, free)
-            came = np.maximum(arrived, request + t.latency) + self._beats(act, lanes)
+            cold, warm = self._transfer(act, lanes)
+            came = np.maximum(arrived + warm, request + t.latency + cold)
             count = shape.tiles[lanes]
             least = t.tile
             if d.res_en:
@@ -202,12 +205,24 @@ class _Timeline:
         self.fetcher = np.where(works, arrived, self.fetcher)
         self.array = np.where(works, now + t.drain + last, self.array)
 
-    def _beats(self, act: Activity, lanes: Array) -> Array:
-        """Beats of one group's weights and parameters."""
-        d = act.descriptor
+    def _transfer(self, act: Activity, lanes: Array) -> tuple[Array, Array]:
+        """Cycles of one group's beats after a first latency, and in a running stream.
+
+        One each, or what the bursts allow that may be outstanding.
+        """
+        d, t = act.descriptor, self.timing
         if d.w_rows:
-            return lanes * (d.w_stride // BEAT_BYTES)
-        return self.config.p_oc + act.inputs * (self.config.chunk_bytes(d.kernel) // BEAT_BYTES)
+            row = d.w_stride // BEAT_BYTES
+            beats, bursts = lanes * row, lanes * -(-row // BURST_BEATS)
+        else:
+            walked = act.inputs * (self.config.chunk_bytes(d.kernel) // BEAT_BYTES)
+            beats = self.config.p_oc + walked
+            run = -(-walked // np.maximum(act.input_runs, 1))
+            bursts = 1 + act.input_runs * -(-run // BURST_BEATS)
+        outstanding = self.config.max_outstanding
+        slot = t.latency + t.burst + beats // np.maximum(bursts, 1)
+        cold = np.maximum(beats, (bursts - 1) // outstanding * slot)
+        return cold, np.maximum(beats, bursts * slot // outstanding)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +271,7 @@ def predict_memory(package: Package, memory: Array, timing: Timing) -> Predictio
             timeline = timeline.only(~later, _Timeline.start(start, config, timing))
         timeline.step(act, start)
         times.append(timeline.idle)
-    times[:loop] = [np.where(later, 0, time) for time in times[:loop]]
+    times[: loop + 1] = [np.where(later, 0, time) for time in times[: loop + 1]]
     weights = np.stack([fetched_bytes(act, config) for act in acts], axis=1)
     return Prediction(
         cycles=timeline.idle,
