@@ -14,6 +14,9 @@ from cocotbext.axi import AxiRamRead, AxiRamWrite
 #: Stall patterns of the standing matrix.
 STALLS = ("none", "periodic", "random")
 
+#: For cocotb.test: a hung bench fails after 100 000 cycles instead of running on for ever.
+TIMEOUT: dict[str, Any] = {"timeout_time": 1, "timeout_unit": "ms"}
+
 #: Bursts the core may issue: AXI3 ports take 16 beats, AXI4 forbids crossing 4 KiB.
 MAX_BURST_BEATS = 16
 BOUNDARY = 4096

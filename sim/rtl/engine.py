@@ -214,7 +214,8 @@ class RtlCore:
             log_reads: keep address and beats of every read burst.
             fault_read: answer SLVERR on the n-th read beat (from 1).
             fault_write: answer SLVERR on the n-th write burst (from 1).
-            reset: reset the core first; without it the core carries on from the last run.
+            reset: reset the core first; without it the core carries on from the last run (a new
+                one is reset all the same).
             base_offset: bytes (a multiple of 8) by which every buffer is moved.
 
         Raises:
@@ -294,18 +295,28 @@ class RtlCore:
             path = self._library or build_core(
                 self.config.name, trace=trace, assertions=self._assertions
             )
-            library = ctypes.CDLL(str(path))
-            library.ps_create.restype = ctypes.c_void_p
-            library.ps_create.argtypes = [ctypes.c_uint64]
-            library.ps_destroy.argtypes = [ctypes.c_void_p]
-            library.ps_start.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-            library.ps_step.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p]
-            library.ps_log.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-            library.ps_log.restype = library.ps_sizes.restype = ctypes.c_uint64
-            sizes = ctypes.sizeof(_Run) << 32 | ctypes.sizeof(_Result)
-            assert library.ps_sizes() == sizes, "harness.cpp and engine.py differ in a structure"
+            library = load_library(path)
             self._handles[trace] = (library, library.ps_create(seed))
         return self._handles[trace]
+
+
+def load_library(path: Path) -> ctypes.CDLL:
+    """The functions of a built core, typed; harness.cpp documents them."""
+    library = ctypes.CDLL(str(path))
+    handle, word, result = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p
+    library.ps_create.restype = ctypes.c_void_p
+    library.ps_create.argtypes = [ctypes.c_uint64]
+    library.ps_destroy.argtypes = [handle]
+    library.ps_start.argtypes = library.ps_attach.argtypes = [handle, ctypes.c_void_p]
+    library.ps_step.argtypes = library.ps_run.argtypes = [handle, ctypes.c_uint64, result]
+    library.ps_poke.argtypes = [handle, ctypes.c_uint8, word]
+    library.ps_peek.argtypes = [handle, ctypes.c_uint8]
+    library.ps_peek.restype = word
+    library.ps_log.argtypes = [handle, ctypes.c_void_p]
+    library.ps_log.restype = library.ps_sizes.restype = ctypes.c_uint64
+    sizes = ctypes.sizeof(_Run) << 32 | ctypes.sizeof(_Result)
+    assert library.ps_sizes() == sizes, "harness.cpp and engine.py differ in a structure"
+    return library
 
 
 def _whole_beats(data: bytes) -> Bytes:

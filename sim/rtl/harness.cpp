@@ -53,7 +53,7 @@ struct PsRun {
   uint32_t stall[kChannels];  // probability of a stalled cycle, in 1 / 2^32
   uint32_t latency;
   uint32_t n_descriptors, n_images, input_stride, output_stride, weight_bytes, config_hash;
-  uint32_t reset;  // reset the core first
+  uint32_t reset;  // reset the core first (a new one is reset anyway)
   uint32_t log_reads;
   const char* vcd;  // file name or null; only in the tracing variant
 };
@@ -131,21 +131,30 @@ class Core {
     model_->final();
   }
 
-  // Resets if asked, writes the arguments, starts.
-  void start(const PsRun& run) {
+  // Takes over memory, stalls and faults; resets if asked.  The caller's register accesses do the
+  // rest: a host that is simulated register by register (bus.py).
+  void attach(const PsRun& run) {
     run_ = run;
     result_ = PsResult{};
     random_ = Random(run.seed);
     log_.clear();
+    write_count_ = 0;
     g_stop.clear();
     open_trace(run.vcd);
-    if (run.reset) {
+    if (run.reset || cycle_ == 0) {
       model_->ap_rst_n = 0;
       clear_memory();
+      context_->assertOn(false);  // nothing holds before the reset has been seen
       for (int i = 0; i < 8; i++) tick();
+      context_->assertOn(true);
       model_->ap_rst_n = 1;
       tick();
     }
+  }
+
+  // Resets if asked, writes the arguments, starts.
+  void start(const PsRun& run) {
+    attach(run);
     write_register(0x04, 1);  // GIER
     write_register(0x08, 1);  // IER: done
     write_pointer(0x10, run.program.base);
@@ -173,6 +182,17 @@ class Core {
       if (__builtin_expect(cycle_ - start_cycle_ >= run_.max_cycles, 0)) return stop(kTimeout);
     }
     result_.cycles = cycle_ - start_cycle_;
+  }
+
+  // Register accesses of a simulated host, each a few cycles; `run` lets up to `cycles` pass and
+  // returns at once when the interrupt is high.
+  void poke(uint8_t offset, uint32_t value) { write_register(offset, value); }
+  uint32_t peek(uint8_t offset) { return read_register(offset); }
+  bool run(uint64_t cycles) {
+    for (uint64_t i = 0; i < cycles && !model_->__SYM__interrupt && g_stop.empty(); i++) tick();
+    if (!g_stop.empty()) note_stop();
+    result_.cycles = cycle_;
+    return model_->__SYM__interrupt;
   }
 
   const PsResult& result() const { return result_; }
@@ -329,7 +349,6 @@ class Core {
     r_held_ = b_held_ = false;
     ar_stalled_ = aw_stalled_ = w_stalled_ = false;
     write_response_ = kOkay;
-    write_count_ = 0;
     model_->m_axi_gmem_arready = model_->m_axi_gmem_awready = model_->m_axi_gmem_wready = 0;
     model_->m_axi_gmem_rvalid = model_->m_axi_gmem_bvalid = 0;
     model_->m_axi_gmem_rid = model_->m_axi_gmem_bid = 0;
@@ -512,6 +531,16 @@ void ps_start(Core* core, const PsRun* run) { core->start(*run); }
 void ps_step(Core* core, uint64_t cycles, PsResult* result) {
   core->step(cycles);
   *result = core->result();
+}
+
+// A host that is simulated register by register.
+void ps_attach(Core* core, const PsRun* run) { core->attach(*run); }
+void ps_poke(Core* core, uint8_t offset, uint32_t value) { core->poke(offset, value); }
+uint32_t ps_peek(Core* core, uint8_t offset) { return core->peek(offset); }
+int ps_run(Core* core, uint64_t cycles, PsResult* result) {
+  const bool interrupt = core->run(cycles);
+  *result = core->result();
+  return interrupt;
 }
 
 // The log of the last run: pairs (address, beats); returns the number of pairs.

@@ -9,7 +9,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.triggers import RisingEdge, with_timeout
+from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiBus
 from graphs import lcnet
 
@@ -21,6 +21,7 @@ from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
 from penstock.sim.cocotb.bench import (
     STALLS,
+    TIMEOUT,
     FaultyRamRead,
     FaultyRamWrite,
     bench_rng,
@@ -34,7 +35,6 @@ from penstock.sim.golden import run as run_golden
 SIZE = 1 << 18
 BASE = 0xA5A5_0000_0000_0000  # all 64 address bits take part; the RAM looks at the low ones
 ADDRESS = {"program": 0x0F80, "weights": 0x4000, "input": 0x28FC8, "output": 0x30FF8}
-TIMEOUT_NS = 4_000_000
 
 
 @functools.cache
@@ -105,7 +105,7 @@ class Bench:
     async def finish(self) -> tuple[int, int]:
         """Wait for the interrupt, clear it; error and position."""
         if not int(self.dut.interrupt.value):
-            await with_timeout(RisingEdge(self.dut.interrupt), TIMEOUT_NS, "ns")
+            await RisingEdge(self.dut.interrupt)
         assert await self.host.read(registers.ISR) == 1
         await self.host.write(registers.ISR, 1)
         await RisingEdge(self.dut.ap_clk)
@@ -138,7 +138,7 @@ class Bench:
         np.testing.assert_array_equal(records[:, exact], golden[:, exact])
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def register_map(dut: Any) -> None:
     """Idle after reset; every argument reads back; holes read 0."""
     bench = Bench(dut)
@@ -151,7 +151,7 @@ async def register_map(dut: Any) -> None:
     assert await bench.host.read(0x18) == 0
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 @cocotb.parametrize(idle=STALLS, back_pressure=STALLS)
 async def image(dut: Any, idle: str, back_pressure: str) -> None:
     """One image gives the golden record whatever the memory's and the host's timing."""
@@ -164,7 +164,7 @@ async def image(dut: Any, idle: str, back_pressure: str) -> None:
     bench.check_records(bench.images[:1])
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def images_and_a_second_run(dut: Any) -> None:
     """Several images in one run; a second run without reset, its arguments written while busy."""
     bench = Bench(dut, "random", "none")
@@ -181,7 +181,7 @@ async def images_and_a_second_run(dut: Any) -> None:
     bench.check_records(bench.images[2:])
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def another_configuration_is_refused(dut: Any) -> None:
     """A Program for another core stops at once and writes nothing."""
     bench = Bench(dut)
@@ -191,7 +191,7 @@ async def another_configuration_is_refused(dut: Any) -> None:
     assert not bench.records(1).any()
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 @cocotb.parametrize(region=["program", "weights", "input"])
 async def read_error(dut: Any, region: str) -> None:
     """SLVERR on a read stops the core with READ; the next run is right again."""
@@ -206,7 +206,7 @@ async def read_error(dut: Any, region: str) -> None:
     bench.check_records(bench.images[:1])
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def write_error(dut: Any) -> None:
     """SLVERR on a write stops the core with WRITE; the next run is right again."""
     bench = Bench(dut)
@@ -220,7 +220,7 @@ async def write_error(dut: Any) -> None:
     bench.check_records(bench.images[:1])
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def program_without_halt(dut: Any) -> None:
     """Running off the last descriptor stops with PROGRAM_END and the position of the fault."""
     bench = Bench(dut)

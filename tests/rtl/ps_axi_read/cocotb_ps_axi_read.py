@@ -11,6 +11,7 @@ from cocotbext.axi import AxiReadBus
 
 from penstock.sim.cocotb.bench import (
     STALLS,
+    TIMEOUT,
     FaultyRamRead,
     Lanes,
     bench_rng,
@@ -140,7 +141,7 @@ async def _client(bench: Bench, client: int, count: int, pause: Iterator[bool]) 
         await bench.request(client, *_random_request(bench.rng))
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 @cocotb.parametrize(idle=STALLS, back_pressure=STALLS)
 async def random_requests(dut: Any, idle: str, back_pressure: str) -> None:
     """Every beat of every request returns once, in order, to its client."""
@@ -160,7 +161,7 @@ async def random_requests(dut: Any, idle: str, back_pressure: str) -> None:
     assert len(bench.accepted) == REQUESTS // bench.clients * bench.clients
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def long_request_splits_exactly(dut: Any) -> None:
     """Bursts are as long as the rules allow, and consecutive."""
     bench = Bench(dut)
@@ -176,7 +177,7 @@ async def long_request_splits_exactly(dut: Any) -> None:
     assert not bench.expected
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def priority(dut: Any) -> None:
     """Of clients that ask together, the lowest index goes first."""
     bench = Bench(dut)
@@ -191,7 +192,7 @@ async def priority(dut: Any) -> None:
     assert bench.accepted == list(range(bench.clients))
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def slave_errors(dut: Any) -> None:
     """Each beat with SLVERR gives one error pulse; the other beats arrive unharmed."""
     bench = Bench(dut)
@@ -205,7 +206,7 @@ async def slave_errors(dut: Any) -> None:
     assert not bench.expected
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 @cocotb.parametrize(delay=(0, 1, 2, 3, 5, 9, 14, 40))
 async def flush(dut: Any, delay: int) -> None:
     """A flush ends a long request early, at any moment, and the next request works."""
@@ -227,7 +228,7 @@ async def flush(dut: Any, delay: int) -> None:
     assert not bench.expected
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def one_request_a_cycle(dut: Any) -> None:
     """With AR always ready, requests of one burst cost one cycle each."""
     clients = int(dut.NumClients.value)

@@ -9,6 +9,7 @@ from cocotbext.axi import AxiWriteBus
 
 from penstock.sim.cocotb.bench import (
     STALLS,
+    TIMEOUT,
     FaultyRamWrite,
     bench_rng,
     check_burst,
@@ -102,7 +103,7 @@ class Bench:
         assert self.beats == sum(length + 1 for _, length in self.bursts)
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 @cocotb.parametrize(idle=STALLS, back_pressure=STALLS)
 async def random_requests(dut: Any, idle: str, back_pressure: str) -> None:
     """Memory ends up exactly as asked, requests back to back, data early or late."""
@@ -129,7 +130,7 @@ async def random_requests(dut: Any, idle: str, back_pressure: str) -> None:
     assert bench.errors == bench.empty_beats == 0
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def long_request_splits_exactly(dut: Any) -> None:
     """Bursts are as long as the rules allow; one extra cycle a burst."""
     bench = Bench(dut)
@@ -149,7 +150,7 @@ async def long_request_splits_exactly(dut: Any) -> None:
     bench.check()
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def slave_errors(dut: Any) -> None:
     """Each B with SLVERR gives one error pulse."""
     bench = Bench(dut)
@@ -165,7 +166,7 @@ async def slave_errors(dut: Any) -> None:
     assert bench.errors == 2
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 @cocotb.parametrize(
     back_pressure=STALLS,
     starve=[False, True],

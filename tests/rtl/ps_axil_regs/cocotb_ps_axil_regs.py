@@ -7,7 +7,7 @@ import cocotb
 from cocotb.triggers import RisingEdge
 
 from penstock.program import registers
-from penstock.sim.cocotb.bench import STALLS, bench_rng, start
+from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_rng, start
 from penstock.sim.cocotb.control import ARGUMENTS, Host
 
 
@@ -51,7 +51,7 @@ def _random_arguments(rng: random.Random) -> dict[str, int]:
     return {register.name: rng.getrandbits(register.width) for register in ARGUMENTS}
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 @cocotb.parametrize(idle=STALLS, back_pressure=STALLS)
 async def arguments(dut: Any, idle: str, back_pressure: str) -> None:
     """Arguments read back, reach the core at start and survive rewriting while it is busy."""
@@ -78,7 +78,7 @@ async def arguments(dut: Any, idle: str, back_pressure: str) -> None:
     assert core.arguments() == second
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def control_bits(dut: Any) -> None:
     """idle, start, done (clear on read), ready; error and position from the core."""
     host, core, _ = await _setup(dut)
@@ -97,7 +97,7 @@ async def control_bits(dut: Any) -> None:
     assert core.starts == 1
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def done_wins_over_its_read(dut: Any) -> None:
     """A done in the very cycle in which AP_CTRL is read is not lost, whatever the cycle."""
     host, core, _ = await _setup(dut)
@@ -111,7 +111,7 @@ async def done_wins_over_its_read(dut: Any) -> None:
         assert seen & registers.AP_DONE, f"done lost at delay {delay}"
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def interrupts(dut: Any) -> None:
     """GIER and IER gate the interrupt; ISR toggles on write."""
     host, core, _ = await _setup(dut)
@@ -143,7 +143,7 @@ async def interrupts(dut: Any) -> None:
     assert await host.read(registers.IER) == 3
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def strobes_and_holes(dut: Any) -> None:
     """Byte strobes are honoured; unmapped addresses read 0 and change nothing."""
     host, core, _ = await _setup(dut)

@@ -7,7 +7,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from penstock.sim.cocotb.bench import STALLS, bench_rng, stall_pattern, start
+from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_rng, stall_pattern, start
 
 WORDS = 300
 
@@ -52,7 +52,7 @@ async def _check_count(dut: Any) -> None:
             held.append(int(dut.in_data_i.value))
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 @cocotb.parametrize(idle=STALLS, back_pressure=STALLS)
 async def stream(dut: Any, idle: str, back_pressure: str) -> None:
     """Every word arrives once and in order."""
@@ -68,7 +68,7 @@ async def stream(dut: Any, idle: str, back_pressure: str) -> None:
     check.cancel()
 
 
-@cocotb.test()
+@cocotb.test(**TIMEOUT)
 async def reset_mid_stream(dut: Any) -> None:
     """A reset empties the FIFO; nothing of the old stream comes out afterwards."""
     rng = bench_rng()

@@ -77,6 +77,8 @@ def test_same_seed_same_cycles_and_the_reset_is_optional(core: engine.RtlCore) -
     other = _echo(core, images, 512, stall=0.4, seed=10)
     assert first.cycles == again.cycles != other.cycles
     quiet = _echo(core, images, 512)
+    core.close()  # a new model is reset, asked or not
+    assert _echo(core, images, 512, reset=False).cycles == quiet.cycles
     assert _echo(core, images, 512, reset=False).cycles == quiet.cycles < first.cycles
 
 
@@ -108,6 +110,8 @@ def test_slverr_on_a_read_stops_the_core(core: engine.RtlCore, beat: int, stall:
 def test_slverr_on_a_write_stops_the_core(core: engine.RtlCore, burst: int) -> None:
     result = _echo(core, _images(4, 512), 512, fault_write=burst)
     assert (result.error, result.violations) == (ErrorCode.WRITE, 0)
+    again = _echo(core, _images(4, 512), 512, fault_write=burst, reset=False)
+    assert again.error == ErrorCode.WRITE
 
 
 def test_access_outside_is_answered_decerr_and_counted(core: engine.RtlCore) -> None:
