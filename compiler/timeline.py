@@ -1,0 +1,196 @@
+"""When each part of the core is free, descriptor by descriptor; vectorised over images.
+
+Three clocks, as the core has them: the sequencer, which takes descriptors in order; the fetcher,
+which it starts on the next convolution's weights while the array still computes the one before;
+the array, which also runs COPY.  Every other operation waits for all of them.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from penstock.compiler.activity import Activity, Array, out_size
+from penstock.compiler.split import passes, tiles
+from penstock.compiler.timing import Timing
+from penstock.program.config import BEAT_BYTES, HwConfig
+from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+
+#: Beats of one burst at most.
+BURST_BEATS = 16
+
+
+@dataclasses.dataclass(kw_only=True)
+class Timeline:
+    """When each part of the core is free, in cycles since the last image's counters were taken."""
+
+    config: HwConfig
+    timing: Timing
+    sequencer: Array
+    fetcher: Array
+    array: Array
+    halves: list[Array]  # of the weight buffer, the one that is released first in front
+    assembled: list[Array]  # when each descriptor was complete
+    beats_end: Array  # when the last descriptor's beats were in
+
+    @classmethod
+    def start(cls, start: Array, config: HwConfig, timing: Timing) -> "Timeline":
+        """Every clock at `start`; the first descriptors are asked for."""
+        request = start + timing.restart
+        return cls(
+            config=config,
+            timing=timing,
+            sequencer=request,
+            fetcher=request,
+            array=request,
+            halves=[request, request],
+            assembled=[],
+            beats_end=request,
+        )
+
+    @property
+    def idle(self) -> Array:
+        """When everything is done."""
+        return np.maximum(self.sequencer, np.maximum(self.fetcher, self.array))
+
+    def step(self, act: Activity, start: Array) -> None:
+        """Run one descriptor on every image; the program was (re)started at `start`."""
+        t = self.timing
+        asked = self.assembled[-t.ahead] if len(self.assembled) >= t.ahead else start + t.restart
+        come = np.maximum(asked + t.latency, self.beats_end) + DESCRIPTOR_BYTES // BEAT_BYTES
+        self.beats_end = come
+        ready = np.maximum(come + t.arrive, self.sequencer + t.assemble)
+        self.assembled.append(ready)
+        self.sequencer = ready + t.dispatch
+        match act.op:
+            case Op.CONV:
+                self._conv(act)
+            case Op.COPY:
+                begin = np.maximum(self.sequencer, self.array)
+                self.array = np.where(act.runs, begin + self._cycles(act), self.array)
+                self.sequencer = np.where(act.runs, begin + 1, self.sequencer)
+            case Op.HALT:
+                self.sequencer = self.idle
+            case _:
+                done = self.idle + t.unit + self._cycles(act)
+                self.sequencer = np.where(act.runs, done, self.sequencer)
+
+    def only(self, images: Array, others: "Timeline") -> "Timeline":
+        """This timeline for `images`, that of `others`, just started, for the rest."""
+        return dataclasses.replace(
+            self,
+            sequencer=np.where(images, self.sequencer, others.sequencer),
+            fetcher=np.where(images, self.fetcher, others.fetcher),
+            array=np.where(images, self.array, others.array),
+            halves=[
+                np.where(images, a, b) for a, b in zip(self.halves, others.halves, strict=True)
+            ],
+            assembled=[np.where(images, time, others.beats_end) for time in self.assembled],
+            beats_end=np.where(images, self.beats_end, others.beats_end),
+        )
+
+    def _cycles(self, act: Activity) -> int:
+        """Cycles of an operation that only its descriptor decides."""
+        d, t, beats = act.descriptor, self.timing, -(-act.descriptor.length // BEAT_BYTES)
+        match act.op:
+            case Op.LOAD | Op.GLOAD:
+                return t.load + t.latency + beats
+            case Op.STORE:
+                return store_cycles(beats, t)
+            case Op.GATE | Op.DENSE:
+                return t.gate + d.cin + d.cout * (1 + -(-d.cin // BEAT_BYTES))
+            case _:
+                return t.copy + d.cout * d.height * -(-d.width // self.config.fmem_banks)
+
+    def _conv(self, act: Activity) -> None:
+        """Groups of P_oc surviving output channels; the next group's weights come meanwhile."""
+        d, t, rows = act.descriptor, self.timing, self.config.p_oc
+        works = act.runs & (act.outputs > 0)
+        request = np.maximum(self.sequencer, self.fetcher)
+        begin = np.maximum(request + 1, self.array)
+        self.sequencer = np.where(works, begin + 1, self.sequencer + 1)
+        height, width = out_size(d)
+        shape = _group_shapes(d, height * width, self.config)
+        steps = np.where(act.inputs > 0, act.inputs * d.kernel * d.kernel, 1)
+        arrived, now = request, begin + 1
+        last = np.zeros_like(now)
+        stall = np.zeros_like(now)  # the last tile of a group makes the next group's first wait
+        for group in range(-(-d.cout // rows)):
+            lanes = np.clip(act.outputs - group * rows, 0, rows)
+            active = works & (lanes > 0)
+            free = self.halves[0] + t.group
+            request = np.maximum(request, free) + (t.walk if d.w_rows else 0)
+            cold, warm = self._transfer(act, lanes)
+            came = np.maximum(arrived + warm, request + t.latency + cold)
+            wait, drain = self._drain(act, shape, lanes, steps)
+            first = np.maximum(now + stall, came + t.fetch) + steps
+            end = first + (shape.tiles[lanes] - 1) * (steps + wait)
+            arrived = np.where(active, came, arrived)
+            now = np.where(active, end, now)
+            stall = np.where(active, wait, stall)
+            last = np.where(active, drain, last)
+            self.halves = [
+                np.where(active, self.halves[1], self.halves[0]),
+                np.where(active, end + t.release + drain, self.halves[1]),
+            ]
+        self.fetcher = np.where(works, arrived, self.fetcher)
+        self.array = np.where(works, now + t.drain + last, self.array)
+
+    def _drain(
+        self, act: Activity, shape: "_Shapes", lanes: Array, steps: Array
+    ) -> tuple[Array, Array]:
+        """Cycles a tile waits for the one before, and those of the very last tile's rows."""
+        least, last = np.full_like(steps, self.timing.tile), shape.last_slices[lanes]
+        if act.descriptor.res_en:
+            least += 2 * np.maximum(shape.slices[lanes] - self.timing.shadow_rows, 0)
+            last = last * 2 - 1
+        return np.maximum(least - steps, 0), last
+
+    def _transfer(self, act: Activity, lanes: Array) -> tuple[Array, Array]:
+        """Cycles of one group's beats after a first latency, and in a running stream.
+
+        One each, or what the bursts allow that may be outstanding.
+        """
+        d, t = act.descriptor, self.timing
+        if d.w_rows:
+            row = d.w_stride // BEAT_BYTES
+            beats, bursts = lanes * row, lanes * -(-row // BURST_BEATS)
+        else:
+            walked = act.inputs * (self.config.chunk_bytes(d.kernel) // BEAT_BYTES)
+            beats = self.config.p_oc + walked
+            run = -(-walked // np.maximum(act.input_runs, 1))
+            bursts = 1 + act.input_runs * -(-run // BURST_BEATS)
+        outstanding = self.config.max_outstanding
+        slot = t.latency + t.burst + beats // np.maximum(bursts, 1)
+        cold = np.maximum(beats, (bursts - 1) // outstanding * slot)
+        return cold, np.maximum(beats, bursts * slot // outstanding)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Shapes:
+    """Of a group of n rows, n = 0 .. P_oc (index): what its passes add up to."""
+
+    tiles: Array
+    slices: Array  # of a whole tile of the last pass
+    last_slices: Array  # of the very last tile
+
+
+def _group_shapes(d: Descriptor, pixels: int, config: HwConfig) -> _Shapes:
+    """Tiles and slices of every size of group of a CONV (docs/program.md, "Passes")."""
+    table = np.zeros((3, config.p_oc + 1), np.int64)
+    for rows in range(1, config.p_oc + 1):
+        parts = passes(rows, d.split, config)
+        mode, taken = parts[-1]
+        full, lanes = config.p_oc >> mode, config.p_px << mode
+        left = (pixels - 1) % lanes + 1
+        blocks, last_blocks = (-(-min(n, pixels) // config.p_px) for n in (lanes, left))
+        table[:, rows] = (
+            sum(tiles(pixels, mode, config) for mode, _ in parts),
+            (blocks - 1) * full + taken,
+            (last_blocks - 1) * full + taken,
+        )
+    return _Shapes(tiles=table[0], slices=table[1], last_slices=table[2])
+
+
+def store_cycles(beats: int, timing: Timing) -> int:
+    """Cycles of a write of `beats` beats: one more a burst, then the response."""
+    return timing.store + timing.latency + beats + -(-beats // BURST_BEATS) - 1

@@ -1,0 +1,49 @@
+"""Constants of the core's timing: the one place to fit the cost model to the RTL."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Constants of the core, in cycles.
+
+    Attributes:
+        latency: of the memory: from a read request to its first beat.
+        restart: from start or the end of a record to the request of the first descriptor.
+        ahead: descriptors that are asked for before they are needed.
+        arrive: from a descriptor's last beat to its turn; assemble: from its predecessor's end.
+        dispatch: taking, checking and deciding one descriptor, skipped ones included.
+        unit: start and end of an operation that all units wait for.
+        fetch: from the fetcher's start to the array's on a group, beside latency and beats.
+        burst: of a read burst's slot, beside latency and beats.
+        walk: until the first survivor of a group of rows is known.
+        group: from the release of a half of the weight buffer to the request for its next group.
+        tile: least cycles of a tile: its sums on their way to the shadow accumulators.
+        shadow_rows: rows of a residual tile that may be left when the next one ends.
+        drain: from a CONV's last step to its last write, rows not counted.
+        release: from a group's last step to the release of its weights, rows not counted.
+        gate: fixed part of GATE and DENSE.  copy: of COPY.
+        load: fixed part of LOAD and GLOAD, beside latency.  store: of STORE and of the record.
+        capture: from the start of the record to its counters being taken.
+    """
+
+    latency: int = 40
+    restart: int = 3
+    ahead: int = 4
+    arrive: int = 0
+    assemble: int = 8
+    dispatch: int = 5
+    unit: int = 2
+    fetch: int = 9
+    burst: int = 4
+    walk: int = 4
+    group: int = 2
+    tile: int = 10
+    shadow_rows: int = 4
+    drain: int = 18
+    release: int = 10
+    gate: int = 17
+    copy: int = 3
+    load: int = 0
+    store: int = 11
+    capture: int = 2
