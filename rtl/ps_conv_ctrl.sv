@@ -237,13 +237,14 @@ module ps_conv_ctrl
 
   // ---- geometry
   logic [FA_W-1:0] tap_offset;
-  logic [WB-1:0] mask;  // of the step one stage on
+  logic [WB-1:0] mask;  // of the step two stages on
 
   ps_conv_window u_window (
     .clk_i,
     .setup_i       (start_i),
     .start_i       (group_take || pass_more),
     .next_i        (step && last_step),
+    .step_i        (step),
     .mode_i        (mode_q),
     .polyphase_i   (polyphase_q),
     .pad_i         (kernel_q[2:1]),
@@ -271,7 +272,6 @@ module ps_conv_ctrl
   } flags_t;
   flags_t flags_q1, flags_q2;
   flags_t [DataLatency-1:0] flags_q;
-  logic [WB-1:0] mask_q2;
   logic [DataLatency-1:0][WB-1:0] mask_q;
 
   always_ff @(posedge clk_i) begin
@@ -282,8 +282,7 @@ module ps_conv_ctrl
     window_addr_o <= base_q1 + offset_q1;
     weight_addr_o <= weight_q1;
     weight_half_o <= half_q1;
-    mask_q2       <= flags_q1.empty ? '0 : mask;
-    mask_q        <= {mask_q[DataLatency-2:0], mask_q2};
+    mask_q        <= {mask_q[DataLatency-2:0], flags_q2.empty ? '0 : mask};
     flags_q1      <= '{valid: step, first: tile_first_step_q, last: last_step, empty: empty_q,
                        mode: mode_q, lane: lane_q};
     flags_q2      <= flags_q1;
@@ -311,7 +310,7 @@ module ps_conv_ctrl
 `ifndef SYNTHESIS
   assert property (@(posedge clk_i) disable iff (!rst_ni) start_i |-> state_q == Idle)
     else $error("ps_conv_ctrl: started while busy");
-  assert property (@(posedge clk_i) disable iff (!rst_ni) tap_q < 6'd52)
+  assert property (@(posedge clk_i) disable iff (!rst_ni) state_q == Run |-> tap_q < 6'd49)
     else $error("ps_conv_ctrl: tap out of range");
 `endif
 endmodule

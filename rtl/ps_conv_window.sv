@@ -4,7 +4,8 @@
 // A tile is P_px << mode_i consecutive output pixels, row-major, in blocks of P_px.  setup_i (with
 // the sizes, which then hold) places the lanes of a block and the blocks, four cycles; then start_i
 // puts the tile at the beginning of the map and next_i one tile further.
-// offset_o is combinational in kh_i, kw_i; mask_o belongs to the tap and tile of the cycle before.
+// offset_o is combinational in kh_i, kw_i; mask_o is registered twice: it comes out two cycles after
+// the tap (step_i).  Blocks that the mode does not use are stale.
 //
 // Stride 1: input pixel = output pixel + (kh - P) * W + (kw - P).
 // Polyphase: with a = kh - P, the rows of parity a & 1 lie in planes of their own, and row
@@ -17,6 +18,7 @@ module ps_conv_window
   input  logic              setup_i,
   input  logic              start_i,
   input  logic              next_i,
+  input  logic              step_i,
   input  logic [1:0]        mode_i,
   input  logic              polyphase_i,
   input  logic [1:0]        pad_i,
@@ -88,7 +90,7 @@ module ps_conv_window
     // Block b = (b without its highest bit) + that bit's step.
     for (int unsigned b = 0; b < Blocks; b++) begin
       if (b == 0) block_start_q[b] <= '0;
-      else block_start_q[b] <= advance(block_start_q[b - (1 << ($clog2(b + 1) - 1))],
+      else if (setup_q != '0) block_start_q[b] <= advance(block_start_q[b - (1 << ($clog2(b + 1) - 1))],
                                        step_q[$clog2(b + 1) - 1], out_width_i);
     end
   end
@@ -147,15 +149,25 @@ module ps_conv_window
     return bound < 0 ? 11'd0 : bound[10:0];
   endfunction
 
-  always_ff @(posedge clk_i) begin
-    row_low_q  <= low(da);
-    row_high_q <= high(da, row_limit);
-    col_low_q  <= low(db);
-    col_high_q <= high(db, col_limit);
-  end
+  logic active_q;
+  logic [1:0] mode_q;
 
-  for (genvar p = 0; p < WB; p++) begin : gen_mask
-    assign mask_o[p] = place_q[p].row >= row_low_q && place_q[p].row < row_high_q
-        && place_q[p].col >= col_low_q && place_q[p].col < col_high_q;
+  always_ff @(posedge clk_i) begin
+    active_q <= step_i;
+    mode_q   <= mode_i;
+    if (step_i) begin
+      row_low_q  <= low(da);
+      row_high_q <= high(da, row_limit);
+      col_low_q  <= low(db);
+      col_high_q <= high(db, col_limit);
+    end
+    for (int unsigned k = 0; k < Blocks; k++) begin
+      if (active_q && (k >> mode_q) == 0) begin
+        for (int unsigned p = k * P_PX; p < (k + 1) * P_PX; p++) begin
+          mask_o[p] <= place_q[p].row >= row_low_q && place_q[p].row < row_high_q
+              && place_q[p].col >= col_low_q && place_q[p].col < col_high_q;
+        end
+      end
+    end
   end
 endmodule

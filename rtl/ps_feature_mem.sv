@@ -90,16 +90,27 @@ module ps_feature_mem
       b_data_q   <= (FB*8)'({b_data_i, b_data_i} >> {BRot'(FB - 1) - b_rot, 3'b000} >> 8);
     end
     for (int unsigned k = 0; k < FB; k++) begin
-      b_section_q[k] <= SectionWidth'(b_pos_addr_q[k] >> BRot);
+      if (b_read_q1) b_section_q[k] <= SectionWidth'(b_pos_addr_q[k] >> BRot);
     end
     if (b_read_q2) b_data_o <= (FB*8)'({b_selected, b_selected} >> {b_rot_q2, 3'b000});
   end
 
-  for (genvar k = 0; k < FB; k++) begin : gen_select
-    always_comb begin
-      b_selected[k] = b_bank[k];
-      for (int unsigned s = 1; s < Sections; s++) begin
-        if (b_section_q[k] == SectionWidth'(s)) b_selected[k] = b_bank[s*FB+k];
+  always_comb begin
+    b_selected = '0;
+    for (int unsigned k = 0; k < FB; k++) begin
+      if (b_read_q2) b_selected[k] = b_bank[32'(b_section_q[k])*FB+k];
+    end
+  end
+
+  // The bank each position works on, one-hot over the sections.
+  logic [WB-1:0] b_enable;
+  always_comb begin
+    b_enable = '0;
+    if (b_read_q1 || b_pos_we_q != '0) begin
+      for (int unsigned k = 0; k < FB; k++) begin
+        if (b_read_q1 || b_pos_we_q[k]) begin
+          b_enable[32'(SectionWidth'(b_pos_addr_q[k] >> BRot))*FB+k] = 1'b1;
+        end
       end
     end
   end
@@ -107,19 +118,12 @@ module ps_feature_mem
   // ---- banks
   for (genvar k = 0; k < WB; k++) begin : gen_bank
     localparam int unsigned Pos = k % FB;
-    localparam logic [SectionWidth:0] Section = (SectionWidth+1)'(k / FB);
-    logic b_here;
-    if (Sections > 1) begin : gen_section
-      assign b_here = {1'b0, SectionWidth'(b_pos_addr_q[Pos] >> BRot)} == Section;
-    end else begin : gen_single
-      assign b_here = 1'b1;
-    end
     ps_bank_ram #(.Depth(FMEM_BYTES / WB)) u_bank (
       .clk_i,
       .a_en_i  (a_enable_q[k]),
       .a_addr_i(a_wrapped_q[k] ? a_row_next_q : a_row_q),
       .a_data_o(a_bank[k]),
-      .b_en_i  (b_here && (b_read_q1 || b_pos_we_q[Pos])),
+      .b_en_i  (b_enable[k]),
       .b_we_i  (b_pos_we_q[Pos]),
       .b_addr_i(b_pos_addr_q[Pos][FA_W-1:ARot]),
       .b_data_i(b_data_q[Pos]),

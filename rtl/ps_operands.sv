@@ -26,8 +26,16 @@ module ps_operands
 );
   logic [WB-1:0][8:0] pixels;
 
-  for (genvar i = 0; i < WB; i++) begin : gen_mask
-    assign pixels[i] = mask_i[i] ? {signed_i && window_i[i][7], window_i[i]} : 9'd0;
+  // Blocks that the mode does not use stay still.
+  always_comb begin
+    pixels = '0;
+    for (int unsigned b = 0; b < WB / P_PX; b++) begin
+      if (valid_i && (b >> mode_i) == 0) begin
+        for (int unsigned i = b * P_PX; i < (b + 1) * P_PX; i++) begin
+          if (mask_i[i]) pixels[i] = {signed_i && window_i[i][7], window_i[i]};
+        end
+      end
+    end
   end
 
   always_ff @(posedge clk_i) begin
