@@ -12,11 +12,11 @@ module ps_array
   input  logic                           valid_i,
   input  logic                           first_i,
   input  logic                           last_i,
-  input  logic [P_OC-1:0][7:0]           weights_i,
-  input  logic [P_OC-1:0][P_PX-1:0][8:0] pixels_i,
+  input  logic signed [7:0]              weights_i [P_OC],
+  input  logic signed [8:0]              pixels_i [P_OC][P_PX],
   output logic                           loaded_o,
   input  logic                           shift_i,
-  output logic signed [P_PX-1:0][31:0]   row_o
+  output logic signed [31:0]             row_o [P_PX]
 );
   logic valid_q, first_q, last_q, loaded_q;
 
@@ -38,24 +38,46 @@ module ps_array
     first_q <= first_i;
   end
 
-  logic signed [31:0] shadow [P_OC+1][P_PX];  // one row more: what is shifted in is never used
+  logic signed [31:0] product_d [P_OC][P_PX], product_q [P_OC][P_PX];
+  logic signed [31:0] acc_d [P_OC][P_PX], acc_q [P_OC][P_PX];
+  logic signed [31:0] shadow_q [P_OC][P_PX], shifted [P_OC][P_PX];
 
-  for (genvar r = 0; r < P_OC; r++) begin : gen_row
-    for (genvar p = 0; p < P_PX; p++) begin : gen_pe
-      logic signed [16:0] product_q;
-      logic signed [31:0] acc_q, shadow_q;
-      always_ff @(posedge clk_i) begin
-        if (valid_i) product_q <= $signed(weights_i[r]) * $signed(pixels_i[r][p]);
-        if (valid_q) acc_q <= (first_q ? 32'sd0 : acc_q) + 32'(product_q);
-        if (loaded_q) shadow_q <= acc_q;
-        else if (shift_i) shadow_q <= shadow[r+1][p];
-      end
-      assign shadow[r][p] = shadow_q;
-    end
+  typedef logic signed [31:0] sums_t [P_PX];
+  typedef logic signed [8:0] lanes_t [P_PX];
+
+  function automatic sums_t products(logic signed [7:0] weight, lanes_t pixels);
+    sums_t row;
+    /* verilator unroll_disable */
+    for (int p = 0; p < P_PX; p++) row[p] = 32'(weight) * 32'(pixels[p]);
+    return row;
+  endfunction
+
+  function automatic sums_t sums(logic first, sums_t acc, sums_t product);
+    sums_t row;
+    /* verilator unroll_disable */
+    for (int p = 0; p < P_PX; p++) row[p] = (first ? 32'sd0 : acc[p]) + product[p];
+    return row;
+  endfunction
+
+  always_comb begin
+    for (int r = 0; r < P_OC; r++) product_d[r] = products(weights_i[r], pixels_i[r]);
   end
 
-  for (genvar p = 0; p < P_PX; p++) begin : gen_out
-    assign shadow[P_OC][p] = '0;
-    assign row_o[p] = shadow[0][p];
+  always_comb begin
+    for (int r = 0; r < P_OC; r++) acc_d[r] = sums(first_q, acc_q[r], product_q[r]);
   end
+
+  always_comb begin
+    shifted = shadow_q;
+    for (int r = 0; r < P_OC - 1; r++) shifted[r] = shadow_q[r+1];
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i) product_q <= product_d;
+    if (valid_q) acc_q <= acc_d;
+    if (loaded_q) shadow_q <= acc_q;
+    else if (shift_i) shadow_q <= shifted;
+  end
+
+  assign row_o = shadow_q[0];
 endmodule

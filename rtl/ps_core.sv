@@ -359,14 +359,14 @@ module ps_core
   );
 
   logic src_signed_q, op_pending, op_valid, op_first, op_last;
-  logic [P_OC-1:0][P_PX-1:0][8:0] op_pixels;
-  logic [P_OC-1:0][7:0] op_weights;
+  logic signed [8:0] op_pixels [P_OC][P_PX];
+  logic signed [7:0] op_weights [P_OC];
   logic [WB-1:0][7:0] mem_a_data;
   /* verilator lint_off UNUSEDSIGNAL */  // where the array is narrower than a write
   logic [FB-1:0][7:0] mem_b_rdata;
   /* verilator lint_on UNUSEDSIGNAL */
   logic array_loaded, array_shift;
-  logic signed [P_PX-1:0][31:0] array_row;
+  logic signed [31:0] array_row [P_PX];
 
   always_ff @(posedge clk_i) begin
     if (conv_start) src_signed_q <= desc.src_signed;

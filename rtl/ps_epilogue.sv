@@ -37,7 +37,7 @@ module ps_epilogue
 
   input  logic              array_loaded_i,
   output logic              array_shift_o,
-  input  logic signed [P_PX-1:0][31:0] array_row_i,
+  input  logic signed [31:0] array_row_i [P_PX],
 
   output logic              param_half_o,
   output logic [ROW_W-2:0]  param_row_o,

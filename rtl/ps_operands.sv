@@ -21,20 +21,38 @@ module ps_operands
   output logic                           valid_o,
   output logic                           first_o,
   output logic                           last_o,
-  output logic [P_OC-1:0][7:0]           weights_o,
-  output logic [P_OC-1:0][P_PX-1:0][8:0] pixels_o
+  output logic signed [7:0]              weights_o [P_OC],
+  output logic signed [8:0]              pixels_o [P_OC][P_PX]
 );
-  logic [WB-1:0][8:0] pixels;
+  logic signed [8:0] block_d [WB/P_PX][P_PX];
+  logic signed [8:0] pixels_d [P_OC][P_PX];
+  logic signed [7:0] weights_d [P_OC];
 
-  // Blocks that the mode does not use stay still.
+  typedef logic signed [8:0] lanes_t [P_PX];
+
+  function automatic lanes_t block(logic [P_PX-1:0] mask, logic [P_PX-1:0][7:0] bytes,
+                                   logic is_signed);
+    lanes_t pixels;
+    for (int i = 0; i < P_PX; i++) begin
+      pixels[i] = mask[i] ? {is_signed && bytes[i][7], bytes[i]} : 9'd0;
+    end
+    return pixels;
+  endfunction
+
   always_comb begin
-    pixels = '0;
     for (int unsigned b = 0; b < WB / P_PX; b++) begin
-      if (valid_i && (b >> mode_i) == 0) begin
-        for (int unsigned i = b * P_PX; i < (b + 1) * P_PX; i++) begin
-          if (mask_i[i]) pixels[i] = {signed_i && window_i[i][7], window_i[i]};
-        end
+      block_d[b] = '{default: '0};
+      if ((b >> mode_i) == 0) begin
+        block_d[b] = block(mask_i[b*P_PX+:P_PX], window_i[b*P_PX+:P_PX], signed_i);
       end
+    end
+  end
+
+  always_comb begin
+    for (int unsigned s = 0; s < P_OC; s++) begin
+      // Row and block of physical row s: P_OC is a power of two.
+      weights_d[s] = weights_i[lane_i + (ROW_W-1)'(s & ((P_OC >> mode_i) - 1))];
+      pixels_d[s]  = block_d[(s << mode_i) / P_OC];
     end
   end
 
@@ -43,14 +61,8 @@ module ps_operands
     first_o <= first_i;
     last_o  <= last_i;
     if (valid_i) begin
-      for (int unsigned s = 0; s < P_OC; s++) begin
-        for (int unsigned m = 0; m < MODES; m++) begin
-          if (mode_i == 2'(m)) begin
-            weights_o[s] <= weights_i[lane_i + (ROW_W-1)'(s % (P_OC >> m))];
-            pixels_o[s]  <= pixels[(s / (P_OC >> m))*P_PX+:P_PX];
-          end
-        end
-      end
+      weights_o <= weights_d;
+      pixels_o  <= pixels_d;
     end
   end
 endmodule
