@@ -73,7 +73,7 @@ module ps_conv_window
 
   // ---- steps of P_px << m pixels, by doubling, and the first place of each block
   place_t [3:0] step_q;
-  place_t [Blocks-1:0] block_start_q, block_q;
+  place_t [Blocks-1:0] block_start_q;
   logic [4:0] setup_q;
 
   always_ff @(posedge clk_i) begin
@@ -97,16 +97,20 @@ module ps_conv_window
 
   // ---- the tile: places of its blocks, then of its lanes one cycle later
   logic moved_q;
-  place_t [WB-1:0] place_q;
 
   always_ff @(posedge clk_i) begin
     moved_q <= start_i || next_i;
-    for (int unsigned b = 0; b < Blocks; b++) begin
-      if (start_i) block_q[b] <= block_start_q[b];
-      else if (next_i) block_q[b] <= advance(block_q[b], step_q[mode_i], out_width_i);
+  end
+
+  for (genvar b = 0; b < Blocks; b++) begin : gen_block
+    place_t block_q;
+    place_t [P_PX-1:0] place_q;
+    always_ff @(posedge clk_i) begin
+      if (start_i) block_q <= block_start_q[b];
+      else if (next_i) block_q <= advance(block_q, step_q[mode_i], out_width_i);
       if (moved_q && (b >> mode_i) == 0) begin
         for (int unsigned p = 0; p < P_PX; p++) begin
-          place_q[b*P_PX+p] <= advance(block_q[b], lane_q[p], out_width_i);
+          place_q[p] <= advance(block_q, lane_q[p], out_width_i);
         end
       end
     end
@@ -161,13 +165,20 @@ module ps_conv_window
       col_low_q  <= low(db);
       col_high_q <= high(db, col_limit);
     end
-    for (int unsigned k = 0; k < Blocks; k++) begin
+  end
+
+  for (genvar k = 0; k < Blocks; k++) begin : gen_mask
+    logic [P_PX-1:0] mask_q;
+    always_ff @(posedge clk_i) begin
       if (active_q && (k >> mode_q) == 0) begin
-        for (int unsigned p = k * P_PX; p < (k + 1) * P_PX; p++) begin
-          mask_o[p] <= place_q[p].row >= row_low_q && place_q[p].row < row_high_q
-              && place_q[p].col >= col_low_q && place_q[p].col < col_high_q;
+        for (int unsigned p = 0; p < P_PX; p++) begin
+          mask_q[p] <= gen_block[k].place_q[p].row >= row_low_q
+              && gen_block[k].place_q[p].row < row_high_q
+              && gen_block[k].place_q[p].col >= col_low_q
+              && gen_block[k].place_q[p].col < col_high_q;
         end
       end
     end
+    assign mask_o[k*P_PX+:P_PX] = mask_q;
   end
 endmodule

@@ -102,32 +102,34 @@ module ps_feature_mem
     end
   end
 
-  // The bank each position works on, one-hot over the sections.
-  logic [WB-1:0] b_enable;
-  always_comb begin
-    b_enable = '0;
-    if (b_read_q1 || b_pos_we_q != '0) begin
-      for (int unsigned k = 0; k < FB; k++) begin
-        if (b_read_q1 || b_pos_we_q[k]) begin
-          b_enable[32'(SectionWidth'(b_pos_addr_q[k] >> BRot))*FB+k] = 1'b1;
+  // ---- banks, in sections of FB neighbours: a section without work is still
+  for (genvar s = 0; s < Sections; s++) begin : gen_section
+    logic [FB-1:0] b_here;
+    logic a_enable, b_enable;
+    always_comb begin
+      b_here = '0;
+      if (b_read_q1 || b_pos_we_q != '0) begin
+        for (int unsigned k = 0; k < FB; k++) begin
+          b_here[k] = SectionWidth'(b_pos_addr_q[k] >> BRot) == SectionWidth'(s) || Sections == 1;
         end
       end
     end
-  end
+    assign a_enable = a_enable_q[s*FB+:FB] != '0;
+    assign b_enable = b_here != '0;
 
-  // ---- banks
-  for (genvar k = 0; k < WB; k++) begin : gen_bank
-    localparam int unsigned Pos = k % FB;
-    ps_bank_ram #(.Depth(FMEM_BYTES / WB)) u_bank (
-      .clk_i,
-      .a_en_i  (a_enable_q[k]),
-      .a_addr_i(a_wrapped_q[k] ? a_row_next_q : a_row_q),
-      .a_data_o(a_bank[k]),
-      .b_en_i  (b_enable[k]),
-      .b_we_i  (b_pos_we_q[Pos]),
-      .b_addr_i(b_pos_addr_q[Pos][FA_W-1:ARot]),
-      .b_data_i(b_data_q[Pos]),
-      .b_data_o(b_bank[k])
-    );
+    for (genvar k = 0; k < FB; k++) begin : gen_bank
+      localparam int unsigned Bank = s * FB + k;
+      ps_bank_ram #(.Depth(FMEM_BYTES / WB)) u_bank (
+        .clk_i,
+        .a_en_i  (a_enable),
+        .a_addr_i(a_wrapped_q[Bank] ? a_row_next_q : a_row_q),
+        .a_data_o(a_bank[Bank]),
+        .b_en_i  (b_enable),
+        .b_we_i  (b_pos_we_q[k] && b_here[k]),
+        .b_addr_i(b_pos_addr_q[k][FA_W-1:ARot]),
+        .b_data_i(b_data_q[k]),
+        .b_data_o(b_bank[Bank])
+      );
+    end
   end
 endmodule

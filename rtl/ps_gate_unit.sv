@@ -187,14 +187,18 @@ module ps_gate_unit
     last_q2  <= last_q1;
     out_q2   <= out_q1;
     param_q2 <= param_cur_q;
-    for (int k = 0; k < 8; k++) begin
-      product_q2[k] <= 17'($signed(gmem_word[8*k+:8]))
-          * 17'($signed({src_signed_q && vec_word[8*k+7], vec_word[8*k+:8]}));
+    if (weights_q1) begin
+      for (int k = 0; k < 8; k++) begin
+        product_q2[k] <= 17'($signed(gmem_word[8*k+:8]))
+            * 17'($signed({src_signed_q && vec_word[8*k+7], vec_word[8*k+:8]}));
+      end
     end
 
-    sum = '0;
-    for (int k = 0; k < 8; k++) sum = sum + 32'($signed(product_q2[k]));
-    sum_q3   <= sum;
+    if (valid_q2) begin
+      sum = '0;
+      for (int k = 0; k < 8; k++) sum = sum + 32'($signed(product_q2[k]));
+      sum_q3 <= sum;
+    end
     valid_q3 <= valid_q2;
     first_q3 <= first_q2;
     last_q3  <= last_q2;

@@ -151,7 +151,10 @@ module ps_load_store
       Counters: data = {counters_i[{pair_q[Latency-1], 1'b1}], counters_i[{pair_q[Latency-1], 1'b0}]};
       default:  data = mem_rd_data_i;
     endcase
-    for (int i = 0; i < 8; i++) masked[8*i+:8] = lanes_q[Latency-1][i] ? data[8*i+:8] : 8'h00;
+    masked = '0;
+    if (valid_q[Latency-1]) begin
+      for (int i = 0; i < 8; i++) masked[8*i+:8] = lanes_q[Latency-1][i] ? data[8*i+:8] : 8'h00;
+    end
   end
 
   ps_fifo #(.Width(64), .Depth(Depth)) u_fifo (

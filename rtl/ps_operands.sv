@@ -28,31 +28,29 @@ module ps_operands
   logic signed [8:0] pixels_d [P_OC][P_PX];
   logic signed [7:0] weights_d [P_OC];
 
-  typedef logic signed [8:0] lanes_t [P_PX];
-
-  function automatic lanes_t block(logic [P_PX-1:0] mask, logic [P_PX-1:0][7:0] bytes,
-                                   logic is_signed);
-    lanes_t pixels;
-    for (int i = 0; i < P_PX; i++) begin
-      pixels[i] = mask[i] ? {is_signed && bytes[i][7], bytes[i]} : 9'd0;
-    end
-    return pixels;
-  endfunction
-
-  always_comb begin
-    for (int unsigned b = 0; b < WB / P_PX; b++) begin
+  for (genvar b = 0; b < WB / P_PX; b++) begin : gen_block
+    always_comb begin
       block_d[b] = '{default: '0};
-      if ((b >> mode_i) == 0) begin
-        block_d[b] = block(mask_i[b*P_PX+:P_PX], window_i[b*P_PX+:P_PX], signed_i);
+      if (valid_i && (b >> mode_i) == 0) begin
+        for (int i = 0; i < P_PX; i++) begin
+          if (mask_i[b*P_PX+i]) begin
+            block_d[b][i] = {signed_i && window_i[b*P_PX+i][7], window_i[b*P_PX+i]};
+          end
+        end
       end
     end
   end
 
-  always_comb begin
-    for (int unsigned s = 0; s < P_OC; s++) begin
-      // Row and block of physical row s: P_OC is a power of two.
-      weights_d[s] = weights_i[lane_i + (ROW_W-1)'(s & ((P_OC >> mode_i) - 1))];
-      pixels_d[s]  = block_d[(s << mode_i) / P_OC];
+  for (genvar s = 0; s < P_OC; s++) begin : gen_row
+    always_comb begin
+      weights_d[s] = weights_i[lane_i];
+      pixels_d[s]  = block_d[0];
+      for (int unsigned m = 0; m < MODES; m++) begin
+        if (mode_i == 2'(m)) begin
+          weights_d[s] = weights_i[lane_i + (ROW_W-1)'(s % (P_OC >> m))];
+          pixels_d[s]  = block_d[s/(P_OC>>m)];
+        end
+      end
     end
   end
 

@@ -143,15 +143,17 @@ module ps_weight_response
   assign tap       = word_beat * 16'(TAPS_PER_BEAT);
 
   always_ff @(posedge clk_i) begin
-    wr_half_o  <= half_q;
-    wr_word_o  <= w_rows_q ? word_beat[WA_W-4:0] : tap[WA_W-1:3];
-    wr_bytes_o <= w_rows_q ? 8'hFF : 8'((1 << TAPS_PER_BEAT) - 1) << tap[2:0];
-    for (int unsigned r = 0; r < P_OC; r++) begin
-      wr_rows_o[r] <= rst_ni && beat_valid_i && !is_param
-          && (!w_rows_q || row_q == ROW_W'(r));
-      for (int unsigned k = 0; k < 8; k++) begin
-        wr_data_o[r][8*k+:8] <= w_rows_q ? beat_data_i[8*k+:8]
-            : beat_data_i[8*((k % TAPS_PER_BEAT)*P_OC+r)+:8];
+    wr_rows_o <= '0;
+    if (rst_ni && beat_valid_i && !is_param) begin
+      wr_half_o  <= half_q;
+      wr_word_o  <= w_rows_q ? word_beat[WA_W-4:0] : tap[WA_W-1:3];
+      wr_bytes_o <= w_rows_q ? 8'hFF : 8'((1 << TAPS_PER_BEAT) - 1) << tap[2:0];
+      for (int unsigned r = 0; r < P_OC; r++) begin
+        wr_rows_o[r] <= !w_rows_q || row_q == ROW_W'(r);
+        for (int unsigned k = 0; k < 8; k++) begin
+          wr_data_o[r][8*k+:8] <= w_rows_q ? beat_data_i[8*k+:8]
+              : beat_data_i[8*((k % TAPS_PER_BEAT)*P_OC+r)+:8];
+        end
       end
     end
   end

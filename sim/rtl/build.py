@@ -27,7 +27,7 @@ FLAGS = (
     "--prefix",
     "Vcore",
     "-CFLAGS",
-    "-O3 -march=native -fPIC -DVL_USER_STOP -DVL_USER_FATAL",
+    "-O3 -march=native -fno-tree-slp-vectorize -fPIC -DVL_USER_STOP -DVL_USER_FATAL",
     "-LDFLAGS",
     "-shared -Wl,-Bsymbolic",
     "-MAKEFLAGS",
