@@ -24,6 +24,7 @@ module ps_check
   localparam logic [31:0] GMEM = GATE_MEM_BYTES;
   localparam logic [31:0] POOL = POOL_DEPTH;
   localparam logic [15:0] CHANNELS = 16'(MAX_CHANNELS);
+  localparam logic [31:0] MAX_LENGTH = 32'd524_280;  // 65,535 beats
   // Wide enough that no sum below wraps: fields of 32 bits, products of at most 37.
   typedef logic [39:0] wide_t;
 
@@ -77,8 +78,9 @@ module ps_check
     return (wide_t'(length) + wide_t'(7)) & ~wide_t'(7);
   endfunction
 
-  logic bad_map, bad_phase, far_stride, opcode, field, bounds;
+  logic bad_length, bad_map, bad_phase, far_stride, opcode, field, bounds;
   wide_t row_bytes;
+  assign bad_length = desc_i.length == '0 || desc_i.length > MAX_LENGTH;
   assign bad_map = desc_i.height == '0 || desc_i.height > 16'd1023
       || desc_i.width == '0 || desc_i.width > 16'd1023;
   assign bad_phase = desc_i.phase_stride >= FMEM || wide_t'(desc_i.phase_stride) < out_pixels_q
@@ -92,18 +94,18 @@ module ps_check
     bounds = desc_i.pred_en && 32'(desc_i.pred_slot) >= SCORES;
     unique case (desc_i.op)
       OP_LOAD: begin
-        field  = desc_i.length == '0 || unaligned(desc_i.ddr);
+        field  = bad_length || unaligned(desc_i.ddr);
         bounds = bounds || too_far(desc_i.ddr, padded(desc_i.length), input_stride_i)
             || too_far(desc_i.dst, wide_t'(desc_i.length), FMEM);
       end
       OP_GLOAD: begin
-        field  = desc_i.length == '0 || unaligned(desc_i.length) || unaligned(desc_i.dst)
+        field  = bad_length || unaligned(desc_i.length) || unaligned(desc_i.dst)
             || unaligned(desc_i.w_addr);
         bounds = bounds || too_far(desc_i.w_addr, wide_t'(desc_i.length), weight_bytes_i)
             || too_far(desc_i.dst, wide_t'(desc_i.length), GMEM);
       end
       OP_STORE: begin
-        field  = desc_i.length == '0 || unaligned(desc_i.ddr)
+        field  = bad_length || unaligned(desc_i.ddr)
             || (desc_i.from_scores && unaligned(desc_i.src));
         bounds = bounds || too_far(desc_i.ddr, padded(desc_i.length), output_stride_i)
             || too_far(desc_i.src, wide_t'(desc_i.length), desc_i.from_scores ? SCORES : FMEM);

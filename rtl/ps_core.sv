@@ -308,7 +308,7 @@ module ps_core
   );
 
   // ---- convolution
-  logic conv_waiting, step, mac_valid, mac_first, mac_last, shadow_free;
+  logic conv_waiting, op_pending, step, mac_valid, mac_first, mac_last, shadow_free;
   logic [WB-1:0] mac_mask;
   logic [1:0] mac_mode, window_mode, tile_mode;
   logic [ROW_W-2:0] mac_lane, tile_lane;
@@ -358,7 +358,7 @@ module ps_core
     .tile_mode_o  (tile_mode)
   );
 
-  logic src_signed_q, op_pending, op_valid, op_first, op_last;
+  logic src_signed_q, op_valid, op_first, op_last;
   logic signed [8:0] op_pixels [P_OC][P_PX];
   logic signed [7:0] op_weights [P_OC];
   logic [WB-1:0][7:0] mem_a_data;

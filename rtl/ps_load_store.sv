@@ -65,7 +65,7 @@ module ps_load_store
   logic [31:0] local_q;    // on-chip address
   logic [15:0] beats_q;
   logic [7:0] lanes;
-  logic beat_last, issue;
+  logic beat_last, issue, drained;
 
   for (genvar i = 0; i < 8; i++) begin : gen_lanes
     assign lanes[i] = 32'(i) < left_q;
@@ -120,7 +120,7 @@ module ps_load_store
   assign mem_data_o  = rd_data_i;
 
   // ---- stores
-  logic drained, fifo_ready, fifo_valid;
+  logic fifo_ready, fifo_valid;
   logic [3:0] fill;
   logic [Latency-1:0] valid_q;
   logic [Latency-1:0][7:0] lanes_q;
