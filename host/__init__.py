@@ -44,10 +44,10 @@ __all__ = [
     "ImageError",
     "InputCodec",
     "InterruptMissingError",
-    "Network",  # noqa: F822
+    "Network",
     "OverlayError",
-    "PenstockIP",  # noqa: F822
-    "PenstockOverlay",  # noqa: F822
+    "PenstockIP",
+    "PenstockOverlay",
     "Trace",
     "decode_logits",
 ]

@@ -39,7 +39,7 @@ class CoreState:
         return f"{doing} at image {self.image}, descriptor {self.descriptor}, error {self.error}"
 
 
-class PenstockIP(DefaultIP):  # type: ignore[misc]  # pynq has no types
+class PenstockIP(DefaultIP):
     """The core.  PYNQ makes one when an overlay that holds a Penstock core is opened.
 
     Register offsets come from the `.hwh`.  `interrupt` is PYNQ's Interrupt if the design routes

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from pynq import Overlay
 
@@ -12,7 +13,7 @@ from penstock.host.network import Network
 from penstock.program.package import Package
 
 
-class PenstockOverlay(Overlay):  # type: ignore[misc]  # pynq has no types
+class PenstockOverlay(Overlay):
     """A bitstream with a Penstock core.
 
         net = PenstockOverlay("penstock.bit").load("net.pspkg")
@@ -31,6 +32,10 @@ class PenstockOverlay(Overlay):  # type: ignore[misc]  # pynq has no types
             )
         try:
             super().__init__(bitfile, **options)
+        except ElementTree.ParseError as error:
+            raise OverlayError(
+                f"{Path(bitfile).with_suffix('.hwh')} cannot be read: {error}", hint="copy it again"
+            ) from error
         except OSError as error:
             raise OverlayError(
                 f"{bitfile}: {error}", hint="build one with `make bitstream BOARD=...`"

@@ -38,10 +38,11 @@ class Core(Protocol):
 
 
 class ScriptedCore:
-    """The registers of `ap_ctrl_hs`, and a run that is over at once (the *null core*).
+    """The registers of `ap_ctrl_hs`, and a run that does nothing (the *null core*).
 
     Attributes:
         hang: never be done.
+        delay: cycles a run takes.
         error: stop with this code.
         position: what the position register reads then.
         on_run: called at the end of a run with (memory, base, arguments by offset).
@@ -49,7 +50,7 @@ class ScriptedCore:
     """
 
     def __init__(self, on_run: Callable[[Bytes, int, dict[int, int]], None] | None = None) -> None:
-        self.hang, self.error, self.position, self.runs = False, 0, 0, 0
+        self.hang, self.delay, self.error, self.position, self.runs = False, 0, 0, 0, 0
         self.on_run = on_run
         self._registers: dict[int, int] = {}
 
@@ -57,7 +58,7 @@ class ScriptedCore:
         self._memory, self._base = memory, base
         self._registers = {}
         self._busy = False
-        self._done = 0
+        self._done = self._left = 0
 
     def read(self, offset: int) -> int:
         if offset == AP_CTRL:
@@ -79,13 +80,18 @@ class ScriptedCore:
             self._run()
 
     def advance(self, cycles: int) -> bool:
+        self._left -= cycles
+        if self._busy and not self.hang and self._left <= 0:
+            self._finish()
         return bool(self._registers.get(GIER, 0) & 1 and self._registers.get(ISR, 0))
 
     def _run(self) -> None:
         self.runs += 1
-        self._busy = self.hang
-        if self._busy:
-            return
+        self._busy, self._left = True, self.delay
+        self.advance(0)
+
+    def _finish(self) -> None:
+        self._busy = False
         if self.on_run and not self.error:
             self.on_run(self._memory, self._base, self._registers)
         self._done = AP_DONE | AP_READY

@@ -56,7 +56,7 @@ class SimulatedUio:
         lost: never pass an interrupt on.
     """
 
-    def __init__(self, advance: Callable[[], None], output: Callable[[], bool]) -> None:
+    def __init__(self, advance: Callable[[], object], output: Callable[[], bool]) -> None:
         self.lost = False
         self._advance, self._output = advance, output
         self._events: list[Any] = []

@@ -11,17 +11,17 @@ from pynqmetadata.frontends import Metadata
 from pynqmetadata.views.runtime import RuntimeMetadataParser
 
 from penstock.host.registermap import VLNV
-from penstock.host.simboard.clocks import BY_ARCHITECTURE, RegisterFile
-from penstock.host.simboard.core import Core
-from penstock.host.simboard.interrupts import InterruptController, SimulatedUio
-from penstock.host.simboard.memory import SimulatedMemory
 from penstock.program.registers import AP_CTRL
+from penstock.sim.board.clocks import BY_ARCHITECTURE, RegisterFile
+from penstock.sim.board.core import Core
+from penstock.sim.board.interrupts import InterruptController, SimulatedUio
+from penstock.sim.board.memory import SimulatedMemory
 
 #: Cycles that pass between two looks at the core.
 SLICE = 2000
 
 
-class SimulatedBoard(Device):  # type: ignore[misc]  # pynq has no types
+class SimulatedBoard(Device):
     """A board whose PL holds one core.
 
     Attributes:

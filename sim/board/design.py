@@ -128,8 +128,8 @@ class _Design:
     def _accelerator(self, modules: Xml.Element) -> None:
         module = _module(modules, self._core, self._vlnv, "PERIPHERAL")
         blocks = Xml.SubElement(module, "ADDRESSBLOCKS")
-        block = Xml.SubElement(blocks, "ADDRESSBLOCK", ACCESS="read-write", NAME="Reg",
-                               INTERFACE="s_axi_control", RANGE=str(_RANGE), USAGE="register")  # fmt: skip
+        block = Xml.SubElement(blocks, "ADDRESSBLOCK", NAME="Reg", INTERFACE="s_axi_control")
+        block.attrib |= {"ACCESS": "read-write", "RANGE": str(_RANGE), "USAGE": "register"}
         _registers(Xml.SubElement(block, "REGISTERS"))
         parameters = Xml.SubElement(module, "PARAMETERS")
         if self._hash is not None:

@@ -14,6 +14,18 @@ from pynq.buffer import PynqBuffer
 PAGE = 4096
 
 
+class SimulatedBuffer(PynqBuffer):  # its memory is not mmap's to give back
+    """A PynqBuffer that lies in a SimulatedMemory."""
+
+    owner: "SimulatedMemory | None" = None
+
+    def freebuffer(self) -> None:
+        """Give the memory back, once; views have no owner and give nothing back."""
+        if self.owner is not None:
+            self.owner.release(self.bo)
+            self.owner = None
+
+
 class SimulatedMemory:
     """Contiguous memory of a board, with first-fit allocation in pages.
 
@@ -46,7 +58,7 @@ class SimulatedMemory:
             memory = self._copies[offset] = self.dram[offset : offset + size].copy()
         else:
             memory = self.dram[offset : offset + size]
-        buffer = PynqBuffer(
+        buffer = SimulatedBuffer(
             shape=shape,
             dtype=dtype,
             buffer=memory.data,
@@ -55,12 +67,11 @@ class SimulatedMemory:
             bo=offset,
             coherent=not cached,
         )
-        buffer.memory, buffer.pointer, buffer.return_to = self, offset + 1, self
+        buffer.owner = self
         return buffer
 
-    def return_pointer(self, pointer: int) -> None:
-        """Called by PynqBuffer.freebuffer."""
-        offset = pointer - 1  # a pointer of 0 would mean "freed"
+    def release(self, offset: int) -> None:
+        """Free the buffer at `offset`."""
         self._used = [entry for entry in self._used if entry[0] != offset]
         self._copies.pop(offset, None)
 
