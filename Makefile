@@ -26,12 +26,39 @@ readme: $(STAMP) ## run the demo and put its figures into README.md and docs/res
 	$(BIN)/penstock demo --dataset digits -o build/demo
 	$(BIN)/python docs/update.py build/demo/report.json
 
-test: $(STAMP) ## every test (JOBS=2 at a time)
+test: $(STAMP) test-host ## every test (JOBS=2 at a time)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -q
 
 test-one: $(STAMP) ## one test: make test-one T=tests/program/test_codec.py  (or T="-k name")
 	@test -n "$(T)" || { echo 'usage: make test-one T=tests/<file>[::test]  or  T="-k name"'; exit 2; }
 	$(BIN)/python -m pytest -x -vv $(T)
+
+# ---- host: the board side has environments of its own, pynq's pins clash with current ONNX.
+# The driver under test is the one that `penstock deploy` wrote.
+HOST_ENVS   := .venv-host/pynq3 .venv-host/pynq4
+HOST_STAMPS := $(HOST_ENVS:%=%/.installed)
+HOST_PATH   := $(CURDIR)/build/host/deploy:$(CURDIR)/build/host/lib
+BOARD ?= pynq-z2
+CORE  ?= rtl
+
+.PHONY: test-host bitstream
+
+test-host: $(STAMP) $(HOST_STAMPS) ## driver and notebook on the simulated board, PYNQ 3.1.2 and 4
+	$(BIN)/python .ci/host_bundle.py
+	set -e; for env in $(HOST_ENVS); do echo "== $$env"; \
+	  PYTHONPATH=$(HOST_PATH) $$env/bin/python -m pytest tests/host -q; done
+
+bitstream: $(STAMP) ## .bit and .hwh with Vivado (BOARD=pynq-z2 CORE=rtl|hls CONFIG=z7020)
+	$(BIN)/python -m penstock.boards.vivado --board $(BOARD) --core $(CORE) \
+	  $(if $(CONFIG),--config $(CONFIG)) -o build/bitstream/$(BOARD)-$(CORE) --run
+
+.venv-host/pynq3/.installed: PYNQ := pynq==3.1.2
+.venv-host/pynq4/.installed: PYNQ := pynq>=4,<5
+.venv-host/%/.installed: host/requirements.txt
+	@echo "setting up $(@D) (once)"
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check '$(PYNQ)' -r host/requirements.txt
+	@touch $@
 
 lint: $(STAMP) ## ruff, mypy and verilator --lint-only -Wall on every configuration
 	$(BIN)/ruff check .
@@ -49,7 +76,7 @@ clean: ## remove build products
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 distclean: clean ## remove .venv as well
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-host
 
 check-system:
 	@sh .ci/check_system.sh "$(PYTHON)"

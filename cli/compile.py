@@ -43,6 +43,11 @@ from penstock.program.config import CONFIGS
     metavar="X.NPY",
     help="Images (float32, N x C x H x W) with which to quantise a network in floating point.",
 )
+@click.option(
+    "--reshape/--no-reshape",
+    default=True,
+    help="Reshape the array for the remainder of a list of channels (the results are the same).",
+)
 @json_option
 def compile_command(
     onnx: Path,
@@ -50,6 +55,7 @@ def compile_command(
     output: Path,
     schedule: str | None,
     calibration: Path | None,
+    reshape: bool,
     json_to: str | None,
 ) -> None:
     """Compile an ONNX file to a program for one hardware configuration.
@@ -65,7 +71,7 @@ def compile_command(
         images = check_images(read_array(calibration), None, str(calibration))
     api = load("penstock.compiler.api", "compiler")
     with step(f"compile {onnx} for {config.name}"):
-        compiled = api.compile_onnx(onnx, config, schedule, calibration=images)
+        compiled = api.compile_onnx(onnx, config, schedule, calibration=images, reshape=reshape)
         write_folder(output, compiled.save, MARKER)
     package = compiled.package
     figures = {

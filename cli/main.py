@@ -7,6 +7,7 @@ import rich_click as click
 
 from penstock.cli.compile import compile_command
 from penstock.cli.demo import demo
+from penstock.cli.deploy import deploy
 from penstock.cli.disasm import disasm
 from penstock.cli.errors import BAD_INPUT, INTERRUPTED, describe, is_user_error
 from penstock.cli.export import export
@@ -23,7 +24,7 @@ def cli() -> None:
     """
 
 
-for command in (train, export, compile_command, simulate, disasm, demo):
+for command in (train, export, compile_command, simulate, disasm, demo, deploy):
     cli.add_command(command)
 
 

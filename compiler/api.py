@@ -185,6 +185,8 @@ def compile_onnx(
     config: HwConfig,
     schedule: str | None = None,
     calibration: npt.NDArray[np.float32] | None = None,
+    *,
+    reshape: bool = True,
 ) -> CompiledNetwork:
     """The Program of an ONNX file for one hardware configuration.
 
@@ -193,6 +195,7 @@ def compile_onnx(
         config: the core to compile for.
         schedule: "sequential" or "parallel"; None: what the file says, else sequential.
         calibration: images (N, C, H, W) to quantise a float network with.
+        reshape: let the array reshape for partial groups; False: the fixed array, same results.
 
     Raises:
         CompileError: the network is refused; names the node, the reason and a hint.
@@ -206,7 +209,7 @@ def compile_onnx(
         model = quantize_float(path, calibration)
         graph = import_model(infer(model))
     mode = schedule or graph.metadata.get("schedule") or DEFAULT_SCHEDULE
-    package = compile_graph(graph, config, mode)
+    package = compile_graph(graph, config, mode, reshape=reshape)
     return CompiledNetwork(package=package, model=model.SerializeToString(), graph=graph)
 
 

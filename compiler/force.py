@@ -1,8 +1,12 @@
-"""A network with every gate fully open: the dense baseline on the same Program."""
+"""A network whose gates give chosen scores, whatever the image: every one open, or a mask.
+
+The gates still run: only their weights and parameters change, so their cost stays in the cycles.
+"""
 
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
 from penstock.compiler.activity import decode
 from penstock.compiler.ir import Gate, Graph, Requantize
@@ -12,22 +16,28 @@ from penstock.program.config import BEAT_BYTES
 from penstock.program.descriptor import Op
 from penstock.program.package import Package
 
+Scores = npt.NDArray[np.uint8]
 
-def _open_layer(outputs: int, inputs: int) -> tuple[np.ndarray, np.ndarray, Requantize]:
-    """Weights, bias and factors that give 128 for every input, ReLU-1 and binary alike."""
+
+def _fixed_layer(scores: Scores, inputs: int) -> tuple[np.ndarray, np.ndarray, Requantize]:
+    """Weights, bias and factors that give `scores` for every input.
+
+    (2 s + 1) >> 1 is s; a binary gate gives 128 for any s > 0.
+    """
+    outputs = len(scores)
     factors = Requantize(multiplier=np.ones(outputs, np.uint16), shift=np.ones(outputs, np.uint8))
-    return np.zeros((outputs, inputs), np.int8), np.full(outputs, 2 * SCORE_ONE, np.int32), factors
+    return np.zeros((outputs, inputs), np.int8), 2 * scores.astype(np.int32), factors
 
 
-def force_package_open(package: Package) -> Package:
-    """The same program with other gate weights: every score is 128, nothing is skipped."""
+def force_package_scores(package: Package, scores: Scores) -> Package:
+    """The same program with other gate weights: the gates give `scores`, uint8 (score memory,)."""
     blob = np.frombuffer(package.weights, np.uint8).copy()
     descriptors = decode(package)
     loads = [d for d in descriptors if d.op == Op.GLOAD]
     for d in descriptors:
         if d.op != Op.GATE:
             continue
-        image, _ = pack_rows(*_open_layer(d.cout, d.cin))
+        image, _ = pack_rows(*_fixed_layer(scores[d.dst : d.dst + d.cout], d.cin))
         first = d.w_addr + PARAMETER_BYTES
         load = next(item for item in loads if item.dst <= first < item.dst + item.length)
         at = load.w_addr + first - load.dst
@@ -36,12 +46,20 @@ def force_package_open(package: Package) -> Package:
     return dataclasses.replace(package, weights=blob.tobytes())
 
 
+def force_package_open(package: Package) -> Package:
+    """The same program with every score 128: nothing is skipped, the dense baseline."""
+    count = sum(gate["count"] for gate in package.meta["gates"])
+    return force_package_scores(package, np.full(count, SCORE_ONE, np.uint8))
+
+
 def force_graph_open(graph: Graph) -> Graph:
     """The same for the integer graph."""
     nodes = []
     for node in graph.nodes:
         if isinstance(node, Gate):
-            weight, bias, factors = _open_layer(*node.weight.shape)
+            outputs, inputs = node.weight.shape
+            opened = np.full(outputs, SCORE_ONE, np.uint8)
+            weight, bias, factors = _fixed_layer(opened, inputs)
             node = dataclasses.replace(node, weight=weight, bias=bias, requantize=factors)
         nodes.append(node)
     return dataclasses.replace(graph, nodes=tuple(nodes))

@@ -40,6 +40,7 @@ class _Lowering:
     plan: Plan
     allocation: Allocation
     config: HwConfig
+    reshape: bool
     descriptors: list[Descriptor] = dataclasses.field(default_factory=list)
     layers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     blob: list[Bytes] = dataclasses.field(default_factory=list)
@@ -132,7 +133,7 @@ class _Lowering:
             clamp_hi=conv.clamp[1],
             w_addr=self.append(image),
             w_stride=w_stride,
-            split=best_split(out_pixels, config),
+            split=best_split(out_pixels, config) if self.reshape else 0,
         )
         counted = kernel * kernel * out_pixels if step.kind == "conv" else 0
         self.emit(
@@ -231,13 +232,13 @@ class _Lowering:
         self.emit(descriptor, step.name)
 
 
-def lower(plan: Plan, allocation: Allocation, config: HwConfig) -> Package:
-    """The Program of an allocated plan.
+def lower(plan: Plan, allocation: Allocation, config: HwConfig, *, reshape: bool = True) -> Package:
+    """The Program of an allocated plan; `reshape`: split partial groups (docs/program.md).
 
     Raises:
         CompileError: a layer exceeds what the configuration can address.
     """
-    lowering = _Lowering(plan=plan, allocation=allocation, config=config)
+    lowering = _Lowering(plan=plan, allocation=allocation, config=config, reshape=reshape)
     lowering.run()
     blob = np.concatenate(lowering.blob) if lowering.blob else np.zeros(0, np.uint8)
     return Package(

@@ -13,8 +13,10 @@ from penstock.program.package import Package
 GRAPH_PASSES = (order_siblings, duplicate_residuals)
 
 
-def compile_graph(graph: Graph, config: HwConfig, schedule: str = "sequential") -> Package:
-    """The Program of an integer graph.
+def compile_graph(
+    graph: Graph, config: HwConfig, schedule: str = "sequential", *, reshape: bool = True
+) -> Package:
+    """The Program of an integer graph; without `reshape` for the array in its base shape alone.
 
     Raises:
         CompileError: the network does not fit `config`, or the schedule is unknown.
@@ -22,4 +24,4 @@ def compile_graph(graph: Graph, config: HwConfig, schedule: str = "sequential") 
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
     plan = schedule_graph(graph, schedule)
-    return lower(plan, allocate(plan, config), config)
+    return lower(plan, allocate(plan, config), config, reshape=reshape)

@@ -1,45 +1,59 @@
-"""The board side: what a driver needs to know about the core, with NumPy alone.
+"""The board side: PYNQ driver of the core, with NumPy and pynq alone.
+
+    from penstock.host import PenstockOverlay
+    net = PenstockOverlay("penstock.bit").load("net.pspkg")
+    logits = net(images)
 
 A PYNQ image carries NumPy 1.x and cannot hold current ONNX or torch, so this package may import
 `penstock.program` (the one home of the register map, the counters and the configurations) and
-nothing else of Penstock.
+nothing else of Penstock.  What needs pynq is imported when it is first used: the rest works
+without it.
 """
 
-from penstock.program.config import CONFIGS, HwConfig, get_config
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.errors import PenstockError
-from penstock.program.registers import (
-    AP_CTRL,
-    AP_DONE,
-    AP_IDLE,
-    AP_READY,
-    AP_START,
-    GIER,
-    IER,
-    ISR,
-    OFFSETS,
-    REGISTERS,
-    ErrorCode,
-    Register,
+import importlib
+from typing import Any
+
+from penstock.host.codec import InputCodec, decode_logits
+from penstock.host.errors import (
+    BufferExhaustedError,
+    ClosedError,
+    ConfigurationError,
+    CoreError,
+    CoreTimeoutError,
+    HostError,
+    ImageError,
+    InterruptMissingError,
+    OverlayError,
 )
+from penstock.host.trace import Trace
+
+#: Names that need pynq and where they are.
+_WITH_PYNQ = {
+    "Network": "penstock.host.network",
+    "PenstockIP": "penstock.host.ip",
+    "PenstockOverlay": "penstock.host.overlay",
+}
 
 __all__ = [
-    "AP_CTRL",
-    "AP_DONE",
-    "AP_IDLE",
-    "AP_READY",
-    "AP_START",
-    "CONFIGS",
-    "COUNTER_BYTES",
-    "COUNTER_NAMES",
-    "GIER",
-    "IER",
-    "ISR",
-    "OFFSETS",
-    "REGISTERS",
-    "ErrorCode",
-    "HwConfig",
-    "PenstockError",
-    "Register",
-    "get_config",
+    "BufferExhaustedError",
+    "ClosedError",
+    "ConfigurationError",
+    "CoreError",
+    "CoreTimeoutError",
+    "HostError",
+    "ImageError",
+    "InputCodec",
+    "InterruptMissingError",
+    "Network",
+    "OverlayError",
+    "PenstockIP",
+    "PenstockOverlay",
+    "Trace",
+    "decode_logits",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_PYNQ:
+        raise AttributeError(f"module 'penstock.host' has no attribute '{name}'")
+    return getattr(importlib.import_module(_WITH_PYNQ[name]), name)

@@ -12,12 +12,15 @@ from penstock.model.errors import ConfigError
 Schedule = Literal["sequential", "parallel"]
 SCHEDULES: tuple[Schedule, ...] = ("sequential", "parallel")
 DATASETS = ("digits", "cifar10")
-STAGES = 3
+STAGES = (3, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """A CIFAR-style ResNet of depth 6n+2, with LC-Net gates in every block if `gated`.
+    """A ResNet of basic blocks for small images, with LC-Net gates in every block if `gated`.
+
+    Three stages of n blocks have depth 6n+2 (ResNet-20 of the CIFAR papers), four have depth 8n+2
+    (ResNet-18 with widths 64, 128, 256, 512); the stem is a 3x3 convolution.
 
     `schedule` changes the MAC accounting only (LC-Net, section 3.3.2): in the "parallel"
     configuration the gates run beside the first convolution, which therefore always runs
@@ -26,20 +29,24 @@ class NetworkConfig:
 
     depth: int = 8
     gated: bool = True
-    widths: tuple[int, int, int] = (16, 32, 64)
+    widths: tuple[int, ...] = (16, 32, 64)
     in_channels: int = 1
     input_size: tuple[int, int] = (8, 8)  # height, width
     classes: int = 10
     schedule: Schedule = "sequential"
 
     def __post_init__(self) -> None:
-        if self.depth < 8 or (self.depth - 2) % 6:
+        if len(self.widths) not in STAGES or min(self.widths) < 1:
+            raise ConfigError(
+                f"bad stage widths {self.widths}", "give three or four positive widths"
+            )
+        step = 2 * len(self.widths)
+        if self.depth < step + 2 or (self.depth - 2) % step:
+            depths = ", ".join(str(step * n + 2) for n in (1, 2, 3))
             raise ConfigError(
                 f"no ResNet of depth {self.depth} exists here",
-                "use a depth of 6n+2: 8, 14, 20, ...",
+                f"use a depth of {step}n+2: {depths}, ...",
             )
-        if len(self.widths) != STAGES or min(self.widths) < 1:
-            raise ConfigError(f"bad stage widths {self.widths}", "give three positive widths")
         if min(self.in_channels, *self.input_size) < 1 or self.classes < 2:
             raise ConfigError(
                 f"bad shape: {self.in_channels} channels of {self.input_size}, "
@@ -48,6 +55,11 @@ class NetworkConfig:
             )
         if self.schedule not in SCHEDULES:
             raise ConfigError(f"unknown schedule {self.schedule!r}", f"one of {SCHEDULES}")
+
+    @property
+    def stage_blocks(self) -> int:
+        """Blocks of each stage."""
+        return (self.depth - 2) // (2 * len(self.widths))
 
     @property
     def name(self) -> str:
@@ -74,7 +86,7 @@ def block_plans(config: NetworkConfig) -> list[BlockPlan]:
     plans: list[BlockPlan] = []
     channels, size = config.widths[0], config.input_size
     for stage, width in enumerate(config.widths):
-        for index in range((config.depth - 2) // 6):
+        for index in range(config.stage_blocks):
             stride = 2 if stage > 0 and index == 0 else 1
             out_size = ((size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1)
             plans.append(

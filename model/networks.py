@@ -70,7 +70,7 @@ class BasicBlock(nn.Module):
 
 
 class LCNet(nn.Module):
-    """A ResNet of depth 6n+2 for small images; plain when `config.gated` is false."""
+    """A ResNet of basic blocks for small images; plain when `config.gated` is false."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

@@ -1,16 +1,13 @@
 """Verilates a core once per configuration and caches the shared library in build/rtl/."""
 
-import contextlib
-import fcntl
-import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.program.errors import PenstockError
+from penstock.sim.cache import build_once, fingerprint
 from penstock.sim.sources import TOP, build_root, rtl_sources, verilator_env
 
 HARNESS = Path(__file__).with_name("harness.cpp")
@@ -83,14 +80,7 @@ def build_library(
     variants = {"--trace": trace, "--assert": assertions, "--no-assert": not assertions}
     flags = [*FLAGS, *(flag for flag, wanted in variants.items() if wanted), "--top-module", top]
     folder = build_root() / "rtl" / f"{name}-{_key(sources, flags, env)}"
-    library = folder / LIBRARY
-    if library.is_file():
-        return library
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(folder.with_suffix(".lock")):
-        if not library.is_file():  # else another process has built it meanwhile
-            _build(folder, sources, flags, env)
-    return library
+    return build_once(folder, LIBRARY, lambda work: _build(work, folder, sources, flags, env))
 
 
 def check_tools() -> None:
@@ -107,33 +97,20 @@ def _key(sources: Sequence[Path], flags: Sequence[str], env: dict[str, str]) -> 
     version = subprocess.run(
         ["verilator", "--version"], env=env, capture_output=True, text=True, check=True
     ).stdout
-    digest = hashlib.sha256("\0".join([version, *flags]).encode())
-    for path in [*sources, HARNESS]:
-        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+    return fingerprint([version, *flags], [*sources, HARNESS])
 
 
 def _build(
-    folder: Path, sources: Sequence[Path], flags: Sequence[str], env: dict[str, str]
+    work: Path, folder: Path, sources: Sequence[Path], flags: Sequence[str], env: dict[str, str]
 ) -> None:
-    """Build in a temporary folder, then move it into place: a broken build leaves nothing."""
+    """Build in the folder `work`; the log of a failure stays beside `folder`."""
     jobs = str(min(2, os.cpu_count() or 1))
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as work:
-        files = [str(path) for path in [*sources, HARNESS]]
-        command = ["verilator", *flags, "--build-jobs", jobs, "--Mdir", work, *files]
-        done = subprocess.run(command, env=env, capture_output=True, text=True)
-        log = done.stdout + done.stderr
-        if done.returncode or not (Path(work) / LIBRARY).is_file():
-            path = folder.with_suffix(".log")
-            path.write_text(log)
-            tail = "\n".join(log.strip().splitlines()[-15:])
-            raise SimulationError(f"Verilator could not build {folder.name}:\n{tail}\n", str(path))
-        folder.mkdir(exist_ok=True)
-        os.replace(Path(work) / LIBRARY, folder / LIBRARY)
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    files = [str(path) for path in [*sources, HARNESS]]
+    command = ["verilator", *flags, "--build-jobs", jobs, "--Mdir", str(work), *files]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    log = done.stdout + done.stderr
+    if done.returncode or not (work / LIBRARY).is_file():
+        path = folder.with_suffix(".log")
+        path.write_text(log)
+        tail = "\n".join(log.strip().splitlines()[-15:])
+        raise SimulationError(f"Verilator could not build {folder.name}:\n{tail}\n", str(path))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("train", "export", "compile", "simulate", "disasm", "demo")
+COMMANDS = ("train", "export", "compile", "simulate", "disasm", "demo", "deploy")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

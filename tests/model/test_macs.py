@@ -24,11 +24,10 @@ def all_scores(config: NetworkConfig, block: float, channel: float) -> list[Bloc
         (56, (16, 32, 64), 125_747_840),
         (110, (16, 32, 64), 253_149_824),
         (38, (16, 32, 64), 83_280_512),
+        (18, (64, 128, 256, 512), 555_422_720),
     ],
 )
-def test_dense_macs_of_cifar_resnets(
-    depth: int, widths: tuple[int, int, int], expected: int
-) -> None:
+def test_dense_macs_of_cifar_resnets(depth: int, widths: tuple[int, ...], expected: int) -> None:
     config = NetworkConfig(depth=depth, widths=widths, in_channels=3, input_size=(32, 32))
     assert dense_macs(config) == expected
 
@@ -82,6 +81,15 @@ def test_odd_sizes_halve_upwards() -> None:
 def test_unknown_networks_are_refused(name: str) -> None:
     with pytest.raises(ModelError, match=r"resnetN is not|6n\+2"):
         parse_network(name)
+
+
+@pytest.mark.parametrize(
+    "depth, widths, hint",
+    [(18, (16, 32, 64), "6n\\+2"), (20, (8, 8, 8, 8), "8n\\+2"), (20, (8, 8), "three or four")],
+)
+def test_depth_must_suit_the_stages(depth: int, widths: tuple[int, ...], hint: str) -> None:
+    with pytest.raises(ModelError, match=hint):
+        NetworkConfig(depth=depth, widths=widths)
 
 
 def test_network_names() -> None:

@@ -1,0 +1,96 @@
+"""What a board is: part, resources, ports of its processing system, clock."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from penstock.program.config import CONFIGS
+from penstock.program.errors import PenstockError
+
+FOLDER = Path(__file__).resolve().parent
+FAMILIES = ("zynq7", "zynqmp")
+
+
+class BoardError(PenstockError):
+    """An unknown board, or a board file that cannot be used."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One board.
+
+    Attributes:
+        name: as used on the command line.
+        title: as its maker calls it.
+        part: the device.
+        board_part: the Vivado board file.
+        family: "zynq7" (Zynq-7000) or "zynqmp" (Zynq UltraScale+).
+        pynq: the PYNQ release it runs.
+        configs: hardware configurations that are built for it; the first is the default.
+        resources: dsp, bram36, uram, lut of the device.
+        ps: ports of the processing system: control, memory, interrupt.
+        clock_mhz: clock of the core.
+        axi_bits: width of the memory port.
+    """
+
+    name: str
+    title: str
+    part: str
+    board_part: str
+    family: str
+    pynq: str
+    configs: tuple[str, ...]
+    resources: dict[str, int]
+    ps: dict[str, str]
+    clock_mhz: int
+    axi_bits: int
+
+    def require(self, config_name: str) -> None:
+        """BoardError unless configuration `config_name` is built for this board."""
+        if config_name not in self.configs:
+            raise BoardError(
+                f"configuration '{config_name}' is not built for {self.name}",
+                hint=f"one of {', '.join(self.configs)}",
+            )
+
+
+def board_names() -> tuple[str, ...]:
+    """Every board, by name."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
+def load_board(name: str, folder: Path = FOLDER) -> Board:
+    """The named board.
+
+    Raises:
+        BoardError: there is no such board, or its file has missing, unknown or wrong values.
+    """
+    import yaml
+
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        raise BoardError(f"unknown board '{name}'", hint=f"one of {', '.join(board_names())}")
+    try:
+        data = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise BoardError(f"{path} is not YAML: {error}") from error
+    return _check(data, str(path))
+
+
+def _check(data: Any, source: str) -> Board:
+    names = {field.name for field in dataclasses.fields(Board)}
+    if not isinstance(data, dict) or set(data) != names:
+        wrong = sorted(set(data) ^ names) if isinstance(data, dict) else sorted(names)
+        raise BoardError(f"{source}: missing or unknown: {', '.join(wrong)}")
+    board = Board(**{**data, "configs": tuple(data["configs"])})
+    expected = {"resources": {"dsp", "bram36", "uram", "lut"}}
+    expected["ps"] = {"control", "memory", "interrupt"}
+    for name, keys in expected.items():
+        if set(getattr(board, name)) != keys:
+            raise BoardError(f"{source}: {name} must have {', '.join(sorted(keys))}")
+    if board.family not in FAMILIES:
+        raise BoardError(f"{source}: family '{board.family}', one of {', '.join(FAMILIES)}")
+    for config in board.configs:
+        if config not in CONFIGS:
+            raise BoardError(f"{source}: unknown configuration '{config}'")
+    return board

@@ -1,0 +1,133 @@
+"""`penstock deploy`: everything a board needs, in one folder or .zip."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rich_click as click
+
+from penstock.cli.bundle import Contents, read_bitstream, write_bundle
+from penstock.cli.compiled import load_compiled
+from penstock.cli.errors import InputError, load
+from penstock.cli.files import check_images, read_array, read_labels, write_file, write_folder
+from penstock.cli.output import note, step
+from penstock.host.vectors import Vectors
+from penstock.program.counters import COUNTER_BYTES
+
+#: The file by which a folder is known as the output of this command.
+MARKER = "SHA256SUMS"
+
+
+@click.command(
+    epilog="""Examples:\n
+    penstock deploy build/demo/net --board pynq-z2 -o build/deploy\n
+    penstock deploy build/net --board kv260 --images x.npy --labels y.npy -o deploy.zip\n
+    penstock deploy build/net --board zcu104 --bit build/bitstream/penstock.bit -o build/deploy
+    """
+)
+@click.argument("network", type=click.Path(path_type=Path))
+@click.option("--board", "board_name", required=True, metavar="NAME", help="See docs/boards.md.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to write, or a file that ends in .zip.",
+)
+@click.option(
+    "--images",
+    "images_path",
+    type=click.Path(path_type=Path),
+    metavar="X.NPY",
+    help="Test images, float32, N x C x H x W (default: images.npy beside NETWORK, else random).",
+)
+@click.option(
+    "--labels",
+    "labels_path",
+    type=click.Path(path_type=Path),
+    metavar="Y.NPY",
+    help="Their classes (default: labels.npy beside NETWORK, else what the network says).",
+)
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option(
+    "--bit",
+    type=click.Path(path_type=Path),
+    metavar="F.BIT",
+    help="A bitstream to include, its .hwh beside it.",
+)
+def deploy(
+    network: Path,
+    board_name: str,
+    output: Path,
+    images_path: Path | None,
+    labels_path: Path | None,
+    limit: int,
+    bit: Path | None,
+) -> None:
+    """Put NETWORK, driver, notebook and test images with expected results into one folder.
+
+    Copy it to the board, put penstock.bit and penstock.hwh into its bitstream/ folder, and run
+    `python -m penstock.host.selftest` there. The expected results are the golden engine's.
+    """
+    board = load("penstock.boards.board", "boards").load_board(board_name)
+    compiled = load_compiled(network)
+    board.require(compiled.package.config.name)
+    beside = network if network.is_dir() else network.parent
+    images_path, labels_path = _defaults(beside.parent, images_path, labels_path)
+    vectors = _vectors(compiled, images_path, labels_path, limit)
+    contents = Contents(
+        board=board,
+        package=compiled.package,
+        vectors=vectors,
+        bitstream=read_bitstream(bit) if bit else None,
+    )
+    if output.suffix == ".zip":
+        _write_zip(output, contents)
+    else:
+        write_folder(output, lambda folder: write_bundle(folder, contents), MARKER)
+    note(f"wrote {output}: {contents.package.meta['network']} for {board.title}")
+
+
+def _defaults(
+    folder: Path, images: Path | None, labels: Path | None
+) -> tuple[Path | None, Path | None]:
+    """images.npy and labels.npy as `penstock demo` leaves them, where nothing is given."""
+    if images is None and (folder / "images.npy").is_file():
+        images = folder / "images.npy"
+        if labels is None and (folder / "labels.npy").is_file():
+            labels = folder / "labels.npy"
+    return images, labels
+
+
+def _vectors(compiled: Any, images: Path | None, labels: Path | None, limit: int) -> Vectors:
+    """Test images with the golden engine's results."""
+    shape = compiled.input_shape
+    if images is None:
+        if labels is not None:
+            raise InputError("--labels without --images")
+        scale = compiled.package.meta["input"]["scale"]
+        draw = np.random.default_rng(0).uniform(-128, 128, (limit, *shape))
+        array = (draw * scale).astype(np.float32)
+    else:
+        array = check_images(read_array(images), shape, str(images), limit=limit)
+    with step(f"golden, {len(array)} images"):
+        inputs = compiled.quantize_input(array)
+        package = compiled.package
+        records = load("penstock.sim.golden", "compiler").run(package, inputs)
+    said = compiled.decode_output(records).label
+    known = said if labels is None else read_labels(labels, len(array))
+    return Vectors(images=array, labels=known, results=records[:, COUNTER_BYTES:].copy())
+
+
+def _write_zip(path: Path, contents: Contents) -> None:
+    def write(temporary: Path) -> None:
+        with tempfile.TemporaryDirectory() as holder:
+            folder = Path(holder) / path.stem
+            folder.mkdir()
+            write_bundle(folder, contents)
+            made = shutil.make_archive(str(Path(holder) / "made"), "zip", holder, path.stem)
+            shutil.move(made, temporary)
+
+    write_file(path, write)

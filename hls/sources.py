@@ -1,0 +1,64 @@
+"""Where the C++ of the HLS core lies, and the ap_types headers it is compiled with."""
+
+import enum
+import importlib.util
+from pathlib import Path
+
+from penstock.program.errors import PenstockError
+
+#: The folder of the C++ sources.
+SOURCE_DIR = Path(__file__).resolve().parent / "src"
+
+#: The top function of the core.
+TOP = "penstock"
+
+#: Every warning but two, about the labels and pragmas for which g++ has no use.
+WARNINGS = ("-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-unused-label")
+
+#: What every g++ run has: accumulators wrap.
+CXX_FLAGS = (*WARNINGS, "-fwrapv")
+
+#: The C++ standard Vitis HLS takes by default.
+CXX_STANDARD = "c++14"
+
+
+class HlsError(PenstockError):
+    """The HLS core cannot be built or emitted."""
+
+
+class Types(enum.Enum):
+    """Element types: the folder that is put on the include path."""
+
+    PLAIN = "types_plain"  # plain integers, fast
+    AP = "types_ap"  # ap_types, as synthesised
+
+
+def sources() -> list[Path]:
+    """The translation units, by name."""
+    return sorted(SOURCE_DIR.glob("*.cpp"))
+
+
+def headers(types: Types) -> list[Path]:
+    """Every header, those of the element types last."""
+    return [*sorted(SOURCE_DIR.glob("*.h")), *sorted((SOURCE_DIR / types.value).glob("*.h"))]
+
+
+def ap_types() -> Path:
+    """The folder of the ap_types headers in the installed hls4ml package (Apache-2.0).
+
+    hls4ml itself is not imported.
+
+    Raises:
+        HlsError: hls4ml is not installed.
+    """
+    spec = importlib.util.find_spec("hls4ml")
+    if spec is None or spec.origin is None:
+        raise HlsError("the ap_types headers are missing", hint="pip install 'penstock[hls]'")
+    return Path(spec.origin).parent / "templates" / "vivado" / "ap_types"
+
+
+def include_flags(types: Types, config_dir: Path) -> list[str]:
+    """Compiler flags for the sources with these element types and `config_dir`'s ps_config.h."""
+    folders = [config_dir, SOURCE_DIR, SOURCE_DIR / types.value]
+    flags = [f"-I{folder}" for folder in folders]
+    return [*flags, "-isystem", str(ap_types())] if types is Types.AP else flags

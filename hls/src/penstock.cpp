@@ -1,0 +1,186 @@
+// Sequencer: fetches, checks and executes descriptors in order (rtl/ps_sequencer.sv).
+#include "penstock.h"
+
+#include "ps_check.h"
+#include "ps_convolve.h"
+#include "ps_core.h"
+#include "ps_gate.h"
+#include "ps_move.h"
+
+namespace ps {
+namespace {
+
+Descriptor fetch_descriptor(const beat_t* program, uint32_t index) {
+#pragma HLS INLINE off
+  uint32_t words[DESCRIPTOR_WORDS];
+#pragma HLS ARRAY_PARTITION variable=words complete
+fetch_words:
+  for (int i = 0; i < DESCRIPTOR_WORDS / 2; ++i) {
+#pragma HLS PIPELINE II=1
+    const beat_t beat = program[uint64_t(index) * (DESCRIPTOR_WORDS / 2) + i];
+    words[2 * i] = get_word(beat, 0);
+    words[2 * i + 1] = get_word(beat, 1);
+  }
+  return decode(words);
+}
+
+// A list that may name a channel the descriptor does not have.
+bool beyond(uint8_t list, uint16_t channels, const ListSize sizes[N_LISTS]) {
+#pragma HLS INLINE
+  return list != ALL_CHANNELS && sizes[list % N_LISTS].bound > channels;
+}
+
+// The channels a convolution walks; a skipped one walks no input.
+Walk walk_of(const Descriptor& d, bool skip, const ListSize sizes[N_LISTS]) {
+#pragma HLS INLINE
+  const OutSize size = out_size(d);
+  Walk walk;
+  walk.n_in = d.in_list == ALL_CHANNELS ? d.cin : sizes[d.in_list % N_LISTS].count;
+  if (skip) walk.n_in = 0;
+  walk.n_out = d.out_list == ALL_CHANNELS ? d.cout : sizes[d.out_list % N_LISTS].count;
+  walk.out_height = size.height;
+  walk.out_width = size.width;
+  return walk;
+}
+
+void clear_counters(uint32_t counters[N_COUNTERS]) {
+#pragma HLS INLINE
+clear_each:
+  for (int i = 0; i < N_COUNTERS; ++i) {
+#pragma HLS UNROLL
+    counters[i] = 0;
+  }
+}
+
+}  // namespace
+}  // namespace ps
+
+void penstock(const ps::beat_t* program_data, const ps::beat_t* weights_data,
+              const ps::beat_t* input_data, ps::beat_t* output_data, uint32_t n_descriptors,
+              uint32_t n_images, uint32_t input_stride, uint32_t output_stride,
+              uint32_t weight_bytes, uint32_t config_hash, uint32_t* error, uint32_t* position) {
+  using namespace ps;
+#pragma HLS INTERFACE m_axi port=program_data offset=slave bundle=gmem depth=PROGRAM_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4 latency=40
+#pragma HLS INTERFACE m_axi port=weights_data offset=slave bundle=gmem depth=WEIGHTS_BEATS
+#pragma HLS INTERFACE m_axi port=input_data offset=slave bundle=gmem depth=INPUT_BEATS
+#pragma HLS INTERFACE m_axi port=output_data offset=slave bundle=gmem depth=OUTPUT_BEATS
+#pragma HLS INTERFACE s_axilite port=program_data bundle=control
+#pragma HLS INTERFACE s_axilite port=weights_data bundle=control
+#pragma HLS INTERFACE s_axilite port=input_data bundle=control
+#pragma HLS INTERFACE s_axilite port=output_data bundle=control
+#pragma HLS INTERFACE s_axilite port=n_descriptors bundle=control
+#pragma HLS INTERFACE s_axilite port=n_images bundle=control
+#pragma HLS INTERFACE s_axilite port=input_stride bundle=control
+#pragma HLS INTERFACE s_axilite port=output_stride bundle=control
+#pragma HLS INTERFACE s_axilite port=weight_bytes bundle=control
+#pragma HLS INTERFACE s_axilite port=config_hash bundle=control
+#pragma HLS INTERFACE s_axilite port=error bundle=control
+#pragma HLS INTERFACE s_axilite port=position bundle=control
+#pragma HLS INTERFACE s_axilite port=return bundle=control
+  static byte_t fmem[FMEM_ROWS][FB];
+#pragma HLS ARRAY_PARTITION variable=fmem complete dim=2
+#pragma HLS BIND_STORAGE variable=fmem type=ram_s2p impl=bram
+  static beat_t gmem[GMEM_WORDS];
+#pragma HLS BIND_STORAGE variable=gmem type=ram_s2p impl=bram
+  static byte_t scores[SCORE_DEPTH];
+#pragma HLS ARRAY_PARTITION variable=scores cyclic factor=8
+  static acc_t pool[POOL_DEPTH];
+  static channel_t fetch_lists[N_LISTS][MAX_CHANNELS];
+  static channel_t array_lists[N_LISTS][MAX_CHANNELS];
+  ListSize sizes[N_LISTS];
+#pragma HLS ARRAY_PARTITION variable=sizes complete
+  uint32_t counters[N_COUNTERS];
+#pragma HLS ARRAY_PARTITION variable=counters complete
+
+  const Limits limits = {n_descriptors, input_stride, output_stride, weight_bytes};
+  uint32_t image = 0;
+  uint32_t pc = 0;
+  uint32_t code = ERR_NONE;
+  bool running = true;
+  clear_counters(counters);
+clear_lists:
+  for (int i = 0; i < N_LISTS; ++i) {
+#pragma HLS UNROLL
+    sizes[i].count = 0;
+    sizes[i].bound = 0;
+  }
+  if (config_hash != CONFIG_HASH) {
+    code = ERR_CONFIG;
+  } else if (n_images == 0 || input_stride % BEAT_BYTES != 0 || output_stride % BEAT_BYTES != 0) {
+    code = ERR_FIELD;
+  }
+
+each_descriptor:
+  while (running && code == ERR_NONE) {
+#pragma HLS LOOP_TRIPCOUNT min=1 max=4096
+    if (pc >= n_descriptors) {
+      code = ERR_PROGRAM_END;
+      break;
+    }
+    const Descriptor d = fetch_descriptor(program_data, pc);
+    counters[CNT_READ_BYTES] += DESCRIPTOR_BYTES;
+    code = check(d, limits);
+    if (code != ERR_NONE) break;
+    const bool skip = d.pred_en && scores[d.pred_slot % SCORE_DEPTH] == 0;
+    const bool is_conv = d.op == OP_CONV;
+    if (skip && !(is_conv && d.pred_empty)) {
+      ++counters[CNT_SKIPPED];
+      if (is_conv) counters[CNT_CHANNELS_SKIPPED] += d.cout;
+      ++pc;
+      continue;
+    }
+    if (is_conv && ((!skip && beyond(d.in_list, d.cin, sizes)) || beyond(d.out_list, d.cout, sizes))) {
+      code = ERR_BOUNDS;
+      break;
+    }
+    ++counters[CNT_EXECUTED];
+    const uint64_t in = uint64_t(image) * (input_stride / BEAT_BYTES);
+    const uint64_t out = uint64_t(image) * (output_stride / BEAT_BYTES);
+    switch (d.op) {
+      case OP_LOAD:
+        counters[CNT_READ_BYTES] += load(d, input_data, in, fmem);
+        break;
+      case OP_GLOAD:
+        counters[CNT_READ_BYTES] += load_gates(d, weights_data, gmem);
+        break;
+      case OP_CONV: {
+        const Walk walk = walk_of(d, skip, sizes);
+        const ConvWork work =
+            convolve(d, walk, weights_data, fetch_lists, array_lists, scores, fmem, pool);
+        counters[CNT_MAC] += work.steps;
+        counters[CNT_WEIGHT_BYTES] += work.weight_bytes;
+        counters[CNT_READ_BYTES] += work.weight_bytes;
+        counters[CNT_CHANNELS_EXECUTED] += walk.n_out;
+        counters[CNT_CHANNELS_SKIPPED] += uint32_t(d.cout) - walk.n_out;
+        break;
+      }
+      case OP_GATE:
+        run_gate(d, gmem, pool, scores, fetch_lists, array_lists, sizes);
+        break;
+      case OP_DENSE:
+        run_dense(d, gmem, pool, fmem);
+        break;
+      case OP_COPY:
+        copy_planes(d, fmem);
+        break;
+      case OP_STORE:
+        counters[CNT_WRITE_BYTES] += store(d, fmem, scores, output_data, out);
+        break;
+      default:  // HALT
+        counters[CNT_EXIT] = pc;
+        store_counters(counters, output_data, out);
+        clear_counters(counters);
+        break;
+    }
+    if (d.op != OP_HALT) {
+      ++pc;
+    } else if (image + 1 == n_images) {
+      running = false;
+    } else {
+      ++image;
+      pc = d.length;
+    }
+  }
+  *error = code;
+  *position = image << 16 | (pc & 0xFFFF);
+}

@@ -1,0 +1,133 @@
+#include "ps_check.h"
+
+namespace ps {
+namespace {
+
+constexpr uint32_t MAX_W_STRIDE = 1u << 20;
+
+bool unaligned(uint32_t value) { return value % BEAT_BYTES != 0; }
+
+bool bad_list(uint8_t list) { return list != ALL_CHANNELS && list >= N_LISTS; }
+
+bool bad_map(const Descriptor& d) {
+  return d.height == 0 || d.height > MAX_SIDE || d.width == 0 || d.width > MAX_SIDE;
+}
+
+uint64_t out_pixels(const Descriptor& d) {
+  const OutSize size = out_size(d);
+  return uint32_t(size.height) * size.width;
+}
+
+bool bad_phase(const Descriptor& d) {
+  return d.phase_stride >= FMEM_BYTES || d.phase_stride < out_pixels(d) ||
+         d.phase_stride % FB != FB / 2;
+}
+
+// Bytes of `base` .. `base + size` lie beyond `limit`.
+bool too_far(uint64_t base, uint64_t size, uint64_t limit) { return base + size > limit; }
+
+// Offset of the last of `count` things `stride` apart.
+uint64_t last_of(uint32_t count, uint32_t stride) {
+  return uint64_t(count == 0 ? 0 : count - 1) * stride;
+}
+
+uint64_t row_bytes(const Descriptor& d) {
+  return BEAT_BYTES + whole_beats(uint64_t(d.cin) * row_taps(d.kernel, true));
+}
+
+bool conv_field(const Descriptor& d) {
+  return d.kernel % 2 == 0 || d.kernel > MAX_KERNEL || d.cin > MAX_CHANNELS || d.cout == 0 ||
+         d.cout > MAX_CHANNELS || bad_map(d) || bad_list(d.in_list) || bad_list(d.out_list) ||
+         (!d.w_rows && d.out_list != ALL_CHANNELS) || unaligned(d.w_addr) ||
+         unaligned(d.w_stride) || d.w_stride >= MAX_W_STRIDE ||
+         uint64_t(d.cin) * row_taps(d.kernel, d.w_rows) > WBUF_BYTES ||
+         (d.w_rows && d.w_stride != row_bytes(d)) || (d.polyphase && bad_phase(d));
+}
+
+bool conv_bounds(const Descriptor& d, const Limits& limits) {
+  const uint64_t pixels = uint32_t(d.height) * d.width;
+  const uint64_t plane = d.polyphase ? 3 * uint64_t(d.phase_stride) + out_pixels(d) : pixels;
+  const uint32_t groups = (uint32_t(d.cout) + P_OC - 1) / P_OC;
+  const uint64_t taps = row_taps(d.kernel, false);
+  const uint64_t blob = d.w_rows ? last_of(d.cout, d.w_stride) + row_bytes(d)
+                                 : last_of(groups, d.w_stride) + BEAT_BYTES * P_OC +
+                                       uint64_t(d.cin) * taps * P_OC;
+  return d.src_stride >= FMEM_BYTES || d.dst_stride >= FMEM_BYTES ||
+         (d.fold_en && too_far(d.fold_slot, d.fold_channel ? d.cout : 1, SCORE_DEPTH)) ||
+         (d.pool_en && too_far(d.pool_base, d.cout, POOL_DEPTH)) ||
+         (d.cin != 0 && too_far(d.src, last_of(d.cin, d.src_stride) + plane, FMEM_BYTES)) ||
+         too_far(d.dst, last_of(d.cout, d.dst_stride) + out_pixels(d), FMEM_BYTES) ||
+         too_far(d.w_addr, blob, limits.weight_bytes);
+}
+
+bool dense_field(const Descriptor& d) {
+  return d.cin == 0 || d.cin > MAX_CHANNELS || d.cout == 0 || d.cout > 2 * MAX_CHANNELS - 1 ||
+         d.list_from > d.cout || d.cout - d.list_from > MAX_CHANNELS || bad_list(d.out_list) ||
+         unaligned(d.w_addr);
+}
+
+bool dense_bounds(const Descriptor& d) {
+  const uint64_t size = BEAT_BYTES + d.cout * (BEAT_BYTES + whole_beats(d.cin));
+  return too_far(d.pool_base, d.cin, POOL_DEPTH) || too_far(d.w_addr, size, GATE_MEM_BYTES) ||
+         too_far(d.dst, d.cout, d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
+}
+
+bool copy_bounds(const Descriptor& d) {
+  const uint64_t pixels = uint32_t(d.height) * d.width;
+  const uint64_t planes = 3 * uint64_t(d.phase_stride) + out_pixels(d);
+  return d.src_stride >= FMEM_BYTES || d.dst_stride >= FMEM_BYTES ||
+         too_far(d.src, last_of(d.cout, d.src_stride) + pixels, FMEM_BYTES) ||
+         too_far(d.dst, last_of(d.cout, d.dst_stride) + planes, FMEM_BYTES);
+}
+
+bool bad_field(const Descriptor& d, const Limits& limits) {
+  switch (d.op) {
+    case OP_LOAD:
+      return d.length == 0 || unaligned(d.ddr);
+    case OP_GLOAD:
+      return d.length == 0 || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr);
+    case OP_STORE:
+      return d.length == 0 || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
+    case OP_CONV:
+      return conv_field(d);
+    case OP_COPY:
+      return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || bad_phase(d);
+    case OP_HALT:
+      return d.length >= limits.n_descriptors;
+    default:
+      return dense_field(d);
+  }
+}
+
+bool bad_bounds(const Descriptor& d, const Limits& limits) {
+  const uint64_t beats = whole_beats(d.length);
+  switch (d.op) {
+    case OP_LOAD:
+      return too_far(d.ddr, beats, limits.input_stride) || too_far(d.dst, d.length, FMEM_BYTES);
+    case OP_GLOAD:
+      return too_far(d.w_addr, d.length, limits.weight_bytes) ||
+             too_far(d.dst, d.length, GATE_MEM_BYTES);
+    case OP_STORE:
+      return too_far(d.ddr, beats, limits.output_stride) ||
+             too_far(d.src, d.length, d.from_scores ? SCORE_DEPTH : FMEM_BYTES);
+    case OP_CONV:
+      return conv_bounds(d, limits);
+    case OP_COPY:
+      return copy_bounds(d);
+    case OP_HALT:
+      return limits.output_stride < 4 * N_COUNTERS;
+    default:
+      return dense_bounds(d);
+  }
+}
+
+}  // namespace
+
+ErrorCode check(const Descriptor& d, const Limits& limits) {
+  if (d.op < OP_LOAD || d.op > OP_HALT) return ERR_OPCODE;
+  if (bad_field(d, limits)) return ERR_FIELD;
+  if ((d.pred_en && d.pred_slot >= SCORE_DEPTH) || bad_bounds(d, limits)) return ERR_BOUNDS;
+  return ERR_NONE;
+}
+
+}  // namespace ps

@@ -1,0 +1,100 @@
+// What the units share: sizes derived from the configuration, and the small structures between them.
+#ifndef PS_CORE_H
+#define PS_CORE_H
+
+#include <cstdint>
+
+#include "ps_config.h"
+#include "ps_types.h"
+
+namespace ps {
+
+constexpr bool power_of_two(int value) { return value > 0 && (value & (value - 1)) == 0; }
+
+static_assert(power_of_two(P_OC) && power_of_two(P_PX), "the array's sides are powers of two");
+static_assert(P_OC <= 2 * BEAT_BYTES, "a tap's weights come in at most two beats");
+static_assert(BEAT_BYTES == 8 && sizeof(beat_t) == 8, "the master is 64 bits wide");
+
+static_assert(power_of_two(FB) && FB >= P_PX && FB >= BEAT_BYTES, "banks hold a window or a beat");
+constexpr int FMEM_ROWS = FMEM_BYTES / FB;  // bytes of a bank
+static_assert(power_of_two(FMEM_ROWS) && FMEM_ROWS > 1, "feature memory");
+
+constexpr int WBUF_WORDS = WBUF_BYTES / BEAT_BYTES;  // of a row, each half
+static_assert(WBUF_WORDS * BEAT_BYTES == WBUF_BYTES, "a row holds whole beats");
+
+constexpr int GMEM_WORDS = GATE_MEM_BYTES / BEAT_BYTES;
+static_assert(power_of_two(GMEM_WORDS), "gate memory");
+static_assert(power_of_two(SCORE_DEPTH) && SCORE_DEPTH >= BEAT_BYTES, "score memory");
+static_assert(power_of_two(MAX_CHANNELS) && MAX_CHANNELS <= 1 << 15, "channels fit 16 bits");
+
+// Interleaved weights: a tap of all rows takes TAP_BEATS beats, or TAPS_PER_BEAT taps share one.
+constexpr int TAPS_PER_BEAT = P_OC < BEAT_BYTES ? BEAT_BYTES / P_OC : 1;
+constexpr int TAP_BEATS = P_OC < BEAT_BYTES ? 1 : P_OC / BEAT_BYTES;
+constexpr int BEAT_ROWS = P_OC < BEAT_BYTES ? P_OC : BEAT_BYTES;  // rows of one beat
+static_assert(BEAT_ROWS * TAPS_PER_BEAT == BEAT_BYTES && BEAT_ROWS * TAP_BEATS == P_OC, "layout");
+
+constexpr int MAX_KERNEL = 7;
+constexpr int MAX_SIDE = 1023;
+
+// Taps of one input channel in the weight buffer (docs/program.md, "Layouts").
+inline uint32_t row_taps(uint32_t kernel, bool w_rows) {
+#pragma HLS INLINE
+  const uint32_t taps = kernel * kernel;
+  return w_rows ? taps : (taps + TAPS_PER_BEAT - 1) / TAPS_PER_BEAT * TAPS_PER_BEAT;
+}
+
+// Bytes rounded up to whole beats.
+inline uint64_t whole_beats(uint64_t bytes) {
+#pragma HLS INLINE
+  return (bytes + BEAT_BYTES - 1) / BEAT_BYTES * BEAT_BYTES;
+}
+
+// Rows and columns of the map a CONV writes, or of one polyphase plane of a COPY.
+struct OutSize {
+  uint16_t height;
+  uint16_t width;
+};
+
+inline OutSize out_size(const Descriptor& d) {
+#pragma HLS INLINE
+  OutSize size = {d.height, d.width};
+  if (d.op == OP_COPY || d.polyphase) {
+    size.height = uint16_t((uint32_t(d.height) + 1) / 2);
+    size.width = uint16_t((uint32_t(d.width) + 1) / 2);
+  }
+  return size;
+}
+
+// How many channels a list selects, and a bound all of them are below.
+struct ListSize {
+  uint16_t count;
+  uint16_t bound;
+};
+
+// One output channel of the group in the array.
+struct Row {
+  acc_t bias;
+  multiplier_t multiplier;  // gate score folded in
+  shift_t shift;
+  channel_t channel;
+};
+
+// The arguments of a run the checks need.
+struct Limits {
+  uint32_t n_descriptors;
+  uint32_t input_stride;
+  uint32_t output_stride;
+  uint32_t weight_bytes;
+};
+
+// Input channel `position` of a convolution.
+inline channel_t channel_at(const channel_t lists[N_LISTS][MAX_CHANNELS], uint8_t list,
+                            uint32_t position) {
+#pragma HLS INLINE
+  return list == ALL_CHANNELS ? channel_t(position)
+                              : lists[list % N_LISTS][position % MAX_CHANNELS];
+}
+
+}  // namespace ps
+
+#endif

@@ -1,0 +1,72 @@
+"""Memory the host shares with the core: `pynq.allocate`, flush before, invalidate after."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pynq import allocate
+
+from penstock.host.codec import Array, Bytes, InputCodec
+from penstock.host.errors import BufferExhaustedError
+
+
+def shared(shape: tuple[int, ...], purpose: str, device: Any) -> Any:
+    """A zeroed uint8 PynqBuffer.
+
+    Raises:
+        BufferExhaustedError: there is not enough contiguous memory.
+    """
+    size = int(np.prod(shape))
+    try:
+        buffer = allocate(shape, dtype=np.uint8, target=device)
+    except (MemoryError, RuntimeError, OSError) as error:
+        raise BufferExhaustedError(
+            f"no {size:,} bytes of contiguous memory for {purpose} ({error})",
+            hint="load with a smaller batch, or close() networks that are no longer used",
+        ) from error
+    buffer[:] = 0
+    return buffer
+
+
+def constant(data: bytes, purpose: str, device: Any) -> Any:
+    """A buffer that holds `data`, zero padded to whole beats of 8 bytes, for the core to read."""
+    buffer = shared((max(-(-len(data) // 8) * 8, 8),), purpose, device)
+    buffer[: len(data)] = np.frombuffer(data, np.uint8)
+    buffer.flush()
+    return buffer
+
+
+class Slot:
+    """Input and output of one batch.  Two of them make the double buffer."""
+
+    def __init__(
+        self, codec: InputCodec, batch: int, input_bytes: int, record_bytes: int, device: Any
+    ) -> None:
+        self.input = shared((batch, input_bytes), "images", device)
+        try:
+            self.output = shared((batch, record_bytes), "results", device)
+        except BufferExhaustedError:
+            self.input.freebuffer()
+            raise
+        self._codec = codec
+        # Plain views, made once: slicing a PynqBuffer costs more than the copy it is for.
+        self._codes: Array = np.asarray(self.input).view(codec.dtype)[:, : codec.size]
+        self._records: Bytes = np.asarray(self.output)
+
+    def fill(self, images: Array, first: int) -> None:
+        """Quantise a batch into the input, clear the output, hand both to the core."""
+        self._codec.encode(images, self._codes, first)
+        self._records[: len(images)] = 0
+        self.input.flush()
+        self.output.flush()  # else a dirty line could be written back over the core's results
+
+    def drain(self, records: npt.NDArray[np.uint8]) -> None:
+        """Copy the records of a batch out of the output the core has written."""
+        self.output.invalidate()
+        records[:] = self._records[: len(records)]
+
+    def free(self) -> None:
+        """Give the memory back."""
+        del self._codes, self._records
+        self.input.freebuffer()
+        self.output.freebuffer()

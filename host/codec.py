@@ -1,0 +1,79 @@
+"""Images into the core's bytes, output records back into numbers; nothing is allocated an image.
+
+The rounding is the compiler's (`penstock.compiler.numerics.quantize`): float32 division, half to
+even, saturated.  A test holds the two equal.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.host.errors import ImageError
+
+Bytes = npt.NDArray[np.uint8]
+Array = npt.NDArray[Any]
+
+
+class InputCodec:
+    """Quantises batches of at most `batch` images into a buffer the core reads."""
+
+    def __init__(self, image: Mapping[str, Any], batch: int) -> None:
+        """`image` is `meta["input"]` of the program."""
+        self.shape: tuple[int, ...] = tuple(image["shape"])
+        self.size = int(np.prod(self.shape))
+        self.dtype = np.dtype(np.int8 if image["signed"] else np.uint8)
+        self._scale = np.float32(image["scale"])
+        info = np.iinfo(self.dtype)
+        self._low, self._high = np.float32(info.min), np.float32(info.max)
+        self._steps = np.empty((batch, self.size), np.float32)
+        self._finite = np.empty((batch, self.size), np.bool_)
+
+    def check(self, images: Array) -> Array:
+        """`images` as one contiguous block [N, pixels].
+
+        Raises:
+            ImageError: neither float32 nor the codes the core takes, another shape, or none.
+        """
+        images = np.asarray(images)
+        if images.dtype not in (np.dtype(np.float32), self.dtype):
+            raise ImageError(
+                f"images are {images.dtype}, expected float32 (or {self.dtype} codes)",
+                hint="images.astype(numpy.float32)",
+            )
+        if images.ndim != 1 + len(self.shape) or images.shape[1:] != self.shape:
+            want, got = (" x ".join(map(str, s)) for s in (self.shape, images.shape))
+            raise ImageError(
+                f"images are {got}, expected N x {want}", hint="one image: images[None]"
+            )
+        if not len(images):
+            raise ImageError("there is no image")
+        return np.ascontiguousarray(images).reshape(len(images), -1)
+
+    def encode(self, images: Array, codes: Array, first: int = 0) -> None:
+        """Write images [n, pixels] as `codes`, an array of self.dtype [>= n, pixels].
+
+        Raises:
+            ImageError: NaN or infinity; `first` is the number of the first image in the message.
+        """
+        count = len(images)
+        if images.dtype == self.dtype:
+            codes[:count] = images
+            return
+        steps, finite = self._steps[:count], self._finite[:count]
+        np.isfinite(images, out=finite)
+        if not finite.all():
+            bad = first + int(np.argmin(finite.all(axis=1)))
+            raise ImageError(f"image {bad} holds a NaN or an infinity")
+        np.divide(images, self._scale, out=steps)
+        np.rint(steps, out=steps)
+        np.clip(steps, self._low, self._high, out=steps)
+        np.copyto(codes[:count], steps, casting="unsafe")
+
+
+def decode_logits(records: Bytes, output: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+    """float32 [N, classes] of output records; `output` is `meta["output"]` of the program."""
+    codes = records[:, output["offset"] : output["offset"] + output["classes"]]
+    values = codes.view(np.int8) if output["signed"] else codes
+    return values.astype(np.float32) * np.float32(output["scale"])

@@ -1,0 +1,72 @@
+"""What can go wrong on the board: one type a cause, so that a program can tell them apart."""
+
+from penstock.program.errors import PenstockError
+from penstock.program.registers import ErrorCode
+
+#: What each code of the core means and what to do about it.
+CAUSES: dict[ErrorCode, tuple[str, str]] = {
+    ErrorCode.CONFIG: (
+        "the program was compiled for another hardware configuration than the bitstream holds",
+        "compile with the bitstream's --config, or load the matching bitstream",
+    ),
+    ErrorCode.OPCODE: ("unknown operation", "program and bitstream are of different releases"),
+    ErrorCode.FIELD: ("a field outside what the core allows", "compile the network again"),
+    ErrorCode.BOUNDS: ("an access outside the memories or buffers", "compile the network again"),
+    ErrorCode.READ: ("the memory refused a read", "check the HP port and its address range"),
+    ErrorCode.WRITE: ("the memory refused a write", "check the HP port and its address range"),
+    ErrorCode.PROGRAM_END: ("the program ended without HALT", "copy or compile it again"),
+}
+
+
+class HostError(PenstockError):
+    """Base of every error of the driver."""
+
+
+class OverlayError(HostError):
+    """Bitstream or .hwh missing, or not those of a Penstock design."""
+
+
+class ConfigurationError(HostError):
+    """Bitstream and program are for different hardware configurations."""
+
+
+class ImageError(HostError):
+    """Images of another shape or type than the network takes, or none, or not finite."""
+
+
+class BufferExhaustedError(HostError):
+    """Contiguous memory for the core cannot be had."""
+
+
+class ClosedError(HostError):
+    """The network's buffers have been freed."""
+
+
+class InterruptMissingError(HostError):
+    """The core is done but its interrupt never came."""
+
+
+class CoreTimeoutError(HostError):
+    """The core is not done in time."""
+
+
+class CoreError(HostError):
+    """The core stopped with an error code.
+
+    Attributes:
+        code: the code, an ErrorCode where it is known.
+        image: index of the image in the batch of the core.
+        descriptor: index of the descriptor.
+    """
+
+    def __init__(self, code: int, image: int, descriptor: int) -> None:
+        known = code in ErrorCode._value2member_map_
+        self.code = ErrorCode(code) if known else code
+        self.image, self.descriptor = image, descriptor
+        name = ErrorCode(code).name if known else f"code {code}"
+        cause, hint = CAUSES.get(
+            ErrorCode(code) if known else ErrorCode.NONE,
+            ("a code this release does not know", "update the driver"),
+        )
+        where = f"image {image}, descriptor {descriptor}"
+        super().__init__(f"the core stopped with {name}: {cause}", where, hint)

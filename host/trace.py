@@ -1,0 +1,97 @@
+"""`Trace`: what the core did for each image of a call - gates, exits, skips, cycles, bytes."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+
+Bytes = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.uint32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """Per-image figures, read from the output records the core wrote.
+
+    Attributes:
+        records: uint8 [N, record bytes], exactly as the core wrote them.
+        meta: the program's metadata.
+    """
+
+    records: Bytes
+    meta: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def counters(self) -> dict[str, Counts]:
+        """Every counter (penstock.program.counters), uint32 [N] each."""
+        words = np.ascontiguousarray(self.records[:, :COUNTER_BYTES]).view("<u4")
+        return {name: words[:, index] for index, name in enumerate(COUNTER_NAMES)}
+
+    @property
+    def scores(self) -> dict[str, Bytes]:
+        """Gate scores 0..128 (128 = 1.0, 0 = skipped) by gate name, uint8 [N, outputs]."""
+        return {
+            gate["name"]: self.records[:, gate["offset"] : gate["offset"] + gate["count"]]
+            for gate in self.meta["gates"]
+        }
+
+    @property
+    def cycles(self) -> Counts:
+        """Clock cycles of each image."""
+        return self.counters["cycles"]
+
+    @property
+    def exits(self) -> Counts:
+        """Index of the HALT descriptor that ended each image: which exit it took."""
+        return self.counters["exit"]
+
+    @property
+    def channels_skipped(self) -> Counts:
+        """Output channels not computed."""
+        return self.counters["channels_skipped"]
+
+    @property
+    def bytes_read(self) -> Counts:
+        """Bytes the core read from memory: descriptors, weights, image."""
+        return self.counters["read_bytes"]
+
+    @property
+    def weight_bytes(self) -> Counts:
+        """Bytes of convolution weights and parameters among them."""
+        return self.counters["weight_bytes"]
+
+    def open_gates(self) -> npt.NDArray[np.bool_]:
+        """True where a gate output was not zero: bool [N, outputs of all gates side by side]."""
+        scores = list(self.scores.values())
+        if not scores:
+            return np.zeros((len(self), 0), np.bool_)
+        return np.concatenate(scores, axis=1) != 0
+
+    def skip_rate(self, labels: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[np.float64]]:
+        """How often each gate output was closed, by class (the heat map of LC-Net, Fig. 7).
+
+        Args:
+            labels: the class of each image, integers [N].
+
+        Returns:
+            (classes [C], rates float64 [C, outputs of all gates]).
+        """
+        labels = np.asarray(labels)
+        if labels.shape != (len(self),):
+            raise ValueError(f"labels have shape {labels.shape}, expected ({len(self)},)")
+        classes, closed = np.unique(labels), ~self.open_gates()
+        return classes, np.stack([closed[labels == c].mean(axis=0) for c in classes])
+
+    def summary(self) -> str:
+        """A few lines of means over the images."""
+        counters = self.counters
+        names = ("cycles", "weight_bytes", "read_bytes", "channels_executed", "channels_skipped")
+        lines = [f"{len(self)} images"]
+        lines += [f"  {name:18s} {counters[name].mean():12,.1f} an image" for name in names]
+        return "\n".join(lines)

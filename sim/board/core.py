@@ -1,0 +1,98 @@
+"""What a simulated board asks of a core, and a scripted one for overhead and fault tests."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.program.registers import (
+    AP_CTRL,
+    AP_DONE,
+    AP_IDLE,
+    AP_READY,
+    AP_START,
+    GIER,
+    IER,
+    ISR,
+    OFFSETS,
+)
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class Core(Protocol):
+    """A core behind its registers; time passes only when it is accessed or advanced."""
+
+    def attach(self, memory: Bytes, base: int) -> None:
+        """Reset, and see `memory` at address `base`."""
+
+    def read(self, offset: int) -> int:
+        """Read a register."""
+
+    def write(self, offset: int, value: int) -> None:
+        """Write a register."""
+
+    def advance(self, cycles: int) -> bool:
+        """Let up to `cycles` pass; True, at once, when the interrupt is high."""
+
+
+class ScriptedCore:
+    """The registers of `ap_ctrl_hs`, and a run that does nothing (the *null core*).
+
+    Attributes:
+        hang: never be done.
+        delay: cycles a run takes.
+        error: stop with this code.
+        position: what the position register reads then.
+        on_run: called at the end of a run with (memory, base, arguments by offset).
+        runs: runs so far.
+    """
+
+    def __init__(self, on_run: Callable[[Bytes, int, dict[int, int]], None] | None = None) -> None:
+        self.hang, self.delay, self.error, self.position, self.runs = False, 0, 0, 0, 0
+        self.on_run = on_run
+        self._registers: dict[int, int] = {}
+
+    def attach(self, memory: Bytes, base: int) -> None:
+        self._memory, self._base = memory, base
+        self._registers = {}
+        self._busy = False
+        self._done = self._left = 0
+
+    def read(self, offset: int) -> int:
+        if offset == AP_CTRL:
+            value = AP_START if self._busy else self._done | AP_IDLE
+            self._done = 0
+            return value
+        if offset == OFFSETS["error"]:
+            return self.error
+        if offset == OFFSETS["position"]:
+            return self.position
+        return self._registers.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == ISR:
+            self._registers[ISR] = self._registers.get(ISR, 0) ^ value
+        elif offset != AP_CTRL:
+            self._registers[offset] = value
+        elif value & AP_START and not self._busy:
+            self._run()
+
+    def advance(self, cycles: int) -> bool:
+        self._left -= cycles
+        if self._busy and not self.hang and self._left <= 0:
+            self._finish()
+        return bool(self._registers.get(GIER, 0) & 1 and self._registers.get(ISR, 0))
+
+    def _run(self) -> None:
+        self.runs += 1
+        self._busy, self._left = True, self.delay
+        self.advance(0)
+
+    def _finish(self) -> None:
+        self._busy = False
+        if self.on_run and not self.error:
+            self.on_run(self._memory, self._base, self._registers)
+        self._done = AP_DONE | AP_READY
+        self._registers[ISR] = self._registers.get(ISR, 0) | self._registers.get(IER, 0)

@@ -1,0 +1,1 @@
+"""The HLS core's C++ as a shared library: built once per configuration, driven through ctypes."""

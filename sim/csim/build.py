@@ -1,0 +1,62 @@
+"""Compiles the HLS core's C++ once per configuration and caches the library in build/csim/."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from penstock.hls.sources import (
+    CXX_FLAGS,
+    CXX_STANDARD,
+    HlsError,
+    Types,
+    headers,
+    include_flags,
+    sources,
+)
+from penstock.program.config import HwConfig
+from penstock.program.cplusplus import CONFIG_HEADER, config_header
+from penstock.sim.cache import build_once, fingerprint
+from penstock.sim.sources import build_root
+
+HARNESS = Path(__file__).with_name("harness.cpp")
+LIBRARY = "libcsim.so"
+
+#: Plain integers vectorise; ap_types take long to compile and gain nothing from -O3.
+OPTIMISE = {Types.PLAIN: ("-O3", "-march=native"), Types.AP: ("-O2",)}
+
+
+def build_csim(config: HwConfig, types: Types = Types.PLAIN) -> Path:
+    """The shared library of `config`'s core with these element types, built if need be.
+
+    Raises:
+        HlsError: g++ or the ap_types headers are missing, or the build fails.
+    """
+    if shutil.which("g++") is None:
+        raise HlsError("'g++' is missing, C simulation needs it", hint="apt-get install g++")
+    header = config_header(config)
+    flags = [f"-std={CXX_STANDARD}", *OPTIMISE[types], *CXX_FLAGS, "-fPIC", "-shared"]
+    version = _output(["g++", "-march=native", "-Q", "--help=target", "--version"])
+    files = [*sources(), *headers(types), HARNESS]
+    key = fingerprint([version, header, *flags], files)
+    folder = build_root() / "csim" / f"{config.name}-{types.name.lower()}-{key}"
+
+    def build(work: Path) -> None:
+        (work / CONFIG_HEADER).write_text(header)
+        units = [str(path) for path in [*sources(), HARNESS]]
+        target = ["-o", str(work / LIBRARY)]
+        done = subprocess.run(
+            ["g++", *flags, *include_flags(types, work), *units, *target],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            path = folder.with_suffix(".log")
+            path.write_text(done.stderr)
+            tail = "\n".join(done.stderr.strip().splitlines()[-15:])
+            raise HlsError(f"g++ could not build {folder.name}:\n{tail}\n", str(path))
+
+    return build_once(folder, LIBRARY, build)
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,97 @@
+"""Engine `csim`: runs Programs on the HLS core's C++, over the same memory image as the others."""
+
+import ctypes
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.hls.sources import HlsError, Types
+from penstock.program.config import BEAT_BYTES, HwConfig, get_config
+from penstock.program.descriptor import DESCRIPTOR_BYTES
+from penstock.program.package import Package
+from penstock.program.registers import ErrorCode
+from penstock.sim.csim.build import build_csim
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CsimResult:
+    """What one run did: records uint8 [N, output_stride] (zero where nothing was written), error
+    code (ErrorCode) and position (image << 16 | descriptor)."""
+
+    output: Bytes
+    error: int
+    position: int
+
+
+class CsimCore:
+    """One core.  Its on-chip memories are the library's: they live on from run to run."""
+
+    def __init__(self, config: HwConfig | str, *, types: Types = Types.PLAIN) -> None:
+        """Build (first time only) and load the core with plain integers or ap_types.
+
+        Raises:
+            HlsError: the core cannot be built.
+        """
+        self.config = get_config(config) if isinstance(config, str) else config
+        self._library = ctypes.CDLL(str(build_csim(self.config, types)))
+        self._library.ps_csim_run.argtypes = [ctypes.c_void_p] * 6
+        self._library.ps_csim_run.restype = None
+
+    def run(self, package: Package, inputs: Bytes) -> Bytes:
+        """Run a package: its output records, uint8 [N, record_bytes].
+
+        Raises:
+            HlsError: the core stopped with an error.
+        """
+        result = self.execute(
+            package.descriptors,
+            package.weights,
+            inputs,
+            package.meta["record_bytes"],
+            config_hash=package.config_hash,
+        )
+        if result.error:
+            where = f"image {result.position >> 16}, descriptor {result.position & 0xFFFF}"
+            raise HlsError(f"the core stopped with {ErrorCode(result.error).name}", where)
+        return result.output
+
+    def execute(
+        self,
+        program: bytes,
+        weights: bytes,
+        inputs: Bytes,
+        output_stride: int,
+        n_descriptors: int | None = None,
+        config_hash: int | None = None,
+    ) -> CsimResult:
+        """Run a program over every image; an error of the core is a result, not an exception.
+
+        Args:
+            program: descriptors, 64 bytes each.
+            weights: the weight blob.
+            inputs: uint8 [N, input_stride].
+            output_stride: bytes of an output record.
+            n_descriptors: default: all of `program`.
+            config_hash: default: this core's.
+        """
+        inputs = np.ascontiguousarray(inputs, np.uint8)
+        images, input_stride = inputs.shape
+        output = np.zeros((images, output_stride), np.uint8)
+        buffers = [_beats(program), _beats(weights), _beats(inputs.tobytes()), output]
+        count = len(program) // DESCRIPTOR_BYTES if n_descriptors is None else n_descriptors
+        own_hash = self.config.hash if config_hash is None else config_hash
+        scalars = (count, images, input_stride, output_stride, len(weights), own_hash)
+        words: Any = (ctypes.c_uint32 * len(scalars))(*scalars)
+        result: Any = (ctypes.c_uint32 * 2)()
+        self._library.ps_csim_run(*(buffer.ctypes.data for buffer in buffers), words, result)
+        return CsimResult(output=output, error=int(result[0]), position=int(result[1]))
+
+
+def _beats(data: bytes) -> npt.NDArray[np.uint64]:
+    """The bytes as whole beats, padded with zeros; at least one."""
+    size = max(-(-len(data) // BEAT_BYTES), 1) * BEAT_BYTES
+    return np.frombuffer(data.ljust(size, b"\0"), np.uint64)
