@@ -14,6 +14,7 @@ from penstock.sim.golden.state import GoldenError
 MAX_KERNEL = 7
 MAX_SIDE = 1023
 MAX_W_STRIDE = 1 << 20
+MAX_LENGTH = 65535 * BEAT_BYTES
 
 #: (whether it is illegal, what is wrong)
 Rule = tuple[bool, str]
@@ -56,6 +57,10 @@ def _unaligned(d: Descriptor, *names: str) -> Iterator[Rule]:
         yield d.values[name] % BEAT_BYTES != 0, f"{name} is not a multiple of {BEAT_BYTES}"
 
 
+def _bad_length(d: Descriptor) -> Rule:
+    return not 0 < d.length <= MAX_LENGTH, f"length {d.length}"
+
+
 def _bad_map(d: Descriptor) -> Rule:
     sides = (d.height, d.width)
     return not all(1 <= side <= MAX_SIDE for side in sides), f"map of {d.height} x {d.width}"
@@ -77,13 +82,13 @@ def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
     config = limits.config
     match Op(d.op):
         case Op.LOAD:
-            yield d.length == 0, "length 0"
+            yield _bad_length(d)
             yield from _unaligned(d, "ddr")
         case Op.GLOAD:
-            yield d.length == 0, "length 0"
+            yield _bad_length(d)
             yield from _unaligned(d, "dst", "w_addr", "length")
         case Op.STORE:
-            yield d.length == 0, "length 0"
+            yield _bad_length(d)
             yield from _unaligned(d, "ddr", *(["src"] if d.from_scores else []))
         case Op.CONV:
             yield from _conv_fields(d, config)
