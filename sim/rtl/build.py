@@ -13,7 +13,8 @@ from penstock.sim.sources import TOP, build_root, rtl_sources, verilator_env
 HARNESS = Path(__file__).with_name("harness.cpp")
 LIBRARY = "libcore.so"
 
-#: -O3 for both: the array's loops vectorise; packing straight-line code (SLP) only costs.  The wheel's verilated.mk leaves CFG_CXXFLAGS_PCH_I blank.
+#: -O3 for both: the array's loops vectorise; packing straight-line code (SLP) only costs.
+#: The wheel's verilated.mk leaves CFG_CXXFLAGS_PCH_I blank.
 FLAGS = (
     "--cc",
     "--exe",
