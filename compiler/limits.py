@@ -3,10 +3,13 @@
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Value
 from penstock.compiler.plan import ConvStep, DenseStep, GateStep
-from penstock.program.config import HwConfig
+from penstock.program.config import BEAT_BYTES, HwConfig
 
 #: Rows or columns of a map: the address counters have ten bits.
 MAX_SIDE = 1023
+
+#: Bytes of one LOAD or GLOAD: its beats are counted in sixteen bits.
+MAX_LOAD_BYTES = ((1 << 16) - 1) * BEAT_BYTES
 
 
 def check_conv(step: ConvStep, source: Value, config: HwConfig) -> None:

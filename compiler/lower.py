@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from penstock.compiler.allocate import Allocation, plane_size
-from penstock.compiler.limits import check_conv, check_dense
+from penstock.compiler.limits import MAX_LOAD_BYTES, check_conv, check_dense
 from penstock.compiler.metadata import metadata
 from penstock.compiler.plan import (
     ConvStep,
@@ -22,6 +22,7 @@ from penstock.compiler.plan import (
 from penstock.compiler.split import best_split
 from penstock.compiler.weights import (
     Bytes,
+    join_images,
     pack_dense,
     pack_interleaved,
     pack_rows,
@@ -64,9 +65,11 @@ class _Lowering:
         """Prologue, the steps of an image, HALT."""
         if self.allocation.gate_bytes:
             layers = [s for s in self.plan.steps if isinstance(s, (GateStep, DenseStep))]
-            image = np.concatenate([self._dense_image(step) for step in layers])
-            at = self.append(image)
-            self.emit(Descriptor.make(Op.GLOAD, w_addr=at, length=len(image)), "gate weights")
+            at = 0
+            for part in join_images([self._dense_image(step) for step in layers], MAX_LOAD_BYTES):
+                load = Descriptor.make(Op.GLOAD, dst=at, w_addr=self.append(part), length=len(part))
+                self.emit(load, "gate weights")
+                at += len(part)
         loop = len(self.descriptors)
         for step in self.plan.steps:
             self.step(step)

@@ -73,3 +73,13 @@ def pack_dense(layers: Sequence[Gate | Dense], pool_multiplier: int, pool_shift:
     images: list[npt.NDArray[Any]] = [parameters(np.zeros(1, np.int32), pool).reshape(-1)]
     images += [pack_rows(layer.weight, layer.bias, layer.requantize)[0] for layer in layers]
     return np.concatenate(images)
+
+
+def join_images(images: Sequence[Bytes], limit: int) -> list[Bytes]:
+    """The images joined in order into as few arrays of at most `limit` bytes as that gives."""
+    joined: list[list[Bytes]] = [[]]
+    for image in images:
+        if joined[-1] and sum(map(len, joined[-1])) + len(image) > limit:
+            joined.append([])
+        joined[-1].append(image)
+    return [np.concatenate(parts) for parts in joined]

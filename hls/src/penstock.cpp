@@ -52,22 +52,68 @@ clear_each:
   }
 }
 
+void clear_lists(ListSize sizes[N_LISTS]) {
+#pragma HLS INLINE
+clear_sizes:
+  for (int i = 0; i < N_LISTS; ++i) {
+#pragma HLS UNROLL
+    sizes[i].count = 0;
+    sizes[i].bound = 0;
+  }
+}
+
+// The classes of iterations add up to the estimate of the cycles (docs/hls.md, "Counters").
+void sum_cycles(uint32_t counters[N_COUNTERS]) {
+#pragma HLS INLINE
+  counters[CNT_CYCLES] = counters[CNT_MAC] + counters[CNT_WEIGHT_WAIT] + counters[CNT_DRAIN] +
+                         counters[CNT_GATE] + counters[CNT_COPY] + counters[CNT_IO] +
+                         counters[CNT_OVERHEAD];
+}
+
+void count_conv(const Descriptor& d, const Walk& walk, const ConvWork& work,
+                uint32_t counters[N_COUNTERS]) {
+#pragma HLS INLINE
+  counters[CNT_MAC] += work.steps;
+  counters[CNT_DRAIN] += work.drain;
+  counters[CNT_WEIGHT_WAIT] += work.wait;
+  counters[CNT_WEIGHT_BYTES] += work.weight_bytes;
+  counters[CNT_READ_BYTES] += work.weight_bytes;
+  counters[CNT_CHANNELS_EXECUTED] += walk.n_out;
+  counters[CNT_CHANNELS_SKIPPED] += uint32_t(d.cout) - walk.n_out;
+}
+
+void count_move(uint32_t bytes, Counter direction, uint32_t counters[N_COUNTERS]) {
+#pragma HLS INLINE
+  counters[direction] += bytes;
+  counters[CNT_IO] += bytes / BEAT_BYTES;
+}
+
+// Why a descriptor may not run: an illegal field or range, or a list longer than its map.
+uint32_t begin(const Descriptor& d, const Limits& limits, bool skip,
+               const ListSize sizes[N_LISTS]) {
+#pragma HLS INLINE
+  const uint32_t code = check(d, limits);
+  if (code != ERR_NONE || d.op != OP_CONV || (skip && !d.pred_empty)) return code;
+  const bool bad_input = !skip && beyond(d.in_list, d.cin, sizes);
+  return bad_input || beyond(d.out_list, d.cout, sizes) ? ERR_BOUNDS : ERR_NONE;
+}
+
 }  // namespace
 }  // namespace ps
 
-void penstock(const ps::beat_t* program_data, const ps::beat_t* weights_data,
-              const ps::beat_t* input_data, ps::beat_t* output_data, uint32_t n_descriptors,
-              uint32_t n_images, uint32_t input_stride, uint32_t output_stride,
-              uint32_t weight_bytes, uint32_t config_hash, uint32_t* error, uint32_t* position) {
+void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::beat_t* input,
+              ps::beat_t* output, uint32_t n_descriptors, uint32_t n_images, uint32_t input_stride,
+              uint32_t output_stride, uint32_t weight_bytes, uint32_t config_hash, uint32_t* error,
+              uint32_t* position) {
   using namespace ps;
-#pragma HLS INTERFACE m_axi port=program_data offset=slave bundle=gmem depth=PROGRAM_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4 latency=40
-#pragma HLS INTERFACE m_axi port=weights_data offset=slave bundle=gmem depth=WEIGHTS_BEATS
-#pragma HLS INTERFACE m_axi port=input_data offset=slave bundle=gmem depth=INPUT_BEATS
-#pragma HLS INTERFACE m_axi port=output_data offset=slave bundle=gmem depth=OUTPUT_BEATS
-#pragma HLS INTERFACE s_axilite port=program_data bundle=control
-#pragma HLS INTERFACE s_axilite port=weights_data bundle=control
-#pragma HLS INTERFACE s_axilite port=input_data bundle=control
-#pragma HLS INTERFACE s_axilite port=output_data bundle=control
+#pragma HLS INTERFACE m_axi port=program offset=slave bundle=gmem depth=PROGRAM_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4 latency=40
+#pragma HLS INTERFACE m_axi port=weights offset=slave bundle=gmem depth=WEIGHTS_BEATS
+#pragma HLS INTERFACE m_axi port=input offset=slave bundle=gmem depth=INPUT_BEATS
+#pragma HLS INTERFACE m_axi port=output offset=slave bundle=gmem depth=OUTPUT_BEATS
+#pragma HLS INTERFACE s_axilite port=program bundle=control
+#pragma HLS INTERFACE s_axilite port=weights bundle=control
+#pragma HLS INTERFACE s_axilite port=input bundle=control
+#pragma HLS INTERFACE s_axilite port=output bundle=control
 #pragma HLS INTERFACE s_axilite port=n_descriptors bundle=control
 #pragma HLS INTERFACE s_axilite port=n_images bundle=control
 #pragma HLS INTERFACE s_axilite port=input_stride bundle=control
@@ -98,12 +144,7 @@ void penstock(const ps::beat_t* program_data, const ps::beat_t* weights_data,
   uint32_t code = ERR_NONE;
   bool running = true;
   clear_counters(counters);
-clear_lists:
-  for (int i = 0; i < N_LISTS; ++i) {
-#pragma HLS UNROLL
-    sizes[i].count = 0;
-    sizes[i].bound = 0;
-  }
+  clear_lists(sizes);
   if (config_hash != CONFIG_HASH) {
     code = ERR_CONFIG;
   } else if (n_images == 0 || input_stride % BEAT_BYTES != 0 || output_stride % BEAT_BYTES != 0) {
@@ -117,69 +158,60 @@ each_descriptor:
       code = ERR_PROGRAM_END;
       break;
     }
-    const Descriptor d = fetch_descriptor(program_data, pc);
+    const Descriptor d = fetch_descriptor(program, pc);
     counters[CNT_READ_BYTES] += DESCRIPTOR_BYTES;
-    code = check(d, limits);
-    if (code != ERR_NONE) break;
+    counters[CNT_OVERHEAD] += DESCRIPTOR_BYTES / BEAT_BYTES;
     const bool skip = d.pred_en && scores[d.pred_slot % SCORE_DEPTH] == 0;
-    const bool is_conv = d.op == OP_CONV;
-    if (skip && !(is_conv && d.pred_empty)) {
+    code = begin(d, limits, skip, sizes);
+    if (code != ERR_NONE) break;
+    if (skip && !(d.op == OP_CONV && d.pred_empty)) {
       ++counters[CNT_SKIPPED];
-      if (is_conv) counters[CNT_CHANNELS_SKIPPED] += d.cout;
+      if (d.op == OP_CONV) counters[CNT_CHANNELS_SKIPPED] += d.cout;
       ++pc;
       continue;
-    }
-    if (is_conv && ((!skip && beyond(d.in_list, d.cin, sizes)) || beyond(d.out_list, d.cout, sizes))) {
-      code = ERR_BOUNDS;
-      break;
     }
     ++counters[CNT_EXECUTED];
     const uint64_t in = uint64_t(image) * (input_stride / BEAT_BYTES);
     const uint64_t out = uint64_t(image) * (output_stride / BEAT_BYTES);
+    uint32_t next = pc + 1;
     switch (d.op) {
       case OP_LOAD:
-        counters[CNT_READ_BYTES] += load(d, input_data, in, fmem);
+        count_move(load(d, input, in, fmem), CNT_READ_BYTES, counters);
         break;
       case OP_GLOAD:
-        counters[CNT_READ_BYTES] += load_gates(d, weights_data, gmem);
+        count_move(load_gates(d, weights, gmem), CNT_READ_BYTES, counters);
+        break;
+      case OP_STORE:
+        count_move(store(d, fmem, scores, output, out), CNT_WRITE_BYTES, counters);
         break;
       case OP_CONV: {
         const Walk walk = walk_of(d, skip, sizes);
-        const ConvWork work =
-            convolve(d, walk, weights_data, fetch_lists, array_lists, scores, fmem, pool);
-        counters[CNT_MAC] += work.steps;
-        counters[CNT_WEIGHT_BYTES] += work.weight_bytes;
-        counters[CNT_READ_BYTES] += work.weight_bytes;
-        counters[CNT_CHANNELS_EXECUTED] += walk.n_out;
-        counters[CNT_CHANNELS_SKIPPED] += uint32_t(d.cout) - walk.n_out;
+        count_conv(d, walk, convolve(d, walk, weights, fetch_lists, array_lists, scores, fmem, pool),
+                   counters);
         break;
       }
       case OP_GATE:
         run_gate(d, gmem, pool, scores, fetch_lists, array_lists, sizes);
+        counters[CNT_GATE] += dense_work(d);
         break;
       case OP_DENSE:
         run_dense(d, gmem, pool, fmem);
+        counters[CNT_GATE] += dense_work(d);
         break;
       case OP_COPY:
-        copy_planes(d, fmem);
-        break;
-      case OP_STORE:
-        counters[CNT_WRITE_BYTES] += store(d, fmem, scores, output_data, out);
+        counters[CNT_COPY] += copy_planes(d, fmem);
         break;
       default:  // HALT
         counters[CNT_EXIT] = pc;
-        store_counters(counters, output_data, out);
+        sum_cycles(counters);
+        store_counters(counters, output, out);
         clear_counters(counters);
+        running = image + 1 != n_images;
+        next = running ? d.length : pc;
+        image += running ? 1 : 0;
         break;
     }
-    if (d.op != OP_HALT) {
-      ++pc;
-    } else if (image + 1 == n_images) {
-      running = false;
-    } else {
-      ++image;
-      pc = d.length;
-    }
+    pc = next;
   }
   *error = code;
   *position = image << 16 | (pc & 0xFFFF);

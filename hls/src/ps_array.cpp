@@ -162,10 +162,10 @@ bool next_tap(const Descriptor& d, const Walk& walk, Step& step) {
 
 }  // namespace
 
-uint32_t compute_group(const Descriptor& d, const Walk& walk, uint32_t n_rows,
-                       const beat_t wbuf[P_OC][WBUF_WORDS], const Row rows[P_OC],
-                       const channel_t lists[N_LISTS][MAX_CHANNELS], byte_t fmem[FMEM_ROWS][FB],
-                       acc_t pool[POOL_DEPTH]) {
+ArrayWork compute_group(const Descriptor& d, const Walk& walk, uint32_t n_rows,
+                        const beat_t wbuf[P_OC][WBUF_WORDS], const Row rows[P_OC],
+                        const channel_t lists[N_LISTS][MAX_CHANNELS], byte_t fmem[FMEM_ROWS][FB],
+                        acc_t pool[POOL_DEPTH]) {
 #pragma HLS INLINE off
   acc_t acc[P_OC][P_PX];
 #pragma HLS ARRAY_PARTITION variable=acc complete dim=0
@@ -250,7 +250,8 @@ step_loop:
       move_lanes(walk.out_width, by, lanes);
     }
   }
-  return walk.n_in == 0 ? 0 : tiles * timing.steps;
+  const ArrayWork work = {walk.n_in == 0 ? 0 : tiles * timing.steps, timing.total};
+  return work;
 }
 
 }  // namespace ps

@@ -7,11 +7,17 @@
 
 namespace ps {
 
-// Computes and writes the whole map of `n_rows` output channels; returns the array's steps.
-uint32_t compute_group(const Descriptor& d, const Walk& walk, uint32_t n_rows,
-                       const beat_t wbuf[P_OC][WBUF_WORDS], const Row rows[P_OC],
-                       const channel_t lists[N_LISTS][MAX_CHANNELS], byte_t fmem[FMEM_ROWS][FB],
-                       acc_t pool[POOL_DEPTH]);
+// Steps of the array with a product, and iterations in all.
+struct ArrayWork {
+  uint32_t steps;
+  uint32_t iterations;
+};
+
+// Computes and writes the whole map of `n_rows` output channels.
+ArrayWork compute_group(const Descriptor& d, const Walk& walk, uint32_t n_rows,
+                        const beat_t wbuf[P_OC][WBUF_WORDS], const Row rows[P_OC],
+                        const channel_t lists[N_LISTS][MAX_CHANNELS], byte_t fmem[FMEM_ROWS][FB],
+                        acc_t pool[POOL_DEPTH]);
 
 }  // namespace ps
 

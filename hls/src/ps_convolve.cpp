@@ -25,29 +25,34 @@ ConvWork convolve(const Descriptor& d, const Walk& walk, const beat_t* weights,
   Row odd_rows[P_OC];
 #pragma HLS ARRAY_PARTITION variable=odd_rows complete
 
-  ConvWork work = {0, 0};
+  ConvWork work = {0, 0, 0, 0};
   const uint32_t groups = (uint32_t(walk.n_out) + P_OC - 1) / P_OC;
   if (groups == 0) return work;
-  work.weight_bytes =
-      load_group(d, walk, 0, weights, fetch_lists, scores, even_wbuf, even_rows);
+  work.weight_bytes = load_group(d, walk, 0, weights, fetch_lists, scores, even_wbuf, even_rows);
+  work.wait = work.weight_bytes / BEAT_BYTES;
 each_group:
   for (uint32_t group = 0; group < groups; ++group) {
 #pragma HLS LOOP_TRIPCOUNT min=1 max=128
     const uint32_t next = group + 1;
     const uint32_t rows = group_rows(walk, group);
+    uint32_t loaded = 0;
+    ArrayWork done;
     if (group % 2 == 0) {
       if (next < groups) {
-        work.weight_bytes +=
-            load_group(d, walk, next, weights, fetch_lists, scores, odd_wbuf, odd_rows);
+        loaded = load_group(d, walk, next, weights, fetch_lists, scores, odd_wbuf, odd_rows);
       }
-      work.steps += compute_group(d, walk, rows, even_wbuf, even_rows, array_lists, fmem, pool);
+      done = compute_group(d, walk, rows, even_wbuf, even_rows, array_lists, fmem, pool);
     } else {
       if (next < groups) {
-        work.weight_bytes +=
-            load_group(d, walk, next, weights, fetch_lists, scores, even_wbuf, even_rows);
+        loaded = load_group(d, walk, next, weights, fetch_lists, scores, even_wbuf, even_rows);
       }
-      work.steps += compute_group(d, walk, rows, odd_wbuf, odd_rows, array_lists, fmem, pool);
+      done = compute_group(d, walk, rows, odd_wbuf, odd_rows, array_lists, fmem, pool);
     }
+    const uint32_t beats = loaded / BEAT_BYTES;
+    work.weight_bytes += loaded;
+    work.steps += done.steps;
+    work.drain += done.iterations - done.steps;
+    if (beats > done.iterations) work.wait += beats - done.iterations;
   }
   return work;
 }

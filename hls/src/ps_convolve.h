@@ -9,7 +9,9 @@ namespace ps {
 // What a convolution moved and did, for the counters.
 struct ConvWork {
   uint32_t weight_bytes;
-  uint32_t steps;
+  uint32_t steps;  // of the array
+  uint32_t drain;  // iterations in which the array waits for its epilogue
+  uint32_t wait;   // beats of weights that no computation hides
 };
 
 // `fetch_lists` and `array_lists` hold the same lists: fetch and array read them at the same time.

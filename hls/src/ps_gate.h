@@ -7,6 +7,13 @@
 
 namespace ps {
 
+// Iterations of a GATE or DENSE, for the counters: a pooled sum each, then a word of weights each.
+inline uint32_t dense_work(const Descriptor& d) {
+#pragma HLS INLINE
+  const uint32_t words = (uint32_t(d.cin) + BEAT_BYTES - 1) / BEAT_BYTES;
+  return d.cin + d.cout * (words + 1);
+}
+
 // GATE: scores, and the survivor list in both copies.
 void run_gate(const Descriptor& d, const beat_t gmem[GMEM_WORDS], const acc_t pool[POOL_DEPTH],
               byte_t scores[SCORE_DEPTH], channel_t fetch_lists[N_LISTS][MAX_CHANNELS],

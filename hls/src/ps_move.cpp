@@ -99,7 +99,7 @@ record_burst:
   }
 }
 
-void copy_planes(const Descriptor& d, byte_t fmem[FMEM_ROWS][FB]) {
+uint32_t copy_planes(const Descriptor& d, byte_t fmem[FMEM_ROWS][FB]) {
 #pragma HLS INLINE off
   const uint32_t out_width = out_size(d).width;
 copy_channels:
@@ -124,6 +124,7 @@ copy_channels:
       }
     }
   }
+  return uint32_t(d.cout) * d.height * ((uint32_t(d.width) + FB - 1) / FB);
 }
 
 }  // namespace ps

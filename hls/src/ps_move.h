@@ -13,8 +13,8 @@ uint32_t store(const Descriptor& d, const byte_t fmem[FMEM_ROWS][FB],
                const byte_t scores[SCORE_DEPTH], beat_t* output, uint64_t base);
 void store_counters(const uint32_t counters[N_COUNTERS], beat_t* output, uint64_t base);
 
-// COPY: linear to polyphase layout, FB pixels of a row at a time.
-void copy_planes(const Descriptor& d, byte_t fmem[FMEM_ROWS][FB]);
+// COPY: linear to polyphase layout, FB pixels of a row at a time; the number of windows.
+uint32_t copy_planes(const Descriptor& d, byte_t fmem[FMEM_ROWS][FB]);
 
 }  // namespace ps
 

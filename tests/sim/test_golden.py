@@ -7,37 +7,14 @@ import numpy as np
 import pytest
 
 from penstock.compiler.activity import decode
-from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.counters import COUNTER_NAMES
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.descriptor import DESCRIPTOR_BYTES, Op
 from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
 from penstock.sim.golden import GoldenError, execute, run
-from tests.compiler.back.graphs import lcnet, random_inputs
-
-TINY = get_config("tiny")
-RNG = np.random.default_rng
-
-
-def network(keep: float = 0.0, schedule: str = "sequential") -> Package:
-    """Two gated blocks: in place and projected."""
-    return compile_graph(lcnet(RNG(1), (2, 6, 8), (6, 10), keep=keep), TINY, schedule)
-
-
-def walker(package: Package) -> int:
-    """Index of the first convolution that walks a list."""
-    code = enumerate(decode(package))
-    return next(i for i, d in code if d.op == Op.CONV and d.in_list != ALL_CHANNELS)
-
-
-def at_index(package: Package, index: int, **values: int) -> Package:
-    """`package` with fields of one descriptor replaced."""
-    start = index * DESCRIPTOR_BYTES
-    d = decode(package)[index]
-    data = Descriptor(values=d.values | values).encode()
-    code = package.descriptors[:start] + data + package.descriptors[start + DESCRIPTOR_BYTES :]
-    return dataclasses.replace(package, descriptors=code)
+from tests.compiler.back.graphs import random_inputs
+from tests.sim.illegal import ILLEGAL, RNG, at_index, first_of, network, walker
 
 
 def assert_stops(package: Package, code: ErrorCode, index: int, images: int = 2) -> None:
@@ -48,54 +25,10 @@ def assert_stops(package: Package, code: ErrorCode, index: int, images: int = 2)
         run(package, inputs)
 
 
-ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
-    (Op.LOAD, {"op": 0}, ErrorCode.OPCODE),
-    (Op.LOAD, {"op": 9}, ErrorCode.OPCODE),
-    (Op.LOAD, {"length": 0}, ErrorCode.FIELD),
-    (Op.LOAD, {"ddr": 4}, ErrorCode.FIELD),
-    (Op.LOAD, {"length": 97}, ErrorCode.BOUNDS),
-    (Op.LOAD, {"dst": TINY.fmem_bytes - 95}, ErrorCode.BOUNDS),
-    (Op.LOAD, {"pred_en": 1, "pred_slot": TINY.score_depth}, ErrorCode.BOUNDS),
-    (Op.GLOAD, {"w_addr": 4}, ErrorCode.FIELD),
-    (Op.GLOAD, {"dst": TINY.gate_mem_bytes - 8}, ErrorCode.BOUNDS),
-    (Op.GLOAD, {"w_addr": 1 << 20}, ErrorCode.BOUNDS),
-    (Op.CONV, {"kernel": 2}, ErrorCode.FIELD),
-    (Op.CONV, {"kernel": 9}, ErrorCode.FIELD),
-    (Op.CONV, {"cout": 0}, ErrorCode.FIELD),
-    (Op.CONV, {"cin": TINY.max_channels + 1}, ErrorCode.FIELD),
-    (Op.CONV, {"height": 0}, ErrorCode.FIELD),
-    (Op.CONV, {"width": 1024}, ErrorCode.FIELD),
-    (Op.CONV, {"in_list": TINY.n_lists}, ErrorCode.FIELD),
-    (Op.CONV, {"out_list": 0}, ErrorCode.FIELD),  # interleaved
-    (Op.CONV, {"w_addr": 4}, ErrorCode.FIELD),
-    (Op.CONV, {"polyphase": 1, "phase_stride": 16}, ErrorCode.FIELD),
-    (Op.CONV, {"src": TINY.fmem_bytes - 95}, ErrorCode.BOUNDS),
-    (Op.CONV, {"dst": TINY.fmem_bytes - 8}, ErrorCode.BOUNDS),
-    (Op.CONV, {"w_addr": 1 << 20}, ErrorCode.BOUNDS),
-    (Op.CONV, {"pool_base": TINY.pool_depth - 1}, ErrorCode.BOUNDS),
-    (Op.CONV, {"fold_en": 1, "fold_slot": TINY.score_depth}, ErrorCode.BOUNDS),
-    (Op.CONV, {"src_stride": TINY.fmem_bytes}, ErrorCode.BOUNDS),
-    (Op.GATE, {"cin": 0}, ErrorCode.FIELD),
-    (Op.GATE, {"list_from": 8}, ErrorCode.FIELD),
-    (Op.GATE, {"w_addr": 4}, ErrorCode.FIELD),
-    (Op.GATE, {"dst": TINY.score_depth - 1}, ErrorCode.BOUNDS),
-    (Op.GATE, {"w_addr": TINY.gate_mem_bytes - 8}, ErrorCode.BOUNDS),
-    (Op.COPY, {"phase_stride": 13}, ErrorCode.FIELD),
-    (Op.COPY, {"dst": TINY.fmem_bytes - 8}, ErrorCode.BOUNDS),
-    (Op.DENSE, {"dst": TINY.fmem_bytes - 1}, ErrorCode.BOUNDS),
-    (Op.STORE, {"ddr": 4}, ErrorCode.FIELD),
-    (Op.STORE, {"src": TINY.score_depth - 8}, ErrorCode.BOUNDS),
-    (Op.STORE, {"ddr": 1 << 12}, ErrorCode.BOUNDS),
-    (Op.HALT, {"length": 100}, ErrorCode.FIELD),
-    # A wrong field is reported before an access out of bounds.
-    (Op.CONV, {"kernel": 2, "src": TINY.fmem_bytes}, ErrorCode.FIELD),
-]
-
-
 @pytest.mark.parametrize("op, values, code", ILLEGAL)
 def test_illegal_descriptors(op: Op, values: dict[str, Any], code: ErrorCode) -> None:
     package = network()
-    index = next(i for i, d in enumerate(decode(package)) if d.op == op)
+    index = first_of(package, op)
     assert_stops(at_index(package, index, **values), code, index)
 
 

@@ -1,0 +1,134 @@
+"""Programs the core refuses: one table for every engine (test_golden.py, test_errors.py)."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from penstock.compiler.activity import decode
+from penstock.compiler.pipeline import compile_graph
+from penstock.program.config import ALL_CHANNELS, get_config
+from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.package import Package
+from penstock.program.registers import ErrorCode
+from tests.compiler.back.graphs import lcnet
+
+TINY = get_config("tiny")
+RNG = np.random.default_rng
+
+
+def network(keep: float = 0.0, schedule: str = "sequential") -> Package:
+    """Two gated blocks: in place and projected."""
+    return compile_graph(lcnet(RNG(1), (2, 6, 8), (6, 10), keep=keep), TINY, schedule)
+
+
+def walker(package: Package) -> int:
+    """Index of the first convolution that walks a list."""
+    code = enumerate(decode(package))
+    return next(i for i, d in code if d.op == Op.CONV and d.in_list != ALL_CHANNELS)
+
+
+def at_index(package: Package, index: int, **values: int) -> Package:
+    """`package` with fields of one descriptor replaced."""
+    start = index * DESCRIPTOR_BYTES
+    d = decode(package)[index]
+    data = Descriptor(values=d.values | values).encode()
+    code = package.descriptors[:start] + data + package.descriptors[start + DESCRIPTOR_BYTES :]
+    return dataclasses.replace(package, descriptors=code)
+
+
+def first_of(package: Package, op: Op) -> int:
+    """Index of the first descriptor with operation `op`."""
+    return next(i for i, d in enumerate(decode(package)) if d.op == op)
+
+
+#: (operation whose first descriptor is changed, fields, the error it gives)
+ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
+    (Op.LOAD, {"op": 0}, ErrorCode.OPCODE),
+    (Op.LOAD, {"op": 9}, ErrorCode.OPCODE),
+    (Op.LOAD, {"length": 0}, ErrorCode.FIELD),
+    (Op.LOAD, {"ddr": 4}, ErrorCode.FIELD),
+    (Op.LOAD, {"length": 97}, ErrorCode.BOUNDS),
+    (Op.LOAD, {"dst": TINY.fmem_bytes - 95}, ErrorCode.BOUNDS),
+    (Op.LOAD, {"pred_en": 1, "pred_slot": TINY.score_depth}, ErrorCode.BOUNDS),
+    (Op.GLOAD, {"w_addr": 4}, ErrorCode.FIELD),
+    (Op.GLOAD, {"dst": TINY.gate_mem_bytes - 8}, ErrorCode.BOUNDS),
+    (Op.GLOAD, {"w_addr": 1 << 20}, ErrorCode.BOUNDS),
+    (Op.CONV, {"kernel": 2}, ErrorCode.FIELD),
+    (Op.CONV, {"kernel": 9}, ErrorCode.FIELD),
+    (Op.CONV, {"cout": 0}, ErrorCode.FIELD),
+    (Op.CONV, {"cin": TINY.max_channels + 1}, ErrorCode.FIELD),
+    (Op.CONV, {"height": 0}, ErrorCode.FIELD),
+    (Op.CONV, {"width": 1024}, ErrorCode.FIELD),
+    (Op.CONV, {"in_list": TINY.n_lists}, ErrorCode.FIELD),
+    (Op.CONV, {"out_list": 0}, ErrorCode.FIELD),  # interleaved
+    (Op.CONV, {"w_addr": 4}, ErrorCode.FIELD),
+    (Op.CONV, {"polyphase": 1, "phase_stride": 16}, ErrorCode.FIELD),
+    (Op.CONV, {"src": TINY.fmem_bytes - 95}, ErrorCode.BOUNDS),
+    (Op.CONV, {"dst": TINY.fmem_bytes - 8}, ErrorCode.BOUNDS),
+    (Op.CONV, {"w_addr": 1 << 20}, ErrorCode.BOUNDS),
+    (Op.CONV, {"pool_base": TINY.pool_depth - 1}, ErrorCode.BOUNDS),
+    (Op.CONV, {"fold_en": 1, "fold_slot": TINY.score_depth}, ErrorCode.BOUNDS),
+    (Op.CONV, {"src_stride": TINY.fmem_bytes}, ErrorCode.BOUNDS),
+    (Op.GATE, {"cin": 0}, ErrorCode.FIELD),
+    (Op.GATE, {"list_from": 8}, ErrorCode.FIELD),
+    (Op.GATE, {"w_addr": 4}, ErrorCode.FIELD),
+    (Op.GATE, {"dst": TINY.score_depth - 1}, ErrorCode.BOUNDS),
+    (Op.GATE, {"w_addr": TINY.gate_mem_bytes - 8}, ErrorCode.BOUNDS),
+    (Op.COPY, {"phase_stride": 13}, ErrorCode.FIELD),
+    (Op.COPY, {"dst": TINY.fmem_bytes - 8}, ErrorCode.BOUNDS),
+    (Op.DENSE, {"dst": TINY.fmem_bytes - 1}, ErrorCode.BOUNDS),
+    (Op.STORE, {"ddr": 4}, ErrorCode.FIELD),
+    (Op.STORE, {"src": TINY.score_depth - 8}, ErrorCode.BOUNDS),
+    (Op.STORE, {"ddr": 1 << 12}, ErrorCode.BOUNDS),
+    (Op.HALT, {"length": 100}, ErrorCode.FIELD),
+    # A wrong field is reported before an access out of bounds.
+    (Op.CONV, {"kernel": 2, "src": TINY.fmem_bytes}, ErrorCode.FIELD),
+]
+
+
+def _skipped_but_wrong() -> tuple[Package, ErrorCode, int]:
+    """A skipped descriptor is checked too."""
+    package = network(keep=-16.0)
+    index = next(i for i, d in enumerate(decode(package)) if d.pred_en and not d.pred_empty)
+    return at_index(package, index, kernel=4), ErrorCode.FIELD, index
+
+
+def _list_beyond_the_map() -> tuple[Package, ErrorCode, int]:
+    package = network(keep=16.0)
+    index = walker(package)
+    return at_index(package, index, cin=decode(package)[index].cin - 1), ErrorCode.BOUNDS, index
+
+
+def _skipped_list_beyond_the_map() -> tuple[Package, ErrorCode, int]:
+    """Nobody looks at the list of a skipped convolution."""
+    package = network(keep=-16.0)
+    index = walker(package)
+    changed = at_index(package, index, cin=decode(package)[index].cin - 1)
+    return changed, ErrorCode.NONE, 1 << 16 | package.n_descriptors - 1
+
+
+def _no_end() -> tuple[Package, ErrorCode, int]:
+    package = network()
+    cut = dataclasses.replace(package, descriptors=package.descriptors[:-DESCRIPTOR_BYTES])
+    return cut, ErrorCode.PROGRAM_END, cut.n_descriptors
+
+
+def _empty() -> tuple[Package, ErrorCode, int]:
+    return dataclasses.replace(network(), descriptors=b""), ErrorCode.PROGRAM_END, 0
+
+
+def _foreign() -> tuple[Package, ErrorCode, int]:
+    package = network()
+    return dataclasses.replace(package, config_hash=package.config_hash ^ 1), ErrorCode.CONFIG, 0
+
+
+#: Whole programs: (what to run on two images, error, position at which every engine stops).
+PROGRAMS = (
+    _skipped_but_wrong,
+    _list_beyond_the_map,
+    _skipped_list_beyond_the_map,
+    _no_end,
+    _empty,
+    _foreign,
+)

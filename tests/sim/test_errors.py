@@ -1,0 +1,95 @@
+"""Corrupted programs stop golden, the SystemVerilog core and the HLS core in the same way."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from penstock.compiler.activity import decode
+from penstock.hls.sources import Types
+from penstock.program.config import get_config
+from penstock.program.descriptor import FIELDS, Op
+from penstock.program.package import Package
+from penstock.program.registers import ErrorCode
+from penstock.sim import golden
+from penstock.sim.csim.engine import CsimCore
+from penstock.sim.rtl.engine import RtlCore
+from tests.compiler.back.graphs import random_inputs
+from tests.sim.illegal import ILLEGAL, PROGRAMS, RNG, at_index, first_of, network
+
+#: (error code, position) of a package on two images.
+Engine = Callable[[Package], tuple[int, int]]
+
+
+def inputs_of(package: Package) -> np.ndarray:
+    return random_inputs(package, 2, RNG(4))[0]
+
+
+def run_golden(package: Package) -> tuple[int, int]:
+    _, error, position = golden.execute(package, inputs_of(package), get_config("tiny"))
+    if error == ErrorCode.NONE:  # golden has no position then; a core stands at the last HALT
+        position = 1 << 16 | package.n_descriptors - 1
+    return error, position
+
+
+def runner(core: CsimCore | RtlCore) -> Engine:
+    def run(package: Package) -> tuple[int, int]:
+        result = core.execute(
+            package.descriptors,
+            package.weights,
+            inputs_of(package),
+            package.meta["record_bytes"],
+            config_hash=package.config_hash,
+        )
+        return result.error, result.position
+
+    return run
+
+
+@pytest.fixture(scope="module", params=["golden", "csim", "csim, ap_types", "rtl"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    match request.param:
+        case "golden":
+            return run_golden
+        case "rtl":
+            return runner(RtlCore("tiny"))
+        case name:
+            return runner(CsimCore("tiny", types=Types.AP if "ap" in name else Types.PLAIN))
+
+
+@pytest.mark.parametrize("op, values, code", ILLEGAL)
+def test_illegal_descriptor(
+    engine: Engine, op: Op, values: dict[str, Any], code: ErrorCode
+) -> None:
+    package = network()
+    index = first_of(package, op)
+    assert engine(at_index(package, index, **values)) == (code, index)
+
+
+@pytest.mark.parametrize("make", PROGRAMS)
+def test_program(engine: Engine, make: Callable[[], tuple[Package, ErrorCode, int]]) -> None:
+    package, code, position = make()
+    assert engine(package) == (code, position)
+
+
+def test_flipped_bits() -> None:
+    """golden and csim agree on any descriptor with one field replaced at random."""
+    core, rng = runner(CsimCore("tiny")), RNG(11)
+    package = network(keep=0.5)
+    seen = set()
+    for _ in range(1500):
+        index = int(rng.integers(package.n_descriptors))
+        field = FIELDS[rng.integers(len(FIELDS))]
+        low = -(1 << (field.width - 1)) if field.signed else 0
+        old = decode(package)[index].values[field.name]
+        value = int(rng.integers(1 << field.width)) + low
+        if rng.random() < 0.5:  # near what it was
+            value = min(max(old + int(rng.integers(-9, 10)), low), low + (1 << field.width) - 1)
+        changed = at_index(package, index, **{field.name: value})
+        expected, got = run_golden(changed), core(changed)
+        if expected[0] == ErrorCode.NONE:  # a HALT may have moved: golden does not say where
+            got = (got[0], expected[1])
+        assert got == expected, (index, field.name, value)
+        seen.add(expected[0])
+    assert seen == {ErrorCode.NONE, ErrorCode.OPCODE, ErrorCode.FIELD, ErrorCode.BOUNDS}
