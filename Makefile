@@ -78,6 +78,8 @@ clean: ## remove build products
 distclean: clean ## remove .venv as well
 	rm -rf $(VENV) .venv-host
 
+include bench/bench.mk
+
 check-system:
 	@sh .ci/check_system.sh "$(PYTHON)"
 

@@ -123,6 +123,21 @@ CONFIGS: dict[str, HwConfig] = {
             pool_depth=1024,
             max_outstanding=8,
         ),
+        # The z7020 core with room for gates between 512 channels: 546 KB for those of ResNet-18.
+        HwConfig(
+            name="zu5ev",
+            p_oc=8,
+            p_px=16,
+            min_rows=1,
+            fmem_bytes=256 << 10,
+            wbuf_bytes=4608,
+            gate_mem_bytes=1 << 20,
+            score_depth=4096,
+            max_channels=1024,
+            n_lists=4,
+            pool_depth=1024,
+            max_outstanding=8,
+        ),
     )
 }
 

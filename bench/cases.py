@@ -1,0 +1,97 @@
+"""The rows of the benchmark: which network, on which core, with which masks."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from penstock.program.config import CONFIGS
+
+#: (keep ratio of the channels, share of the blocks skipped); the first is the dense run.
+MASKS: tuple[tuple[float, float], ...] = (
+    (1.0, 0.0),
+    (0.7, 0.0),
+    (0.5, 0.0),
+    (0.3, 0.0),
+    (1.0, 1 / 3),
+    (1.0, 2 / 3),
+    (0.5, 1 / 3),
+)
+QUICK_MASKS = ((1.0, 0.0), (0.5, 0.0), (0.3, 0.0), (1.0, 2 / 3))
+
+#: Cores with fewer multipliers are for tests.
+LEAST_MACS = 128
+
+IMAGES = 20
+QUICK_IMAGES = 4
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One row.  `keep` is None for a trained network with its own masks.  `split`: reshaping."""
+
+    network: str
+    config: str
+    schedule: str
+    split: bool
+    keep: float | None
+    blocks_skipped: float | None
+    images: int
+
+    @property
+    def is_dense(self) -> bool:
+        """Every gate open, nothing skipped."""
+        return self.keep == 1.0 and not self.blocks_skipped
+
+    @property
+    def dense(self) -> "Case":
+        """What this row's speed is compared with: our own best dense run, reshaping on."""
+        return dataclasses.replace(
+            self, split=True, schedule="sequential", keep=1.0, blocks_skipped=0.0
+        )
+
+    @property
+    def label(self) -> str:
+        """One line for people."""
+        masks = "own masks" if self.keep is None else f"keep {self.keep}"
+        if self.blocks_skipped:
+            masks += f", {self.blocks_skipped:.2f} of the blocks skipped"
+        array = "" if self.split else ", fixed array"
+        return f"{self.network} on {self.config}, {self.schedule}{array}: {masks}"
+
+
+def bench_configs() -> list[str]:
+    """Cores that are worth a row."""
+    return [n for n, c in CONFIGS.items() if c.p_oc * c.p_px >= LEAST_MACS]
+
+
+def forced_cases(network: str, config: str, *, quick: bool) -> Iterator[Case]:
+    """Every mask with reshaping; the same without it; one row in the other schedule."""
+    images = QUICK_IMAGES if quick else IMAGES
+    base = Case(
+        network=network,
+        config=config,
+        schedule="sequential",
+        split=True,
+        keep=1.0,
+        blocks_skipped=0.0,
+        images=images,
+    )
+    for split in (True, False):
+        for keep, skipped in QUICK_MASKS if quick else MASKS:
+            yield dataclasses.replace(base, split=split, keep=keep, blocks_skipped=skipped)
+    yield dataclasses.replace(base, schedule="parallel", keep=0.5)
+
+
+def trained_cases(network: str, config: str, images: int) -> Iterator[Case]:
+    """A trained network with its own masks, after its dense run."""
+    base = Case(
+        network=network,
+        config=config,
+        schedule="sequential",
+        split=True,
+        keep=1.0,
+        blocks_skipped=0.0,
+        images=images,
+    )
+    yield base
+    for split in (True, False):
+        yield dataclasses.replace(base, split=split, keep=None, blocks_skipped=None)

@@ -1,0 +1,148 @@
+"""`python -m penstock.bench.run`: every row, measured or from the cache; JSON and Markdown.
+
+A row that was measured with the same sources is not measured again, so an interrupted run resumes.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+from rich.progress import Progress
+
+from penstock.bench.cache import ROOT, Cache, source_hash
+from penstock.bench.cases import Case, bench_configs, forced_cases, trained_cases
+from penstock.bench.masks import forced_scores
+from penstock.bench.measure import Measured, measure_forced, measure_own
+from penstock.bench.networks import NETWORKS, TRAINED, network_inputs, network_onnx
+from penstock.bench.table import bench_row, bench_table, counter_table, put_into
+from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.errors import CompileError
+from penstock.program.config import get_config
+
+OUT = ROOT / "build" / "bench"
+DEMO = ROOT / "build" / "demo"
+DOCUMENT = ROOT / "docs" / "results.md"
+
+#: Images of the trained network.
+TRAINED_IMAGES = {False: 100, True: 20}
+
+
+@functools.lru_cache(maxsize=4)
+def compiled(network: str, config: str, schedule: str, split: bool) -> CompiledNetwork:
+    """The Program of a row."""
+    path = DEMO / "net.onnx" if network == TRAINED else network_onnx(network, OUT / "networks")
+    return compile_onnx(path, get_config(config), schedule, reshape=split)
+
+
+def float_images(case: Case) -> np.ndarray:
+    """float32 (images, C, H, W) of a row."""
+    if case.network == TRAINED:
+        return np.load(DEMO / "images.npy")[: case.images]
+    return network_inputs(case.network, case.images)
+
+
+def measure(case: Case, progress: Progress | None = None) -> Measured:
+    """Run one row."""
+    network = compiled(case.network, case.config, case.schedule, case.split)
+    inputs = network.quantize_input(float_images(case))
+    if progress is None:
+        callback = None
+    else:
+        task = progress.add_task(f"  {case.images} images", total=case.images)
+
+        def callback(done: int, total: int) -> None:
+            progress.update(task, completed=done * case.images / total)
+
+    try:
+        if case.keep is None:
+            return measure_own(network, inputs, callback)
+        shares = [int(1000 * share) for share in (case.keep, case.blocks_skipped or 0.0)]
+        memory = forced_scores(
+            network.package,
+            len(inputs),
+            keep=case.keep,
+            blocks_skipped=case.blocks_skipped or 0.0,
+            rng=np.random.default_rng(shares),
+        )
+        return measure_forced(network, inputs, memory, callback)
+    finally:
+        if progress is not None:
+            progress.remove_task(task)
+
+
+def cases(quick: bool, networks: list[str], configs: list[str]) -> Iterator[Case]:
+    """Every row of what fits; says on stderr what does not."""
+    for network in networks:
+        for config in configs:
+            try:
+                compiled(network, config, "sequential", True)
+            except CompileError as error:
+                print(f"no rows for {network} on {config}: {error}", file=sys.stderr)
+                continue
+            if network == TRAINED:
+                yield from trained_cases(network, config, TRAINED_IMAGES[quick])
+            else:
+                yield from forced_cases(network, config, quick=quick)
+
+
+def measure_all(todo: list[Case], cache: Cache) -> dict[Case, Measured]:
+    """Every case; the progress is on stderr."""
+    results: dict[Case, Measured] = {}
+    with Progress() as progress:
+        task = progress.add_task("rows", total=len(todo))
+        for case in todo:
+            measured = cache.get(case)
+            if measured is None:
+                measured = measure(case, progress)
+                cache.put(case, measured)
+            error = measured.predicted / measured.cycles - 1
+            progress.console.print(
+                f"{case.label}: {measured.cycles:,.0f} cycles, model {error:+.2%}, "
+                f"{measured.mismatches} mismatches",
+                highlight=False,
+            )
+            results[case] = measured
+            progress.advance(task)
+    return results
+
+
+def main() -> int:
+    """Write bench.json and bench.md; 1 if a byte differs anywhere."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few images, few masks, ResNet-20")
+    parser.add_argument("--network", action="append", choices=[*NETWORKS, TRAINED])
+    parser.add_argument("--config", action="append", choices=bench_configs())
+    parser.add_argument("--update", action="store_true", help="also put it into docs/results.md")
+    arguments = parser.parse_args()
+    networks = [name for name in NETWORKS if not arguments.quick or name == "resnet20"]
+    if (DEMO / "net.onnx").is_file():
+        networks.append(TRAINED)
+    else:
+        print("no rows for the trained network: run `make demo` first", file=sys.stderr)
+    todo = list(
+        cases(arguments.quick, arguments.network or networks, arguments.config or bench_configs())
+    )
+    inputs = [
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (DEMO / "net.onnx", DEMO / "images.npy")
+        if path.is_file()
+    ]
+    results = measure_all(todo, Cache(OUT / "rows", source_hash(), inputs))
+    full = [(case, measured, results[case.dense]) for case, measured in results.items()]
+    rows = [bench_row(*result) for result in full]
+    (OUT / "bench.json").write_text(json.dumps(rows, indent=2) + "\n")
+    tables = {"bench": bench_table(rows), "counters": counter_table(full)}
+    (OUT / "bench.md").write_text("\n\n".join(tables.values()) + "\n")
+    print(f"{OUT / 'bench.json'}: {len(rows)} rows", file=sys.stderr)
+    if arguments.update:
+        for name, table in tables.items():
+            put_into(DOCUMENT, name, table)
+    return int(any(row["mismatches"] for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Rows as JSON and as Markdown, and Markdown into a document between its markers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from penstock.bench.cases import Case
+from penstock.bench.measure import Measured, row_figures
+from penstock.program.config import CONFIGS
+
+#: Keys of a row of bench.json, in order.
+KEYS = (
+    "network",
+    "config",
+    "schedule",
+    "split",
+    "keep",
+    "blocks_skipped",
+    "macs_dense",
+    "macs_executed",
+    "cycles",
+    "predicted",
+    "utilisation",
+    "realisation_ratio",
+    "fetch_ratio",
+    "gate_exposure",
+    "lost_to_remainder",
+    "mismatches",
+)
+
+#: Counters that add up to the cycles of an image.
+CYCLE_COUNTERS = ("mac", "weight_wait", "drain", "gate", "copy", "io", "overhead")
+
+Results = Sequence[tuple[Case, Measured, Measured]]
+
+
+def bench_row(case: Case, measured: Measured, dense: Measured) -> dict[str, Any]:
+    """A row of bench.json; `dense` is the best dense run of the same network and core."""
+    config = CONFIGS[case.config]
+    row = {
+        "network": case.network,
+        "config": case.config,
+        "schedule": case.schedule,
+        "split": case.split,
+        "keep": case.keep,
+        "blocks_skipped": case.blocks_skipped,
+        "macs_dense": measured.macs_dense,
+        "macs_executed": measured.macs_executed,
+        "cycles": measured.cycles,
+        "predicted": measured.predicted,
+        **row_figures(measured, dense, config.p_oc * config.p_px),
+        "mismatches": measured.mismatches,
+    }
+    return {key: row[key] for key in KEYS}
+
+
+def _share(value: float | None) -> str:
+    return "own" if value is None else f"{value:.2g}"
+
+
+def bench_table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as Markdown: executed MACs, cycles, what the model says, and the ratios."""
+    head = ["network", "core", "schedule", "array", "keep", "blocks skipped", "MACs", "cycles"]
+    head += ["model", "utilisation", "realisation", "fetch", "gates", "remainder", "mismatches"]
+    lines = ["| " + " | ".join(head) + " |", "|---|---|---|---|" + "---:|" * (len(head) - 4)]
+    for row in rows:
+        cells = [
+            row["network"],
+            row["config"],
+            row["schedule"],
+            "reshaping" if row["split"] else "fixed",
+            _share(row["keep"]),
+            _share(row["blocks_skipped"]),
+            f"{row['macs_executed']:,.0f}",
+            f"{row['cycles']:,.0f}",
+            f"{row['predicted'] / row['cycles'] - 1:+.2%}",
+            *(f"{row[key]:.3f}" for key in ("utilisation", "realisation_ratio", "fetch_ratio")),
+            f"{row['gate_exposure']:.2%}",
+            f"{abs(row['lost_to_remainder']):.2%}",
+            str(row["mismatches"]),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def counter_table(results: Results) -> str:
+    """Where the cycles of an image go, in every row with reshaping; they add up to the total."""
+    head = ["network", "core", "schedule", "keep", "blocks skipped", "cycles", *CYCLE_COUNTERS]
+    lines = ["| " + " | ".join(head) + " |", "|---|---|---|" + "---:|" * (len(head) - 3)]
+    for case, measured, _ in results:
+        if not case.split:
+            continue
+        cells = [case.network, case.config, case.schedule]
+        cells += [_share(case.keep), _share(case.blocks_skipped), f"{measured.cycles:,.0f}"]
+        cells += [f"{measured.counters[name]:,.0f}" for name in CYCLE_COUNTERS]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def replace_between(text: str, name: str, content: str) -> str:
+    """`text` with `content` between the markers of `name`; ValueError if it has none."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"no markers of '{name}'")
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
+def put_into(document: Path, name: str, content: str) -> None:
+    """Replace what stands between the markers of `name` in a document."""
+    document.write_text(replace_between(document.read_text(), name, content))
