@@ -69,9 +69,9 @@ def demo(
 ) -> int:
     """Train, export, compile and run a gated network, and report what its gates save.
 
-    Every test image goes through the integer reference and the simulated core: as the gates
-    decide, with random memory stalls, and dense (the same core, every gate forced to 1). All
-    results are compared byte for byte; exit code 1 if one differs.
+    Every test image goes through the integer reference, the C simulation of the HLS core and the
+    simulated core: as the gates decide, with random memory stalls, and dense (every gate forced
+    to 1). All results are compared byte for byte; exit code 1 if one differs.
     """
     started = time.monotonic()
     config = hardware(config_name)
@@ -136,12 +136,14 @@ def run_all(compiled: Any, images: np.ndarray) -> dict[str, Run]:
     plans = {
         "graph": ("graph", compiled, Memory()),
         "golden": ("golden", compiled, Memory()),
+        "csim": ("csim", compiled, Memory()),
         "rtl": ("rtl", compiled, Memory()),
         "rtl, random stalls": ("rtl", compiled, STALLS),
         "golden, every gate open": ("golden", dense, Memory()),
+        "csim, every gate open": ("csim", dense, Memory()),
         "rtl, every gate open": ("rtl", dense, Memory()),
     }
-    build_engines(("rtl",), compiled, Memory())
+    build_engines(("csim", "rtl"), compiled, Memory())
     runs = {}
     for name, (engine, program, memory) in plans.items():
         with step(f"{name}, {len(images)} images") as progress:
@@ -152,6 +154,7 @@ def run_all(compiled: Any, images: np.ndarray) -> dict[str, Run]:
 #: engine -> (reference run, run that must be equal), over `run_all`.
 PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
     "golden": (("graph", "golden"),),
+    "csim": (("golden", "csim"), ("golden, every gate open", "csim, every gate open")),
     "rtl": (
         ("golden", "rtl"),
         ("golden", "rtl, random stalls"),

@@ -16,19 +16,22 @@ from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 Bytes = npt.NDArray[np.uint8]
 
 #: Every engine, in the order in which they are explained.
-ENGINES = ("golden", "rtl", "graph")
+ENGINES = ("golden", "csim", "rtl", "graph")
 
-#: Counters an engine fills; golden knows no time, the graph no program.
+_TIMELESS = (
+    "weight_bytes",
+    "write_bytes",
+    "executed",
+    "skipped",
+    "channels_executed",
+    "channels_skipped",
+    "exit",
+)
+
+#: Counters an engine measures; golden knows no time, csim only an estimate, the graph no program.
 COUNTED: dict[str, tuple[str, ...]] = {
-    "golden": (
-        "weight_bytes",
-        "write_bytes",
-        "executed",
-        "skipped",
-        "channels_executed",
-        "channels_skipped",
-        "exit",
-    ),
+    "golden": _TIMELESS,
+    "csim": _TIMELESS,
     "rtl": COUNTER_NAMES,
     "graph": (),
 }
@@ -69,7 +72,11 @@ class Run:
 
 
 def build_engines(engines: Iterable[str], compiled: Any, memory: Memory) -> None:
-    """Build the simulated core, if it is wanted and not yet built (half a minute)."""
+    """Build the simulated cores that are wanted and not yet built (half a minute for rtl)."""
+    if "csim" in engines:
+        csim = load("penstock.sim.csim.build", "hls")
+        with step(f"build the HLS core's C simulation, {compiled.package.config.name}"):
+            csim.build_csim(compiled.package.config)
     if "rtl" in engines:
         build = load("penstock.sim.rtl.build", "sim")
         name = compiled.package.config.name
@@ -93,6 +100,9 @@ def run_engine(
         records = compiled.run_graph(inputs)
     elif engine == "golden":
         records = load("penstock.sim.golden", "compiler").run(compiled.package, inputs)
+    elif engine == "csim":
+        hls_core = load("penstock.sim.csim.engine", "hls").CsimCore(compiled.package.config)
+        records = hls_core.run(compiled.package, inputs)
     else:
         core = load("penstock.sim.rtl.engine", "sim").RtlCore(compiled.package.config)
         records = core.run(

@@ -37,6 +37,7 @@ def parse_engines(text: str) -> tuple[str, ...]:
 @click.command(
     epilog="""Examples:\n
     penstock simulate build/net --images x.npy\n
+    penstock simulate build/net --engine golden,csim,rtl --images x.npy\n
     penstock simulate build/net --engine rtl --images x.npy --labels y.npy --json out.json\n
     penstock simulate build/net --images x.npy --stall 0.2 --seed 7 --save out.npz\n
     penstock simulate build/net --engine rtl --images x.npy --force-gates 1\n
@@ -49,8 +50,9 @@ def parse_engines(text: str) -> tuple[str, ...]:
     "engine_list",
     default="golden,rtl",
     show_default=True,
-    help="Comma-separated: golden (NumPy integers, from the program's bytes), rtl (the core in "
-    "Verilator), graph (integers, from the graph, nothing skipped). Compared with the first.",
+    help="Comma-separated: golden (NumPy integers, from the program's bytes), csim (the HLS core's "
+    "C++), rtl (the core in Verilator), graph (integers, from the graph, nothing skipped). "
+    "Compared with the first.",
 )
 @click.option(
     "--images",

@@ -174,7 +174,7 @@ def test_labels(penstock: Any, workspace: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("--engine", "csim"), "unknown engine 'csim'; one of golden, rtl, graph"),
+        (("--engine", "cosim"), "unknown engine 'cosim'; one of golden, csim, rtl, graph"),
         (("--engine", "rtl,rtl"), "named twice"),
         (("--engine", "golden", "--vcd", "f.vcd"), "--vcd needs the rtl engine"),
         (("--config", "z7020"), "compile the network again with --config z7020"),

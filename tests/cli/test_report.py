@@ -1,16 +1,19 @@
 """The demo's figures: definitions of design section 10, on numbers worked out by hand."""
 
+from typing import Any
+
 import pytest
 
 from penstock.cli.report import KEYS, ratios, rows
 
-REPORT = {
+REPORT: dict[str, Any] = {
     "network": "lcnet-resnet8",
     "dataset": "digits",
     "images": 360,
     "accuracy": {"float": 0.99, "qat": 0.985, "integer": 0.98},
     "engines": {
         "golden": {"images": 360, "mismatches": 0},
+        "csim": {"images": 360, "mismatches": 0},
         "rtl": {"images": 360, "mismatches": 0},
     },
     "macs": {"dense": 1000.0, "executed": 250.0, "gates": 10.0},
@@ -46,6 +49,9 @@ def test_report_keys_are_those_of_the_table() -> None:
     text = "\n".join(" | ".join(row) for row in rows(REPORT))
     assert "2.00 x faster" in text
     assert "250 (25.0%)" in text
+    assert "bytes that differ, HLS core | 0" in text
+    without = REPORT | {"engines": {name: REPORT["engines"][name] for name in ("golden", "rtl")}}
+    assert len(rows(without)) == len(rows(REPORT)) - 1
 
 
 def test_no_figure_claims_a_board() -> None:
@@ -58,4 +64,5 @@ def test_no_figure_claims_a_board() -> None:
         "estimate",
         "rtl-sim",
         "rtl-sim against golden",
+        "csim against golden",
     }

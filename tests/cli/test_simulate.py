@@ -14,13 +14,13 @@ BLOCKS = ("stage0.block0", "stage1.block0", "stage2.block0")
 
 def test_engines_agree_and_json_is_parseable(penstock: Any, workspace: Any) -> None:
     result = penstock(
-        *("simulate", workspace.compiled, "--engine", "golden,rtl,graph"),
+        *("simulate", workspace.compiled, "--engine", "golden,csim,rtl,graph"),
         *("--images", workspace.images, "--labels", workspace.labels, "--json", "-"),
     )
     assert result.code == 0, result.err
     figures = json.loads(result.out)
     assert figures["images"] == 6
-    assert set(figures["engines"]) == {"golden", "rtl", "graph"}
+    assert set(figures["engines"]) == {"golden", "csim", "rtl", "graph"}
     for engine in figures["engines"].values():
         assert engine["mismatches"] == 0
         assert engine["images"] == 6
@@ -155,7 +155,7 @@ def test_float_network_is_quantised_with_images(
     result = penstock(*compiled, "--calibration", workspace.images)
     assert result.code == 0, result.err
     result = penstock(
-        *("simulate", tmp_path / "net", "--engine", "golden,rtl,graph"),
+        *("simulate", tmp_path / "net", "--engine", "golden,csim,rtl,graph"),
         *("--images", workspace.images, "--save", tmp_path / "out.npz", "--json"),
     )
     assert result.code == 0, result.err
