@@ -38,45 +38,46 @@ module ps_array
     first_q <= first_i;
   end
 
-  logic signed [31:0] product_d [P_OC][P_PX], product_q [P_OC][P_PX];
-  logic signed [31:0] acc_d [P_OC][P_PX], acc_q [P_OC][P_PX];
-  logic signed [31:0] shadow_q [P_OC][P_PX], shifted [P_OC][P_PX];
+  // A weight times a pixel (int8 or uint8) lies in -32,640 .. 32,385.
+  logic signed [15:0] product_q [P_OC][P_PX];
+  logic signed [31:0] acc_q [P_OC][P_PX], shadow_q [P_OC][P_PX];
 
-  typedef logic signed [31:0] sums_t [P_PX];
-  typedef logic signed [8:0] lanes_t [P_PX];
-
-  function automatic sums_t products(logic signed [7:0] weight, lanes_t pixels);
-    sums_t row;
-    /* verilator unroll_disable */
-    for (int p = 0; p < P_PX; p++) row[p] = 32'(weight) * 32'(pixels[p]);
-    return row;
-  endfunction
-
-  function automatic sums_t sums(logic first, sums_t acc, sums_t product);
-    sums_t row;
-    /* verilator unroll_disable */
-    for (int p = 0; p < P_PX; p++) row[p] = (first ? 32'sd0 : acc[p]) + product[p];
-    return row;
-  endfunction
-
-  always_comb begin
-    for (int r = 0; r < P_OC; r++) product_d[r] = products(weights_i[r], pixels_i[r]);
-  end
-
-  always_comb begin
-    for (int r = 0; r < P_OC; r++) acc_d[r] = sums(first_q, acc_q[r], product_q[r]);
-  end
-
-  always_comb begin
-    shifted = shadow_q;
-    for (int r = 0; r < P_OC - 1; r++) shifted[r] = shadow_q[r+1];
+  // Whole arrays move at once, in short loops: the simulator makes vector code of them.
+  always_ff @(posedge clk_i) begin
+    logic signed [15:0] product [P_OC][P_PX];
+    if (valid_i) begin
+      /* verilator unroll_disable */
+      for (int r = 0; r < P_OC; r++) begin
+        /* verilator unroll_disable */
+        for (int p = 0; p < P_PX; p++) product[r][p] = 16'(weights_i[r]) * 16'(pixels_i[r][p]);
+      end
+      product_q <= product;
+    end
   end
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) product_q <= product_d;
-    if (valid_q) acc_q <= acc_d;
-    if (loaded_q) shadow_q <= acc_q;
-    else if (shift_i) shadow_q <= shifted;
+    logic signed [31:0] sum [P_OC][P_PX];
+    if (valid_q) begin
+      /* verilator unroll_disable */
+      for (int r = 0; r < P_OC; r++) begin
+        /* verilator unroll_disable */
+        for (int p = 0; p < P_PX; p++) begin
+          sum[r][p] = (first_q ? 32'sd0 : acc_q[r][p]) + 32'(product_q[r][p]);
+        end
+      end
+      acc_q <= sum;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    logic signed [31:0] shifted [P_OC][P_PX];
+    if (loaded_q) begin
+      shadow_q <= acc_q;
+    end else if (shift_i) begin
+      shifted = shadow_q;
+      for (int r = 0; r < P_OC - 1; r++) shifted[r] = shadow_q[r+1];
+      shadow_q <= shifted;
+    end
   end
 
   assign row_o = shadow_q[0];
