@@ -75,6 +75,7 @@ module ps_array
       shadow_q <= acc_q;
     end else if (shift_i) begin
       shifted = shadow_q;
+      /* verilator unroll_disable */
       for (int r = 0; r < P_OC - 1; r++) shifted[r] = shadow_q[r+1];
       shadow_q <= shifted;
     end

@@ -104,13 +104,13 @@ module ps_conv_window
 
   for (genvar b = 0; b < Blocks; b++) begin : gen_block
     place_t block_q;
-    place_t [P_PX-1:0] place_q;
+    logic [10:0] row_q [P_PX], col_q [P_PX];
     always_ff @(posedge clk_i) begin
       if (start_i) block_q <= block_start_q[b];
       else if (next_i) block_q <= advance(block_q, step_q[mode_i], out_width_i);
       if (moved_q && (b >> mode_i) == 0) begin
         for (int unsigned p = 0; p < P_PX; p++) begin
-          place_q[p] <= advance(block_q, lane_q[p], out_width_i);
+          {row_q[p], col_q[p]} <= advance(block_q, lane_q[p], out_width_i);
         end
       end
     end
@@ -170,13 +170,14 @@ module ps_conv_window
   for (genvar k = 0; k < Blocks; k++) begin : gen_mask
     logic [P_PX-1:0] mask_q;
     always_ff @(posedge clk_i) begin
+      logic on_map [P_PX];
       if (active_q && (k >> mode_q) == 0) begin
+        /* verilator unroll_disable */
         for (int unsigned p = 0; p < P_PX; p++) begin
-          mask_q[p] <= gen_block[k].place_q[p].row >= row_low_q
-              && gen_block[k].place_q[p].row < row_high_q
-              && gen_block[k].place_q[p].col >= col_low_q
-              && gen_block[k].place_q[p].col < col_high_q;
+          on_map[p] = (gen_block[k].row_q[p] >= row_low_q) & (gen_block[k].row_q[p] < row_high_q)
+              & (gen_block[k].col_q[p] >= col_low_q) & (gen_block[k].col_q[p] < col_high_q);
         end
+        for (int unsigned p = 0; p < P_PX; p++) mask_q[p] <= on_map[p];
       end
     end
     assign mask_o[k*P_PX+:P_PX] = mask_q;

@@ -31,10 +31,15 @@ module ps_feature_mem
   localparam int unsigned Sections = WB / FB;
   localparam int unsigned SectionWidth = (Sections > 1) ? $clog2(Sections) : 1;
 
-  logic [WB-1:0][7:0] a_bank, b_bank;
+  logic [FB-1:0][7:0] a_section [Sections], b_section [Sections];
 
-  // ---- port A: rotate the whole window
+  function automatic logic [SectionWidth-1:0] section_of(logic [FA_W-1:0] addr);
+    return (Sections > 1) ? SectionWidth'(addr >> BRot) : '0;
+  endfunction
+
+  // ---- port A: the window begins in one section; rotate the sections, then shift neighbours
   logic [ARot-1:0] a_rot, a_rot_q1, a_rot_q2;
+  logic [1:0] a_mode_q1, a_mode_q2;
   logic [RowWidth-1:0] a_row_q, a_row_next_q;
   logic [WB-1:0] a_wrapped_q, a_enable_q;
   logic a_read_q1, a_read_q2;
@@ -57,7 +62,20 @@ module ps_feature_mem
     end
     enable = enable << a_rot;
     a_enable_q <= a_read_i ? enable[WB-1:0] | enable[2*WB-1:WB] : '0;
-    if (a_read_q2) a_data_o <= (WB*8)'({a_bank, a_bank} >> {a_rot_q2, 3'b000});
+    a_mode_q1  <= a_mode_i;
+    a_mode_q2  <= a_mode_q1;
+  end
+
+  for (genvar s = 0; s < Sections; s++) begin : gen_window
+    logic [SectionWidth-1:0] first, second;
+    assign first  = section_of(FA_W'(a_rot_q2)) + SectionWidth'(s);
+    assign second = (Sections > 1) ? first + SectionWidth'(1) : '0;
+    always_ff @(posedge clk_i) begin
+      if (a_read_q2 && s * FB < ((P_PX << a_mode_q2) > FB ? P_PX << a_mode_q2 : FB)) begin
+        a_data_o[s*FB+:FB] <= (FB*8)'({a_section[second], a_section[first]}
+            >> {a_rot_q2[BRot-1:0], 3'b000});
+      end
+    end
   end
 
   // ---- port B: FB positions, each a bank of one of the sections
@@ -90,7 +108,7 @@ module ps_feature_mem
       b_data_q   <= (FB*8)'({b_data_i, b_data_i} >> {BRot'(FB - 1) - b_rot, 3'b000} >> 8);
     end
     for (int unsigned k = 0; k < FB; k++) begin
-      if (b_read_q1) b_section_q[k] <= SectionWidth'(b_pos_addr_q[k] >> BRot);
+      if (b_read_q1) b_section_q[k] <= section_of(b_pos_addr_q[k]);
     end
     if (b_read_q2) b_data_o <= (FB*8)'({b_selected, b_selected} >> {b_rot_q2, 3'b000});
   end
@@ -98,8 +116,13 @@ module ps_feature_mem
   always_comb begin
     b_selected = '0;
     for (int unsigned k = 0; k < FB; k++) begin
-      if (b_read_q2) b_selected[k] = b_bank[32'(b_section_q[k])*FB+k];
+      if (b_read_q2) b_selected[k] = b_section[b_section_q[k]][k];
     end
+  end
+
+  logic [FB-1:0][RowWidth-1:0] b_row;
+  for (genvar k = 0; k < FB; k++) begin : gen_row
+    assign b_row[k] = b_pos_addr_q[k][FA_W-1:ARot];
   end
 
   // ---- banks, in sections of FB neighbours: a section without work is still
@@ -110,26 +133,25 @@ module ps_feature_mem
       b_here = '0;
       if (b_read_q1 || b_pos_we_q != '0) begin
         for (int unsigned k = 0; k < FB; k++) begin
-          b_here[k] = SectionWidth'(b_pos_addr_q[k] >> BRot) == SectionWidth'(s) || Sections == 1;
+          b_here[k] = section_of(b_pos_addr_q[k]) == SectionWidth'(s);
         end
       end
     end
     assign a_enable = a_enable_q[s*FB+:FB] != '0;
     assign b_enable = b_here != '0;
 
-    for (genvar k = 0; k < FB; k++) begin : gen_bank
-      localparam int unsigned Bank = s * FB + k;
-      ps_bank_ram #(.Depth(FMEM_BYTES / WB)) u_bank (
-        .clk_i,
-        .a_en_i  (a_enable),
-        .a_addr_i(a_wrapped_q[Bank] ? a_row_next_q : a_row_q),
-        .a_data_o(a_bank[Bank]),
-        .b_en_i  (b_enable),
-        .b_we_i  (b_pos_we_q[k] && b_here[k]),
-        .b_addr_i(b_pos_addr_q[k][FA_W-1:ARot]),
-        .b_data_i(b_data_q[k]),
-        .b_data_o(b_bank[Bank])
-      );
-    end
+    ps_bank_ram #(.Banks(FB), .Depth(FMEM_BYTES / WB)) u_banks (
+      .clk_i,
+      .a_en_i      (a_enable),
+      .a_next_i    (a_wrapped_q[s*FB+:FB]),
+      .a_row_i     (a_row_q),
+      .a_row_next_i(a_row_next_q),
+      .a_data_o    (a_section[s]),
+      .b_en_i      (b_enable),
+      .b_we_i      (b_pos_we_q & b_here),
+      .b_addr_i    (b_row),
+      .b_data_i    (b_data_q),
+      .b_data_o    (b_section[s])
+    );
   end
 endmodule

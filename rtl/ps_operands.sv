@@ -24,43 +24,30 @@ module ps_operands
   output logic signed [7:0]              weights_o [P_OC],
   output logic signed [8:0]              pixels_o [P_OC][P_PX]
 );
-  logic signed [8:0] block_d [WB/P_PX][P_PX];
-  logic signed [8:0] pixels_d [P_OC][P_PX];
-  logic signed [7:0] weights_d [P_OC];
-
-  for (genvar b = 0; b < WB / P_PX; b++) begin : gen_block
-    always_comb begin
-      block_d[b] = '{default: '0};
-      if (valid_i && (b >> mode_i) == 0) begin
-        for (int i = 0; i < P_PX; i++) begin
-          if (mask_i[b*P_PX+i]) begin
-            block_d[b][i] = {signed_i && window_i[b*P_PX+i][7], window_i[b*P_PX+i]};
-          end
-        end
-      end
-    end
-  end
-
-  for (genvar s = 0; s < P_OC; s++) begin : gen_row
-    always_comb begin
-      weights_d[s] = weights_i[lane_i];
-      pixels_d[s]  = block_d[0];
-      for (int unsigned m = 0; m < MODES; m++) begin
-        if (mode_i == 2'(m)) begin
-          weights_d[s] = weights_i[lane_i + (ROW_W-1)'(s % (P_OC >> m))];
-          pixels_d[s]  = block_d[s/(P_OC>>m)];
-        end
-      end
-    end
-  end
-
   always_ff @(posedge clk_i) begin
+    logic signed [8:0] blocks [WB/P_PX][P_PX];
     valid_o <= rst_ni && valid_i;
     first_o <= first_i;
     last_o  <= last_i;
     if (valid_i) begin
-      weights_o <= weights_d;
-      pixels_o  <= pixels_d;
+      for (int b = 0; b < WB / P_PX; b++) begin
+        blocks[b] = '{default: '0};
+        if ((b >> mode_i) == 0) begin
+          for (int i = 0; i < P_PX; i++) begin
+            if (mask_i[b*P_PX+i]) begin
+              blocks[b][i] = {signed_i && window_i[b*P_PX+i][7], window_i[b*P_PX+i]};
+            end
+          end
+        end
+      end
+      for (int unsigned m = 0; m < MODES; m++) begin
+        if (mode_i == 2'(m)) begin
+          for (int unsigned s = 0; s < P_OC; s++) begin
+            weights_o[s] <= weights_i[lane_i + (ROW_W-1)'(s % (P_OC >> m))];
+            pixels_o[s]  <= blocks[s/(P_OC>>m)];
+          end
+        end
+      end
     end
   end
 endmodule

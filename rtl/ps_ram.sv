@@ -21,7 +21,9 @@ module ps_ram #(
     localparam int unsigned Lsb = 8 * i;
     localparam int unsigned Bits = (Width - Lsb < 8) ? Width - Lsb : 8;
     always_ff @(posedge clk_i) begin
-      if (wr_en_i[i]) mem_q[wr_addr_i][Lsb+:Bits] <= wr_data_i[Lsb+:Bits];
+      if (wr_en_i != '0) begin  // one test for an idle port
+        if (wr_en_i[i]) mem_q[wr_addr_i][Lsb+:Bits] <= wr_data_i[Lsb+:Bits];
+      end
     end
   end
 

@@ -11,20 +11,12 @@ module ps_requantize (
   input  logic [5:0]         shift_i,
   output logic signed [16:0] result_o
 );
-  logic signed [48:0] product_q1, product_q2, rounded, shifted;
+  logic signed [48:0] product_q1, product_q2;
   logic [5:0] shift_q1, shift_q2;
   logic enable_q1, enable_q2;
 
-  always_comb begin
-    rounded = '0;
-    shifted = '0;
-    if (enable_q2) begin
-      rounded = product_q2 + (49'sd1 <<< (shift_q2 - 6'd1));
-      shifted = rounded >>> shift_q2;
-    end
-  end
-
   always_ff @(posedge clk_i) begin
+    logic signed [48:0] shifted;
     enable_q1 <= enable_i;
     enable_q2 <= enable_q1;
     if (enable_i) begin
@@ -36,6 +28,7 @@ module ps_requantize (
       shift_q2   <= shift_q1;
     end
     if (enable_q2) begin
+      shifted = (product_q2 + (49'sd1 <<< (shift_q2 - 6'd1))) >>> shift_q2;
       if (shifted > 49'sd65535) result_o <= 17'sd65535;
       else if (shifted < (-49'sd65536)) result_o <= (-17'sd65536);
       else result_o <= shifted[16:0];
