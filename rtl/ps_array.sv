@@ -13,7 +13,7 @@ module ps_array
   input  logic                           first_i,
   input  logic                           last_i,
   input  logic signed [7:0]              weights_i [P_OC],
-  input  logic signed [8:0]              pixels_i [P_OC][P_PX],
+  input  logic signed [15:0]             pixels_i [P_OC][P_PX],  // int8 or uint8
   output logic                           loaded_o,
   input  logic                           shift_i,
   output logic signed [31:0]             row_o [P_PX]
@@ -38,18 +38,22 @@ module ps_array
     first_q <= first_i;
   end
 
-  // A weight times a pixel (int8 or uint8) lies in -32,640 .. 32,385.
+  // A weight times a pixel lies in -32,640 .. 32,385; the low half of a product has no sign.
   logic signed [15:0] product_q [P_OC][P_PX];
   logic signed [31:0] acc_q [P_OC][P_PX], shadow_q [P_OC][P_PX];
 
   // Whole arrays move at once, in short loops: the simulator makes vector code of them.
   always_ff @(posedge clk_i) begin
+    logic signed [15:0] weight;
     logic signed [15:0] product [P_OC][P_PX];
     if (valid_i) begin
       /* verilator unroll_disable */
       for (int r = 0; r < P_OC; r++) begin
+        weight = 16'(weights_i[r]);
         /* verilator unroll_disable */
-        for (int p = 0; p < P_PX; p++) product[r][p] = 16'(weights_i[r]) * 16'(pixels_i[r][p]);
+        for (int p = 0; p < P_PX; p++) begin
+          product[r][p] = unsigned'(weight) * unsigned'(pixels_i[r][p]);
+        end
       end
       product_q <= product;
     end

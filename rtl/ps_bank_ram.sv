@@ -17,7 +17,7 @@ module ps_bank_ram #(
   output logic [Banks-1:0][7:0]           a_data_o,
   input  logic                            b_en_i,
   input  logic [Banks-1:0]                b_we_i,
-  input  logic [Banks-1:0][AddrWidth-1:0] b_addr_i,
+  input  logic [AddrWidth-1:0]            b_addr_i [Banks],
   input  logic [Banks-1:0][7:0]           b_data_i,
   output logic [Banks-1:0][7:0]           b_data_o
 );

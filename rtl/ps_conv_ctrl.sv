@@ -62,8 +62,6 @@ module ps_conv_ctrl
   output logic [ROW_W-2:0]  tile_lane_o,
   output logic [1:0]        tile_mode_o
 );
-  localparam int unsigned DataLatency = 3;  // of feature memory and weight buffer
-
   localparam int unsigned Setup = 4;        // of ps_conv_window
 
   typedef enum logic [1:0] {Idle, Prepare, Group, Run} state_e;
@@ -258,54 +256,57 @@ module ps_conv_ctrl
     .mask_o        (mask)
   );
 
-  // ---- pipeline: two stages to the addresses, then flags wait for the data
+  // ---- pipeline: two stages to the addresses, then flags wait three more for the data
   logic [FA_W-1:0] base_q1, offset_q1;
   logic [WA_W-1:0] weight_q1;
-  logic half_q1;
+  logic half_q1, empty_q1, empty_q2;
   typedef struct packed {
     logic             valid;
     logic             first;
     logic             last;
-    logic             empty;
     logic [1:0]       mode;
     logic [ROW_W-2:0] lane;
   } flags_t;
-  flags_t flags_q1, flags_q2;
-  flags_t [DataLatency-1:0] flags_q;
-  logic [DataLatency-1:0][WB-1:0] mask_q;
+  flags_t flags_q1, flags_q2, flags_q3, flags_q4, flags_q5;
+  logic [WB-1:0] mask_q3, mask_q4, mask_q5;
 
   always_ff @(posedge clk_i) begin
     base_q1       <= ch_base_q + tile_offset_q;
     offset_q1     <= tap_offset;
     weight_q1     <= ch_weight_q + WA_W'(tap_q);
     half_q1       <= half_q;
+    empty_q1      <= empty_q;
+    empty_q2      <= empty_q1;
     window_addr_o <= base_q1 + offset_q1;
     weight_addr_o <= weight_q1;
     weight_half_o <= half_q1;
-    mask_q        <= {mask_q[DataLatency-2:0], flags_q2.empty ? '0 : mask};
-    flags_q1      <= '{valid: step, first: tile_first_step_q, last: last_step, empty: empty_q,
-                       mode: mode_q, lane: lane_q};
+    if (flags_q2.valid) mask_q3 <= empty_q2 ? '0 : mask;
+    if (flags_q3.valid) mask_q4 <= mask_q3;
+    if (flags_q4.valid) mask_q5 <= mask_q4;
+    flags_q1      <= '{valid: step, first: tile_first_step_q, last: last_step, mode: mode_q, lane: lane_q};
     flags_q2      <= flags_q1;
-    flags_q       <= {flags_q[DataLatency-2:0], flags_q2};
+    flags_q3      <= flags_q2;
+    flags_q4      <= flags_q3;
+    flags_q5      <= flags_q4;
     if (!rst_ni) begin
       flags_q1.valid <= 1'b0;
       flags_q2.valid <= 1'b0;
-      for (int s = 0; s < DataLatency; s++) flags_q[s].valid <= 1'b0;
+      flags_q3.valid <= 1'b0;
+      flags_q4.valid <= 1'b0;
+      flags_q5.valid <= 1'b0;
     end
   end
 
-  always_comb begin
-    pending_o = flags_q1.valid || flags_q2.valid;
-    for (int s = 0; s < DataLatency; s++) pending_o = pending_o || flags_q[s].valid;
-  end
+  assign pending_o = flags_q1.valid || flags_q2.valid || flags_q3.valid || flags_q4.valid
+      || flags_q5.valid;
 
   assign window_mode_o = flags_q2.mode;
-  assign mac_valid_o = flags_q[DataLatency-1].valid;
-  assign mac_first_o = flags_q[DataLatency-1].first;
-  assign mac_last_o  = flags_q[DataLatency-1].last;
-  assign mac_mode_o  = flags_q[DataLatency-1].mode;
-  assign mac_lane_o  = flags_q[DataLatency-1].lane;
-  assign mac_mask_o  = mask_q[DataLatency-1];
+  assign mac_valid_o = flags_q5.valid;
+  assign mac_first_o = flags_q5.first;
+  assign mac_last_o  = flags_q5.last;
+  assign mac_mode_o  = flags_q5.mode;
+  assign mac_lane_o  = flags_q5.lane;
+  assign mac_mask_o  = mask_q5;
 
 `ifndef SYNTHESIS
   assert property (@(posedge clk_i) disable iff (!rst_ni) start_i |-> state_q == Idle)

@@ -68,7 +68,7 @@ module ps_conv_window
   end
 
   logic [LaneWidth-1:0] place;
-  place_t [P_PX-1:0] lane_q;
+  logic [10:0] lane_row_q [P_PX], lane_col_q [P_PX];
   assign place = (out_width_i > 10'(P_PX)) ? LaneWidth'(P_PX + 1) : LaneWidth'(out_width_i);
 
   // ---- steps of P_px << m pixels, by doubling, and the first place of each block
@@ -77,11 +77,15 @@ module ps_conv_window
   logic [4:0] setup_q;
 
   always_ff @(posedge clk_i) begin
+    logic [10:0] row [P_PX], col [P_PX];
     setup_q <= {setup_q[3:0], setup_i};
     if (setup_q[0]) begin
       for (int unsigned p = 0; p < P_PX; p++) begin
-        lane_q[p] <= '{row: 11'(rows_by_width[place][p]), col: 11'(cols_by_width[place][p])};
+        row[p] = 11'(rows_by_width[place][p]);
+        col[p] = 11'(cols_by_width[place][p]);
       end
+      lane_row_q <= row;
+      lane_col_q <= col;
       step_q[0] <= '{row: 11'(rows_by_width[place][P_PX]), col: 11'(cols_by_width[place][P_PX])};
     end
     for (int unsigned m = 1; m < 4; m++) begin
@@ -106,12 +110,17 @@ module ps_conv_window
     place_t block_q;
     logic [10:0] row_q [P_PX], col_q [P_PX];
     always_ff @(posedge clk_i) begin
+      logic [10:0] row [P_PX], col [P_PX];
       if (start_i) block_q <= block_start_q[b];
       else if (next_i) block_q <= advance(block_q, step_q[mode_i], out_width_i);
       if (moved_q && (b >> mode_i) == 0) begin
+        /* verilator unroll_disable */
         for (int unsigned p = 0; p < P_PX; p++) begin
-          {row_q[p], col_q[p]} <= advance(block_q, lane_q[p], out_width_i);
+          {row[p], col[p]} = advance(block_q, '{row: lane_row_q[p], col: lane_col_q[p]},
+                                     out_width_i);
         end
+        row_q <= row;
+        col_q <= col;
       end
     end
   end

@@ -359,7 +359,7 @@ module ps_core
   );
 
   logic src_signed_q, op_valid, op_first, op_last;
-  logic signed [8:0] op_pixels [P_OC][P_PX];
+  logic signed [15:0] op_pixels [P_OC][P_PX];
   logic signed [7:0] op_weights [P_OC];
   logic [WB-1:0][7:0] mem_a_data;
   /* verilator lint_off UNUSEDSIGNAL */  // where the array is narrower than a write

@@ -79,66 +79,69 @@ module ps_feature_mem
   end
 
   // ---- port B: FB positions, each a bank of one of the sections
-  logic [FB-1:0][FA_W-1:0] b_pos_addr, b_pos_addr_q;
-  logic [FB-1:0] b_pos_we, b_pos_we_q;
+  logic [FA_W-1:0] b_pos_addr_q [FB];
+  logic [FB-1:0] b_pos_we_q;
   logic [FB-1:0][7:0] b_data_q, b_selected;
   logic [BRot-1:0] b_rot, b_rot_q1, b_rot_q2;
-  logic [FB-1:0][SectionWidth-1:0] b_section_q;
+  logic [SectionWidth-1:0] b_section_q [FB];
   logic b_read_q1, b_read_q2;
 
   assign b_rot = b_addr_i[BRot-1:0];
 
-  for (genvar k = 0; k < FB; k++) begin : gen_pos
+  // Position k serves lane k - b_rot.
+  always_ff @(posedge clk_i) begin
     logic [BRot-1:0] lane;
-    assign lane = BRot'(k) - b_rot;  // the lane this position serves
-    assign b_pos_addr[k] = lane[BRot-1] ? b_addr_hi_i + FA_W'(lane) - FA_W'(FB / 2)
-                                        : b_addr_i + FA_W'(lane);
-    assign b_pos_we[k] = b_mask_i[lane];
+    logic [FA_W-1:0] addr [FB];
+    if (b_read_i || b_mask_i != '0) begin
+      for (int unsigned k = 0; k < FB; k++) begin
+        lane = BRot'(k) - b_rot;
+        addr[k] = lane[BRot-1] ? b_addr_hi_i + FA_W'(lane) - FA_W'(FB / 2)
+                               : b_addr_i + FA_W'(lane);
+      end
+      b_pos_addr_q <= addr;
+    end
   end
 
   always_ff @(posedge clk_i) begin
+    logic [SectionWidth-1:0] section [FB];
     b_read_q1 <= b_read_i;
     b_read_q2 <= b_read_q1;
     b_rot_q1  <= b_rot;
     b_rot_q2  <= b_rot_q1;
     b_pos_we_q <= '0;
-    if (b_read_i || b_mask_i != '0) b_pos_addr_q <= b_pos_addr;
     if (b_mask_i != '0) begin
-      b_pos_we_q <= b_pos_we;
+      b_pos_we_q <= FB'({b_mask_i, b_mask_i} << b_rot >> FB);
       b_data_q   <= (FB*8)'({b_data_i, b_data_i} >> {BRot'(FB - 1) - b_rot, 3'b000} >> 8);
     end
-    for (int unsigned k = 0; k < FB; k++) begin
-      if (b_read_q1) b_section_q[k] <= section_of(b_pos_addr_q[k]);
+    if (b_read_q1) begin
+      for (int unsigned k = 0; k < FB; k++) section[k] = section_of(b_pos_addr_q[k]);
+      b_section_q <= section;
     end
     if (b_read_q2) b_data_o <= (FB*8)'({b_selected, b_selected} >> {b_rot_q2, 3'b000});
   end
 
   always_comb begin
     b_selected = '0;
-    for (int unsigned k = 0; k < FB; k++) begin
-      if (b_read_q2) b_selected[k] = b_section[b_section_q[k]][k];
+    if (b_read_q2) begin
+      for (int unsigned k = 0; k < FB; k++) b_selected[k] = b_section[b_section_q[k]][k];
     end
   end
 
-  logic [FB-1:0][RowWidth-1:0] b_row;
-  for (genvar k = 0; k < FB; k++) begin : gen_row
-    assign b_row[k] = b_pos_addr_q[k][FA_W-1:ARot];
+  logic [RowWidth-1:0] b_row [FB];
+  logic [FB-1:0] b_here [Sections];
+  always_comb begin
+    for (int unsigned k = 0; k < FB; k++) b_row[k] = b_pos_addr_q[k][FA_W-1:ARot];
+    b_here = '{default: '0};
+    if (b_read_q1 || b_pos_we_q != '0) begin
+      for (int unsigned k = 0; k < FB; k++) b_here[section_of(b_pos_addr_q[k])][k] = 1'b1;
+    end
   end
 
   // ---- banks, in sections of FB neighbours: a section without work is still
   for (genvar s = 0; s < Sections; s++) begin : gen_section
-    logic [FB-1:0] b_here;
     logic a_enable, b_enable;
-    always_comb begin
-      b_here = '0;
-      if (b_read_q1 || b_pos_we_q != '0) begin
-        for (int unsigned k = 0; k < FB; k++) begin
-          b_here[k] = section_of(b_pos_addr_q[k]) == SectionWidth'(s);
-        end
-      end
-    end
     assign a_enable = a_enable_q[s*FB+:FB] != '0;
-    assign b_enable = b_here != '0;
+    assign b_enable = b_here[s] != '0;
 
     ps_bank_ram #(.Banks(FB), .Depth(FMEM_BYTES / WB)) u_banks (
       .clk_i,
@@ -148,7 +151,7 @@ module ps_feature_mem
       .a_row_next_i(a_row_next_q),
       .a_data_o    (a_section[s]),
       .b_en_i      (b_enable),
-      .b_we_i      (b_pos_we_q & b_here),
+      .b_we_i      (b_pos_we_q & b_here[s]),
       .b_addr_i    (b_row),
       .b_data_i    (b_data_q),
       .b_data_o    (b_section[s])

@@ -2,7 +2,7 @@
 //
 // In mode k the array has R = P_oc >> k rows of P_px << k lanes.  Physical row s works as row
 // s % R of the pass on block s / R of the window: it takes the weight of that row (lane_i + row
-// within the group) and P_px pixels.  Masked lanes are 0; bytes become 9 bits by their type.
+// within the group) and P_px pixels.  Masked lanes are 0; bytes are extended by their type.
 // One register stage; valid_i, first_i, last_i travel along.
 module ps_operands
   import ps_cfg::*;
@@ -22,10 +22,10 @@ module ps_operands
   output logic                           first_o,
   output logic                           last_o,
   output logic signed [7:0]              weights_o [P_OC],
-  output logic signed [8:0]              pixels_o [P_OC][P_PX]
+  output logic signed [15:0]             pixels_o [P_OC][P_PX]
 );
   always_ff @(posedge clk_i) begin
-    logic signed [8:0] blocks [WB/P_PX][P_PX];
+    logic signed [15:0] blocks [WB/P_PX][P_PX];
     valid_o <= rst_ni && valid_i;
     first_o <= first_i;
     last_o  <= last_i;
@@ -35,7 +35,7 @@ module ps_operands
         if ((b >> mode_i) == 0) begin
           for (int i = 0; i < P_PX; i++) begin
             if (mask_i[b*P_PX+i]) begin
-              blocks[b][i] = {signed_i && window_i[b*P_PX+i][7], window_i[b*P_PX+i]};
+              blocks[b][i] = {{8{signed_i && window_i[b*P_PX+i][7]}}, window_i[b*P_PX+i]};
             end
           end
         end
