@@ -4,8 +4,11 @@ namespace ps {
 namespace {
 
 constexpr uint32_t MAX_W_STRIDE = 1u << 20;
+constexpr uint32_t MAX_LENGTH = 65535 * BEAT_BYTES;
 
 bool unaligned(uint32_t value) { return value % BEAT_BYTES != 0; }
+
+bool bad_length(const Descriptor& d) { return d.length == 0 || d.length > MAX_LENGTH; }
 
 bool bad_list(uint8_t list) { return list != ALL_CHANNELS && list >= N_LISTS; }
 
@@ -83,11 +86,11 @@ bool copy_bounds(const Descriptor& d) {
 bool bad_field(const Descriptor& d, const Limits& limits) {
   switch (d.op) {
     case OP_LOAD:
-      return d.length == 0 || unaligned(d.ddr);
+      return bad_length(d) || unaligned(d.ddr);
     case OP_GLOAD:
-      return d.length == 0 || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr);
+      return bad_length(d) || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr);
     case OP_STORE:
-      return d.length == 0 || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
+      return bad_length(d) || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
     case OP_CONV:
       return conv_field(d);
     case OP_COPY:
