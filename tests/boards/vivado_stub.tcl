@@ -46,7 +46,5 @@ proc unknown {args} {
 set code [catch {source $script} message]
 close $::record
 if {$code} {
-  puts stderr $message
-  exit 1
+  error $message
 }
-exit 0
