@@ -13,7 +13,6 @@ from penstock.cli.errors import BAD_INPUT, INTERRUPTED, describe, is_user_error
 from penstock.cli.estimate import estimate
 from penstock.cli.export import export
 from penstock.cli.hls import hls
-from penstock.cli.hls import hls
 from penstock.cli.simulate import simulate
 from penstock.cli.train import train
 
