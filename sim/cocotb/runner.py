@@ -3,8 +3,11 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from cocotb_tools.runner import get_runner
@@ -23,6 +26,28 @@ BUILD_ARGS = (
 #: The wheel's verilated.mk leaves this blank, and cocotb calls make without our flags.
 MAKEFLAGS = "-- CFG_CXXFLAGS_PCH_I=-include"
 SEED = 20261101
+
+#: Verilator's own objects: the same for every module built without waves, two thirds of a build.
+RUNTIME = ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o")
+
+
+def _runtime() -> Path:
+    """Where the RUNTIME of the first build is kept for the others."""
+    return build_root() / "cocotb" / f"runtime-{version('verilator')}"
+
+
+def _keep_runtime(folder: Path) -> None:
+    """Keep the RUNTIME of a build, in one step: tests run side by side."""
+    runtime = _runtime()
+    if runtime.exists():
+        return
+    scratch = Path(tempfile.mkdtemp(dir=runtime.parent))
+    for name in RUNTIME:
+        shutil.copy(folder / name, scratch)
+    try:
+        scratch.rename(runtime)
+    except OSError:  # another test was first
+        shutil.rmtree(scratch)
 
 
 @contextlib.contextmanager
@@ -52,12 +77,14 @@ def run_bench(
     parameters: Mapping[str, int] | None = None,
     seed: int = SEED,
     paths: Sequence[Path] = (),
+    only: str | None = None,
 ) -> None:
     """Verilate `top` and run the cocotb tests of the file `bench` on it.
 
     The build lies in build/cocotb/<top>-<parameters>.  When a test fails, the bench runs once
     more with waves (dump.vcd in the folder <top>-<parameters>-waves) and the command that
-    repeats it is printed.  `paths`: folders the bench imports from beside its own.
+    repeats it is printed.  `paths`: folders the bench imports from beside its own.  `only`: a
+    regular expression; tests whose name it does not match are left out.
 
     Raises:
         SystemExit, RuntimeError: a cocotb test, or the build, failed.
@@ -70,6 +97,9 @@ def run_bench(
     runner = get_runner("verilator")
 
     def build(folder: Path, *, waves: bool = False) -> None:
+        if not waves and _runtime().exists():
+            objects = "\\ ".join(str(_runtime() / name) for name in RUNTIME)
+            os.environ["MAKEFLAGS"] = f"{MAKEFLAGS} VM_GLOBAL_FAST= LOADLIBES={objects}"
         runner.build(
             sources=list(sources),
             hdl_toplevel=top,
@@ -79,6 +109,9 @@ def run_bench(
             waves=waves,
             timescale=("1ns", "1ps"),
         )
+        os.environ["MAKEFLAGS"] = MAKEFLAGS
+        if not waves:
+            _keep_runtime(folder)
 
     def run(folder: Path, *, waves: bool = False) -> None:
         runner.test(
@@ -88,6 +121,7 @@ def run_bench(
             test_dir=folder,
             seed=seed,
             waves=waves,
+            test_filter=only,
         )
 
     with _environment(), _on_path(bench.parent, *paths):
