@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
-from penstock.sim.sources import RTL, build_root, verilator_env
+from penstock.sim.sources import RTL, build_root, rtl_sources, verilator_env
 
 #: cocotb's own --public-flat-rw costs 5-7x.
 BUILD_ARGS = (
@@ -78,19 +78,22 @@ def run_bench(
     seed: int = SEED,
     paths: Sequence[Path] = (),
     only: str | None = None,
+    config: str = "",
 ) -> None:
     """Verilate `top` and run the cocotb tests of the file `bench` on it.
 
     The build lies in build/cocotb/<top>-<parameters>.  When a test fails, the bench runs once
     more with waves (dump.vcd in the folder <top>-<parameters>-waves) and the command that
     repeats it is printed.  `paths`: folders the bench imports from beside its own.  `only`: a
-    regular expression; tests whose name it does not match are left out.
+    regular expression; tests whose name it does not match are left out.  `config`: the hardware
+    configuration of the sources, for a bench that asks for it (`bench_config`).
 
     Raises:
         SystemExit, RuntimeError: a cocotb test, or the build, failed.
     """
     parameters = dict(parameters or {})
-    tag = "-".join([top, *(f"{name}{value}" for name, value in parameters.items())])
+    names = [f"{name}{value}" for name, value in parameters.items()]
+    tag = "-".join([top, *filter(None, [config]), *names])
     # Two benches of one top (the wrapped modules of a later test) never share a folder.
     tag += "-" + hashlib.sha256(str(bench).encode()).hexdigest()[:6]
 
@@ -121,6 +124,7 @@ def run_bench(
             test_dir=folder,
             seed=seed,
             waves=waves,
+            plusargs=[f"+config={config}"] if config else [],
             test_filter=only,
         )
 
@@ -138,6 +142,22 @@ def run_bench(
                 build(waves, waves=True)
                 run(waves, waves=True)
             raise
+
+
+def run_unit(test: str, *, config: str = "tiny", wrapper: bool = False) -> None:
+    """Run the bench beside the file `test` (test_<module>.py) on that module in a configuration.
+
+    The bench is cocotb_<module>.py.  With `wrapper` the top is <module>_bench of the same folder:
+    modules that belong together, or packed ports.
+    """
+    folder, module = Path(test).parent, Path(test).stem.removeprefix("test_")
+    top = f"{module}_bench" if wrapper else module
+    run_bench(
+        folder / f"cocotb_{module}.py",
+        top=top,
+        sources=[*rtl_sources(config), *([folder / f"{top}.sv"] if wrapper else [])],
+        config=config,
+    )
 
 
 @contextlib.contextmanager
