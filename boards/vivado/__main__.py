@@ -20,7 +20,7 @@ ROOT = HERE.parents[1]
 SCRIPTS = ("build.tcl", "package_ip.tcl", "design.tcl", "implement.tcl")
 
 #: Where the HLS core's exported IP is expected; see docs/boards.md.
-HLS_IP = "build/hls/{config}/ip"
+HLS_IP = "build/hls/{config}"
 
 
 def write_scripts(build: Build) -> Path:
