@@ -1,7 +1,5 @@
 # Benchmarks; included by the Makefile.
 
-BENCH := build/bench
-
 .PHONY: bench bench-peers resources
 
 bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into docs/results.md (an hour; QUICK=1: minutes, no document)
@@ -9,3 +7,6 @@ bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into doc
 
 build/demo/net.onnx:
 	$(BIN)/penstock demo -o build/demo
+
+resources: $(STAMP) ## LUT, FF, DSP and block RAM of the core, estimated by Yosys, into docs/results.md (five minutes)
+	$(BIN)/python -m penstock.bench.resources --board pynq-z2 --update

@@ -15,12 +15,12 @@ from rich.progress import Progress
 
 from penstock.bench.cache import ROOT, Cache, source_hash
 from penstock.bench.cases import Case, bench_configs, forced_cases, trained_cases
-from penstock.bench.masks import forced_scores
 from penstock.bench.measure import Measured, measure_forced, measure_own
 from penstock.bench.networks import NETWORKS, TRAINED, network_inputs, network_onnx
 from penstock.bench.table import bench_row, bench_table, counter_table, put_into
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.errors import CompileError
+from penstock.compiler.masks import forced_scores
 from penstock.program.config import get_config
 
 OUT = ROOT / "build" / "bench"

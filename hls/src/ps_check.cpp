@@ -9,6 +9,8 @@ constexpr uint32_t MAX_W_STRIDE = 1u << 20;
 
 bool unaligned(uint32_t value) { return value % BEAT_BYTES != 0; }
 
+bool bad_length(const Descriptor& d) { return d.length == 0 || d.length > uint32_t(MAX_LENGTH); }
+
 bool bad_list(uint8_t list) { return list != ALL_CHANNELS && list >= N_LISTS; }
 
 bool bad_map(const Descriptor& d) {
@@ -85,11 +87,11 @@ bool copy_bounds(const Descriptor& d) {
 bool bad_field(const Descriptor& d, const Limits& limits) {
   switch (d.op) {
     case OP_LOAD:
-      return d.length == 0 || d.length > MAX_LENGTH || unaligned(d.ddr);
+      return bad_length(d) || unaligned(d.ddr);
     case OP_GLOAD:
-      return d.length == 0 || d.length > MAX_LENGTH || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr);
+      return bad_length(d) || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr);
     case OP_STORE:
-      return d.length == 0 || d.length > MAX_LENGTH || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
+      return bad_length(d) || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
     case OP_CONV:
       return conv_field(d);
     case OP_COPY:
