@@ -10,8 +10,19 @@ ISA_VERSION = 1
 #: Bytes of one beat of the AXI4 master (design section 8: 64 bit).
 BEAT_BYTES = 8
 
+#: Bytes that one LOAD, GLOAD or STORE moves at most: the masters count beats in 16 bits.
+MAX_LENGTH = 65535 * BEAT_BYTES
+
+#: Bytes of one word of the gate memory; rows of a GATE or DENSE are whole words.
+GATE_WORD_BYTES = 16
+
 #: `in_list` / `out_list` value that means "every channel".
 ALL_CHANNELS = 0xFF
+
+
+def gate_row_bytes(inputs: int) -> int:
+    """Gate memory bytes of one output of a GATE or DENSE: 8 of parameters, then its weights."""
+    return -(-(8 + inputs) // GATE_WORD_BYTES) * GATE_WORD_BYTES
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

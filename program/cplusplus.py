@@ -6,7 +6,13 @@ and the descriptor with its decoder, as `ps_config.h`.
 
 import dataclasses
 
-from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
+from penstock.program.config import (
+    ALL_CHANNELS,
+    BEAT_BYTES,
+    GATE_WORD_BYTES,
+    MAX_LENGTH,
+    HwConfig,
+)
 from penstock.program.counters import COUNTERS
 from penstock.program.descriptor import DESCRIPTOR_BYTES, DESCRIPTOR_WORDS, FIELDS, Field, Op
 from penstock.program.registers import ErrorCode
@@ -41,6 +47,8 @@ def config_header(config: HwConfig, depths: Depths | None = None) -> str:
         "POOL_DEPTH": (config.pool_depth, "pooled sums"),
         "MAX_OUTSTANDING": (config.max_outstanding, "read bursts in flight"),
         "BEAT_BYTES": (BEAT_BYTES, "bytes of a beat"),
+        "MAX_LENGTH": (MAX_LENGTH, "bytes of one LOAD, GLOAD or STORE"),
+        "GATE_WORD_BYTES": (GATE_WORD_BYTES, "bytes of a word of the gate memory"),
         "DESCRIPTOR_BYTES": (DESCRIPTOR_BYTES, "bytes of a descriptor"),
         "DESCRIPTOR_WORDS": (DESCRIPTOR_WORDS, "32-bit words of a descriptor"),
         "ALL_CHANNELS": (ALL_CHANNELS, "list that means every channel"),

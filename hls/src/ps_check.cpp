@@ -1,14 +1,15 @@
 #include "ps_check.h"
 
+#include "ps_gate.h"
+
 namespace ps {
 namespace {
 
 constexpr uint32_t MAX_W_STRIDE = 1u << 20;
-constexpr uint32_t MAX_LENGTH = 65535 * BEAT_BYTES;
 
 bool unaligned(uint32_t value) { return value % BEAT_BYTES != 0; }
 
-bool bad_length(const Descriptor& d) { return d.length == 0 || d.length > MAX_LENGTH; }
+bool bad_length(const Descriptor& d) { return d.length == 0 || d.length > uint32_t(MAX_LENGTH); }
 
 bool bad_list(uint8_t list) { return list != ALL_CHANNELS && list >= N_LISTS; }
 
@@ -66,11 +67,11 @@ bool conv_bounds(const Descriptor& d, const Limits& limits) {
 bool dense_field(const Descriptor& d) {
   return d.cin == 0 || d.cin > MAX_CHANNELS || d.cout == 0 || d.cout > 2 * MAX_CHANNELS - 1 ||
          d.list_from > d.cout || d.cout - d.list_from > MAX_CHANNELS || bad_list(d.out_list) ||
-         unaligned(d.w_addr);
+         d.w_addr % GATE_WORD_BYTES != 0;
 }
 
 bool dense_bounds(const Descriptor& d) {
-  const uint64_t size = BEAT_BYTES + d.cout * (BEAT_BYTES + whole_beats(d.cin));
+  const uint64_t size = GATE_WORD_BYTES + uint64_t(d.cout) * gate_row_beats(d.cin) * BEAT_BYTES;
   return too_far(d.pool_base, d.cin, POOL_DEPTH) || too_far(d.w_addr, size, GATE_MEM_BYTES) ||
          too_far(d.dst, d.cout, d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
 }
