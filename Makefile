@@ -74,7 +74,7 @@ IMAGES ?= $(wildcard build/demo/images.npy)
 
 .PHONY: hls sim-hls
 
-hls: $(STAMP) $(if $(CONFIG),build/hls-net-$(CONFIG)/program.pspkg,$(NET)/program.pspkg) ## the core as a Vitis HLS project in build/hls (BOARD=pynq-z2 CONFIG=z7020 NET=build/demo/net)
+hls: $(STAMP) $(if $(CONFIG),build/hls-net-$(CONFIG)/program.pspkg,$(NET)/program.pspkg) ## the core as a Vitis HLS project in build/hls (BOARD, CONFIG=tiny|z7020, NET=build/demo/net)
 	$(BIN)/penstock hls $(if $(CONFIG),build/hls-net-$(CONFIG),$(NET)) --board $(BOARD) \
 	  $(if $(IMAGES),--images $(IMAGES)) -o build/hls
 

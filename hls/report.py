@@ -95,7 +95,7 @@ def _resources(node: ET.Element, path: str) -> dict[str, int]:
 
 def _intervals(folder: Path) -> dict[str, int]:
     """II of every pipelined loop of every module."""
-    result = {}
+    result: dict[str, int] = {}
     for path in sorted(folder.glob("*_csynth.xml")):
         loops = ET.parse(path).getroot().find("PerformanceEstimates/SummaryOfLoopLatency")
         for loop in loops.iter() if loops is not None else ():
