@@ -10,3 +10,6 @@ build/demo/net.onnx:
 
 resources: $(STAMP) ## LUT, FF, DSP and block RAM of the core, estimated by Yosys, into docs/results.md (five minutes)
 	$(BIN)/python -m penstock.bench.resources --board pynq-z2 --update
+
+bench-peers: $(STAMP) ## NNgen on the same work in its own environment, published figures beside (half an hour)
+	$(BIN)/python -m penstock.bench.peers.run --update

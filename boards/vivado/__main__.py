@@ -19,8 +19,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SCRIPTS = ("build.tcl", "package_ip.tcl", "design.tcl", "implement.tcl")
 
-#: Where the HLS core's exported IP is expected; see docs/boards.md.
-HLS_IP = "build/hls/{config}"
+#: Where `make hls` and Vitis HLS leave the exported IP.
+HLS_IP = "build/hls/vitis/solution/impl/ip"
 
 
 def write_scripts(build: Build) -> Path:
@@ -53,7 +53,7 @@ def plan(board_name: str, core: str, config_name: str | None, folder: Path, ip: 
         return Build(
             board=board, config=get_config(name), core=core, folder=folder, sources=sources
         )
-    ip = Path(str(ip).format(config=name)).resolve()
+    ip = ip.resolve()
     if not list(ip.rglob("component.xml")):
         raise BoardError(
             f"no HLS core to build with: {ip} holds no exported IP (component.xml)",

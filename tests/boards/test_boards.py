@@ -25,6 +25,16 @@ def test_board_is_complete(name: str) -> None:
     assert board.pynq == "3.1.2" if board.family == "zynq7" else board.pynq in ("3.0", "4")
 
 
+@pytest.mark.parametrize("name", BOARDS)
+def test_documents_say_the_same(name: str, repository: Path) -> None:
+    board = load_board(name)
+    r = board.resources
+    cells = (f"`{name}`", board.part, f"{r['dsp']:,}", r["bram36"], r["uram"], f"{r['lut']:,}")
+    row = "| " + " | ".join(map(str, cells)) + f" | {board.clock_mhz} MHz |"
+    assert row in (repository / "docs" / "boards.md").read_text()
+    assert board.title.split()[-1] in (repository / "docs" / "host.md").read_text()
+
+
 def test_unknown_board() -> None:
     with pytest.raises(BoardError, match=r"unknown board 'zedboard'; one of kv260, pynq-z1"):
         load_board("zedboard")

@@ -23,11 +23,10 @@ Record = Callable[..., Any]
 
 
 def script_of(folder: Path, board: str, core: str = "rtl", config: str | None = None) -> Path:
-    ip = folder / "hls" / "{config}" / "ip"
+    ip = folder / "hls" / "ip"
     if core == "hls":
-        exported = Path(str(ip).format(config=config or "z7020"))
-        exported.mkdir(parents=True)
-        (exported / "component.xml").write_text("<component/>")
+        ip.mkdir(parents=True)
+        (ip / "component.xml").write_text("<component/>")
     return write_scripts(plan(board, core, config, folder / "build", ip))
 
 
