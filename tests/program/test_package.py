@@ -95,7 +95,7 @@ def test_foreign_configuration() -> None:
 
 def test_hashes_differ_in_every_field() -> None:
     assert len({config.hash for config in CONFIGS.values()}) == len(CONFIGS)
-    base = dataclasses.replace(TINY, min_rows=2)
+    base = dataclasses.replace(TINY, p_oc=4, min_rows=2)
     for field in dataclasses.fields(base):
         if field.name != "name":
             value = getattr(base, field.name) * 2
