@@ -116,6 +116,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few images, few masks, ResNet-20")
     parser.add_argument("--network", action="append", choices=[*NETWORKS, TRAINED])
     parser.add_argument("--config", action="append", choices=bench_configs())
+    parser.add_argument("--cached", action="store_true", help="only rows measured already")
     parser.add_argument("--update", action="store_true", help="also put it into docs/results.md")
     arguments = parser.parse_args()
     networks = [name for name in NETWORKS if not arguments.quick or name == "resnet20"]
@@ -131,7 +132,10 @@ def main() -> int:
         for path in (DEMO / "net.onnx", DEMO / "images.npy")
         if path.is_file()
     ]
-    results = measure_all(todo, Cache(OUT / "rows", source_hash(), inputs))
+    cache = Cache(OUT / "rows", source_hash(), inputs)
+    if arguments.cached:
+        todo = [case for case in todo if cache.get(case) and cache.get(case.dense)]
+    results = measure_all(todo, cache)
     full = [(case, measured, results[case.dense]) for case, measured in results.items()]
     rows = [bench_row(*result) for result in full]
     (OUT / "bench.json").write_text(json.dumps(rows, indent=2) + "\n")
