@@ -102,6 +102,8 @@ def config_text(config: HwConfig) -> str:
         "POOL_DEPTH": config.pool_depth,
         "MAX_OUTSTANDING": config.max_outstanding,
         "TAPS_PER_BEAT": config.taps_per_beat,
+        "BEATS_PER_TAP": config.beats_per_tap,
+        "MACS_PER_DSP": config.macs_per_dsp,
     }
     derived = {
         "FA_W": "$clog2(FMEM_BYTES)",

@@ -59,8 +59,26 @@ module ps_array
     return row;
   endfunction
 
-  always_comb begin
-    for (int r = 0; r < P_OC; r++) product_d[r] = products(weights_i[r], pixels_i[r]);
+  if (MACS_PER_DSP == 2) begin : gen_packed
+    // Rows 2 r and 2 r + 1 see the same pixels in every shape (min_rows >= 2).
+    for (genvar r = 0; r < P_OC; r += 2) begin : gen_pair
+      for (genvar p = 0; p < P_PX; p++) begin : gen_pe
+        logic signed [16:0] product0, product1;
+        ps_product_pair u_pair (
+          .weight0_i (weights_i[r]),
+          .weight1_i (weights_i[r+1]),
+          .pixel_i   (pixels_i[r][p]),
+          .product0_o(product0),
+          .product1_o(product1)
+        );
+        assign product_d[r][p] = 32'(product0);
+        assign product_d[r+1][p] = 32'(product1);
+      end
+    end
+  end else begin : gen_single
+    always_comb begin
+      for (int r = 0; r < P_OC; r++) product_d[r] = products(weights_i[r], pixels_i[r]);
+    end
   end
 
   always_comb begin
