@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from rich.progress import Progress
 
+from penstock.bench.bars import bar_table
 from penstock.bench.cache import ROOT, Cache, source_hash
 from penstock.bench.cases import Case, bench_configs, forced_cases, trained_cases
 from penstock.bench.measure import Measured, measure_forced, measure_own
@@ -139,7 +140,11 @@ def main() -> int:
     full = [(case, measured, results[case.dense]) for case, measured in results.items()]
     rows = [bench_row(*result) for result in full]
     (OUT / "bench.json").write_text(json.dumps(rows, indent=2) + "\n")
-    tables = {"bench": bench_table(rows), "counters": counter_table(full)}
+    tables = {
+        "bars": bar_table(rows),
+        "bench": bench_table(rows),
+        "counters": counter_table(full),
+    }
     (OUT / "bench.md").write_text("\n\n".join(tables.values()) + "\n")
     print(f"{OUT / 'bench.json'}: {len(rows)} rows", file=sys.stderr)
     if arguments.update:
