@@ -66,8 +66,10 @@ class HwConfig:
                 # wbuf_bytes need not be a power of two, only whole beats.
                 if field.name != "wbuf_bytes" or value % BEAT_BYTES:
                     raise ValueError(f"{self.name}.{field.name} = {value}: not a power of two")
+        if self.min_rows > self.p_oc:
+            raise ValueError(f"{self.name}.min_rows = {self.min_rows}: more than p_oc")
         if self.macs_per_dsp > min(self.min_rows, 2):
-            # Two products share a multiplier's activation: two rows must always see the same pixels.
+            # Two products share an activation: two rows must see the same pixels in every shape.
             raise ValueError(f"{self.name}.macs_per_dsp = {self.macs_per_dsp}: needs min_rows 2")
 
     @property
