@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.bench.bars import BARS, bar_table
 from penstock.bench.cache import Cache, source_hash
 from penstock.bench.cases import MASKS, Case, bench_configs, forced_cases, trained_cases
 from penstock.bench.measure import Measured
@@ -58,6 +59,18 @@ def test_tables() -> None:
     counters = counter_table([(CASE, MEASURED, DENSE), (fixed, MEASURED, DENSE)])
     assert len(counters.splitlines()) == 3
     assert all(name in counters for name in CYCLE_COUNTERS)
+
+
+def test_bars_take_the_worst_row() -> None:
+    row = bench_row(CASE, MEASURED, DENSE)
+    dense = {**row, "utilisation": 0.96}
+    table = bar_table([dense, {**dense, "split": False, "predicted": 1030.0, "utilisation": 0.1}])
+    assert "| MAC utilisation, resnet20, dense, 8x16 | >= 0.95 | 0.96 | met |" in table
+    assert "| MAC utilisation, resnet18, dense, 8x16 | >= 0.95 | not measured | |" in table
+    assert "| cost model against the core, every row | <= 0.02 | 0.03 | **missed** |" in table
+    assert "| mismatches, every row | <= 0 | 0 | met |" in table
+    own = {**dense, "keep": None, "blocks_skipped": None}
+    assert bar_table([own]).count("not measured") == len(BARS) - 2
 
 
 def test_between_markers() -> None:
