@@ -70,23 +70,20 @@ bitstream: $(STAMP) ## .bit and .hwh with Vivado (BOARD=pynq-z2 CORE=rtl|hls CON
 
 # ---- HLS: a Vitis project of the same core; runs Vitis where it is installed.
 NET    ?= build/demo/net
-IMAGES ?= $(wildcard build/demo/images.npy)
+IMAGES ?= $(wildcard $(NET)/../images.npy)
 
 .PHONY: hls sim-hls
 
-hls: $(STAMP) $(if $(CONFIG),build/hls-net-$(CONFIG)/program.pspkg,$(NET)/program.pspkg) ## the core as a Vitis HLS project in build/hls (BOARD, CONFIG=tiny|z7020, NET=build/demo/net)
-	$(BIN)/penstock hls $(if $(CONFIG),build/hls-net-$(CONFIG),$(NET)) --board $(BOARD) \
-	  $(if $(IMAGES),--images $(IMAGES)) -o build/hls
+hls: $(STAMP) $(NET)/model.onnx ## the core as a Vitis HLS project in build/hls (BOARD, CONFIG=tiny|z7020, NET=build/demo/net)
+	$(BIN)/penstock compile $(NET)/model.onnx --config $(or $(CONFIG),z7020) -o build/hls-net
+	$(BIN)/penstock hls build/hls-net --board $(BOARD) $(if $(IMAGES),--images $(IMAGES)) -o build/hls
 
 sim-hls: $(STAMP) ## the cocotb bench of the core on the Verilog Vitis wrote of `make hls CONFIG=tiny` (RTL_DIR=...)
 	@test -d "$(RTL_DIR)" || { echo 'usage: make sim-hls RTL_DIR=build/hls/vitis/solution/syn/verilog'; exit 2; }
 	$(BIN)/python -m pytest tests/hls/test_vitis_rtl.py -k given -q -s --rtl-dir "$(RTL_DIR)"
 
-build/demo/net/program.pspkg: | $(STAMP)
+build/demo/net/model.onnx: | $(STAMP)
 	$(BIN)/penstock demo --dataset digits -o build/demo
-
-build/hls-net-%/program.pspkg: $(NET)/program.pspkg | $(STAMP)
-	$(BIN)/penstock compile $(NET)/model.onnx --config $* -o $(@D)
 
 lint: $(STAMP) ## ruff, mypy and verilator --lint-only -Wall on every configuration
 	$(BIN)/ruff check .
