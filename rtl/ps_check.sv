@@ -36,8 +36,8 @@ module ps_check
   logic [15:0] groups;
 
   assign halved = desc_i.op == OP_COPY || desc_i.polyphase;
-  assign out_height = halved ? (desc_i.height[9:0] + 10'd1) >> 1 : desc_i.height[9:0];
-  assign out_width = halved ? (desc_i.width[9:0] + 10'd1) >> 1 : desc_i.width[9:0];
+  assign out_height = halved ? 10'((11'(desc_i.height[9:0]) + 11'd1) >> 1) : desc_i.height[9:0];
+  assign out_width = halved ? 10'((11'(desc_i.width[9:0]) + 11'd1) >> 1) : desc_i.width[9:0];
   assign taps = row_taps(desc_i.kernel[2:0], desc_i.w_rows);
   assign groups = 16'((17'(desc_i.cout) + 17'(P_OC - 1)) / 17'(P_OC));
 
