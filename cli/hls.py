@@ -103,19 +103,22 @@ def hls(
         lambda folder: project.emit(folder, compiled.package, target, inputs, records),
         project.MARKER,
     )
-    figures: dict[str, Any] = {
-        "network": compiled.package.meta["network"],
-        "config": compiled.package.config.name,
-        "board": board.name,
-        "part": board.part,
-        "clock_mhz": board.clock_mhz,
-        "output": str(output),
-        **run_project(output),
-    }
+    figures = describe(compiled.package, board) | {"output": str(output), **run_project(output)}
     write_text(output / "report.json", json.dumps(figures, indent=2) + "\n")
     emit(figures, json_to, figures_table(figures))
     csim = figures["csim"]
     return MISMATCH if csim and (csim["mismatches"] or csim["error"]) else 0
+
+
+def describe(package: Any, board: Any) -> dict[str, Any]:
+    """What the project is for: the head of its report."""
+    return {
+        "network": package.meta["network"],
+        "config": package.config.name,
+        "board": board.name,
+        "part": board.part,
+        "clock_mhz": board.clock_mhz,
+    }
 
 
 def bench_inputs(compiled: Any, images_path: Path | None, limit: int) -> npt.NDArray[np.uint8]:
