@@ -43,10 +43,12 @@ CORE  ?= rtl
 
 .PHONY: test-host bitstream
 
-test-host: $(STAMP) $(HOST_STAMPS) ## driver and notebook on the simulated board, PYNQ 3.1.2 and 4
+test-host: $(STAMP) $(HOST_STAMPS) .venv-host/numpy2/.installed ## driver and notebook on the simulated board, PYNQ 3.1.2 and 4
 	$(BIN)/python .ci/host_bundle.py
 	set -e; for env in $(HOST_ENVS); do echo "== $$env"; \
 	  PYTHONPATH=$(HOST_PATH) $$env/bin/python -m pytest tests/host -q; done
+	@echo "== .venv-host/pynq4 with NumPy 2"
+	PYTHONPATH=$(CURDIR)/.venv-host/numpy2:$(HOST_PATH) .venv-host/pynq4/bin/python -m pytest tests/host -q
 
 bitstream: $(STAMP) ## .bit and .hwh with Vivado (BOARD=pynq-z2 CORE=rtl|hls CONFIG=z7020)
 	$(BIN)/python -m penstock.boards.vivado --board $(BOARD) --core $(CORE) \
@@ -54,11 +56,34 @@ bitstream: $(STAMP) ## .bit and .hwh with Vivado (BOARD=pynq-z2 CORE=rtl|hls CON
 
 .venv-host/pynq3/.installed: PYNQ := pynq==3.1.2
 .venv-host/pynq4/.installed: PYNQ := pynq>=4,<5
+# pynq pins NumPy 1; the driver itself is held to work with NumPy 2 as well.
+.venv-host/numpy2/.installed: .venv-host/pynq4/.installed
+	.venv-host/pynq4/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --upgrade --no-deps --target $(@D) 'numpy>=2.2,<2.3'
+	@touch $@
+
 .venv-host/%/.installed: host/requirements.txt
 	@echo "setting up $(@D) (once)"
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check '$(PYNQ)' -r host/requirements.txt
 	@touch $@
+
+# ---- HLS: a Vitis project of the same core; runs Vitis where it is installed.
+NET    ?= build/demo/net
+IMAGES ?= $(wildcard $(NET)/../images.npy)
+
+.PHONY: hls sim-hls
+
+hls: $(STAMP) $(NET)/model.onnx ## the core as a Vitis HLS project in build/hls (BOARD, CONFIG=tiny|z7020, NET=build/demo/net)
+	$(BIN)/penstock compile $(NET)/model.onnx --config $(or $(CONFIG),z7020) -o build/hls-net
+	$(BIN)/penstock hls build/hls-net --board $(BOARD) $(if $(IMAGES),--images $(IMAGES)) -o build/hls
+
+sim-hls: $(STAMP) ## the cocotb bench of the core on the Verilog Vitis wrote of `make hls CONFIG=tiny` (RTL_DIR=...)
+	@test -d "$(RTL_DIR)" || { echo 'usage: make sim-hls RTL_DIR=build/hls/vitis/solution/syn/verilog'; exit 2; }
+	$(BIN)/python -m pytest tests/hls/test_vitis_rtl.py -k given -q -s --rtl-dir "$(RTL_DIR)"
+
+build/demo/net/model.onnx: | $(STAMP)
+	$(BIN)/penstock demo --dataset digits -o build/demo
 
 lint: $(STAMP) ## ruff, mypy and verilator --lint-only -Wall on every configuration
 	$(BIN)/ruff check .

@@ -1,7 +1,5 @@
 # Benchmarks; included by the Makefile.
 
-BENCH := build/bench
-
 .PHONY: bench bench-peers resources
 
 bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into docs/results.md (an hour; QUICK=1: minutes, no document)
@@ -9,3 +7,9 @@ bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into doc
 
 build/demo/net.onnx:
 	$(BIN)/penstock demo -o build/demo
+
+resources: $(STAMP) ## LUT, FF, DSP and block RAM of the core, estimated by Yosys, into docs/results.md (five minutes)
+	$(BIN)/python -m penstock.bench.resources --board pynq-z2 --update
+
+bench-peers: $(STAMP) ## NNgen on the same work in its own environment, published figures beside (half an hour)
+	$(BIN)/python -m penstock.bench.peers.run --update

@@ -18,7 +18,6 @@ SOURCES = (
     "compiler/**/*.py",
     "sim/golden/*.py",
     "sim/rtl/*",
-    "bench/masks.py",
     "bench/forced.py",
     "bench/measure.py",
     "bench/networks.py",

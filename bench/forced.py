@@ -10,9 +10,9 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from penstock.bench.masks import Scores
 from penstock.compiler.activity import decode
 from penstock.compiler.force import force_package_scores
+from penstock.compiler.masks import Scores
 from penstock.program.descriptor import Descriptor, Op
 from penstock.program.package import Package
 

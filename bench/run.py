@@ -13,14 +13,15 @@ from collections.abc import Iterator
 import numpy as np
 from rich.progress import Progress
 
+from penstock.bench.bars import bar_table
 from penstock.bench.cache import ROOT, Cache, source_hash
 from penstock.bench.cases import Case, bench_configs, forced_cases, trained_cases
-from penstock.bench.masks import forced_scores
 from penstock.bench.measure import Measured, measure_forced, measure_own
 from penstock.bench.networks import NETWORKS, TRAINED, network_inputs, network_onnx
 from penstock.bench.table import bench_row, bench_table, counter_table, put_into
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.errors import CompileError
+from penstock.compiler.masks import forced_scores
 from penstock.program.config import get_config
 
 OUT = ROOT / "build" / "bench"
@@ -116,6 +117,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few images, few masks, ResNet-20")
     parser.add_argument("--network", action="append", choices=[*NETWORKS, TRAINED])
     parser.add_argument("--config", action="append", choices=bench_configs())
+    parser.add_argument("--cached", action="store_true", help="only rows measured already")
     parser.add_argument("--update", action="store_true", help="also put it into docs/results.md")
     arguments = parser.parse_args()
     networks = [name for name in NETWORKS if not arguments.quick or name == "resnet20"]
@@ -131,11 +133,18 @@ def main() -> int:
         for path in (DEMO / "net.onnx", DEMO / "images.npy")
         if path.is_file()
     ]
-    results = measure_all(todo, Cache(OUT / "rows", source_hash(), inputs))
+    cache = Cache(OUT / "rows", source_hash(), inputs)
+    if arguments.cached:
+        todo = [case for case in todo if cache.get(case) and cache.get(case.dense)]
+    results = measure_all(todo, cache)
     full = [(case, measured, results[case.dense]) for case, measured in results.items()]
     rows = [bench_row(*result) for result in full]
     (OUT / "bench.json").write_text(json.dumps(rows, indent=2) + "\n")
-    tables = {"bench": bench_table(rows), "counters": counter_table(full)}
+    tables = {
+        "bars": bar_table(rows),
+        "bench": bench_table(rows),
+        "counters": counter_table(full),
+    }
     (OUT / "bench.md").write_text("\n\n".join(tables.values()) + "\n")
     print(f"{OUT / 'bench.json'}: {len(rows)} rows", file=sys.stderr)
     if arguments.update:

@@ -125,6 +125,19 @@ def run_engine(
     )
 
 
+def profile_descriptors(
+    compiled: Any, images: Images, memory: Memory, progress: Callable[[int, int], None]
+) -> list[dict[str, Any]]:
+    """Mean counters an image of every descriptor, counted by the simulated core."""
+    core = load("penstock.sim.rtl.engine", "sim").RtlCore(compiled.package.config)
+    profile = load("penstock.sim.rtl.profile", "sim").profile
+    inputs = compiled.quantize_input(images)
+    settings = {"latency": memory.latency, "stall": memory.stall, "seed": memory.seed}
+    rows: list[dict[str, Any]] = profile(core, compiled.package, inputs, progress, **settings)
+    core.close()
+    return rows
+
+
 def mismatches(reference: Run, other: Run) -> int:
     """Bytes of the results that differ."""
     return int((reference.results != other.results).sum())

@@ -10,7 +10,9 @@ from penstock.cli.demo import demo
 from penstock.cli.deploy import deploy
 from penstock.cli.disasm import disasm
 from penstock.cli.errors import BAD_INPUT, INTERRUPTED, describe, is_user_error
+from penstock.cli.estimate import estimate
 from penstock.cli.export import export
+from penstock.cli.hls import hls
 from penstock.cli.simulate import simulate
 from penstock.cli.train import train
 
@@ -24,7 +26,7 @@ def cli() -> None:
     """
 
 
-for command in (train, export, compile_command, simulate, disasm, demo, deploy):
+for command in (train, export, compile_command, estimate, simulate, disasm, hls, demo, deploy):
     cli.add_command(command)
 
 

@@ -15,6 +15,7 @@ from penstock.cli.engines import (
     build_engines,
     first_mismatch,
     mismatches,
+    profile_descriptors,
     run_engine,
     save_arrays,
 )
@@ -101,6 +102,11 @@ def parse_engines(text: str) -> tuple[str, ...]:
 @click.option(
     "--vcd", type=click.Path(path_type=Path), metavar="F.VCD", help="rtl: write the waveform."
 )
+@click.option(
+    "--per-descriptor",
+    is_flag=True,
+    help="rtl: also the counters of every descriptor, in --json (many runs: use --limit).",
+)
 @json_option
 def simulate(
     network: Path,
@@ -115,6 +121,7 @@ def simulate(
     seed: int,
     force_gates: str | None,
     vcd: Path | None,
+    per_descriptor: bool,
     json_to: str | None,
 ) -> int:
     """Run images through a compiled NETWORK on one or more engines and compare every byte.
@@ -124,6 +131,8 @@ def simulate(
     engines = parse_engines(engine_list)
     if vcd is not None and "rtl" not in engines:
         raise InputError("--vcd needs the rtl engine", hint="--engine rtl")
+    if per_descriptor and "rtl" not in engines:
+        raise InputError("--per-descriptor needs the rtl engine", hint="--engine rtl")
     if vcd is not None and not vcd.parent.is_dir():
         raise InputError(f"cannot write {vcd}: no such folder")
     compiled = load_compiled(network)
@@ -142,6 +151,9 @@ def simulate(
         with step(f"{engine}, {len(images)} images") as progress:
             runs.append(run_engine(engine, compiled, images, memory, progress))
     figures = summarize(compiled, runs, labels)
+    if per_descriptor:
+        with step("rtl, every descriptor") as progress:
+            figures["descriptors"] = profile_descriptors(compiled, images, memory, progress)
     if save is not None:
         # Counters come from the core alone: prefer its run.
         best = next((run for run in runs if run.engine == "rtl"), runs[0])
@@ -187,6 +199,7 @@ def summarize(
             engine["accuracy"] = float((run.labels == labels).mean())
         if run.counters:
             engine["counters"] = {name: run.mean(name) for name in run.counters}
+            engine["per_image"] = {name: each.tolist() for name, each in run.counters.items()}
         figures["engines"][run.engine] = engine
     return figures
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from penstock.compiler.activity import decode
 from penstock.compiler.ir import Gate, Graph, Requantize
 from penstock.compiler.numerics import SCORE_ONE
-from penstock.compiler.weights import PARAMETER_BYTES, pack_rows, round_up
-from penstock.program.config import BEAT_BYTES
+from penstock.compiler.weights import pack_gate_rows
+from penstock.program.config import GATE_WORD_BYTES
 from penstock.program.descriptor import Op
 from penstock.program.package import Package
 
@@ -37,11 +37,10 @@ def force_package_scores(package: Package, scores: Scores) -> Package:
     for d in descriptors:
         if d.op != Op.GATE:
             continue
-        image, _ = pack_rows(*_fixed_layer(scores[d.dst : d.dst + d.cout], d.cin))
-        first = d.w_addr + PARAMETER_BYTES
+        image = pack_gate_rows(*_fixed_layer(scores[d.dst : d.dst + d.cout], d.cin))
+        first = d.w_addr + GATE_WORD_BYTES
         load = next(item for item in loads if item.dst <= first < item.dst + item.length)
         at = load.w_addr + first - load.dst
-        assert len(image) == d.cout * (PARAMETER_BYTES + round_up(d.cin, BEAT_BYTES))
         blob[at : at + len(image)] = image
     return dataclasses.replace(package, weights=blob.tobytes())
 

@@ -134,28 +134,29 @@ class _Scheduler:
         region = self._region(value)
         return ConvStep(name=conv.name, conv=conv, src=buffer, dst=buffer, kind="pool", pool=region)
 
-    def _source(self, conv: Conv) -> Iterator[CopyStep]:
-        """The COPY to polyphase layout that a stride-2 convolution needs, once a map."""
-        name = f"{conv.input}.polyphase"
-        if conv.stride == 1 or name in self.buffers:
-            return
-        readers = [
-            reader
-            for reader in self.analysis.convs
-            if reader.input == conv.input and reader.stride == 2
-        ]
+    def _polyphase(self, value: str, always: bool = False) -> Iterator[CopyStep]:
+        """The COPY to polyphase layout that stride-2 readers of a map need, once a map.
+
+        With `always`, only if no gate can skip it.
+        """
+        name = f"{value}.polyphase"
+        readers = [conv for conv in self.analysis.convs if conv.input == value and conv.stride == 2]
         gates = {self.predicates.get(reader.output) for reader in readers}
+        predicate = gates.pop() if len(gates) == 1 else None
+        if not readers or name in self.buffers or (always and predicate is not None):
+            return
         yield CopyStep(
             name=name,
-            value=self.graph.values[conv.input],
-            src=self.buffer_of[conv.input],
-            dst=self._new_buffer(conv.input, polyphase=True),
-            predicate=gates.pop() if len(gates) == 1 else None,
+            value=self.graph.values[value],
+            src=self.buffer_of[value],
+            dst=self._new_buffer(value, polyphase=True),
+            predicate=predicate,
         )
 
     def _conv(self, conv: Conv) -> Iterator[Step]:
         """A convolution, after the COPY of its input if it needs one."""
-        yield from self._source(conv)
+        if conv.stride == 2:
+            yield from self._polyphase(conv.input)
         src = self.buffer_of[conv.input] if conv.stride == 1 else f"{conv.input}.polyphase"
         if conv.residual is None:
             dst = self._new_buffer(conv.output)
@@ -181,7 +182,11 @@ class _Scheduler:
         )
 
     def _after(self, value: str) -> Iterator[Step]:
-        """What the sums of a finished map decide: gates, then dense layers."""
+        """What a finished map is needed for: layouts, then gates and dense layers of its sums.
+
+        A GATE runs beside a COPY that was started before it, so the COPY comes first.
+        """
+        yield from self._polyphase(value, always=True)
         for pool in self.analysis.pools(value):
             readers = self.analysis.readers(pool.output)
             region = self.buffer_of[value]

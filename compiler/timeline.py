@@ -12,7 +12,7 @@ import numpy as np
 from penstock.compiler.activity import Activity, Array, out_size
 from penstock.compiler.split import passes, tiles
 from penstock.compiler.timing import Timing
-from penstock.program.config import BEAT_BYTES, HwConfig
+from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig, gate_row_bytes
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 
 #: Beats of one burst at most.
@@ -28,6 +28,7 @@ class Timeline:
     sequencer: Array
     fetcher: Array
     array: Array
+    sums: Array  # when the last convolution's sums are final
     halves: list[Array]  # of the weight buffer, the one that is released first in front
     assembled: list[Array]  # when each descriptor was complete
     beats_end: Array  # when the last descriptor's beats were in
@@ -42,6 +43,7 @@ class Timeline:
             sequencer=request,
             fetcher=request,
             array=request,
+            sums=request,
             halves=[request, request],
             assembled=[],
             beats_end=request,
@@ -66,10 +68,15 @@ class Timeline:
                 self._conv(act)
             case Op.COPY:
                 begin = np.maximum(self.sequencer, self.array)
+                # A COPY leaves `sums` alone: they were final before it.
                 self.array = np.where(act.runs, begin + self._cycles(act), self.array)
                 self.sequencer = np.where(act.runs, begin + 1, self.sequencer)
             case Op.HALT:
                 self.sequencer = self.idle
+            case Op.GATE:
+                free = np.maximum(np.maximum(self.sequencer, self.fetcher), self.sums)
+                done = free + t.unit + self._cycles(act)
+                self.sequencer = np.where(act.runs, done, self.sequencer)
             case _:
                 done = self.idle + t.unit + self._cycles(act)
                 self.sequencer = np.where(act.runs, done, self.sequencer)
@@ -81,6 +88,7 @@ class Timeline:
             sequencer=np.where(images, self.sequencer, others.sequencer),
             fetcher=np.where(images, self.fetcher, others.fetcher),
             array=np.where(images, self.array, others.array),
+            sums=np.where(images, self.sums, others.sums),
             halves=[
                 np.where(images, a, b) for a, b in zip(self.halves, others.halves, strict=True)
             ],
@@ -97,7 +105,7 @@ class Timeline:
             case Op.STORE:
                 return store_cycles(beats, t)
             case Op.GATE | Op.DENSE:
-                return t.gate + d.cin + d.cout * (1 + -(-d.cin // BEAT_BYTES))
+                return t.gate + d.cin + d.cout * gate_row_bytes(d.cin) // GATE_WORD_BYTES
             case _:
                 return t.copy + d.cout * d.height * -(-d.width // self.config.fmem_banks)
 
@@ -134,15 +142,18 @@ class Timeline:
             ]
         self.fetcher = np.where(works, arrived, self.fetcher)
         self.array = np.where(works, now + t.drain + last, self.array)
+        self.sums = np.where(works, self.array, self.sums)
 
     def _drain(
         self, act: Activity, shape: "_Shapes", lanes: Array, steps: Array
     ) -> tuple[Array, Array]:
         """Cycles a tile waits for the one before, and those of the very last tile's rows."""
         least, last = np.full_like(steps, self.timing.tile), shape.last_slices[lanes]
-        if act.descriptor.res_en:
-            least += 2 * np.maximum(shape.slices[lanes] - self.timing.shadow_rows, 0)
-            last = last * 2 - 1
+        if act.descriptor.res_en:  # reads and writes take turns, unless the array reads nothing
+            slow = act.inputs > 0
+            extra = 2 * np.maximum(shape.slices[lanes] - self.timing.shadow_rows, 0)
+            least += np.where(slow, extra, 0)
+            last = np.where(slow, last * 2 - 1, last)
         return np.maximum(least - steps, 0), last
 
     def _transfer(self, act: Activity, lanes: Array) -> tuple[Array, Array]:

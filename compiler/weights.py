@@ -1,13 +1,12 @@
 """Packing of weights: the two layouts of convolutions and the gate memory (docs/program.md)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler.ir import Dense, Gate, IntArray, Requantize
-from penstock.program.config import BEAT_BYTES, HwConfig
+from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig, gate_row_bytes
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -59,10 +58,19 @@ def pack_rows(weight: IntArray, bias: IntArray, requantize: Requantize) -> tuple
     return image.reshape(-1), image.shape[1]
 
 
+def pack_gate_rows(weight: IntArray, bias: IntArray, requantize: Requantize) -> Bytes:
+    """Gate memory rows of dense weights [O, I]: parameters and weights, in whole words."""
+    outputs, inputs = weight.shape
+    image = np.zeros((outputs, gate_row_bytes(inputs)), np.uint8)
+    image[:, :PARAMETER_BYTES] = parameters(bias, requantize)
+    image[:, PARAMETER_BYTES : PARAMETER_BYTES + inputs] = weight.astype(np.int8).view(np.uint8)
+    return image.reshape(-1)
+
+
 def dense_bytes(layers: Sequence[Gate | Dense]) -> int:
     """Bytes in gate memory of layers that share one input, the pool's parameters included."""
-    stride = PARAMETER_BYTES + round_up(layers[0].weight.shape[1], BEAT_BYTES)
-    return PARAMETER_BYTES + sum(len(layer.bias) for layer in layers) * stride
+    row = gate_row_bytes(layers[0].weight.shape[1])
+    return GATE_WORD_BYTES + sum(len(layer.bias) for layer in layers) * row
 
 
 def pack_dense(layers: Sequence[Gate | Dense], pool_multiplier: int, pool_shift: int) -> Bytes:
@@ -70,9 +78,10 @@ def pack_dense(layers: Sequence[Gate | Dense], pool_multiplier: int, pool_shift:
     pool = Requantize(
         multiplier=np.array([pool_multiplier], np.uint16), shift=np.array([pool_shift], np.uint8)
     )
-    images: list[npt.NDArray[Any]] = [parameters(np.zeros(1, np.int32), pool).reshape(-1)]
-    images += [pack_rows(layer.weight, layer.bias, layer.requantize)[0] for layer in layers]
-    return np.concatenate(images)
+    head = np.zeros(GATE_WORD_BYTES, np.uint8)
+    head[:PARAMETER_BYTES] = parameters(np.zeros(1, np.int32), pool)
+    rows = [pack_gate_rows(layer.weight, layer.bias, layer.requantize) for layer in layers]
+    return np.concatenate([head, *rows])
 
 
 def join_images(images: Sequence[Bytes], limit: int) -> list[Bytes]:

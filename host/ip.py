@@ -133,6 +133,7 @@ class PenstockIP(DefaultIP):
         return control
 
     def _write_argument(self, name: str, value: int) -> None:
+        value = int(value)  # pynq.MMIO takes nothing but a plain int
         if ARGUMENTS[name] == 64:
             self.write(self._at[f"{name}_1"], value & 0xFFFFFFFF)
             self.write(self._at[f"{name}_2"], value >> 32)

@@ -67,6 +67,14 @@ def hwh_registers() -> tuple[HwhRegister, ...]:
     return _CONTROL + tuple(arguments)
 
 
+def vitis_name(name: str) -> str:
+    """The name Vitis HLS gives a register whose argument is a Verilog keyword: input_r_1."""
+    base, _, half = name.rpartition("_")
+    if half in ("1", "2"):
+        return f"{base}_r_{half}"
+    return f"{name}_r"
+
+
 def offsets_of(registers: Mapping[str, Any] | None, core: str) -> dict[str, int]:
     """Offset of every register of `core` by name, from PYNQ's view of the `.hwh`.
 
@@ -80,7 +88,7 @@ def offsets_of(registers: Mapping[str, Any] | None, core: str) -> dict[str, int]
         )
     offsets = {}
     for register in hwh_registers():
-        found = registers.get(register.name)
+        found = registers.get(register.name) or registers.get(vitis_name(register.name))
         if found is None:
             raise OverlayError(
                 f"the .hwh gives '{core}' no register '{register.name}'",

@@ -10,8 +10,19 @@ ISA_VERSION = 1
 #: Bytes of one beat of the AXI4 master (design section 8: 64 bit).
 BEAT_BYTES = 8
 
+#: Bytes that one LOAD, GLOAD or STORE moves at most: the masters count beats in 16 bits.
+MAX_LENGTH = 65535 * BEAT_BYTES
+
+#: Bytes of one word of the gate memory; rows of a GATE or DENSE are whole words.
+GATE_WORD_BYTES = 16
+
 #: `in_list` / `out_list` value that means "every channel".
 ALL_CHANNELS = 0xFF
+
+
+def gate_row_bytes(inputs: int) -> int:
+    """Gate memory bytes of one output of a GATE or DENSE: 8 of parameters, then its weights."""
+    return -(-(8 + inputs) // GATE_WORD_BYTES) * GATE_WORD_BYTES
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +42,7 @@ class HwConfig:
         n_lists: survivor lists alive at once.
         pool_depth: pooled sums kept on chip (one int32 each).
         max_outstanding: AXI read bursts in flight.
+        macs_per_dsp: int8 products of one DSP slice; 2 packs the weights of two rows.
     """
 
     name: str
@@ -45,6 +57,7 @@ class HwConfig:
     n_lists: int
     pool_depth: int
     max_outstanding: int
+    macs_per_dsp: int = 1
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -53,8 +66,11 @@ class HwConfig:
                 # wbuf_bytes need not be a power of two, only whole beats.
                 if field.name != "wbuf_bytes" or value % BEAT_BYTES:
                     raise ValueError(f"{self.name}.{field.name} = {value}: not a power of two")
-        if self.p_oc > BEAT_BYTES:
-            raise ValueError(f"{self.name}.p_oc = {self.p_oc}: more than {BEAT_BYTES} rows")
+        if self.min_rows > self.p_oc:
+            raise ValueError(f"{self.name}.min_rows = {self.min_rows}: more than p_oc")
+        if self.macs_per_dsp > min(self.min_rows, 2):
+            # Two products share an activation: two rows must see the same pixels in every shape.
+            raise ValueError(f"{self.name}.macs_per_dsp = {self.macs_per_dsp}: needs min_rows 2")
 
     @property
     def fmem_banks(self) -> int:
@@ -73,8 +89,13 @@ class HwConfig:
 
     @property
     def taps_per_beat(self) -> int:
-        """Taps of all rows that one beat carries in the interleaved weight layout."""
-        return BEAT_BYTES // self.p_oc
+        """Taps of all rows that one beat carries in the interleaved weight layout; at least 1."""
+        return max(BEAT_BYTES // self.p_oc, 1)
+
+    @property
+    def beats_per_tap(self) -> int:
+        """Beats that a tap of all rows takes there: beat h carries rows 8 h .. 8 h + 7."""
+        return max(self.p_oc // BEAT_BYTES, 1)
 
     def row_taps(self, kernel: int, w_rows: bool) -> int:
         """T: taps of one input channel in the weight buffer (docs/program.md, "Layouts")."""
@@ -122,6 +143,22 @@ CONFIGS: dict[str, HwConfig] = {
             n_lists=4,
             pool_depth=1024,
             max_outstanding=8,
+        ),
+        # 256 MACs a cycle on the multipliers of the z7020 core: two products a DSP slice.
+        HwConfig(
+            name="z7020x2",
+            p_oc=16,
+            p_px=16,
+            min_rows=2,
+            fmem_bytes=256 << 10,
+            wbuf_bytes=2304,
+            gate_mem_bytes=32 << 10,
+            score_depth=4096,
+            max_channels=1024,
+            n_lists=4,
+            pool_depth=1024,
+            max_outstanding=8,
+            macs_per_dsp=2,
         ),
         # The z7020 core with room for gates between 512 channels: 546 KB for those of ResNet-18.
         HwConfig(

@@ -9,7 +9,7 @@ there differs from what would be written.
 import pathlib
 import sys
 
-from penstock.program.config import ALL_CHANNELS, CONFIGS, HwConfig
+from penstock.program.config import ALL_CHANNELS, CONFIGS, GATE_WORD_BYTES, MAX_LENGTH, HwConfig
 from penstock.program.counters import COUNTERS
 from penstock.program.descriptor import DESCRIPTOR_BYTES, DESCRIPTOR_WORDS, FIELDS, Op
 from penstock.program.registers import OFFSETS, ErrorCode
@@ -44,6 +44,8 @@ def package_text() -> str:
         "",
         "package ps_pkg;",
         f"  localparam int unsigned DESCRIPTOR_BEATS = {DESCRIPTOR_BYTES // 8};",
+        f"  localparam logic [31:0] MAX_LENGTH = 32'd{MAX_LENGTH};",
+        f"  localparam int unsigned GATE_WORD_BYTES = {GATE_WORD_BYTES};",
         f"  localparam logic [7:0] ALL_CHANNELS = 8'h{ALL_CHANNELS:02X};",
         "",
     ]
@@ -100,6 +102,8 @@ def config_text(config: HwConfig) -> str:
         "POOL_DEPTH": config.pool_depth,
         "MAX_OUTSTANDING": config.max_outstanding,
         "TAPS_PER_BEAT": config.taps_per_beat,
+        "BEATS_PER_TAP": config.beats_per_tap,
+        "MACS_PER_DSP": config.macs_per_dsp,
     }
     derived = {
         "FA_W": "$clog2(FMEM_BYTES)",

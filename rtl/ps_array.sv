@@ -43,19 +43,43 @@ module ps_array
   logic signed [31:0] acc_q [P_OC][P_PX], shadow_q [P_OC][P_PX];
 
   // Whole arrays move at once, in short loops: the simulator makes vector code of them.
-  always_ff @(posedge clk_i) begin
-    logic signed [15:0] weight;
-    logic signed [15:0] product [P_OC][P_PX];
-    if (valid_i) begin
-      /* verilator unroll_disable */
-      for (int r = 0; r < P_OC; r++) begin
-        weight = 16'(weights_i[r]);
-        /* verilator unroll_disable */
-        for (int p = 0; p < P_PX; p++) begin
-          product[r][p] = unsigned'(weight) * unsigned'(pixels_i[r][p]);
-        end
+  if (MACS_PER_DSP == 2) begin : gen_packed
+    logic signed [15:0] product_d [P_OC][P_PX];
+    // Rows 2 r and 2 r + 1 see the same pixels in every shape (min_rows >= 2).
+    for (genvar r = 0; r < P_OC; r += 2) begin : gen_pair
+      for (genvar p = 0; p < P_PX; p++) begin : gen_pe
+        /* verilator lint_off UNUSEDSIGNAL */  // 16 bits hold a legal product
+        logic signed [16:0] product0, product1;
+        /* verilator lint_on UNUSEDSIGNAL */
+        ps_product_pair u_pair (
+          .weight0_i (weights_i[r]),
+          .weight1_i (weights_i[r+1]),
+          .pixel_i   (9'(pixels_i[r][p])),
+          .product0_o(product0),
+          .product1_o(product1)
+        );
+        assign product_d[r][p] = 16'(product0);
+        assign product_d[r+1][p] = 16'(product1);
       end
-      product_q <= product;
+    end
+    always_ff @(posedge clk_i) begin
+      if (valid_i) product_q <= product_d;
+    end
+  end else begin : gen_single
+    always_ff @(posedge clk_i) begin
+      logic signed [15:0] weight;
+      logic signed [15:0] product [P_OC][P_PX];
+      if (valid_i) begin
+        /* verilator unroll_disable */
+        for (int r = 0; r < P_OC; r++) begin
+          weight = 16'(weights_i[r]);
+          /* verilator unroll_disable */
+          for (int p = 0; p < P_PX; p++) begin
+            product[r][p] = unsigned'(weight) * unsigned'(pixels_i[r][p]);
+          end
+        end
+        product_q <= product;
+      end
     end
   end
 

@@ -24,7 +24,6 @@ module ps_check
   localparam logic [31:0] GMEM = GATE_MEM_BYTES;
   localparam logic [31:0] POOL = POOL_DEPTH;
   localparam logic [15:0] CHANNELS = 16'(MAX_CHANNELS);
-  localparam logic [31:0] MAX_LENGTH = 32'd524_280;  // 65,535 beats
   // Wide enough that no sum below wraps: fields of 32 bits, products of at most 37.
   typedef logic [39:0] wide_t;
 
@@ -37,8 +36,8 @@ module ps_check
   logic [15:0] groups;
 
   assign halved = desc_i.op == OP_COPY || desc_i.polyphase;
-  assign out_height = halved ? (desc_i.height[9:0] + 10'd1) >> 1 : desc_i.height[9:0];
-  assign out_width = halved ? (desc_i.width[9:0] + 10'd1) >> 1 : desc_i.width[9:0];
+  assign out_height = halved ? 10'((11'(desc_i.height[9:0]) + 11'd1) >> 1) : desc_i.height[9:0];
+  assign out_width = halved ? 10'((11'(desc_i.width[9:0]) + 11'd1) >> 1) : desc_i.width[9:0];
   assign taps = row_taps(desc_i.kernel[2:0], desc_i.w_rows);
   assign groups = 16'((17'(desc_i.cout) + 17'(P_OC - 1)) / 17'(P_OC));
 
@@ -57,7 +56,7 @@ module ps_check
     row_weights_q   <= desc_i.cin * taps;
     group_weights_q <= desc_i.cin * taps * P_OC;
     blob_last_q     <= less_one(desc_i.w_rows ? desc_i.cout : groups) * desc_i.w_stride[19:0];
-    dense_q         <= desc_i.cout * wide_t'({desc_i.cin[15:3] + 13'(desc_i.cin[2:0] != 0) + 13'd1, 3'd0});
+    dense_q         <= desc_i.cout * wide_t'({12'((17'(desc_i.cin) + 17'd23) >> 4), 4'd0});
   end
   assign out_pixels_o = out_pixels_q[19:0];
 
@@ -133,10 +132,10 @@ module ps_check
       OP_GATE, OP_DENSE: begin
         field = desc_i.cin == '0 || desc_i.cin > CHANNELS || desc_i.cout == '0
             || desc_i.cout > 2 * CHANNELS - 16'd1 || bad_list(desc_i.out_list)
-            || unaligned(desc_i.w_addr) || desc_i.list_from > desc_i.cout
+            || desc_i.w_addr[3:0] != '0 || desc_i.list_from > desc_i.cout
             || desc_i.cout - desc_i.list_from > CHANNELS;
         bounds = bounds || too_far(32'(desc_i.pool_base), wide_t'(desc_i.cin), POOL)
-            || too_far(desc_i.w_addr, wide_t'(8) + dense_q, GMEM)
+            || too_far(desc_i.w_addr, wide_t'(GATE_WORD_BYTES) + dense_q, GMEM)
             || too_far(desc_i.dst, wide_t'(desc_i.cout), desc_i.op == OP_GATE ? SCORES : FMEM);
       end
       OP_COPY: begin

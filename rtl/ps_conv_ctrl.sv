@@ -283,7 +283,8 @@ module ps_conv_ctrl
     if (flags_q2.valid) mask_q3 <= empty_q2 ? '0 : mask;
     if (flags_q3.valid) mask_q4 <= mask_q3;
     if (flags_q4.valid) mask_q5 <= mask_q4;
-    flags_q1      <= '{valid: step, first: tile_first_step_q, last: last_step, mode: mode_q, lane: lane_q};
+    flags_q1      <= '{valid: step, first: tile_first_step_q, last: last_step, mode: mode_q,
+                       lane: lane_q};
     flags_q2      <= flags_q1;
     flags_q3      <= flags_q2;
     flags_q4      <= flags_q3;

@@ -142,8 +142,8 @@ module ps_conv_window
     if (polyphase_i) begin
       da = 12'(a >>> 1);
       db = 12'(b >>> 1);
-      row_limit = (height_i + 10'(!a[0])) >> 1;
-      col_limit = (width_i + 10'(!b[0])) >> 1;
+      row_limit = 10'((11'(height_i) + 11'(!a[0])) >> 1);
+      col_limit = 10'((11'(width_i) + 11'(!b[0])) >> 1);
       offset_o = FA_W'(da) * FA_W'(out_width_i) + FA_W'(db)
           + (a[0] ? phase_stride_i << 1 : '0) + (b[0] ? phase_stride_i : '0);
     end

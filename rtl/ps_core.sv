@@ -141,6 +141,7 @@ module ps_core
     .record_start_o     (record_start),
     .fetch_busy_i       (request_busy || response_busy),
     .array_busy_i       (conv_busy || epilogue_busy || copy_busy),
+    .copy_busy_i        (copy_busy),
     .gate_busy_i        (gate_busy),
     .move_busy_i        (move_busy),
     .masters_busy_i     (rd_busy_i || wr_busy_i),
@@ -405,7 +406,8 @@ module ps_core
   );
 
   logic [FA_W-1:0] epi_addr;
-  logic epi_read;
+  logic epi_read, epi_a_read;
+  logic [FA_W-1:0] epi_a_addr;
   logic [P_PX-1:0] epi_mask;
   logic [P_PX-1:0][7:0] epi_wdata;
   logic pool_we;
@@ -417,6 +419,7 @@ module ps_core
     .rst_ni            (unit_rst_n),
     .start_i           (conv_start),
     .desc_i            (desc),
+    .empty_i           (n_in == '0),
     .busy_o            (epilogue_busy),
     .tile_valid_i      (tile_valid),
     .tile_offset_i     (tile_offset),
@@ -440,6 +443,9 @@ module ps_core
     .param_shift_i     (row_shift),
     .param_channel_i   (row_id),
     .mem_read_o        (epi_read),
+    .mem_a_read_o      (epi_a_read),
+    .mem_a_addr_o      (epi_a_addr),
+    .mem_a_rdata_i     (mem_a_data[P_PX-1:0]),
     .mem_addr_o        (epi_addr),
     .mem_mask_o        (epi_mask),
     .mem_wdata_o       (epi_wdata),
@@ -550,7 +556,8 @@ module ps_core
   logic [FB-1:0][7:0] mem_b_data;
 
   always_comb begin
-    mem_a_addr = move_busy ? move_rd_addr : copy_busy ? copy_rd_addr : window_addr;
+    mem_a_addr = move_busy ? move_rd_addr : copy_busy ? copy_rd_addr
+        : epi_a_read ? epi_a_addr : window_addr;
     mem_b_addr = epi_addr;
     mem_b_mask = FB'(epi_mask);
     mem_b_data = '0;
@@ -575,8 +582,8 @@ module ps_core
 
   ps_feature_mem u_feature_mem (
     .clk_i,
-    .a_read_i   (move_busy || copy_busy || conv_busy || op_pending),
-    .a_mode_i   ((move_busy || copy_busy) ? 2'd0 : window_mode),
+    .a_read_i   (move_busy || copy_busy || op_pending || epi_a_read),
+    .a_mode_i   ((move_busy || copy_busy || epi_a_read) ? 2'd0 : window_mode),
     .a_addr_i   (mem_a_addr),
     .a_data_o   (mem_a_data),
     .b_read_i   (epi_read),

@@ -2,7 +2,7 @@
 //
 // clear_i ends an image: counters_o takes the values up to and including this cycle, and counting
 // starts again at zero.  Each cycle belongs to exactly one
-// class, the first that applies: mac, weight_wait, drain, gate, copy, io, overhead.
+// class, the first that applies: mac, weight_wait, drain, copy, gate, io, overhead.
 module ps_counters
   import ps_cfg::*;
   import ps_pkg::*;
@@ -34,8 +34,8 @@ module ps_counters
     if (mac_i) add[CNT_MAC] = 32'd1;
     else if (weight_wait_i) add[CNT_WEIGHT_WAIT] = 32'd1;
     else if (conv_i) add[CNT_DRAIN] = 32'd1;
-    else if (gate_i) add[CNT_GATE] = 32'd1;
     else if (copy_i) add[CNT_COPY] = 32'd1;
+    else if (gate_i) add[CNT_GATE] = 32'd1;
     else if (io_i) add[CNT_IO] = 32'd1;
     else add[CNT_OVERHEAD] = 32'(running_i);
     add[CNT_WEIGHT_BYTES] = weight_beat_i ? 32'd8 : 32'd0;

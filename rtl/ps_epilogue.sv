@@ -5,7 +5,8 @@
 // Slice: bias, requantise (multiplier with the gate score folded in), optional residual add with the
 // old bytes at the destination, clamp, write-back of up to P_px bytes, and each channel's sum for
 // the global pool.  One slice a cycle; with a residual one every other cycle: reads of port B
-// fall on even cycles, writes on odd ones, five stages later.
+// fall on even cycles, writes on odd ones, five stages later.  Without input channels (empty_i) the
+// array reads nothing: then the old bytes come through port A, one slice a cycle.
 //
 // tile_valid_i announces a tile (with the controller's last step); array_loaded_i says its sums are
 // in the shadow.  shadow_free_o: a last step issued now finds the shadow empty.  release_o: the
@@ -17,6 +18,7 @@ module ps_epilogue
   input  logic              clk_i,
   input  logic              rst_ni,
   input  logic              start_i,
+  input  logic              empty_i,
   /* verilator lint_off UNUSEDSIGNAL */  // each unit uses its own fields of a descriptor
   input  desc_t             desc_i,
   /* verilator lint_on UNUSEDSIGNAL */
@@ -48,6 +50,9 @@ module ps_epilogue
 
   output logic [FA_W-1:0]   mem_addr_o,
   output logic              mem_read_o,
+  output logic              mem_a_read_o,
+  output logic [FA_W-1:0]   mem_a_addr_o,
+  input  logic [P_PX-1:0][7:0] mem_a_rdata_i,
   output logic [P_PX-1:0]   mem_mask_o,   // non-zero: write
   output logic [P_PX-1:0][7:0] mem_wdata_o,
   input  logic [P_PX-1:0][7:0] mem_rdata_i,
@@ -61,7 +66,7 @@ module ps_epilogue
   localparam int unsigned Stages = 8;
 
   // ---- descriptor
-  logic res_en_q, res_signed_q, res_sat8_q, pool_en_q;
+  logic res_en_q, port_a_q, res_signed_q, res_sat8_q, pool_en_q;
   logic signed [15:0] lo_q, hi_q;
   logic [FA_W-1:0] dst_q, dst_stride_q;
   logic [PA_W-1:0] pool_base_q;
@@ -69,6 +74,7 @@ module ps_epilogue
   always_ff @(posedge clk_i) begin
     if (start_i) begin
       res_en_q     <= desc_i.res_en;
+      port_a_q     <= empty_i;
       res_signed_q <= desc_i.res_signed;
       res_sat8_q   <= desc_i.res_sat8;
       pool_en_q    <= desc_i.pool_en;
@@ -97,7 +103,7 @@ module ps_epilogue
   /* verilator lint_off UNUSEDSIGNAL */  // offset and pixels move on in registers of their own
   tile_t tile_q;
   /* verilator lint_on UNUSEDSIGNAL */
-  logic waiting_q, even_q, take;
+  logic waiting_q, even_q, slow, take;
   logic [ROW_W-1:0] left_q;   // slices still in the shadow
   logic [ROW_W-1:0] row_q;    // row of the pass
   logic [PX_W-1:0] pixels_q;  // pixels from this block on
@@ -117,13 +123,14 @@ module ps_epilogue
     assign lanes[p] = PX_W'(p) < pixels_q && row_q < tile_q.rows;
   end
 
-  assign take = left_q != '0 && (!res_en_q || even_q);
+  assign slow = res_en_q && !port_a_q;  // reads and writes share port B
+  assign take = left_q != '0 && (!slow || even_q);
   assign array_shift_o = take;
   assign param_half_o = tile_q.half;
   assign param_row_o = tile_q.lane + row_q[ROW_W-2:0];
   assign release_o = take && left_q == ROW_W'(1) && tile_q.ends;
   assign shadow_free_o = !waiting_q
-      && (32'(left_q) <= (res_en_q ? (Shadow - 1) / 2 : Shadow));
+      && (32'(left_q) <= (slow ? (Shadow - 1) / 2 : Shadow));
 
   always_ff @(posedge clk_i) begin
     even_q <= !even_q;
@@ -179,7 +186,7 @@ module ps_epilogue
   logic [FA_W-1:0] offset_q1;
   logic signed [P_PX-1:0][16:0] t4;
   logic signed [P_PX-1:0][16:0] t_q5;
-  logic [P_PX-1:0][7:0] y_q6, y_q7;
+  logic [P_PX-1:0][7:0] old, y_q6, y_q7;
   logic signed [P_PX-1:0][15:0] v_q6;
 
   always_ff @(posedge clk_i) begin
@@ -212,7 +219,7 @@ module ps_epilogue
 
     always_comb begin
       sum = 18'(signed'(t_q5[p]));
-      if (res_en_q) sum = sum + 18'($signed({res_signed_q && mem_rdata_i[p][7], mem_rdata_i[p]}));
+      if (res_en_q) sum = sum + 18'($signed({res_signed_q && old[p][7], old[p]}));
     end
 
     always_ff @(posedge clk_i) begin
@@ -233,7 +240,10 @@ module ps_epilogue
 
   // Stage 2 asks for the old bytes (they come in stage 5), stage 7 writes.
   assign mem_mask_o  = info_q[7].valid ? info_q[7].lanes : '0;
-  assign mem_read_o  = info_q[2].valid && res_en_q;
+  assign mem_read_o   = info_q[2].valid && slow;
+  assign mem_a_read_o = info_q[2].valid && res_en_q && port_a_q;
+  assign mem_a_addr_o = addr_q[2];
+  assign old = port_a_q ? mem_a_rdata_i : mem_rdata_i;
   assign mem_addr_o  = info_q[7].valid ? addr_q[7] : addr_q[2];
   assign mem_wdata_o = y_q7;
 
@@ -269,7 +279,7 @@ module ps_epilogue
       array_loaded_i |-> left_q == '0)
     else $error("ps_epilogue: shadow overwritten");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      res_en_q && info_q[7].valid |-> !info_q[2].valid)
+      slow && info_q[7].valid |-> !info_q[2].valid)
     else $error("ps_epilogue: read and write of port B collide");
 `endif
 endmodule

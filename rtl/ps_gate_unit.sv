@@ -2,11 +2,11 @@
 // bytes in feature memory (DENSE).  Its weights are resident in the gate memory.
 //
 // start_i latches the descriptor; busy_o until the last result is written.  About
-// cin + cout * (1 + ceil(cin / 8)) cycles: the vector is requantised one element a cycle, then eight
-// products a cycle.  Results come in order, so the survivor list is compacted as they appear.
+// cin + cout * ceil((8 + cin) / 16) cycles: the vector is requantised one element a cycle, then up to
+// sixteen products a cycle.  Results come in order, so the survivor list is compacted as they appear.
 //
-// Gate memory, from w_addr on: parameters of the pool, then per output its parameters and its
-// weights (docs/program.md).  gmem_* writes it (GLOAD).  pool_* writes the pooled sums (epilogue).
+// Gate memory, from w_addr on, in words of 16 bytes: parameters of the pool, then per output its
+// parameters and its weights (docs/program.md): the first word of an output carries eight weights.  gmem_* writes it (GLOAD).  pool_* writes the pooled sums (epilogue).
 module ps_gate_unit
   import ps_cfg::*;
   import ps_pkg::*;
@@ -42,7 +42,10 @@ module ps_gate_unit
   output logic [FA_W-1:0]   mem_addr_o,
   output logic [7:0]        mem_data_o
 );
-  localparam int unsigned VecAddr = CH_W - 4;
+  localparam int unsigned Lanes = GATE_WORD_BYTES;
+  localparam int unsigned ParamLanes = 8;            // lanes of an output's first word that hold parameters
+  localparam int unsigned VecWords = MAX_CHANNELS / Lanes + 1;
+  localparam int unsigned VecAddr = $clog2(VecWords);
   localparam int unsigned Requantize = 3;  // latency of ps_requantize
 
   typedef enum logic [2:0] {Idle, Head, HeadData, Vector, VectorEnd, Outputs, Finish} state_e;
@@ -57,7 +60,7 @@ module ps_gate_unit
   logic [FA_W-1:0] mem_dst_q;
   logic signed [15:0] lo_q, hi_q;
   logic [PA_W-1:0] pool_base_q;
-  logic [VecAddr:0] words_q;  // weight words of an output
+  logic [VecAddr-1:0] last_word_q;  // of an output
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
@@ -74,20 +77,20 @@ module ps_gate_unit
       lo_q         <= desc_i.clamp_lo;
       hi_q         <= desc_i.clamp_hi;
       pool_base_q  <= desc_i.pool_base[PA_W-1:0];
-      words_q      <= (VecAddr+1)'((desc_i.cin[CH_W-1:0] + CH_W'(7)) >> 3);
+      last_word_q  <= VecAddr'((desc_i.cin[CH_W-1:0] + CH_W'(ParamLanes - 1)) >> $clog2(Lanes));
     end
   end
 
   // ---- control
   logic [CH_W-1:0] index_q;      // element of the vector
-  logic [VecAddr:0] word_q;      // 0 = parameters, then weight words
+  logic [VecAddr-1:0] word_q;    // of the output; the first one has its parameters
   logic [CH_W:0] out_q;
-  logic [GA_W-1:0] gmem_rd_q;
+  logic [GA_W-2:0] gmem_rd_q;
   logic [2:0] wait_q;
   logic word_end, out_end, active_d;
   logic [Requantize+4:0] active_q;
 
-  assign word_end = word_q == words_q;
+  assign word_end = word_q == last_word_q;
   assign out_end = out_q == cout_q - (CH_W+1)'(1);
   assign busy_o = state_q != Idle;
 
@@ -113,12 +116,12 @@ module ps_gate_unit
       index_q   <= '0;
       word_q    <= '0;
       out_q     <= '0;
-      gmem_rd_q <= desc_i.w_addr[GA_W+2:3];
+      gmem_rd_q <= desc_i.w_addr[GA_W+2:4];
     end else begin
       if (state_q == Vector) index_q <= index_q + CH_W'(1);
-      if (state_q == Head || state_q == Outputs) gmem_rd_q <= gmem_rd_q + GA_W'(1);
+      if (state_q == Head || state_q == Outputs) gmem_rd_q <= gmem_rd_q + (GA_W-1)'(1);
       if (state_q == Outputs) begin
-        word_q <= word_end ? '0 : word_q + (VecAddr+1)'(1);
+        word_q <= word_end ? '0 : word_q + VecAddr'(1);
         if (word_end) out_q <= out_q + (CH_W+1)'(1);
       end
     end
@@ -126,17 +129,17 @@ module ps_gate_unit
   end
 
   // ---- memories
-  logic [63:0] gmem_word, vec_word;
+  logic [8*Lanes-1:0] gmem_word, vec_word;
   logic [31:0] pool_sum;
-  logic [7:0] vec_we;
+  logic [Lanes-1:0] vec_we;
   logic [VecAddr-1:0] vec_wr_addr;
   logic [7:0] vec_byte;
 
-  ps_ram #(.Width(64), .Depth(GATE_MEM_BYTES / 8)) u_gmem (
+  ps_ram #(.Width(8 * Lanes), .Depth(GATE_MEM_BYTES / Lanes)) u_gmem (
     .clk_i,
-    .wr_en_i  ({8{gmem_we_i}}),
-    .wr_addr_i(gmem_addr_i),
-    .wr_data_i(gmem_data_i),
+    .wr_en_i  ({{8{gmem_we_i && gmem_addr_i[0]}}, {8{gmem_we_i && !gmem_addr_i[0]}}}),
+    .wr_addr_i(gmem_addr_i[GA_W-1:1]),
+    .wr_data_i({2{gmem_data_i}}),
     .rd_addr_i(gmem_rd_q),
     .rd_data_o(gmem_word)
   );
@@ -150,53 +153,52 @@ module ps_gate_unit
     .rd_data_o(pool_sum)
   );
 
-  ps_ram #(.Width(64), .Depth(MAX_CHANNELS / 8)) u_vector (
+  // Element i stands in lane i + ParamLanes, beside its weight.
+  ps_ram #(.Width(8 * Lanes), .Depth(VecWords)) u_vector (
     .clk_i,
     .wr_en_i  (vec_we),
     .wr_addr_i(vec_wr_addr),
-    .wr_data_i({8{vec_byte}}),
-    .rd_addr_i(VecAddr'(word_q - (VecAddr+1)'(1))),
+    .wr_data_i({Lanes{vec_byte}}),
+    .rd_addr_i(word_q),
     .rd_data_o(vec_word)
   );
 
-  // ---- dense layer: operands (1), products (2), sum of eight (3), accumulator (4)
-  logic weights_q1, param_q1, first_q1, last_q1, first_q2, last_q2, first_q3, last_q3, valid_q2;
+  // ---- dense layer: operands (1), products (2), their sum (3), accumulator (4)
+  logic valid_q1, first_q1, last_q1, first_q2, last_q2, first_q3, last_q3, valid_q2;
   logic valid_q3, last_q4;
   logic [CH_W:0] out_q1, out_q2, out_q3, out_q4;
   param_t param;
   /* verilator lint_off UNUSEDSIGNAL */  // the zero byte and the upper bits of the shift
-  param_t head_q, param_cur_q, param_q2, param_q3, param_q4;
+  param_t head_q, param_q2, param_q3, param_q4;
   /* verilator lint_on UNUSEDSIGNAL */
-  logic signed [7:0][16:0] product_q2;
+  logic signed [Lanes-1:0][16:0] product_q2;
   logic signed [31:0] sum_q3, acc_q4;
 
-  assign param = gmem_word;
+  assign param = gmem_word[63:0];
 
   always_ff @(posedge clk_i) begin
     logic signed [31:0] sum;
-    param_q1   <= state_q == Outputs && word_q == '0;
-    weights_q1 <= state_q == Outputs && word_q != '0;
-    first_q1   <= word_q == (VecAddr+1)'(1);
-    last_q1    <= word_end;
-    out_q1     <= out_q;
+    valid_q1 <= state_q == Outputs;
+    first_q1 <= word_q == '0;
+    last_q1  <= word_end;
+    out_q1   <= out_q;
     if (state_q == HeadData) head_q <= param;
-    if (param_q1) param_cur_q <= param;
 
-    valid_q2 <= weights_q1;
+    valid_q2 <= valid_q1;
     first_q2 <= first_q1;
     last_q2  <= last_q1;
     out_q2   <= out_q1;
-    param_q2 <= param_cur_q;
-    if (weights_q1) begin
-      for (int k = 0; k < 8; k++) begin
-        product_q2[k] <= 17'($signed(gmem_word[8*k+:8]))
+    if (first_q1) param_q2 <= param;
+    if (valid_q1) begin
+      for (int k = 0; k < Lanes; k++) begin
+        product_q2[k] <= (first_q1 && k < ParamLanes) ? 17'sd0 : 17'($signed(gmem_word[8*k+:8]))
             * 17'($signed({src_signed_q && vec_word[8*k+7], vec_word[8*k+:8]}));
       end
     end
 
     if (valid_q2) begin
       sum = '0;
-      for (int k = 0; k < 8; k++) sum = sum + 32'($signed(product_q2[k]));
+      for (int k = 0; k < Lanes; k++) sum = sum + 32'($signed(product_q2[k]));
       sum_q3 <= sum;
     end
     valid_q3 <= valid_q2;
@@ -244,11 +246,13 @@ module ps_gate_unit
   // Vector element, clamped to its 8-bit type.
   always_comb begin
     logic signed [16:0] low, high;
+    logic [CH_W-1:0] lane;
     low = src_signed_q ? -17'sd128 : 17'sd0;
     high = src_signed_q ? 17'sd127 : 17'sd255;
     vec_byte = (scaled < low) ? low[7:0] : (scaled > high) ? high[7:0] : scaled[7:0];
-    vec_we = vec_valid_q[Requantize] ? 8'h01 << vec_index_q[Requantize][2:0] : 8'h00;
-    vec_wr_addr = vec_index_q[Requantize][CH_W-2:3];
+    lane = vec_index_q[Requantize] + CH_W'(ParamLanes);
+    vec_we = vec_valid_q[Requantize] ? Lanes'(1) << lane[$clog2(Lanes)-1:0] : '0;
+    vec_wr_addr = VecAddr'(lane >> $clog2(Lanes));
   end
 
   // ---- results

@@ -3,6 +3,8 @@
 
 package ps_pkg;
   localparam int unsigned DESCRIPTOR_BEATS = 8;
+  localparam logic [31:0] MAX_LENGTH = 32'd524280;
+  localparam int unsigned GATE_WORD_BYTES = 16;
   localparam logic [7:0] ALL_CHANNELS = 8'hFF;
 
   localparam logic [7:0] REG_PROGRAM = 8'h10;
@@ -87,7 +89,7 @@ package ps_pkg;
   localparam int unsigned CNT_WEIGHT_WAIT = 2;  // cycles a convolution waits for weights
   localparam int unsigned CNT_DRAIN = 3;  // cycles a convolution waits for its epilogue
   localparam int unsigned CNT_GATE = 4;  // cycles in which nothing but a GATE or DENSE runs
-  localparam int unsigned CNT_COPY = 5;  // cycles in which nothing but a COPY runs
+  localparam int unsigned CNT_COPY = 5;  // cycles in which a COPY runs, a GATE beside it or not
   localparam int unsigned CNT_IO = 6;  // cycles in which nothing but LOAD, GLOAD, STORE runs
   localparam int unsigned CNT_OVERHEAD = 7;  // cycles left: descriptor fetch and decode, pipeline fill
   localparam int unsigned CNT_WEIGHT_BYTES = 8;  // bytes of convolution weights and parameters fetched

@@ -2,8 +2,8 @@
 //
 // A convolution goes to the fetch controller as soon as that is idle and to the array as soon as
 // the one before has drained, so weights of the next convolution are fetched while this one
-// computes.  COPY shares the array's place in that order.  Every other operation waits for all
-// units to be idle and is waited for.  Anything illegal, a bad response, or a foreign program stops
+// computes.  COPY shares the array's place in that order; a GATE may run beside it, since it needs
+// only the pooled sums.  Every other operation waits for all units to be idle; all are waited for.  Anything illegal, a bad response, or a foreign program stops
 // the run: stop_o stays high until the masters are idle, then done_o with error_o.
 module ps_sequencer
   import ps_cfg::*;
@@ -52,6 +52,7 @@ module ps_sequencer
   output logic        record_start_o,
   input  logic        fetch_busy_i,
   input  logic        array_busy_i,   // convolution or copy
+  input  logic        copy_busy_i,
   input  logic        gate_busy_i,
   input  logic        move_busy_i,
   input  logic        masters_busy_i,
@@ -73,12 +74,18 @@ module ps_sequencer
   logic [31:0] image_q, pc_q, error_q;
   logic [1:0] check_q;
   logic [CH_W-1:0] n_in_q, n_out_q;
+  logic beside_copy, unit_ready, unit_done;
   logic skip, no_output, all_idle, bad_list, master_error;
   logic is_conv, last_image;
 
   assign is_conv = desc_i.op == OP_CONV;
   assign skip = desc_i.pred_en && score_i == '0;
   assign score_addr_o = desc_i.pred_slot[SA_W-1:0];
+  // A GATE beside a COPY: the copy goes on under it and after it.
+  assign beside_copy = desc_i.op == OP_GATE && copy_busy_i;
+  assign unit_ready = all_idle
+      || (beside_copy && !fetch_busy_i && !gate_busy_i && !move_busy_i);
+  assign unit_done = !gate_busy_i && !move_busy_i;
   assign all_idle = !fetch_busy_i && !array_busy_i && !gate_busy_i && !move_busy_i;
   assign last_image = image_q == n_images_i - 32'd1;
   assign master_error = read_error_i || write_error_i;
@@ -117,8 +124,8 @@ module ps_sequencer
         Fetch:  if (n_out_q == '0) state_q <= Next;
                 else if (!fetch_busy_i) state_q <= Array;
         Array:  if (!array_busy_i) state_q <= Next;
-        Unit:   if (all_idle) state_q <= UnitWait;
-        UnitWait: if (all_idle) state_q <= Next;
+        Unit:   if (unit_ready) state_q <= UnitWait;
+        UnitWait: if (unit_done) state_q <= Next;
         Record: if (all_idle) state_q <= RecordWait;
         RecordWait: if (all_idle) state_q <= last_image ? Stop : Next;
         Stop:   if (!masters_busy_i) state_q <= Idle;
@@ -167,15 +174,15 @@ module ps_sequencer
   assign fetch_start_o  = state_q == Fetch && !no_output && !fetch_busy_i;
   assign conv_start_o   = state_q == Array && is_conv && !array_busy_i;
   assign copy_start_o   = state_q == Array && !is_conv && !array_busy_i;
-  assign gate_start_o   = state_q == Unit && all_idle
+  assign gate_start_o   = state_q == Unit && unit_ready
       && (desc_i.op == OP_GATE || desc_i.op == OP_DENSE);
-  assign move_start_o   = state_q == Unit && all_idle && !gate_start_o;
+  assign move_start_o   = state_q == Unit && unit_ready && !gate_start_o;
   assign record_start_o = state_q == Record && all_idle;
 
   // The descriptor is held until its unit has latched or finished it.
   assign desc_ready_o = (state_q == Decide && skip && !(is_conv && desc_i.pred_empty))
       || (state_q == Fetch && no_output) || (state_q == Array && !array_busy_i)
-      || (state_q == UnitWait && all_idle);
+      || (state_q == UnitWait && unit_done);
   assign restart_o = (state_q == Idle && start_i)
       || (state_q == RecordWait && all_idle && !last_image);
   assign restart_index_o = state_q == Idle ? '0 : desc_i.length;

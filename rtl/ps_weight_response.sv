@@ -3,7 +3,8 @@
 //
 // Groups (group_*) and, in row layout, the channels of their rows (row_*) are announced before
 // their beats come.  Row layout: each row is one parameter beat, then its weights, eight a beat.
-// Interleaved: P_oc parameter beats, then beats of TAPS_PER_BEAT taps of every row.
+// Interleaved: P_oc parameter beats, then beats of TAPS_PER_BEAT taps of every row; of more than
+// eight rows a tap takes BEATS_PER_TAP beats, eight rows each.
 // Descriptor fields (start_i) must not change before busy_o is 0.
 module ps_weight_response
   import ps_cfg::*;
@@ -102,7 +103,8 @@ module ps_weight_response
   logic [15:0] beat_q;               // within the row, or within the interleaved group
   logic [ROW_W-1:0] row_q;
   logic [CH_W-1:0] group_channel_q;  // first channel of an interleaved group
-  logic [15:0] word_beat;
+  localparam int unsigned BeatRows = (P_OC < 8) ? P_OC : 8;
+  logic [15:0] word_beat, part;
   /* verilator lint_off UNUSEDSIGNAL */  // a group fits its half: ps_check
   logic [15:0] tap;
   /* verilator lint_on UNUSEDSIGNAL */
@@ -140,7 +142,8 @@ module ps_weight_response
   assign param_o         = beat_data_i;
 
   assign word_beat = w_rows_q ? beat_q - 16'd1 : beat_q - 16'(P_OC);
-  assign tap       = word_beat * 16'(TAPS_PER_BEAT);
+  assign tap       = word_beat * 16'(TAPS_PER_BEAT) / 16'(BEATS_PER_TAP);
+  assign part      = 16'(word_beat % 16'(BEATS_PER_TAP));
 
   always_ff @(posedge clk_i) begin
     wr_rows_o <= '0;
@@ -149,10 +152,10 @@ module ps_weight_response
       wr_word_o  <= w_rows_q ? word_beat[WA_W-4:0] : tap[WA_W-1:3];
       wr_bytes_o <= w_rows_q ? 8'hFF : 8'((1 << TAPS_PER_BEAT) - 1) << tap[2:0];
       for (int unsigned r = 0; r < P_OC; r++) begin
-        wr_rows_o[r] <= !w_rows_q || row_q == ROW_W'(r);
+        wr_rows_o[r] <= w_rows_q ? row_q == ROW_W'(r) : part == 16'(r / 8);
         for (int unsigned k = 0; k < 8; k++) begin
           wr_data_o[r][8*k+:8] <= w_rows_q ? beat_data_i[8*k+:8]
-              : beat_data_i[8*((k % TAPS_PER_BEAT)*P_OC+r)+:8];
+              : beat_data_i[8*((k%TAPS_PER_BEAT)*BeatRows+r%BeatRows)+:8];
         end
       end
     end

@@ -97,6 +97,13 @@ def _nonnegative(net: Net, name: str, made: dict[str, OpNode]) -> bool:
         constant = [net.constants[bound] for bound in bounds if bound in net.constants]
         if node.op != "Min" and constant and bool(np.all(constant[0] >= 0)):
             return True
+    if node.op == "Mul":  # a ReLU times a score: both factors decide
+        return all(
+            bool(np.all(net.constants[name] >= 0))
+            if net.is_constant(name)
+            else _nonnegative(net, name, made)
+            for name in node.inputs
+        )
     if node.op in MEANS | VIEWS | ACTIVATIONS:
         source = next(source for source in node.inputs if not net.is_constant(source))
         return _nonnegative(net, source, made)

@@ -1,11 +1,15 @@
 #include "ps_check.h"
 
+#include "ps_gate.h"
+
 namespace ps {
 namespace {
 
 constexpr uint32_t MAX_W_STRIDE = 1u << 20;
 
 bool unaligned(uint32_t value) { return value % BEAT_BYTES != 0; }
+
+bool bad_length(const Descriptor& d) { return d.length == 0 || d.length > uint32_t(MAX_LENGTH); }
 
 bool bad_list(uint8_t list) { return list != ALL_CHANNELS && list >= N_LISTS; }
 
@@ -63,11 +67,11 @@ bool conv_bounds(const Descriptor& d, const Limits& limits) {
 bool dense_field(const Descriptor& d) {
   return d.cin == 0 || d.cin > MAX_CHANNELS || d.cout == 0 || d.cout > 2 * MAX_CHANNELS - 1 ||
          d.list_from > d.cout || d.cout - d.list_from > MAX_CHANNELS || bad_list(d.out_list) ||
-         unaligned(d.w_addr);
+         d.w_addr % GATE_WORD_BYTES != 0;
 }
 
 bool dense_bounds(const Descriptor& d) {
-  const uint64_t size = BEAT_BYTES + d.cout * (BEAT_BYTES + whole_beats(d.cin));
+  const uint64_t size = GATE_WORD_BYTES + uint64_t(d.cout) * gate_row_beats(d.cin) * BEAT_BYTES;
   return too_far(d.pool_base, d.cin, POOL_DEPTH) || too_far(d.w_addr, size, GATE_MEM_BYTES) ||
          too_far(d.dst, d.cout, d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
 }
@@ -83,11 +87,11 @@ bool copy_bounds(const Descriptor& d) {
 bool bad_field(const Descriptor& d, const Limits& limits) {
   switch (d.op) {
     case OP_LOAD:
-      return d.length == 0 || unaligned(d.ddr);
+      return bad_length(d) || unaligned(d.ddr);
     case OP_GLOAD:
-      return d.length == 0 || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr);
+      return bad_length(d) || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr);
     case OP_STORE:
-      return d.length == 0 || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
+      return bad_length(d) || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
     case OP_CONV:
       return conv_field(d);
     case OP_COPY:

@@ -78,7 +78,7 @@ void run_gate(const Descriptor& d, const beat_t gmem[GMEM_WORDS], const acc_t po
 gate_outputs:
   for (uint32_t out = 0; out < d.cout; ++out) {
 #pragma HLS LOOP_TRIPCOUNT min=1 max=2047
-    const uint32_t first = head + 1 + out * (words + 1);
+    const uint32_t first = head + GATE_HEAD_BEATS + out * gate_row_beats(d.cin);
     const byte_t score = score_of(d, dense_output(d, first, words, gmem, vector));
     scores[(d.dst + out) % SCORE_DEPTH] = score;
     if (d.out_list != ALL_CHANNELS && out >= d.list_from && score != 0) {
@@ -103,7 +103,7 @@ void run_dense(const Descriptor& d, const beat_t gmem[GMEM_WORDS], const acc_t p
 dense_outputs:
   for (uint32_t out = 0; out < d.cout; ++out) {
 #pragma HLS LOOP_TRIPCOUNT min=1 max=2047
-    const uint32_t first = head + 1 + out * (words + 1);
+    const uint32_t first = head + GATE_HEAD_BEATS + out * gate_row_beats(d.cin);
     const Row row = dense_output(d, first, words, gmem, vector);
     const result_t y =
         clamp(requantize(row.bias, row.multiplier, row.shift), d.clamp_lo, d.clamp_hi);

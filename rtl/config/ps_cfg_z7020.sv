@@ -17,6 +17,8 @@ package ps_cfg;
   localparam int unsigned POOL_DEPTH = 1024;
   localparam int unsigned MAX_OUTSTANDING = 8;
   localparam int unsigned TAPS_PER_BEAT = 1;
+  localparam int unsigned BEATS_PER_TAP = 1;
+  localparam int unsigned MACS_PER_DSP = 1;
   localparam int unsigned FA_W = $clog2(FMEM_BYTES);
   localparam int unsigned CH_W = $clog2(MAX_CHANNELS) + 1;
   localparam int unsigned WA_W = $clog2(WBUF_BYTES);
@@ -26,7 +28,7 @@ package ps_cfg;
   localparam int unsigned LI_W = $clog2(N_LISTS);
   localparam int unsigned ROW_W = $clog2(P_OC) + 1;
   localparam int unsigned PX_W = $clog2(WB) + 1;
-  localparam logic [31:0] CONFIG_HASH = 32'h263B054B;
+  localparam logic [31:0] CONFIG_HASH = 32'h3F780B3C;
 
   // Taps of one input channel in the weight buffer: K * K, interleaved in whole beats.
   function automatic logic [5:0] row_taps(logic [2:0] kernel, logic w_rows);

@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-from penstock.host.registermap import HASH_PARAMETER, VLNV, hwh_registers
+from penstock.host.registermap import HASH_PARAMETER, VLNV, hwh_registers, vitis_name
 
 _AXI_LITE = (
     ("AWADDR", "I", 8), ("AWVALID", "I", 1), ("AWREADY", "O", 1), ("WDATA", "I", 32),
@@ -130,7 +130,7 @@ class _Design:
         blocks = Xml.SubElement(module, "ADDRESSBLOCKS")
         block = Xml.SubElement(blocks, "ADDRESSBLOCK", NAME="Reg", INTERFACE="s_axi_control")
         block.attrib |= {"ACCESS": "read-write", "RANGE": str(_RANGE), "USAGE": "register"}
-        _registers(Xml.SubElement(block, "REGISTERS"))
+        _registers(Xml.SubElement(block, "REGISTERS"), vitis=self._vlnv == VLNV["hls"])
         parameters = Xml.SubElement(module, "PARAMETERS")
         if self._hash is not None:
             value = f"{self._hash:#010x}"
@@ -184,13 +184,17 @@ def _bus(
         Xml.SubElement(portmaps, "PORTMAP", LOGICAL=signal, PHYSICAL=f"{name}_{signal}")
 
 
-def _registers(parent: Xml.Element) -> None:
+def _registers(parent: Xml.Element, *, vitis: bool) -> None:
+    """The register map; Vitis HLS renames arguments that are Verilog keywords."""
+
     def properties(element: Xml.Element, **values: object) -> None:
         for name, value in values.items():
             Xml.SubElement(element, "PROPERTY", NAME=name, VALUE=str(value))
 
     for register in hwh_registers():
-        element = Xml.SubElement(parent, "REGISTER", NAME=register.name)
+        keyword = register.name.rpartition("_")[0] in ("program", "input", "output")
+        name = vitis_name(register.name) if vitis and keyword else register.name
+        element = Xml.SubElement(parent, "REGISTER", NAME=name)
         properties(element, DESCRIPTION=register.name, ADDRESS_OFFSET=register.offset, SIZE=32,
                    ACCESS=register.access, IS_ENABLED="true")  # fmt: skip
         fields = Xml.SubElement(element, "FIELDS")

@@ -18,6 +18,7 @@ class SimulatedBuffer(PynqBuffer):  # its memory is not mmap's to give back
     """A PynqBuffer that lies in a SimulatedMemory."""
 
     owner: "SimulatedMemory | None" = None
+    device: Any = None  # NumPy 2 has an attribute of that name, PynqBuffer cannot set it there
 
     def freebuffer(self) -> None:
         """Give the memory back, once; views have no owner and give nothing back."""

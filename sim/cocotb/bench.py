@@ -11,6 +11,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiRamRead, AxiRamWrite
 
+from penstock.program.config import HwConfig, get_config
+
 #: Stall patterns of the standing matrix.
 STALLS = ("none", "periodic", "random")
 
@@ -40,6 +42,11 @@ def bench_rng() -> random.Random:
     logging.getLogger("cocotb").setLevel(logging.WARNING)
     logging.getLogger("cocotb.regression").setLevel(logging.INFO)
     return random.Random(cocotb.RANDOM_SEED)  # type: ignore[attr-defined]
+
+
+def bench_config() -> HwConfig:
+    """The hardware configuration that the runner built."""
+    return get_config(cocotb.plusargs["config"])
 
 
 async def start(clock: Any, reset: Any, cycles: int = 4) -> None:

@@ -3,18 +3,22 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
-from penstock.sim.sources import RTL, build_root, verilator_env
+from penstock.sim.sources import RTL, build_root, rtl_sources, verilator_env
 
 #: cocotb's own --public-flat-rw costs 5-7x.
 BUILD_ARGS = (
     "-Wall",
     "-Wno-fatal",
+    "-Wno-UNUSEDPARAM",  # of the packages; make lint sees the whole core
     "--assert",
     "--no-public-flat-rw",
     "--public-depth",
@@ -23,6 +27,28 @@ BUILD_ARGS = (
 #: The wheel's verilated.mk leaves this blank, and cocotb calls make without our flags.
 MAKEFLAGS = "-- CFG_CXXFLAGS_PCH_I=-include"
 SEED = 20261101
+
+#: Verilator's own objects: the same for every module built without waves, two thirds of a build.
+RUNTIME = ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o")
+
+
+def _runtime() -> Path:
+    """Where the RUNTIME of the first build is kept for the others."""
+    return build_root() / "cocotb" / f"runtime-{version('verilator')}"
+
+
+def _keep_runtime(folder: Path) -> None:
+    """Keep the RUNTIME of a build, in one step: tests run side by side."""
+    runtime = _runtime()
+    if runtime.exists():
+        return
+    scratch = Path(tempfile.mkdtemp(dir=runtime.parent))
+    for name in RUNTIME:
+        shutil.copy(folder / name, scratch)
+    try:
+        scratch.rename(runtime)
+    except OSError:  # another test was first
+        shutil.rmtree(scratch)
 
 
 @contextlib.contextmanager
@@ -52,24 +78,32 @@ def run_bench(
     parameters: Mapping[str, int] | None = None,
     seed: int = SEED,
     paths: Sequence[Path] = (),
+    only: str | None = None,
+    config: str = "",
 ) -> None:
     """Verilate `top` and run the cocotb tests of the file `bench` on it.
 
     The build lies in build/cocotb/<top>-<parameters>.  When a test fails, the bench runs once
     more with waves (dump.vcd in the folder <top>-<parameters>-waves) and the command that
-    repeats it is printed.  `paths`: folders the bench imports from beside its own.
+    repeats it is printed.  `paths`: folders the bench imports from beside its own.  `only`: a
+    regular expression; tests whose name it does not match are left out.  `config`: the hardware
+    configuration of the sources, for a bench that asks for it (`bench_config`).
 
     Raises:
         SystemExit, RuntimeError: a cocotb test, or the build, failed.
     """
     parameters = dict(parameters or {})
-    tag = "-".join([top, *(f"{name}{value}" for name, value in parameters.items())])
+    names = [f"{name}{value}" for name, value in parameters.items()]
+    tag = "-".join([top, *filter(None, [config]), *names])
     # Two benches of one top (the wrapped modules of a later test) never share a folder.
     tag += "-" + hashlib.sha256(str(bench).encode()).hexdigest()[:6]
 
     runner = get_runner("verilator")
 
     def build(folder: Path, *, waves: bool = False) -> None:
+        if not waves and _runtime().exists():
+            objects = "\\ ".join(str(_runtime() / name) for name in RUNTIME)
+            os.environ["MAKEFLAGS"] = f"{MAKEFLAGS} VM_GLOBAL_FAST= LOADLIBES={objects}"
         runner.build(
             sources=list(sources),
             hdl_toplevel=top,
@@ -79,6 +113,9 @@ def run_bench(
             waves=waves,
             timescale=("1ns", "1ps"),
         )
+        os.environ["MAKEFLAGS"] = MAKEFLAGS
+        if not waves:
+            _keep_runtime(folder)
 
     def run(folder: Path, *, waves: bool = False) -> None:
         runner.test(
@@ -88,6 +125,8 @@ def run_bench(
             test_dir=folder,
             seed=seed,
             waves=waves,
+            plusargs=[f"+config={config}"] if config else [],
+            test_filter=only,
         )
 
     with _environment(), _on_path(bench.parent, *paths):
@@ -104,6 +143,22 @@ def run_bench(
                 build(waves, waves=True)
                 run(waves, waves=True)
             raise
+
+
+def run_unit(test: str, *, config: str = "tiny", wrapper: bool = False) -> None:
+    """Run the bench beside the file `test` (test_<module>.py) on that module in a configuration.
+
+    The bench is cocotb_<module>.py.  With `wrapper` the top is <module>_bench of the same folder:
+    modules that belong together, or packed ports.
+    """
+    folder, module = Path(test).parent, Path(test).stem.removeprefix("test_")
+    top = f"{module}_bench" if wrapper else module
+    run_bench(
+        folder / f"cocotb_{module}.py",
+        top=top,
+        sources=[*rtl_sources(config), *([folder / f"{top}.sv"] if wrapper else [])],
+        config=config,
+    )
 
 
 @contextlib.contextmanager

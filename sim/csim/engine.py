@@ -81,13 +81,15 @@ class CsimCore:
         inputs = np.ascontiguousarray(inputs, np.uint8)
         images, input_stride = inputs.shape
         output = np.zeros((images, output_stride), np.uint8)
-        buffers = [_beats(program), _beats(weights), _beats(inputs.tobytes()), output]
+        images_in = _beats(inputs.tobytes())
+        arrays: list[npt.NDArray[Any]] = [_beats(program), _beats(weights), images_in, output]
+        buffers = [array.ctypes.data for array in arrays]
         count = len(program) // DESCRIPTOR_BYTES if n_descriptors is None else n_descriptors
         own_hash = self.config.hash if config_hash is None else config_hash
         scalars = (count, images, input_stride, output_stride, len(weights), own_hash)
         words: Any = (ctypes.c_uint32 * len(scalars))(*scalars)
         result: Any = (ctypes.c_uint32 * 2)()
-        self._library.ps_csim_run(*(buffer.ctypes.data for buffer in buffers), words, result)
+        self._library.ps_csim_run(*buffers, words, result)
         return CsimResult(output=output, error=int(result[0]), position=int(result[1]))
 
 

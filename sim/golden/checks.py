@@ -5,7 +5,14 @@ predicate is looked at; a wrong field is reported before an access out of bounds
 import dataclasses
 from collections.abc import Iterator
 
-from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
+from penstock.program.config import (
+    ALL_CHANNELS,
+    BEAT_BYTES,
+    GATE_WORD_BYTES,
+    MAX_LENGTH,
+    HwConfig,
+    gate_row_bytes,
+)
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Descriptor, Op
 from penstock.program.registers import ErrorCode
@@ -14,7 +21,6 @@ from penstock.sim.golden.state import GoldenError
 MAX_KERNEL = 7
 MAX_SIDE = 1023
 MAX_W_STRIDE = 1 << 20
-MAX_LENGTH = 65535 * BEAT_BYTES
 
 #: (whether it is illegal, what is wrong)
 Rule = tuple[bool, str]
@@ -98,7 +104,7 @@ def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
             yield not 0 < d.cout <= 2 * channels - 1, f"cout {d.cout}"
             yield not 0 <= d.cout - d.list_from <= channels, f"list_from {d.list_from}"
             yield _bad_list(d, "out_list", config)
-            yield from _unaligned(d, "w_addr")
+            yield d.w_addr % GATE_WORD_BYTES != 0, f"w_addr {d.w_addr}"
         case Op.COPY:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
             yield _bad_map(d)
@@ -147,7 +153,7 @@ def _bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
             yield from _conv_bounds(d, limits)
         case Op.GATE | Op.DENSE:
             yield d.pool_base + d.cin > config.pool_depth, "pooled sums"
-            size = 8 + d.cout * (8 + _up(d.cin))
+            size = GATE_WORD_BYTES + d.cout * gate_row_bytes(d.cin)
             yield d.w_addr + size > config.gate_mem_bytes, "gate weights"
             yield d.dst + d.cout > (scores if d.op == Op.GATE else fmem), "destination"
         case Op.COPY:

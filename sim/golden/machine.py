@@ -7,7 +7,13 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from penstock.compiler.numerics import requantize, type_range
-from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
+from penstock.program.config import (
+    ALL_CHANNELS,
+    BEAT_BYTES,
+    GATE_WORD_BYTES,
+    HwConfig,
+    gate_row_bytes,
+)
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, GateKind, Op
 from penstock.program.package import Package
@@ -131,8 +137,9 @@ class Machine:
         _, m0, r0 = parameters(gmem[d.w_addr : d.w_addr + 8])
         sums = self.state.pool[d.pool_base : d.pool_base + d.cin]
         pooled = np.clip(requantize(sums, m0, r0), *type_range(bool(d.src_signed)))
-        stride = 8 + -(-d.cin // BEAT_BYTES) * BEAT_BYTES
-        rows = gmem[d.w_addr + 8 : d.w_addr + 8 + d.cout * stride].reshape(d.cout, stride)
+        stride = gate_row_bytes(d.cin)
+        first = d.w_addr + GATE_WORD_BYTES
+        rows = gmem[first : first + d.cout * stride].reshape(d.cout, stride)
         bias, multiplier, shift = parameters(rows[:, :8])
         weight = np.ascontiguousarray(rows[:, 8 : 8 + d.cin]).view(np.int8).astype(np.int64)
         return wrap32(bias + weight @ pooled), multiplier, shift

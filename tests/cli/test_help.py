@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("train", "export", "compile", "simulate", "disasm", "demo", "deploy")
+COMMANDS = ("train", "export", "compile", "estimate", "simulate", "disasm", "demo", "deploy")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -17,7 +17,7 @@ def test_help_shows_examples(penstock: Any, command: str) -> None:
     assert "Examples:" in result.out
 
 
-@pytest.mark.parametrize("command", ("train", "compile", "simulate", "demo"))
+@pytest.mark.parametrize("command", ("train", "compile", "estimate", "simulate", "demo"))
 def test_commands_with_figures_offer_json(penstock: Any, command: str) -> None:
     assert "--json" in penstock(command, "--help").out
 

@@ -57,16 +57,16 @@ Opener = Callable[..., Any]
 
 @pytest.fixture
 def open_overlay(tmp_path: Path, package: Any) -> Opener:
-    """open_overlay(core, interrupt=..., ...) -> a PenstockOverlay on a board with that core."""
+    """open_overlay(model, interrupt=..., ...) -> a PenstockOverlay on a board with that core."""
 
-    def opened(core: Any, *, memory: Any = None, **design: Any) -> Any:
+    def opened(model: Any, /, *, memory: Any = None, **design: Any) -> Any:
         from penstock.host import PenstockOverlay
         from penstock.sim.board import SimulatedBoard, install, write_design
 
         design.setdefault("architecture", architectures()[0])
         design.setdefault("config_hash", package.config_hash)
         bit = write_design(tmp_path, **design)
-        install(SimulatedBoard(core, architecture=design["architecture"], memory=memory))
+        install(SimulatedBoard(model, architecture=design["architecture"], memory=memory))
         return PenstockOverlay(bit)
 
     return opened

@@ -95,16 +95,19 @@ def test_foreign_configuration() -> None:
 
 def test_hashes_differ_in_every_field() -> None:
     assert len({config.hash for config in CONFIGS.values()}) == len(CONFIGS)
-    for field in dataclasses.fields(TINY):
+    base = dataclasses.replace(TINY, p_oc=4, min_rows=2)
+    for field in dataclasses.fields(base):
         if field.name != "name":
-            value = getattr(TINY, field.name) * 2
-            assert dataclasses.replace(TINY, **{field.name: value}).hash != TINY.hash
+            value = getattr(base, field.name) * 2
+            assert dataclasses.replace(base, **{field.name: value}).hash != base.hash
 
 
 def test_impossible_configurations() -> None:
     with pytest.raises(ValueError, match=r"tiny\.p_px = 3: not a power of two"):
         dataclasses.replace(TINY, p_px=3)
-    with pytest.raises(ValueError, match=r"tiny\.p_oc = 16: more than 8 rows"):
-        dataclasses.replace(TINY, p_oc=16)
+    with pytest.raises(ValueError, match=r"tiny\.macs_per_dsp = 2: needs min_rows 2"):
+        dataclasses.replace(TINY, macs_per_dsp=2)
+    with pytest.raises(ValueError, match=r"tiny\.min_rows = 4: more than p_oc"):
+        dataclasses.replace(TINY, min_rows=4)
     with pytest.raises(KeyError, match="unknown configuration 'huge': one of tiny, z7020"):
         get_config("huge")

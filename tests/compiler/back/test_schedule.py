@@ -57,11 +57,11 @@ def test_parallel_always_runs_the_first_convolution() -> None:
 
 
 def test_order_of_a_downsampling_block() -> None:
-    """GATE as soon as its sums are there, one COPY, the small projection before conv1."""
+    """One COPY, the GATE that may run beside it, the small projection before conv1."""
     plan = plan_of("sequential")
     assert kinds(plan.steps) == [
         *("Load", "Conv", "Gate", "Conv", "Conv"),
-        *("Gate", "Copy", "Conv", "Conv", "Conv", "Dense", "Store", "Store"),
+        *("Copy", "Gate", "Conv", "Conv", "Conv", "Dense", "Store", "Store"),
     ]
     assert [c.conv.weight.shape[2] for c in convs(plan)][3:] == [1, 3, 3]
 

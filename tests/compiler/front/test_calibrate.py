@@ -106,6 +106,16 @@ def test_residual_chains_share_a_scale(float_model: Any, images: Any) -> None:
         assert graph.values[conv.residual or ""].scale == graph.values[conv.output].scale
 
 
+def test_a_gated_relu_keeps_eight_bits(float_model: Any, images: Any) -> None:
+    """A ReLU times a score is never negative: uint8, not the positive half of int8."""
+    graph = import_float(float_model[0], images)
+    gated = [node for node in graph.nodes if isinstance(node, ir.Conv) and node.fold]
+    mapped = [node for node in gated if node.fold and node.fold.per_channel]
+    assert len(mapped) == 4
+    assert all(not graph.values[node.output].signed for node in mapped)
+    assert all(node.clamp == (0, 255) for node in mapped)
+
+
 def test_quantized_model_is_valid_onnx(float_model: Any, images: Any, tmp_path: Path) -> None:
     model = quantize_float(float_model[0], images)
     onnx.checker.check_model(model, full_check=True)

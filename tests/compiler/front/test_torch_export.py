@@ -62,7 +62,7 @@ class Block(nn.Module):
 
 @pytest.mark.parametrize("dynamo", [False, True])
 def test_exported_block(dynamo: bool, tmp_path: Path, rng: np.random.Generator) -> None:
-    """Tolerance: 2 steps of the logits (differences of three layers add up), 1 % of them."""
+    """Tolerance: 2 steps of the logits (differences of three layers add up), 5 % of them."""
     if dynamo:
         pytest.importorskip("onnxscript")
     torch.manual_seed(3)

@@ -1,0 +1,100 @@
+"""Writes the Vivado scripts of one bitstream, and with --run builds it.
+
+python -m penstock.boards.vivado --board pynq-z2 --core rtl -o build/bitstream/pynq-z2-rtl
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from penstock.boards.board import BoardError, board_names, load_board
+from penstock.boards.vivado.settings import Build, settings_text
+from penstock.boards.vivado.wrapper import TOP, wrapper_text
+from penstock.program.config import CONFIGS, get_config
+from penstock.program.errors import PenstockError
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SCRIPTS = ("build.tcl", "package_ip.tcl", "design.tcl", "implement.tcl")
+
+#: Where `make hls` and Vitis HLS leave the exported IP.
+HLS_IP = "build/hls/vitis/solution/impl/ip"
+
+
+def write_scripts(build: Build) -> Path:
+    """Write build.tcl and what it needs into build.folder; returns its path."""
+    build.folder.mkdir(parents=True, exist_ok=True)
+    for name in SCRIPTS:
+        shutil.copyfile(HERE / name, build.folder / name)
+    if build.core == "rtl":
+        (build.folder / f"{TOP}.v").write_text(wrapper_text(ROOT / "rtl"))
+    (build.folder / "settings.tcl").write_text(settings_text(build))
+    return build.folder / "build.tcl"
+
+
+def rtl_files(config: str, folder: Path) -> tuple[Path, ...]:
+    """The core's SystemVerilog in configuration `config`, and the Verilog top in `folder`."""
+    rtl = ROOT / "rtl"
+    first = [rtl / "ps_pkg.sv", rtl / "config" / f"ps_cfg_{config}.sv"]
+    modules = sorted(path for path in rtl.glob("*.sv") if path not in first)
+    return (*first, *modules, folder / f"{TOP}.v")
+
+
+def plan(board_name: str, core: str, config_name: str | None, folder: Path, ip: Path) -> Build:
+    """What to build.  BoardError if the board, the configuration or the HLS IP is not there."""
+    board = load_board(board_name)
+    name = config_name or board.configs[0]
+    board.require(name)
+    folder = folder.resolve()
+    if core == "rtl":
+        sources = rtl_files(name, folder)
+        return Build(
+            board=board, config=get_config(name), core=core, folder=folder, sources=sources
+        )
+    ip = ip.resolve()
+    if not list(ip.rglob("component.xml")):
+        raise BoardError(
+            f"no HLS core to build with: {ip} holds no exported IP (component.xml)",
+            hint="synthesise it with Vitis HLS first, or use CORE=rtl",
+        )
+    return Build(board=board, config=get_config(name), core=core, folder=folder, ip=ip)
+
+
+def run_vivado(script: Path) -> int:
+    """Run Vivado on a script; its exit code.  BoardError if it is not on PATH."""
+    vivado = shutil.which("vivado")
+    if vivado is None:
+        raise BoardError(
+            "Vivado is not on PATH", hint=f"source its settings64.sh; the scripts are in {script}"
+        )
+    command = [vivado, "-mode", "batch", "-nojournal", "-source", str(script)]
+    return subprocess.run(command, cwd=script.parent).returncode
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m penstock.boards.vivado", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--board", required=True, help=", ".join(board_names()))
+    parser.add_argument("--core", choices=("rtl", "hls"), default="rtl")
+    parser.add_argument("--config", help=f"{', '.join(CONFIGS)} (default: the board's first)")
+    parser.add_argument("--hls-ip", type=Path, default=ROOT / HLS_IP, help="exported IP (hls)")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to build in")
+    parser.add_argument("--run", action="store_true", help="run Vivado on the scripts")
+    options = parser.parse_args(arguments)
+    try:
+        build = plan(options.board, options.core, options.config, options.output, options.hls_ip)
+        script = write_scripts(build)
+        print(f"wrote {script}")
+        return run_vivado(script) if options.run else 0
+    except PenstockError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""`penstock estimate`: latency, frames a second, bytes: the cost model, nothing is simulated."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rich_click as click
+
+from penstock.cli.compiled import hardware, load_compiled
+from penstock.cli.errors import InputError, load
+from penstock.cli.output import emit, json_option, step, table
+from penstock.program.config import CONFIGS
+
+SHARE = click.FloatRange(0, 1)
+
+
+@click.command(
+    epilog="""Examples:\n
+    penstock estimate net.onnx --config z7020\n
+    penstock estimate net.onnx --keep 0.5 --blocks-skipped 0.33 --board zcu104\n
+    penstock estimate build/net --clock 125 --json -
+    """
+)
+@click.argument("network", type=click.Path(path_type=Path))
+@click.option(
+    "--config",
+    "config_name",
+    metavar="NAME",
+    help=f"Hardware configuration: {', '.join(CONFIGS)} (default: z7020, or the one compiled for).",
+)
+@click.option("--schedule", type=click.Choice(["sequential", "parallel"]), help="As for compile.")
+@click.option("--keep", type=SHARE, default=1.0, show_default=True, help="Channels kept, a share.")
+@click.option(
+    "--blocks-skipped", type=SHARE, default=0.0, show_default=True, help="Blocks skipped, a share."
+)
+@click.option(
+    "--masks", type=click.IntRange(1, 10000), default=20, show_default=True, help="Random masks."
+)
+@click.option("--seed", default=0, show_default=True, help="Of the masks.")
+@click.option("--board", default="pynq-z2", show_default=True, help="Whose clock to use.")
+@click.option("--clock", type=click.FloatRange(1, 1000), metavar="MHZ", help="Another clock.")
+@json_option
+def estimate(
+    network: Path,
+    config_name: str | None,
+    schedule: str | None,
+    keep: float,
+    blocks_skipped: float,
+    masks: int,
+    seed: int,
+    board: str,
+    clock: float | None,
+    json_to: str | None,
+) -> None:
+    """Estimate what a NETWORK (an ONNX file or a compiled folder) takes on a core.
+
+    Every figure is a mean over random masks in which a channel is kept with probability --keep and
+    the given share of the blocks is skipped; the default is every gate open.
+    """
+    compiled = _compiled(network, config_name, schedule)
+    if clock is None:
+        clock = float(load("penstock.boards.board", "boards").load_board(board).clock_mhz)
+    masking = load("penstock.compiler.masks", "compiler")
+    rng = np.random.default_rng(seed)
+    memory = masking.forced_scores(
+        compiled.package, masks, keep=keep, blocks_skipped=blocks_skipped, rng=rng
+    )
+    figures = load("penstock.compiler.estimate", "compiler").estimate(
+        compiled.package, memory, clock
+    )
+    figures |= {"keep": keep, "blocks_skipped": blocks_skipped}
+    emit(figures, json_to, *_tables(figures, str(network)))
+
+
+def _compiled(network: Path, config_name: str | None, schedule: str | None) -> Any:
+    """The Program: loaded, or compiled from an ONNX file."""
+    if network.is_dir() or network.suffix == ".pspkg":
+        compiled = load_compiled(network)
+        if config_name is not None:
+            compiled.package.require(hardware(config_name))
+        if schedule not in (None, compiled.package.meta["schedule"]):
+            raise InputError(
+                f"{network} was compiled for the schedule {compiled.package.meta['schedule']}",
+                hint="give the ONNX file",
+            )
+        return compiled
+    if not network.is_file():
+        raise InputError(f"cannot read {network}: no such file", hint="penstock export makes one")
+    config = hardware(config_name or "z7020")
+    with step(f"compile {network} for {config.name}"):
+        api = load("penstock.compiler.api", "compiler")
+        return api.compile_onnx(network, config, schedule)
+
+
+def _tables(figures: dict[str, Any], title: str) -> list[Any]:
+    """The totals, then a line a descriptor that takes time."""
+    totals = table(f"{title} on {figures['config']} (estimate)", "", "")
+    totals.add_row("cycles an image", f"{figures['cycles']:,.0f}")
+    totals.add_row(f"latency at {figures['clock_mhz']:g} MHz", f"{figures['latency_ms']:.3f} ms")
+    totals.add_row("images a second", f"{figures['fps']:,.0f}")
+    totals.add_row("MACs executed", f"{figures['macs']:,.0f}")
+    totals.add_row("MAC utilisation", f"{figures['utilisation']:.3f}")
+    totals.add_row("weight bytes", f"{figures['weight_bytes']:,.0f}")
+    lines = table("descriptors", "name", "op", "cycles", "MACs", "weight bytes", "utilisation")
+    for layer in figures["layers"]:
+        if layer["cycles"]:
+            lines.add_row(
+                layer["name"],
+                layer["op"],
+                f"{layer['cycles']:,.0f}",
+                f"{layer['macs']:,.0f}",
+                f"{layer['weight_bytes']:,.0f}",
+                f"{layer['utilisation']:.3f}",
+            )
+    return [totals, lines]

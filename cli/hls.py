@@ -1,0 +1,182 @@
+"""`penstock hls`: the accelerator as a Vitis HLS project, checked in C simulation."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rich_click as click
+
+from penstock.cli.compiled import hardware, load_compiled
+from penstock.cli.errors import MISMATCH, InputError, load
+from penstock.cli.files import check_images, read_array, write_folder, write_text
+from penstock.cli.output import emit, json_option, note, step, table
+
+#: Images of the test bench, unless --limit says otherwise: co-simulation takes hours for more.
+DEFAULT_IMAGES = 2
+
+
+def parse_steps(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The steps of "csim,csynth" in the order in which they run; InputError on an unknown one."""
+    names = {name.strip() for name in text.split(",")}
+    if unknown := sorted(names - set(known)):
+        raise InputError(f"unknown step '{unknown[0]}'", hint=f"one of {', '.join(known)}")
+    return tuple(name for name in known if name in names)
+
+
+@click.command(
+    "hls",
+    epilog="""Examples:\n
+    penstock hls build/net --board pynq-z2 -o build/hls\n
+    penstock hls build/net --board zcu104 --images x.npy --limit 20 -o build/hls\n
+    penstock hls build/net --steps csim,csynth -o build/hls --json -
+    """,
+)
+@click.argument("network", type=click.Path(path_type=Path))
+@click.option("--config", "config_name", metavar="NAME", help="Default: the one compiled for.")
+@click.option("--board", "board_name", default="pynq-z2", show_default=True, metavar="NAME")
+@click.option(
+    "-o",
+    "--output",
+    default="build/hls",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder to write.",
+)
+@click.option(
+    "--images",
+    "images_path",
+    type=click.Path(path_type=Path),
+    metavar="X.NPY",
+    help="float32, N x C x H x W, for the test bench (default: random ones).",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=DEFAULT_IMAGES,
+    show_default=True,
+    help="Images of the test bench.",
+)
+@click.option(
+    "--steps",
+    "steps_text",
+    default="csim,csynth,cosim,export",
+    show_default=True,
+    help="What build.tcl does.",
+)
+@json_option
+def hls(
+    network: Path,
+    config_name: str | None,
+    board_name: str,
+    output: Path,
+    images_path: Path | None,
+    limit: int,
+    steps_text: str,
+    json_to: str | None,
+) -> int:
+    """Write the HLS core for a compiled NETWORK as a Vitis HLS project, and run it.
+
+    Sources, configuration header, C test bench with golden vectors, build.tcl, hls_config.cfg.
+    With vitis_hls or vitis-run on PATH the project is synthesised and its reports are kept; without
+    them its C simulation runs under g++ with ap_types, and nothing is synthesised. Exit code 1 if
+    the simulation differs from the golden engine.
+    """
+    project = load("penstock.hls.project", "hls")
+    board = load("penstock.boards", "boards").load_board(board_name)
+    steps = parse_steps(steps_text, project.STEPS)
+    compiled = load_compiled(network)
+    if config_name is not None:
+        compiled.package.require(hardware(config_name))
+    board.require(compiled.package.config.name)
+    target = project.Target(
+        board=board.name, part=board.part, clock_mhz=board.clock_mhz, steps=steps
+    )
+    inputs = bench_inputs(compiled, images_path, limit)
+    with step(f"golden vectors of {len(inputs)} images"):
+        records = load("penstock.sim.golden", "compiler").run(compiled.package, inputs)
+    write_folder(
+        output,
+        lambda folder: project.emit(folder, compiled.package, target, inputs, records),
+        project.MARKER,
+    )
+    figures = describe(compiled.package, board) | {"output": str(output), **run_project(output)}
+    write_text(output / "report.json", json.dumps(figures, indent=2) + "\n")
+    emit(figures, json_to, figures_table(figures))
+    csim = figures["csim"]
+    return MISMATCH if csim and (csim["mismatches"] or csim["error"]) else 0
+
+
+def describe(package: Any, board: Any) -> dict[str, Any]:
+    """What the project is for: the head of its report."""
+    return {
+        "network": package.meta["network"],
+        "config": package.config.name,
+        "board": board.name,
+        "part": board.part,
+        "clock_mhz": board.clock_mhz,
+    }
+
+
+def bench_inputs(compiled: Any, images_path: Path | None, limit: int) -> npt.NDArray[np.uint8]:
+    """The test bench's images as the core reads them: a user's, or random ones."""
+    if images_path is not None:
+        images = check_images(
+            read_array(images_path), compiled.input_shape, str(images_path), limit=limit
+        )
+        inputs: npt.NDArray[np.uint8] = compiled.quantize_input(images)
+        return inputs
+    shape = (limit, compiled.package.meta["input"]["bytes"])
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def run_project(folder: Path) -> dict[str, Any]:
+    """Synthesise with Vitis HLS if it is installed, else simulate under g++.
+
+    Returns the report's `tool`, `csim` (images, error, mismatches; None where Vitis ran it) and
+    `synthesis` (None if none was run).
+    """
+    tools = load("penstock.hls.tools", "hls")
+    tool = tools.find_vitis()
+    if tool is None:
+        note("vitis_hls and vitis-run are not on PATH: no synthesis is run, only C simulation")
+        with step("C simulation under g++ with ap_types"):
+            return {"tool": "g++", "csim": tools.run_gcc(folder), "synthesis": None}
+    note(f"{tool} runs {folder / 'build.tcl'}")
+    tools.run_vitis(tool, folder)
+    return {"tool": tool, "csim": None, "synthesis": keep_reports(folder)}
+
+
+def keep_reports(folder: Path) -> dict[str, Any] | None:
+    """Copy the synthesis reports to `reports/`; their figures, None if there are none."""
+    report = load("penstock.hls.report", "hls")
+    found = report.find_reports(folder / "vitis")
+    if found is None:
+        note("no synthesis report: csynth is not among the steps of options.tcl")
+        return None
+    shutil.copytree(found, folder / "reports", dirs_exist_ok=True)
+    return dataclasses.asdict(report.parse_reports(folder / "reports"))
+
+
+def figures_table(figures: dict[str, Any]) -> Any:
+    """What a person sees."""
+    result = table(f"HLS core, {figures['config']} on {figures['board']}", "", "")
+    result.add_row("project", figures["output"])
+    result.add_row("run with", figures["tool"])
+    if csim := figures["csim"]:
+        result.add_row("images simulated, ap_types", str(csim["images"]))
+        result.add_row("bytes that differ", str(csim["mismatches"]))
+    synthesis = figures["synthesis"]
+    if synthesis is None:
+        result.add_row("synthesis", "not run")
+        return result
+    clocks = f"{synthesis['estimated_ns']} / {synthesis['clock_ns']} ns"
+    result.add_row("clock, estimated / asked", clocks)
+    for name, used in synthesis["used"].items():
+        result.add_row(name, f"{used:,} of {synthesis['available'][name]:,}")
+    for name, interval in synthesis["ii"].items():
+        result.add_row(f"II of {name}", str(interval))
+    return result

@@ -1,0 +1,98 @@
+"""Figures of docs/architecture.md that follow from the compiler's own arithmetic: nothing is run.
+
+    python docs/figures.py            prints them and puts them between their markers
+    python docs/figures.py --check    exit code 1 if the document is not current
+
+Both tables are bounds: cycles in which the array accumulates, without fetches, fills and gates.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from penstock.compiler.split import best_split, passes, tiles
+from penstock.program.config import HwConfig, get_config
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "architecture.md"
+
+CONFIG = "z7020"
+#: (output channels, side of the output map): the stages of CIFAR's ResNet-20.
+LAYERS = ((16, 32), (32, 16), (64, 8))
+KEEPS = (0.5, 0.3)
+SIDES = (56, 32, 28, 16, 14, 8, 7, 4)
+
+
+def tiles_of(channels: int, pixels: int, split: int, config: HwConfig) -> int:
+    """Tiles of every pass over `channels` surviving output channels."""
+    groups = [config.p_oc] * (channels // config.p_oc) + [channels % config.p_oc]
+    shapes = [shape for rows in groups for shape in passes(rows, split, config)]
+    return sum(tiles(pixels, mode, config) for mode, _ in shapes)
+
+
+def realisation(channels: int, pixels: int, keep: float, split: int, config: HwConfig) -> float:
+    """(tiles dense / expected tiles) / (channels / expected survivors), every mask independent."""
+    expected = 0.0
+    for kept in range(channels + 1):
+        chance = math.comb(channels, kept) * keep**kept * (1 - keep) ** (channels - kept)
+        expected += chance * tiles_of(kept, pixels, split, config)
+    return tiles_of(channels, pixels, split, config) / expected * keep
+
+
+def remainder_table(config: HwConfig) -> Iterator[str]:
+    """The bound for random output lists: fixed array, reshaping array."""
+    heads = [f"{kind}, keep {keep}" for keep in KEEPS for kind in ("fixed", "reshaping")]
+    yield f"| convolution | {' | '.join(heads)} |"
+    yield "|---|" + "---:|" * len(heads)
+    for channels, side in LAYERS:
+        splits = (0, best_split(side * side, config))
+        cells = [
+            f"{realisation(channels, side * side, keep, split, config):.2f}"
+            for keep in KEEPS
+            for split in splits
+        ]
+        yield f"| {channels} channels, {side} x {side} | {' | '.join(cells)} |"
+
+
+def lane_table(config: HwConfig) -> Iterator[str]:
+    """Share of the lanes at work: windows over the linear plane, windows within a row."""
+    yield "| map | " + " | ".join(f"{side} x {side}" for side in SIDES) + " |"
+    yield "|---|" + "---:|" * len(SIDES)
+    linear = [side * side / (tiles(side * side, 0, config) * config.p_px) for side in SIDES]
+    rows = [side / (tiles(side, 0, config) * config.p_px) for side in SIDES]
+    for name, shares in (("windows of the plane", linear), ("windows of a row", rows)):
+        yield f"| {name} | " + " | ".join(f"{share:.2f}" for share in shares) + " |"
+
+
+def put(text: str, name: str, lines: Iterator[str]) -> str:
+    """`text` with `lines` between the markers of `name`."""
+    begin, end = f"<!-- {name}: begin (docs/figures.py) -->", f"<!-- {name}: end -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"no markers '{name}'")
+    return f"{before}{begin}\n" + "\n".join(lines) + f"\n{end}{after}"
+
+
+def main() -> int:
+    """Rewrite or check the document."""
+    parser = argparse.ArgumentParser(description="put the figures into docs/architecture.md")
+    parser.add_argument("--check", action="store_true", help="only compare")
+    arguments = parser.parse_args()
+    config = get_config(CONFIG)
+    old = DOCUMENT.read_text()
+    new = put(old, "remainder", remainder_table(config))
+    new = put(new, "lanes", lane_table(config))
+    if arguments.check:
+        if new != old:
+            print("docs/architecture.md is not current: run `python docs/figures.py`")
+        return int(new != old)
+    DOCUMENT.write_text(new)
+    print("\n".join([*remainder_table(config), "", *lane_table(config)]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

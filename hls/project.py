@@ -1,0 +1,93 @@
+"""Emits a Vitis HLS project: sources, configuration header, test bench, scripts, README."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from penstock.hls import templates
+from penstock.hls.sources import (
+    CXX_FLAGS,
+    CXX_STANDARD,
+    TOP,
+    Types,
+    headers,
+    sources,
+)
+from penstock.hls.vectors import Bytes, depths, pack_vectors
+from penstock.program.config import HwConfig
+from penstock.program.cplusplus import CONFIG_HEADER, config_header
+from penstock.program.package import Package
+
+TEST_BENCH = Path(__file__).resolve().parent / "tb" / "penstock_tb.cpp"
+
+#: What build.tcl can do, in order.
+STEPS = ("csim", "csynth", "cosim", "export")
+
+#: The file by which a folder is known as an emitted project.
+MARKER = "hls_config.cfg"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where the core goes: board, part, clock; and the steps that build.tcl runs."""
+
+    board: str
+    part: str
+    clock_mhz: float
+    steps: tuple[str, ...] = STEPS
+
+    @property
+    def period(self) -> str:
+        """Clock period in ns, as the tools take it."""
+        return f"{1000 / self.clock_mhz:.3f}".rstrip("0").rstrip(".")
+
+
+def emit(folder: Path, package: Package, target: Target, inputs: Bytes, records: Bytes) -> None:
+    """Write the project into `folder`.
+
+    Args:
+        folder: an empty folder.
+        package: the Program of the test bench; its configuration is the core's.
+        target: board, part, clock and steps.
+        inputs: uint8 [N, input_stride], the test bench's images.
+        records: uint8 [N, record_bytes], golden's records of them.
+    """
+    config = package.config
+    header = config_header(config, depths(package, inputs, records))
+    (folder / "src").mkdir()
+    (folder / "tb").mkdir()
+    for path in (*sources(), *headers(Types.AP)):
+        shutil.copyfile(path, folder / "src" / path.name)
+    (folder / "src" / CONFIG_HEADER).write_text(header)
+    shutil.copyfile(TEST_BENCH, folder / "tb" / TEST_BENCH.name)
+    (folder / "tb" / "vectors.bin").write_bytes(pack_vectors(package, inputs, records))
+    words = _words(package, config, target, len(inputs))
+    texts = {
+        "build.tcl": templates.BUILD_TCL,
+        "options.tcl": templates.OPTIONS_TCL,
+        MARKER: templates.CONFIG_CFG,
+        "README.md": templates.README,
+    }
+    for name, template in texts.items():
+        (folder / name).write_text(template.substitute(words))
+
+
+def _words(package: Package, config: HwConfig, target: Target, images: int) -> dict[str, object]:
+    """What the templates name."""
+    return {
+        "title": f"Penstock core, configuration {config.name}, for {target.board}",
+        "top": TOP,
+        "standard": CXX_STANDARD,
+        "flags": " ".join(CXX_FLAGS),
+        "sources": "\n".join(f"syn.file=./src/{path.name}" for path in sources()),
+        "steps": " ".join(target.steps),
+        "board": target.board,
+        "part": target.part,
+        "period": target.period,
+        "network": package.meta["network"],
+        "config": config.name,
+        "hash": f"{config.hash:#010x}",
+        "p_oc": config.p_oc,
+        "p_px": config.p_px,
+        "images": images,
+    }

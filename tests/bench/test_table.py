@@ -1,0 +1,112 @@
+"""The schema of bench.json, the tables, the rows that are asked for, and the cache."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from penstock.bench.bars import BARS, bar_table
+from penstock.bench.cache import Cache, source_hash
+from penstock.bench.cases import MASKS, Case, bench_configs, forced_cases, trained_cases
+from penstock.bench.measure import Measured
+from penstock.bench.table import (
+    CYCLE_COUNTERS,
+    KEYS,
+    bench_row,
+    bench_table,
+    counter_table,
+    replace_between,
+)
+from penstock.program.counters import COUNTER_NAMES
+
+CASE = next(forced_cases("resnet20", "z7020", quick=False))
+MEASURED = Measured(
+    images=2,
+    cycles=1000.0,
+    predicted=1010.0,
+    model_error=0.01,
+    macs_dense=128_000,
+    macs_executed=64_000.0,
+    dense_weights=100,
+    survivor_weights=50.0,
+    mismatches=0,
+    counters=dict.fromkeys(COUNTER_NAMES, 0.0) | {"mac": 600.0, "gate": 20.0, "weight_bytes": 60.0},
+)
+DENSE = dataclasses.replace(
+    MEASURED,
+    cycles=1600.0,
+    macs_executed=128_000.0,
+    counters=MEASURED.counters | {"weight_bytes": 100.0},
+)
+
+
+def test_a_row_has_the_keys_and_figures() -> None:
+    row = bench_row(CASE, MEASURED, DENSE)
+    assert tuple(row) == KEYS
+    assert row["utilisation"] == pytest.approx(0.5)
+    assert row["realisation_ratio"] == pytest.approx(0.8)
+    assert row["fetch_ratio"] == pytest.approx(1.2)
+    assert row["gate_exposure"] == pytest.approx(20 / 1600)
+    assert row["lost_to_remainder"] == pytest.approx(0.1)
+
+
+def test_tables() -> None:
+    table = bench_table([bench_row(CASE, MEASURED, DENSE)])
+    expected = "| resnet20 | z7020 | sequential | reshaping | 1 | 0 | 64,000 | 1,000 | +1.00% |"
+    assert table.splitlines()[2].startswith(expected)
+    assert len({line.count("|") for line in table.splitlines()}) == 1
+    fixed = dataclasses.replace(CASE, split=False)
+    counters = counter_table([(CASE, MEASURED, DENSE), (fixed, MEASURED, DENSE)])
+    assert len(counters.splitlines()) == 3
+    assert all(name in counters for name in CYCLE_COUNTERS)
+
+
+def test_bars_take_the_worst_row() -> None:
+    row = bench_row(CASE, MEASURED, DENSE)
+    dense = {**row, "utilisation": 0.96}
+    table = bar_table([dense, {**dense, "split": False, "predicted": 1030.0, "utilisation": 0.1}])
+    assert "| MAC utilisation, resnet20, dense, 8x16 | >= 0.95 | 0.96 | met |" in table
+    assert "| MAC utilisation, resnet18, dense, 8x16 | >= 0.95 | not measured | |" in table
+    assert "| cost model against the core, every row | <= 0.02 | 0.03 | **missed** |" in table
+    assert "| mismatches, every row | <= 0 | 0 | met |" in table
+    own = {**dense, "keep": None, "blocks_skipped": None}
+    assert bar_table([own]).count("not measured") == len(BARS) - 2
+
+
+def test_between_markers() -> None:
+    text = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n"
+    assert replace_between(text, "x", "new") == text.replace("old", "new")
+    with pytest.raises(ValueError, match="no markers of 'y'"):
+        replace_between(text, "y", "new")
+
+
+def test_every_row_has_its_dense_run() -> None:
+    for config in bench_configs():
+        rows = [*forced_cases("resnet20", config, quick=False)]
+        assert len(rows) == len(set(rows)) == 2 * len(MASKS) + 1
+        assert rows[0].is_dense
+        assert {case.dense for case in rows} == {rows[0]}
+        quick = [*forced_cases("resnet20", config, quick=True)]
+        assert {case.dense for case in quick} == {quick[0]}
+        own = [*trained_cases("net", config, 3)]
+        assert {case.dense for case in own} == {own[0]}
+    assert len({case.label for case in rows}) == len(rows)
+
+
+def test_the_cache_keeps_rows_of_the_same_sources(tmp_path: Path, repository: Path) -> None:
+    cache = Cache(tmp_path, "sources", ["input"])
+    assert cache.get(CASE) is None
+    cache.put(CASE, MEASURED)
+    assert cache.get(CASE) == MEASURED
+    other: list[tuple[Cache, Case]] = [
+        (Cache(tmp_path, "changed", ["input"]), CASE),
+        (Cache(tmp_path, "sources", ["other"]), CASE),
+        (cache, dataclasses.replace(CASE, images=3)),
+    ]
+    assert all(store.get(case) is None for store, case in other)
+    assert source_hash(repository) == source_hash(repository)
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "rtl" / "a.sv").write_text("module a; endmodule")
+    before = source_hash(tmp_path)
+    (tmp_path / "rtl" / "a.sv").write_text("module b; endmodule")
+    assert source_hash(tmp_path) != before

@@ -1,0 +1,64 @@
+"""`penstock hls` from the command line."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Runner, Workspace
+
+
+@pytest.fixture(autouse=True)
+def no_vitis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.hls.tools.VITIS", {})
+
+
+def test_project_and_report(penstock: Runner, workspace: Workspace, tmp_path: Path) -> None:
+    out = tmp_path / "hls"
+    result = penstock(
+        *("hls", workspace.compiled, "-o", out, "--config", "tiny", "--steps", "csynth,csim"),
+        *("--images", workspace.images, "--limit", 2, "--json", "-"),
+    )
+    assert result.code == 0, result.err
+    assert "no synthesis is run" in result.err
+    figures = json.loads(result.out)
+    assert figures["csim"] == {"images": 2, "error": 0, "mismatches": 0}
+    assert (figures["synthesis"], figures["tool"]) == (None, "g++")
+    assert (figures["board"], figures["clock_mhz"]) == ("pynq-z2", 100)
+    assert json.loads((out / "report.json").read_text()) == figures
+    assert "set steps {csim csynth}" in (out / "options.tcl").read_text()
+    again = penstock("hls", workspace.compiled, "-o", out)  # its own folder, random images
+    assert again.code == 0, again.err
+    assert "not run" in again.out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--board", "pynq-z9"), "pynq-z9"),
+        (("--config", "z7020"), "compile the network again with --config z7020"),
+        (("--steps", "csim,place"), "unknown step 'place'; one of csim, csynth, cosim, export"),
+    ],
+)
+def test_bad_input(
+    penstock: Runner,
+    workspace: Workspace,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    result = penstock("hls", workspace.compiled, "-o", tmp_path / "hls", *arguments)
+    assert message in result.error
+    assert not (tmp_path / "hls").exists()
+
+
+def test_a_board_for_other_configurations(
+    penstock: Runner, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from penstock.boards import load_board
+
+    board = dataclasses.replace(load_board("pynq-z2"), configs=("z7020",))
+    monkeypatch.setattr("penstock.boards.load_board", lambda name: board)
+    result = penstock("hls", workspace.compiled, "-o", tmp_path / "hls")
+    assert "configuration 'tiny' is not built for pynq-z2; one of z7020" in result.error

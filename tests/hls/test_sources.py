@@ -1,0 +1,205 @@
+"""The C++ of the core: what a synthesiser takes, no warning, the registers of the register map."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from penstock.hls.sources import (
+    CXX_FLAGS,
+    SOURCE_DIR,
+    Types,
+    headers,
+    include_flags,
+    sources,
+)
+from penstock.program.config import CONFIGS, get_config
+from penstock.program.cplusplus import CONFIG_HEADER, config_header
+from penstock.program.descriptor import FIELDS, Descriptor, Op
+from penstock.program.registers import REGISTERS
+
+FILES = [*sources(), *headers(Types.PLAIN), *headers(Types.AP)[-1:]]
+
+#: What a synthesiser refuses, or this template does without.
+FORBIDDEN = {
+    "dynamic memory": r"\b(new|delete|malloc|calloc|realloc|free)\b",
+    "virtual functions": r"\b(virtual|dynamic_cast|typeid)\b",
+    "exceptions": r"\b(throw|try|catch)\b",
+    "containers and streams": r"\bstd::(?!u?int)|#include <(vector|string|map|iostream|algorithm)>",
+    "pointers to pointers": r"\*\s*\*\s*\w+\s*[,;)]|\w+\s*\*\s*\*",
+    "function pointers": r"\(\s*\*\s*\w+\s*\)\s*\(",
+    "internal streams": r"hls::|hls_stream|\bDATAFLOW\b",
+    "what an open compiler lacks": r"hls_math|hls_vector|ap_axi|\.(set_bit|get_bit|test|reverse)\(",
+    "floating point": r"\b(float|double)\b",
+    "goto": r"\bgoto\b",
+    "forks": r"^\s*#\s*(if|ifdef|elif|else)\b",
+}
+
+
+def code_of(path: Path) -> str:
+    """The file without comments and strings."""
+    text = re.sub(r"//[^\n]*", "", path.read_text())
+    return re.sub(r'"[^"\n]*"', '""', text)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_a_synthesiser_takes_it(path: Path, what: str) -> None:
+    code = re.sub(r"#include \"[^\n]*", "", code_of(path))
+    found = re.search(FORBIDDEN[what], code, re.MULTILINE)
+    assert found is None, f"{path.name}: {what}: {found and found[0]}"
+
+
+def functions() -> dict[str, str]:
+    """Every function of the sources by name, with its body."""
+    found = {}
+    for path in FILES:
+        for match in re.finditer(r"^[\w:&<>* ]*?\b(\w+)\([^;{}]*\) \{\n", code_of(path), re.M):
+            body = code_of(path)[match.end() :]
+            found[match[1]] = body.partition("\n}\n")[0]
+    return found
+
+
+def test_nothing_is_recursive() -> None:
+    bodies = functions()
+    assert {"penstock", "compute_group", "load_group", "check", "read_window"} <= set(bodies)
+    calls = {
+        name: {other for other in bodies if re.search(rf"\b{other}\(", body)}
+        for name, body in bodies.items()
+    }
+    reached = calls
+    for _ in bodies:
+        reached = {
+            name: seen.union(*(calls[other] for other in seen)) for name, seen in reached.items()
+        }
+    assert [name for name, seen in reached.items() if name in seen] == []
+
+
+#: A loop: its label's line, its head, the lines of its body.
+LOOP = re.compile(r"^(.*)\n( *)((?:for|while) \(.*)\n((?:.*\n){3})", re.M)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_loop_has_a_label_and_a_bound(path: Path) -> None:
+    """Bounded by a constant, or with a trip count."""
+    for label, indent, head, body in LOOP.findall(path.read_text()):
+        assert re.fullmatch(r" *\w+:", label), f"{path.name}: {head} has no label"
+        constant = re.search(r"< ([A-Z_]+( / 2)?|DESCRIPTOR_WORDS / 2);", head) or "P_OC" in head
+        assert constant or "LOOP_TRIPCOUNT" in body, f"{path.name}: {label.strip()} has no bound"
+        assert len(indent) % 2 == 0
+
+
+def test_pragmas_stand_on_their_own_line_and_inside_a_function() -> None:
+    known = {
+        *("INLINE", "PIPELINE", "UNROLL", "INTERFACE", "ARRAY_PARTITION", "BIND_STORAGE"),
+        *("LOOP_TRIPCOUNT", "DEPENDENCE", "ALLOCATION"),
+    }
+    for path in FILES:
+        for line in path.read_text().splitlines():
+            if "#pragma" in line:
+                match = re.match(r"#pragma HLS (\w+)", line)
+                assert match and match[1] in known, f"{path.name}: {line}"
+                assert not line.endswith("\\")
+
+
+def test_arguments_are_the_registers() -> None:
+    """Names, order and widths; the offsets are those Vitis HLS gives arguments in this order."""
+    text = (SOURCE_DIR / "penstock.h").read_text()
+    declared = re.search(r"void penstock\(([^)]*)\)", text)
+    assert declared
+    arguments = [" ".join(part.split()) for part in declared[1].split(",")]
+    assert [part.split()[-1] for part in arguments] == [register.name for register in REGISTERS]
+    offset = 0x10
+    for argument, register in zip(arguments, REGISTERS, strict=True):
+        kind = argument.rpartition(" ")[0]
+        assert register.offset == offset, register.name
+        if register.width == 64:
+            assert kind in ("const ps::beat_t*", "ps::beat_t*")
+            offset += 0x0C
+        else:
+            assert kind == ("uint32_t*" if register.from_core else "uint32_t")
+            offset += 0x10 if register.from_core else 0x08
+
+
+@pytest.fixture(scope="module")
+def header_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("headers")
+
+
+def compile_sources(
+    folder: Path, config: str, standard: str, types: Types, *flags: str
+) -> subprocess.CompletedProcess[str]:
+    (folder / CONFIG_HEADER).write_text(config_header(get_config(config)))
+    common = ["g++", f"-std={standard}", *CXX_FLAGS, "-Werror", *flags]
+    command = [*common, *include_flags(types, folder), *map(str, sources())]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("standard", ["c++14", "c++17"])
+@pytest.mark.parametrize("config", CONFIGS)
+def test_no_warning_with_plain_integers(header_dir: Path, config: str, standard: str) -> None:
+    done = compile_sources(header_dir, config, standard, Types.PLAIN, "-O2", "-c")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("standard", ["c++14", "c++17"])
+def test_no_warning_with_ap_types(header_dir: Path, standard: str) -> None:
+    done = compile_sources(header_dir, "z7020", standard, Types.AP, "-fsyntax-only")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("P_PX = 4;", "P_PX = 3;", "sides are powers of two"),
+        ("FB = 8;", "FB = 2;", "banks hold a window"),
+        ("WBUF_BYTES = 1024;", "WBUF_BYTES = 1020;", "whole beats"),
+        ("MAX_CHANNELS = 128;", "MAX_CHANNELS = 65536;", "channels fit 16 bits"),
+    ],
+)
+def test_a_wrong_configuration_does_not_compile(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    text = config_header(get_config("tiny"))
+    assert old in text
+    (tmp_path / CONFIG_HEADER).write_text(text.replace(old, new))
+    unit = str(SOURCE_DIR / "ps_check.cpp")
+    flags = include_flags(Types.PLAIN, tmp_path)
+    done = subprocess.run(
+        ["g++", "-std=c++14", "-fsyntax-only", *flags, unit], capture_output=True, text=True
+    )
+    assert done.returncode
+    assert message in done.stderr
+
+
+def test_the_decoder_is_the_codec(tmp_path: Path) -> None:
+    """Every field of random words, decoded by the generated C++ and by Python."""
+    prints = "".join(f'    std::printf("%d ", int(d.{field.name}));\n' for field in FIELDS)
+    (tmp_path / CONFIG_HEADER).write_text(config_header(get_config("tiny")))
+    (tmp_path / "main.cpp").write_text(
+        f'#include <cstdio>\n#include "{CONFIG_HEADER}"\n'
+        "int main() {\n  uint32_t words[16];\n"
+        "  while (std::fread(words, 64, 1, stdin) == 1) {\n"
+        f"    const ps::Descriptor d = ps::decode(words);\n{prints}  }}\n}}\n"
+    )
+    done = subprocess.run(["g++", "main.cpp", "-o", "main"], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    limits = {
+        field.name: (-(1 << (field.width - 1)), (1 << (field.width - 1)) - 1)
+        if field.signed
+        else (0, (1 << field.width) - 1)
+        for field in FIELDS
+    }
+    cases = [
+        Descriptor.make(Op.CONV),
+        *(Descriptor(values={n: v[i] for n, v in limits.items()}) for i in (0, 1)),
+    ]
+    cases += [
+        Descriptor.make(Op.LOAD, **{name: limits[name][0] or 1}) for name in limits if name != "op"
+    ]
+    data = b"".join(case.encode() for case in cases)
+    got = subprocess.run([tmp_path / "main"], input=data, capture_output=True, check=True)
+    expected = [case.values[field.name] for case in cases for field in FIELDS]
+    signed = [value - (1 << 32) if value >> 31 > 0 else value for value in expected]
+    assert list(map(int, got.stdout.split())) == signed
