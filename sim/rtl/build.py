@@ -14,6 +14,7 @@ HARNESS = Path(__file__).with_name("harness.cpp")
 LIBRARY = "libcore.so"
 
 #: -O3 for both: the array's loops vectorise; packing straight-line code (SLP) only costs.
+#: The library is for the CPU it is built on (-march=native): the key has g++'s view of that CPU.
 #: The wheel's verilated.mk leaves CFG_CXXFLAGS_PCH_I blank.
 FLAGS = (
     "--cc",
@@ -25,7 +26,7 @@ FLAGS = (
     "--prefix",
     "Vcore",
     "-CFLAGS",
-    "-O3 -fno-tree-slp-vectorize -fPIC -DVL_USER_STOP -DVL_USER_FATAL",
+    "-O3 -march=native -fno-tree-slp-vectorize -fPIC -DVL_USER_STOP -DVL_USER_FATAL",
     "-LDFLAGS",
     "-shared -Wl,-Bsymbolic",
     "-MAKEFLAGS",
@@ -67,8 +68,8 @@ def build_library(
 ) -> Path:
     """The shared library of any `top` with the core's ports: build/rtl/<name>-<hash>/libcore.so.
 
-    The hash covers every source, the harness, the flags and Verilator's version, so a library is
-    never out of date; a lock keeps two processes from building the same one.
+    The hash covers every source, the harness, the flags, Verilator's version and the CPU, so a
+    library is never out of date; a lock keeps two processes from building the same one.
 
     Raises:
         SimulationError: a tool is missing or the build fails.
@@ -98,7 +99,10 @@ def _key(sources: Sequence[Path], flags: Sequence[str], env: dict[str, str]) -> 
     version = subprocess.run(
         ["verilator", "--version"], env=env, capture_output=True, text=True, check=True
     ).stdout
-    return fingerprint([version, *flags], [*sources, HARNESS])
+    target = subprocess.run(
+        ["g++", "-march=native", "-Q", "--help=target"], capture_output=True, text=True
+    ).stdout
+    return fingerprint([version, target, *flags], [*sources, HARNESS])
 
 
 def _build(
