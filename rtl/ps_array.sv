@@ -63,7 +63,7 @@ module ps_array
     // Rows 2 r and 2 r + 1 see the same pixels in every shape (min_rows >= 2).
     for (genvar r = 0; r < P_OC; r += 2) begin : gen_pair
       for (genvar p = 0; p < P_PX; p++) begin : gen_pe
-        logic signed [16:0] product0, product1;
+        logic signed [15:0] product0, product1;
         ps_product_pair u_pair (
           .weight0_i (weights_i[r]),
           .weight1_i (weights_i[r+1]),
