@@ -67,6 +67,7 @@ class Bench:
         self.pool: dict[int, int] = {}
         self.shadow: deque[list[int]] = deque()
         self.groups = self.released = 0
+        self.ports: set[str] = set()  # that old bytes were read through
         rows = 2 * self.config.p_oc
         self.params, self.channels = [0] * rows, [0] * rows
         for signal in (dut.start_i, dut.tile_wanted_i, dut.array_loaded_i, dut.empty_i):
@@ -93,6 +94,9 @@ class Bench:
         while True:
             await RisingEdge(dut.clk_i)
             self.released += int(dut.release_o.value)
+            for port, read in (("A", dut.mem_a_read_o), ("B", dut.mem_read_o)):
+                if int(read.value):
+                    self.ports.add(port)
             mask = int(dut.mem_mask_o.value)
             if mask:
                 assert not int(dut.mem_read_o.value), "port B reads and writes"
@@ -208,6 +212,8 @@ class Bench:
         np.testing.assert_array_equal(self.memory, memory)
         assert self.pool == pool
         assert self.released == self.groups
+        assert self.ports == ({"A" if empty else "B"} if conv.res_en else set())
+        self.ports.clear()
 
     def _expect(
         self,

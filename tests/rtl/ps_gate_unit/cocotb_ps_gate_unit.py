@@ -204,6 +204,10 @@ async def all_on_and_all_off(dut: Any) -> None:
         layer.heads["bias"] = bias
         await bench.gate(layer, GateKind.BINARY, 1, 3, 16)
         assert len(bench.lists[1][0]) == (8 if bias > 0 else 0)
+    layer = bench.layer(6, 11)
+    layer.heads["bias"], layer.weights[:] = 0, 0  # a sum of 0 is off
+    await bench.gate(layer, GateKind.BINARY, 1, 3, 16)
+    assert not bench.lists[1][0]
 
 
 @cocotb.test(**TIMEOUT)
