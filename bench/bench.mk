@@ -1,6 +1,6 @@
 # Benchmarks; included by the Makefile.
 
-.PHONY: bench bench-peers resources
+.PHONY: bench bench-peers resources speed
 
 bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into docs/results.md (an hour; QUICK=1: minutes, no document)
 	$(BIN)/python -m penstock.bench.run $(if $(QUICK),--quick,--update)
@@ -10,6 +10,9 @@ build/demo/net.onnx:
 
 resources: $(STAMP) ## LUT, FF, DSP and block RAM of the core, estimated by Yosys, into docs/results.md (five minutes)
 	$(BIN)/python -m penstock.bench.resources --board pynq-z2 --update
+
+speed: $(STAMP) ## simulated cycles a second of CPU time, with and without assertions (two minutes)
+	$(BIN)/python -m penstock.bench.speed
 
 bench-peers: $(STAMP) ## NNgen on the same work in its own environment, published figures beside (half an hour)
 	$(BIN)/python -m penstock.bench.peers.run --update

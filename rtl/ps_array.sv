@@ -48,18 +48,13 @@ module ps_array
     // Rows 2 r and 2 r + 1 see the same pixels in every shape (min_rows >= 2).
     for (genvar r = 0; r < P_OC; r += 2) begin : gen_pair
       for (genvar p = 0; p < P_PX; p++) begin : gen_pe
-        /* verilator lint_off UNUSEDSIGNAL */  // 16 bits hold a legal product
-        logic signed [16:0] product0, product1;
-        /* verilator lint_on UNUSEDSIGNAL */
         ps_product_pair u_pair (
           .weight0_i (weights_i[r]),
           .weight1_i (weights_i[r+1]),
           .pixel_i   (9'(pixels_i[r][p])),
-          .product0_o(product0),
-          .product1_o(product1)
+          .product0_o(product_d[r][p]),
+          .product1_o(product_d[r+1][p])
         );
-        assign product_d[r][p] = 16'(product0);
-        assign product_d[r+1][p] = 16'(product1);
       end
     end
     always_ff @(posedge clk_i) begin

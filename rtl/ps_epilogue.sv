@@ -248,20 +248,27 @@ module ps_epilogue
   assign mem_wdata_o = y_q7;
 
   // ---- pooled sums
-  logic signed [31:0] row_sum_q7, total;
+  localparam int unsigned SumWidth = 16 + $clog2(P_PX);
+  logic signed [SumWidth-1:0] row_sum_q7;
+  logic signed [31:0] total;
   logic signed [31:0] pool_q [P_OC];
 
   always_ff @(posedge clk_i) begin
-    logic signed [31:0] sum;
-    sum = '0;
+    logic signed [P_PX-1:0][SumWidth-1:0] sum;
     if (info_q[6].valid) begin
-      for (int p = 0; p < P_PX; p++) if (info_q[6].lanes[p]) sum = sum + 32'(signed'(v_q6[p]));
-      row_sum_q7 <= sum;
+      for (int p = 0; p < P_PX; p++) begin
+        sum[p] = info_q[6].lanes[p] ? SumWidth'(signed'(v_q6[p])) : '0;
+      end
+      // A tree: in each round lane p takes lane p + width.
+      for (int width = P_PX / 2; width > 0; width = width / 2) begin
+        for (int p = 0; p < width; p++) sum[p] = sum[p] + sum[p+width];
+      end
+      row_sum_q7 <= sum[0];
     end
     if (info_q[7].valid) pool_q[info_q[7].row] <= total;
   end
 
-  assign total = (info_q[7].first ? 32'sd0 : pool_q[info_q[7].row]) + row_sum_q7;
+  assign total = (info_q[7].first ? 32'sd0 : pool_q[info_q[7].row]) + 32'(row_sum_q7);
 
   always_ff @(posedge clk_i) begin
     pool_we_o   <= rst_ni && info_q[7].valid && info_q[7].last && pool_en_q;

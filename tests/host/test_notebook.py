@@ -3,6 +3,7 @@
 import shutil
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -24,6 +25,7 @@ def test_quickstart(
     package: Package,
     board: str,
     repository: Path,
+    rtl_core: Any,  # built before the kernel starts, which may take no minute
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = tmp_path / "deploy"
@@ -36,7 +38,8 @@ def test_quickstart(
     (startup / "00-board.py").write_text(STARTUP.format(board=board))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(folder / "quickstart.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    where = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=300, startup_timeout=300, resources=where).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     text = "".join(output.get("text", "") for output in outputs)
     assert "0 bytes differ in 100 images" in text

@@ -343,6 +343,20 @@ async def small_maps(dut: Any, polyphase: bool, kernel: int) -> None:
             await bench.run(job, "none")
 
 
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(polyphase=[False, True])
+async def longest_sides(dut: Any, polyphase: bool) -> None:
+    """Maps of 1023 rows or columns, the most there may be."""
+    bench = Bench(dut)
+    await bench.start()
+    for size in ((1023, 1), (1, 1023)):
+        groups = (bench.config.p_oc,)
+        job = make_job(
+            bench.rng, bench.config, size, 3, polyphase=polyphase, split=0, groups=groups
+        )
+        await bench.run(job, "none")
+
+
 @cocotb.test(timeout_time=10, timeout_unit="ms")
 @cocotb.parametrize(idle=STALLS, back_pressure=STALLS)
 async def groups_and_passes(dut: Any, idle: str, back_pressure: str) -> None:

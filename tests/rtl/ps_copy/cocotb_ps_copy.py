@@ -105,12 +105,14 @@ async def sizes(dut: Any) -> None:
 
 @cocotb.test(**TIMEOUT)
 async def every_small_map(dut: Any) -> None:
-    """All maps up to 6 x 6."""
+    """All maps up to 6 x 6, and the longest sides."""
     bench = Bench(dut)
     await bench.start()
     for height in range(1, 7):
         for width in range(1, 7):
             await bench.copy(2, height, width)
+    await bench.copy(1, 1023, 2)  # the most there may be
+    await bench.copy(1, 2, 1023)
 
 
 @cocotb.test(**TIMEOUT)

@@ -1,0 +1,50 @@
+"""`make speed`: how many cycles of the core are simulated a second of CPU time."""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from penstock.bench.networks import network_inputs, network_onnx
+from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.program.config import CONFIGS, get_config
+from penstock.sim.rtl.engine import RtlCore
+
+#: Its layers fill the array's rows and windows; random weights do.
+NETWORK = "resnet20"
+
+
+def cycles_a_second(compiled: CompiledNetwork, *, assertions: bool, runs: int = 4) -> float:
+    """The best of a few runs of one image: other work on the machine only makes it slower."""
+    config = compiled.package.config
+    inputs = compiled.quantize_input(network_inputs(NETWORK, 1))
+    core = RtlCore(config, assertions=assertions)
+    best = 0.0
+    for _ in range(runs):
+        started = time.process_time()
+        result = core.execute(
+            compiled.package.descriptors,
+            compiled.package.weights,
+            inputs,
+            compiled.package.meta["record_bytes"],
+        )
+        best = max(best, result.cycles / (time.process_time() - started))
+    core.close()
+    return best
+
+
+def main() -> None:
+    """Print a line with and one without assertions."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", choices=list(CONFIGS), default="z7020")
+    config = get_config(parser.parse_args().config)
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = compile_onnx(network_onnx(NETWORK, Path(folder)), config)
+    for assertions in (False, True):
+        speed = cycles_a_second(compiled, assertions=assertions)
+        kind = "with assertions" if assertions else "without assertions"
+        print(f"{config.name}, {kind}: {speed / 1e6:.2f} M cycles/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""ps_check: the error code of the golden checks, for legal, nearly legal and random descriptors."""
+
+import random
+from collections import Counter
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+
+from penstock.program.config import ALL_CHANNELS, HwConfig
+from penstock.program.descriptor import FIELD_BY_NAME, FIELDS, Descriptor, Op
+from penstock.program.registers import ErrorCode
+from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng
+from penstock.sim.cocotb.stream import cycles
+from penstock.sim.golden.checks import Limits, check, out_size
+from penstock.sim.golden.state import GoldenError
+
+DESCRIPTORS = 4500
+LATENCY = 2
+
+
+def golden(d: Descriptor, limits: Limits) -> int:
+    """The code of the golden checks."""
+    try:
+        check(d, limits)
+    except GoldenError as error:
+        return int(error.code)
+    return int(ErrorCode.NONE)
+
+
+def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> dict[str, int]:
+    """Fields of a descriptor that is often legal: small sizes, aligned addresses."""
+    banks = config.fmem_banks
+    height, width = rng.randint(1, 12), rng.randint(1, 12)
+    kernel = rng.choice([1, 3, 5])
+    cin, cout = rng.randint(1, 6), rng.randint(1, 6)
+    plane = ((height + 1) // 2) * ((width + 1) // 2)
+    w_rows = rng.randrange(2)
+    stride = 8 + -(-cin * kernel * kernel // 8) * 8
+    if not w_rows:
+        stride = 8 * config.p_oc + cin * config.chunk_bytes(kernel)
+    values = {
+        "height": height,
+        "width": width,
+        "kernel": kernel if op == Op.CONV else 0,
+        "cin": cin,
+        "cout": cout,
+        "src": 8 * rng.randrange(40),
+        "dst": 16 * rng.randrange(30),
+        "src_stride": 4 * plane + 5 * banks,
+        "dst_stride": 4 * plane + 5 * banks,
+        "phase_stride": -(-plane // banks) * banks + banks // 2,
+        "w_addr": 16 * rng.randrange(30),
+        "w_stride": stride,
+        "w_rows": w_rows,
+        "length": 8 * rng.randint(1, 40),
+        "ddr": 8 * rng.randrange(20),
+        "in_list": rng.choice([ALL_CHANNELS, 0, config.n_lists - 1]),
+        "out_list": rng.choice([ALL_CHANNELS, 0, 1]) if w_rows else ALL_CHANNELS,
+        "list_from": rng.randint(0, cout),
+        "pred_slot": rng.randrange(config.score_depth),
+        "fold_slot": rng.randrange(config.score_depth // 2),
+        "pool_base": rng.randrange(config.pool_depth // 2),
+    }
+    for flag in ("pred_en", "pred_empty", "res_en", "pool_en", "fold_en", "fold_channel"):
+        values[flag] = rng.randrange(2)
+    values["polyphase"] = rng.randrange(2)
+    values["from_scores"] = rng.randrange(2)
+    if op == Op.HALT:
+        values["length"] = rng.randrange(limits.n_descriptors * 9 // 8 + 1)
+    return values
+
+
+def _edges(config: HwConfig, limits: Limits) -> list[int]:
+    """Values next to some limit of the core."""
+    sizes = [
+        0,
+        8,
+        16,
+        1023,
+        1 << 20,
+        524280,
+        0xFFFF_FFFF,
+        config.max_channels,
+        2 * config.max_channels - 1,
+        config.fmem_bytes,
+        config.gate_mem_bytes,
+        config.score_depth,
+        config.pool_depth,
+        config.wbuf_bytes,
+        config.n_lists,
+        limits.n_descriptors,
+        limits.input_stride,
+        limits.output_stride,
+        limits.weight_bytes,
+    ]
+    return [value + delta for value in sizes for delta in (-8, -1, 0, 1, 8)]
+
+
+def _mutate(rng: random.Random, values: dict[str, int], edges: list[int]) -> None:
+    """Change one field: by one, to an edge, or to anything."""
+    name = rng.choice([field.name for field in FIELDS if field.name != "op"])
+    field = FIELD_BY_NAME[name]
+    choice = rng.random()
+    if choice < 0.4:
+        value = values.get(name, 0) + rng.choice([-8, -1, 1, 8])
+    elif choice < 0.85:
+        value = rng.choice(edges)
+    else:
+        value = rng.getrandbits(field.width)
+    value &= (1 << field.width) - 1
+    if field.signed and value >> (field.width - 1):
+        value -= 1 << field.width
+    values[name] = value
+
+
+def _at_the_bound(rng: random.Random, values: dict[str, int], limits: Limits) -> None:
+    """Move a range so that it ends at its limit or a unit past it, whatever its size."""
+    name = rng.choice(["src", "dst", "w_addr", "ddr", "pool_base", "fold_slot"])
+    d = Descriptor.make(Op(values.pop("op")), **values)
+    low, high = 0, 1 << FIELD_BY_NAME[name].width
+    step = rng.choice([1, 8, 16])
+    # The last value (in steps) that is not out of bounds, by bisection on the golden checks.
+    while high - low > step:
+        middle = (low + high) // 2 // step * step
+        if middle == low:
+            break
+        if golden(Descriptor(values=d.values | {name: middle}), limits) == ErrorCode.BOUNDS:
+            high = middle
+        else:
+            low = middle
+    values |= {"op": d.op, name: max(low + step * rng.choice([-1, 0, 1, 2]), 0) % (1 << 16)}
+
+
+@cocotb.test(**TIMEOUT)
+async def same_code_as_golden(dut: Any) -> None:
+    """error_o == the golden code; every operation is seen legal and with each kind of error."""
+    rng, config = bench_rng(), bench_config()
+    cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
+    seen: Counter[tuple[int, int]] = Counter()
+    for index in range(DESCRIPTORS):
+        limits = Limits(
+            config=config,
+            n_descriptors=rng.choice([1, 10, 1000]),
+            input_stride=rng.choice([0, 64, 480, 4096]),
+            output_stride=rng.choice([0, 56, 64, 480, 4096]),
+            weight_bytes=rng.choice([0, 1 << 12, 1 << 14]),
+        )
+        op = rng.choice(list(Op))
+        values = {"op": int(op), **_plausible(rng, op, config, limits)}
+        if index % 3 == 0:
+            _at_the_bound(rng, values, limits)
+        for _ in range(rng.choice([0, 0, 1, 1, 2, 3])):
+            _mutate(rng, values, _edges(config, limits))
+        values["op"] = values["op"] if rng.random() < 0.98 else rng.choice([0, 9, 255])
+        d = Descriptor(values=dict.fromkeys(FIELD_BY_NAME, 0) | values)
+        dut.desc_i.value = int.from_bytes(d.encode(), "little")
+        dut.input_stride_i.value = limits.input_stride
+        dut.output_stride_i.value = limits.output_stride
+        dut.weight_bytes_i.value = limits.weight_bytes
+        dut.n_descriptors_i.value = limits.n_descriptors
+        await cycles(dut.clk_i, LATENCY)
+        code = golden(d, limits)
+        assert int(dut.error_o.value) == code, f"{ErrorCode(code).name} {limits} {d}"
+        seen[d.op, code] += 1
+        if code == ErrorCode.NONE and d.op in (Op.CONV, Op.COPY):
+            rows, columns = out_size(d)
+            assert int(dut.out_width_o.value) == columns
+            assert int(dut.out_pixels_o.value) == rows * columns
+    for op in Op:
+        for code in (ErrorCode.NONE, ErrorCode.FIELD, ErrorCode.BOUNDS):
+            assert seen[int(op), int(code)] > 10, (op.name, code.name, seen)
+
+
+@cocotb.test(**TIMEOUT)
+async def longest_sides(dut: Any) -> None:
+    """Halves of 1023 rows or columns, the most there may be."""
+    config = bench_config()
+    cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
+    limits = Limits(
+        config=config, n_descriptors=1, input_stride=0, output_stride=64, weight_bytes=1 << 14
+    )
+    for height, width in ((1023, 1), (1, 1023), (1022, 3), (3, 1022)):
+        plane = (height + 1) // 2 * ((width + 1) // 2)
+        for phase in (config.fmem_banks // 2, plane // 16 * 16 + 16 + config.fmem_banks // 2):
+            sizes = {"height": height, "width": width, "phase_stride": phase, "cout": 1}
+            for op, more in (
+                (Op.COPY, {}),
+                (Op.CONV, {"polyphase": 1, "kernel": 1, "cin": 1, "w_stride": 128}),
+            ):
+                lists = {"in_list": ALL_CHANNELS, "out_list": ALL_CHANNELS}
+                d = Descriptor.make(op, **sizes, **more, **lists)
+                dut.desc_i.value = int.from_bytes(d.encode(), "little")
+                dut.output_stride_i.value = limits.output_stride
+                dut.weight_bytes_i.value = limits.weight_bytes
+                dut.n_descriptors_i.value = limits.n_descriptors
+                await cycles(dut.clk_i, LATENCY)
+                assert int(dut.error_o.value) == golden(d, limits), d
+                assert int(dut.out_width_o.value) == out_size(d)[1]
+                assert int(dut.out_pixels_o.value) == plane
