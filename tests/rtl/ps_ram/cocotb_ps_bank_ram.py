@@ -33,7 +33,11 @@ async def random_accesses(dut: Any) -> None:
     collisions = 0
     for _ in range(3000):
         a_en, b_en, b_we = rng.randrange(2), rng.randrange(2), rng.randrange(1 << banks)
-        row, row_next, choice = rng.randrange(depth), rng.randrange(depth), rng.randrange(1 << banks)
+        row, row_next, choice = (
+            rng.randrange(depth),
+            rng.randrange(depth),
+            rng.randrange(1 << banks),
+        )
         a_addr = [row_next if choice >> k & 1 else row for k in range(banks)]
         b_addr = [rng.randrange(depth) for _ in range(banks)]
         data = [rng.randrange(256) for _ in range(banks)]
