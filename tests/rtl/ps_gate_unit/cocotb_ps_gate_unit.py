@@ -1,0 +1,224 @@
+"""ps_gate_unit and ps_gate_store: scores, survivor lists and DENSE results against NumPy."""
+
+import dataclasses
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.triggers import RisingEdge
+
+from penstock.compiler.numerics import requantize, type_range
+from penstock.program.config import ALL_CHANNELS, GATE_WORD_BYTES, gate_row_bytes
+from penstock.program.descriptor import GateKind, Op
+from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
+from penstock.sim.cocotb.stream import cycles, descriptor, pulse, unpack, watch
+
+PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")])
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A dense layer in gate memory, and its pooled sums."""
+
+    sums: np.ndarray  # int32 [cin]
+    head: np.ndarray  # PARAMETERS [1]
+    heads: np.ndarray  # PARAMETERS [cout]
+    weights: np.ndarray  # int8 [cout, cin]
+    signed: bool
+
+    def accumulators(self) -> np.ndarray:
+        """int64 [cout]"""
+        m0, r0 = (self.head[name].astype(np.int64) for name in ("multiplier", "shift"))
+        pooled = np.clip(requantize(self.sums, m0, r0), *type_range(self.signed))
+        return self.heads["bias"] + self.weights.astype(np.int64) @ pooled
+
+    def scaled(self) -> np.ndarray:
+        """int64 [cout], not clamped"""
+        return requantize(self.accumulators(), self.heads["multiplier"], self.heads["shift"])
+
+
+class Bench:
+    """Loads layers, runs them, reads scores and lists back through every port."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut = dut
+        self.config = bench_config()
+        self.rng = np.random.default_rng(bench_rng().getrandbits(32))
+        self.scores: dict[int, int] = {}
+        self.lists: dict[int, tuple[list[int], int]] = {}
+        self.written: list[tuple[int, int]] = []
+        for signal in (dut.start_i, dut.gmem_we_i, dut.pool_we_i):
+            signal.value = 0
+
+    async def start(self) -> None:
+        dut = self.dut
+        await start(dut.clk_i, dut.rst_ni)
+        get = lambda: (int(dut.mem_addr_o.value), int(dut.mem_data_o.value))  # noqa: E731
+        cocotb.start_soon(watch(dut.clk_i, dut.mem_we_o, get, self.written))
+
+    def layer(self, cin: int, cout: int, *, extreme: bool = False) -> Layer:
+        """Random parameters such that scores lie on both sides of 0 and 128."""
+        rng = self.rng
+        signed = bool(rng.integers(2))
+        sums = rng.integers(-20000, 60000, cin)
+        weights = rng.integers(-128, 128, (cout, cin))
+        bias = rng.integers(-30000, 30000, cout)
+        multiplier = rng.integers(0x8000, 0x10000, cout)
+        shift = rng.integers(20, 26, cout)
+        if extreme:
+            sums = rng.choice([-(1 << 31), (1 << 31) - 1], cin)
+            weights = rng.choice([-128, 127], (cout, cin))
+            shift = rng.choice([1, 16, 47], cout)
+        bias[:: max(cout // 3, 2)] = 0
+        heads = np.zeros(cout, PARAMETERS)
+        for name, values in (("bias", bias), ("multiplier", multiplier), ("shift", shift)):
+            heads[name] = values
+        head = np.zeros(1, PARAMETERS)
+        head["multiplier"], head["shift"] = 0x9000, 23
+        return Layer(
+            sums=sums, head=head, heads=heads, weights=weights.astype(np.int8), signed=signed
+        )
+
+    async def load(self, layer: Layer, w_addr: int, pool_base: int) -> None:
+        """Write gate memory (GLOAD) and pooled sums (epilogue) side by side."""
+        dut = self.dut
+        cout, cin = layer.weights.shape
+        rows = np.zeros((cout, gate_row_bytes(cin)), np.uint8)
+        rows[:, :8] = layer.heads.view(np.uint8).reshape(cout, 8)
+        rows[:, 8 : 8 + cin] = layer.weights.view(np.uint8)
+        data = layer.head.tobytes().ljust(GATE_WORD_BYTES, b"\xa5") + rows.tobytes()
+        words = [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
+        for index in range(max(len(words), cin)):
+            dut.gmem_we_i.value = int(index < len(words))
+            dut.pool_we_i.value = int(index < cin)
+            if index < len(words):
+                dut.gmem_addr_i.value = w_addr // 8 + index
+                dut.gmem_data_i.value = words[index]
+            if index < cin:
+                dut.pool_addr_i.value = pool_base + index
+                dut.pool_data_i.value = int(layer.sums[index]) & 0xFFFF_FFFF
+            await RisingEdge(dut.clk_i)
+        dut.gmem_we_i.value = 0
+        dut.pool_we_i.value = 0
+
+    async def run(self, op: Op, layer: Layer, **values: int) -> int:
+        """Load a layer somewhere and run it; cycles it took."""
+        dut, config, rng = self.dut, self.config, self.rng
+        cout, cin = layer.weights.shape
+        size = GATE_WORD_BYTES + cout * gate_row_bytes(cin)
+        w_addr = int(rng.integers((config.gate_mem_bytes - size) // 16 + 1)) * 16
+        pool_base = int(rng.integers(config.pool_depth - cin + 1))
+        await self.load(layer, w_addr, pool_base)
+        dut.desc_i.value = descriptor(
+            op,
+            cin=cin,
+            cout=cout,
+            w_addr=w_addr,
+            pool_base=pool_base,
+            src_signed=layer.signed,
+            **values,
+        )
+        await pulse(dut.clk_i, dut.start_i)
+        dut.desc_i.value = 0  # start_i latched it
+        taken = 0
+        await RisingEdge(dut.clk_i)
+        while int(dut.busy_o.value):
+            taken += 1
+            await RisingEdge(dut.clk_i)
+        return taken
+
+    async def gate(self, layer: Layer, kind: GateKind, which: int, list_from: int, dst: int) -> int:
+        """A GATE into list `which` (or none): the whole store is compared with the model."""
+        binary = np.where(layer.accumulators() > 0, 128, 0)
+        scores = binary if kind == GateKind.BINARY else np.clip(layer.scaled(), 0, 128)
+        taken = await self.run(
+            Op.GATE, layer, gate_kind=kind, out_list=which, list_from=list_from, dst=dst
+        )
+        self.scores |= {dst + o: int(score) for o, score in enumerate(scores)}
+        if which != ALL_CHANNELS:
+            ids = np.flatnonzero(scores[list_from:]).tolist()
+            self.lists[which] = ids, len(scores) - list_from
+        assert not self.written, "a GATE wrote feature memory"
+        await self.check_store()
+        return taken
+
+    async def check_store(self) -> None:
+        """Scores through both ports and as words, lists through both ports, counts and bounds."""
+        dut, config = self.dut, self.config
+        for address in sorted(self.scores):
+            dut.score_a_addr_i.value = address
+            dut.score_b_addr_i.value = address
+            await cycles(dut.clk_i, 2)
+            score = self.scores[address]
+            assert int(dut.score_a_o.value) == int(dut.score_b_o.value) == score, address
+            word = unpack(int(dut.score_a_word_o.value), 8, 8)
+            assert word[address % 8] == score
+        width = config.max_channels.bit_length()
+        counts = unpack(int(dut.list_count_o.value), width, config.n_lists)
+        bounds = unpack(int(dut.list_bound_o.value), width, config.n_lists)
+        for which in range(config.n_lists):
+            ids, bound = self.lists.get(which, ([], 0))
+            assert (counts[which], bounds[which]) == (len(ids), bound), which
+            for position, channel in enumerate(ids):
+                dut.list_a_addr_i.value = which * config.max_channels + position
+                dut.list_b_addr_i.value = which * config.max_channels + position
+                await cycles(dut.clk_i, 2)
+                got = int(dut.list_a_data_o.value), int(dut.list_b_data_o.value)
+                assert got == (channel, channel), (which, position)
+
+
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(kind=list(GateKind))
+async def gates(dut: Any, kind: GateKind) -> None:
+    """Sizes around the words of gate memory; lists that begin late; lists begun anew."""
+    bench = Bench(dut)
+    await bench.start()
+    sizes = [(1, 1), (7, 2), (8, 9), (9, 5), (16, 8), (24, 3), (25, 17), (40, 12)]
+    for index, (cin, cout) in enumerate(sizes):
+        which = [0, 1, ALL_CHANNELS][index % 3]
+        list_from = [0, 1, cout // 2, cout][index % 4]
+        taken = await bench.gate(bench.layer(cin, cout), kind, which, list_from, 8 + index)
+        assert taken <= cin + cout * -(-(8 + cin) // 16) + 24
+    found = set(bench.scores.values())
+    assert {0, 128} <= found and (kind == GateKind.BINARY or len(found) > 4)
+
+
+@cocotb.test(**TIMEOUT)
+async def extremes(dut: Any) -> None:
+    """Sums and weights at their limits, shifts of 1 and 47; the widest vector."""
+    bench = Bench(dut)
+    await bench.start()
+    for kind in GateKind:
+        await bench.gate(bench.layer(30, 9, extreme=True), kind, 0, 0, 0)
+    cin = min(bench.config.max_channels, bench.config.pool_depth)
+    await bench.gate(bench.layer(cin, 3), GateKind.RELU1, 1, 0, 100)
+
+
+@cocotb.test(**TIMEOUT)
+async def all_on_and_all_off(dut: Any) -> None:
+    """Every channel survives, then none: the list is begun anew each time."""
+    bench = Bench(dut)
+    await bench.start()
+    for bias in (1 << 30, -(1 << 30), 1 << 30):
+        layer = bench.layer(6, 11)
+        layer.heads["bias"] = bias
+        await bench.gate(layer, GateKind.BINARY, 1, 3, 16)
+        assert len(bench.lists[1][0]) == (8 if bias > 0 else 0)
+
+
+@cocotb.test(**TIMEOUT)
+async def dense(dut: Any) -> None:
+    """DENSE writes bytes in order, clamped; scores and lists stay as they were."""
+    bench = Bench(dut)
+    await bench.start()
+    await bench.gate(bench.layer(5, 6), GateKind.RELU1, 0, 0, 0)
+    for cin, cout, low, high in ((1, 1, -128, 127), (17, 10, 0, 255), (32, 5, -20, 30)):
+        layer = bench.layer(cin, cout)
+        dst = int(bench.rng.integers(bench.config.fmem_bytes - cout))
+        await bench.run(
+            Op.DENSE, layer, dst=dst, clamp_lo=low, clamp_hi=high, out_list=ALL_CHANNELS
+        )
+        expected = np.clip(layer.scaled(), low, high) & 0xFF
+        assert bench.written == [(dst + o, int(y)) for o, y in enumerate(expected)]
+        bench.written.clear()
+        await bench.check_store()

@@ -1,0 +1,91 @@
+// Gate unit and store as they stand in ps_core.
+module ps_gate_unit_bench
+  import ps_cfg::*;
+  import ps_pkg::*;
+(
+  input  logic                  clk_i,
+  input  logic                  rst_ni,
+  input  logic                  start_i,
+  input  desc_t                 desc_i,
+  output logic                  busy_o,
+  input  logic                  gmem_we_i,
+  input  logic [GA_W-1:0]       gmem_addr_i,
+  input  logic [63:0]           gmem_data_i,
+  input  logic                  pool_we_i,
+  input  logic [PA_W-1:0]       pool_addr_i,
+  input  logic [31:0]           pool_data_i,
+  output logic                  mem_we_o,
+  output logic [FA_W-1:0]       mem_addr_o,
+  output logic [7:0]            mem_data_o,
+  output logic                  score_we_o,
+
+  input  logic [SA_W-1:0]       score_a_addr_i,
+  output logic [63:0]           score_a_word_o,
+  output logic [7:0]            score_a_o,
+  input  logic [SA_W-1:0]       score_b_addr_i,
+  output logic [7:0]            score_b_o,
+  output logic [N_LISTS-1:0][CH_W-1:0] list_count_o,
+  output logic [N_LISTS-1:0][CH_W-1:0] list_bound_o,
+  input  logic [LI_W+CH_W-2:0]  list_a_addr_i,
+  output logic [CH_W-2:0]       list_a_data_o,
+  input  logic [LI_W+CH_W-2:0]  list_b_addr_i,
+  output logic [CH_W-2:0]       list_b_data_o
+);
+  logic list_begin, list_append, list_close;
+  logic [SA_W-1:0] score_addr;
+  logic [7:0] score_data;
+  logic [LI_W-1:0] list;
+  logic [CH_W-2:0] list_id;
+  logic [CH_W-1:0] list_bound;
+
+  ps_gate_unit u_unit (
+    .clk_i,
+    .rst_ni,
+    .start_i,
+    .desc_i,
+    .busy_o,
+    .gmem_we_i,
+    .gmem_addr_i,
+    .gmem_data_i,
+    .pool_we_i,
+    .pool_addr_i,
+    .pool_data_i,
+    .score_we_o,
+    .score_addr_o (score_addr),
+    .score_data_o (score_data),
+    .list_begin_o (list_begin),
+    .list_append_o(list_append),
+    .list_close_o (list_close),
+    .list_o       (list),
+    .list_id_o    (list_id),
+    .list_bound_o (list_bound),
+    .mem_we_o,
+    .mem_addr_o,
+    .mem_data_o
+  );
+
+  ps_gate_store u_store (
+    .clk_i,
+    .rst_ni,
+    .score_we_i   (score_we_o),
+    .score_addr_i (score_addr),
+    .score_data_i (score_data),
+    .score_a_addr_i,
+    .score_a_word_o,
+    .score_a_o,
+    .score_b_addr_i,
+    .score_b_o,
+    .list_begin_i (list_begin),
+    .list_append_i(list_append),
+    .list_close_i (list_close),
+    .list_i       (list),
+    .list_id_i    (list_id),
+    .list_bound_i (list_bound),
+    .list_count_o,
+    .list_bound_o,
+    .list_a_addr_i,
+    .list_a_data_o,
+    .list_b_addr_i,
+    .list_b_data_o
+  );
+endmodule

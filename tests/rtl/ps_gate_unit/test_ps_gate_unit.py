@@ -1,0 +1,10 @@
+"""Runs the bench of ps_gate_unit and ps_gate_store."""
+
+import pytest
+
+from penstock.sim.cocotb.runner import run_unit
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+def test_ps_gate_unit(config: str) -> None:
+    run_unit(__file__, config=config, wrapper=True)

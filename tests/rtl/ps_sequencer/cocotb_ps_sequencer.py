@@ -1,0 +1,374 @@
+"""ps_sequencer: what is started, in which order and when; predicates, loops, every way to stop.
+
+The bench plays prefetch, checks, score memory and the units, which stay busy for random times.
+"""
+
+import dataclasses
+import random
+from typing import Any
+
+import cocotb
+from cocotb.triggers import RisingEdge
+
+from penstock.program.config import ALL_CHANNELS
+from penstock.program.descriptor import Descriptor, Op
+from penstock.program.registers import ErrorCode
+from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_config, bench_rng, stall_pattern, start
+from penstock.sim.cocotb.stream import pack, pulse, read_port
+
+IN_STRIDE, OUT_STRIDE, INPUT, OUTPUT = 64, 128, 0x1_0000_0000, 0xFF_0000_0000
+SCORES = 8  # score addresses; the odd ones hold 0
+LISTS = ((3, 6), (0, 4))  # (count, bound) of each list
+MOVES = (Op.LOAD, Op.GLOAD, Op.STORE)
+
+#: (what, descriptor index, input channels, output channels)
+Event = tuple[str, int, int, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run must do."""
+
+    events: list[Event]
+    executed: int
+    skipped: int
+    channels: tuple[int, int]  # executed, skipped
+    error: ErrorCode
+    position: tuple[int, int]  # image, descriptor
+
+
+def _score(slot: int) -> int:
+    return 0 if slot % 2 else 1 + slot
+
+
+def model(program: list[Descriptor], images: int, faults: dict[int, ErrorCode]) -> Outcome:
+    """Run a program in the abstract (docs/program.md, "Running"); `faults`: what ps_check says."""
+    events: list[Event] = []
+    executed = skipped = done = left = 0
+    image = pc = 0
+    error = ErrorCode.NONE
+
+    def outcome() -> Outcome:
+        return Outcome(
+            events=events,
+            executed=executed,
+            skipped=skipped,
+            channels=(done, left),
+            error=error,
+            position=(image, pc),
+        )
+
+    while True:
+        if pc >= len(program):
+            error = ErrorCode.PROGRAM_END
+            return outcome()
+        d = program[pc]
+        if pc in faults:
+            error = faults[pc]
+            return outcome()
+        skip = bool(d.pred_en) and _score(d.pred_slot) == 0
+        if skip and not (d.op == Op.CONV and d.pred_empty):
+            skipped += 1
+            left += d.cout if d.op == Op.CONV else 0
+            pc += 1
+            continue
+        n_in = n_out = 0
+        if d.op == Op.CONV:
+            for selector, limit, used in ((d.in_list, d.cin, not skip), (d.out_list, d.cout, True)):
+                if used and selector != ALL_CHANNELS and LISTS[selector][1] > limit:
+                    error = ErrorCode.BOUNDS
+                    return outcome()
+            n_in = d.cin if d.in_list == ALL_CHANNELS else LISTS[d.in_list][0]
+            n_in = 0 if skip else n_in
+            n_out = d.cout if d.out_list == ALL_CHANNELS else LISTS[d.out_list][0]
+            done, left = done + n_out, left + d.cout - n_out
+        executed += 1
+        if d.op == Op.CONV and n_out:
+            events += [("fetch", pc, n_in, n_out), ("conv", pc, n_in, n_out)]
+        elif d.op == Op.COPY:
+            events.append(("copy", pc, 0, 0))
+        elif d.op in (Op.GATE, Op.DENSE):
+            events.append(("gate", pc, 0, 0))
+        elif d.op in MOVES:
+            events.append(("move", pc, 0, 0))
+        elif d.op == Op.HALT:
+            events.append(("record", pc, image, 0))
+            if image == images - 1:
+                return outcome()
+            image, pc = image + 1, d.length - 1
+        pc += 1
+
+
+class Bench:
+    """Everything around the sequencer."""
+
+    def __init__(self, dut: Any, idle: str = "none") -> None:
+        self.dut = dut
+        self.config = bench_config()
+        self.rng: random.Random = bench_rng()
+        self.idle = stall_pattern(idle, self.rng)
+        self.program: list[Descriptor] = []
+        self.faults: dict[int, ErrorCode] = {}
+        self.events: list[Event] = []
+        self.units = dict.fromkeys(("fetch", "conv", "copy", "gate", "move"), 0)
+        self.executed = self.skipped = self.done = self.left = 0
+        self.records: list[tuple[int, int, int]] = []
+        self.beside = 0  # GATEs started while a COPY ran
+        self.next = 0
+        for name in ("start", "desc_valid", "desc_at_end", "fetch_busy", "array_busy", "copy_busy"):
+            getattr(dut, f"{name}_i").value = 0
+        for name in ("gate_busy", "move_busy", "masters_busy", "read_error", "write_error"):
+            getattr(dut, f"{name}_i").value = 0
+
+    async def start(self) -> None:
+        dut, config = self.dut, self.config
+        width = config.max_channels.bit_length()
+        dut.list_count_i.value = pack([count for count, _ in LISTS], width)
+        dut.list_bound_i.value = pack([bound for _, bound in LISTS], width)
+        dut.input_i.value = INPUT
+        dut.output_i.value = OUTPUT
+        dut.input_stride_i.value = IN_STRIDE
+        dut.output_stride_i.value = OUT_STRIDE
+        await start(dut.clk_i, dut.rst_ni)
+        lookup = lambda: _score(int(dut.score_addr_o.value))  # noqa: E731
+        cocotb.start_soon(read_port(dut.clk_i, dut.score_i, lookup))
+        cocotb.start_soon(self._prefetch())
+
+    async def _prefetch(self) -> None:
+        """Descriptors from the asked one on; the code of ps_check settles two cycles later."""
+        dut = self.dut
+        shown: int | None = None
+        age = 0
+        while True:
+            valid = self.next < len(self.program) and (shown == self.next or not next(self.idle))
+            dut.desc_valid_i.value = int(valid)
+            dut.desc_at_end_i.value = int(self.next >= len(self.program))
+            if valid:
+                age = age + 1 if shown == self.next else 0
+                shown = self.next
+                dut.desc_i.value = int.from_bytes(self.program[shown].encode(), "little")
+                code = self.faults.get(shown, ErrorCode.NONE)
+                wrong = ErrorCode.OPCODE if code == ErrorCode.NONE else ErrorCode.NONE
+                dut.check_error_i.value = int(code if age >= 2 else wrong)
+            await RisingEdge(dut.clk_i)
+            self._run_units()
+            if int(dut.restart_o.value):
+                self.next, shown = int(dut.restart_index_o.value), None
+            elif int(dut.desc_ready_o.value):
+                assert valid, "a descriptor was taken that was not there"
+                self.next, shown = self.next + 1, None
+
+    def _run_units(self) -> None:
+        """Units are busy from the cycle after their start for a random time."""
+        dut, units = self.dut, self.units
+        read = lambda name: int(getattr(dut, name).value)  # noqa: E731
+        self._count(read)
+        busy = {name for name, left in units.items() if left}  # in the cycle before this edge
+        for name in units:
+            units[name] = max(units[name] - 1, 0)
+        for name in ("fetch", "conv", "copy", "gate", "move", "record"):
+            if read(f"{name}_start_o"):
+                self._check_start(name, busy)
+                units["move" if name == "record" else name] = self.rng.choice([1, 2, 9, 30])
+        dut.fetch_busy_i.value = int(units["fetch"] > 0)
+        dut.array_busy_i.value = int(units["conv"] > 0 or units["copy"] > 0)
+        dut.copy_busy_i.value = int(units["copy"] > 0)
+        dut.gate_busy_i.value = int(units["gate"] > 0)
+        dut.move_busy_i.value = int(units["move"] > 0)
+
+    def _count(self, read: Any) -> None:
+        executed, skipped = read("executed_o"), read("skipped_o")
+        self.executed += executed
+        self.skipped += skipped
+        if executed or skipped:
+            self.done += read("channels_executed_o")
+            self.left += read("channels_skipped_o")
+
+    def _check_start(self, name: str, busy: set[str]) -> None:
+        """A unit starts when what it needs is idle; a GATE beside a COPY, nothing else."""
+        dut, index = self.dut, self.next
+        sizes = int(dut.n_in_o.value), int(dut.n_out_o.value)
+        match name:
+            case "fetch":
+                assert not busy & {"fetch", "gate", "move"}, busy
+            case "conv" | "copy":
+                assert not busy & {"conv", "copy", "gate", "move"}, busy
+            case "gate" if self.program[index].op == Op.GATE and "copy" in busy:
+                assert busy == {"copy"}, busy
+                self.beside += 1
+            case _:
+                assert not busy, (name, busy)
+        if name == "record":
+            image = int(dut.image_input_o.value) - INPUT
+            assert int(dut.image_output_o.value) - OUTPUT == image // IN_STRIDE * OUT_STRIDE
+            assert int(dut.counters_clear_o.value)
+            assert int(dut.exit_o.value) == index
+            self.events.append((name, index, image // IN_STRIDE, 0))
+        else:
+            sizes = sizes if name in ("fetch", "conv") else (0, 0)
+            self.events.append((name, index, *sizes))
+
+    async def run(
+        self,
+        program: list[Descriptor],
+        images: int = 1,
+        faults: dict[int, ErrorCode] | None = None,
+        **arguments: int,
+    ) -> tuple[ErrorCode, tuple[int, int]]:
+        """Run to done_o: error and position."""
+        dut = self.dut
+        self.program, self.faults = program, faults or {}
+        self.events.clear()
+        self.executed = self.skipped = self.done = self.left = 0
+        dut.n_images_i.value = images
+        dut.config_hash_i.value = self.config.hash
+        for name, value in arguments.items():
+            getattr(dut, f"{name}_i").value = value
+        await pulse(dut.clk_i, dut.start_i)
+        return await self.finish()
+
+    async def finish(self) -> tuple[ErrorCode, tuple[int, int]]:
+        """Wait for done_o: error and position."""
+        dut = self.dut
+        for _ in range(20_000):
+            await RisingEdge(dut.clk_i)
+            if int(dut.done_o.value):
+                position = int(dut.position_o.value)
+                return ErrorCode(int(dut.error_o.value)), (position >> 16, position & 0xFFFF)
+        raise AssertionError("no done_o")
+
+    async def check(
+        self, program: list[Descriptor], images: int, faults: dict[int, ErrorCode] | None = None
+    ) -> Outcome:
+        """A run does what the model does."""
+        outcome = model(program, images, faults or {})
+        error, position = await self.run(program, images, faults)
+        assert self.events == outcome.events
+        assert (error, position) == (outcome.error, outcome.position)
+        assert (self.executed, self.skipped) == (outcome.executed, outcome.skipped)
+        assert (self.done, self.left) == outcome.channels
+        await RisingEdge(self.dut.clk_i)
+        assert not int(self.dut.running_o.value) and not int(self.dut.stop_o.value)
+        return outcome
+
+
+def random_program(rng: random.Random, length: int) -> list[Descriptor]:
+    """Any operations, predicated or not, then a HALT that loops to somewhere before it."""
+    program = []
+    ops = [Op.CONV] * 4 + [Op.COPY, Op.GATE, Op.COPY, Op.GATE, Op.DENSE, *MOVES]
+    for _ in range(length):
+        op = rng.choice(ops)
+        values = {"pred_en": int(rng.random() < 0.4), "pred_slot": rng.randrange(SCORES)}
+        if op == Op.CONV:
+            values |= {
+                "pred_empty": rng.randrange(2),
+                "cin": rng.randint(6, 20),
+                "cout": rng.randint(6, 20),
+                "in_list": rng.choice([ALL_CHANNELS, 0, 1]),
+                "out_list": rng.choice([ALL_CHANNELS, ALL_CHANNELS, 0, 1]),
+            }
+        program.append(Descriptor.make(op, **values))
+    return [*program, Descriptor.make(Op.HALT, length=rng.randrange(length))]
+
+
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(idle=STALLS)
+async def random_programs(dut: Any, idle: str) -> None:
+    """Order, predicates, lists, several images; each unit waits for what it must."""
+    bench = Bench(dut, idle)
+    await bench.start()
+    for _ in range(15):
+        program = random_program(bench.rng, bench.rng.randint(1, 25))
+        await bench.check(program, bench.rng.randint(1, 3))
+
+
+@cocotb.test(**TIMEOUT)
+async def gate_beside_copy(dut: Any) -> None:
+    """A GATE does not wait for a COPY; a DENSE does."""
+    bench = Bench(dut)
+    await bench.start()
+    halt = Descriptor.make(Op.HALT)
+    copy, gate, dense = (Descriptor.make(op) for op in (Op.COPY, Op.GATE, Op.DENSE))
+    await bench.check([copy, gate] * 30 + [halt], 1)
+    assert bench.beside > 5
+    await bench.check([copy, dense, gate, copy] * 10 + [halt], 1)
+
+
+@cocotb.test(**TIMEOUT)
+async def list_beyond_the_channels(dut: Any) -> None:
+    """BOUNDS when a list may name a channel the map has not; an unused list is not looked at."""
+    bench = Bench(dut)
+    await bench.start()
+    halt = Descriptor.make(Op.HALT)
+    base = {"cin": 6, "cout": 6, "in_list": 0, "out_list": 0, "pred_slot": 1}
+    for changed, error in (
+        ({}, ErrorCode.NONE),
+        ({"cin": 5}, ErrorCode.BOUNDS),
+        ({"cout": 5}, ErrorCode.BOUNDS),
+        ({"cin": 5, "pred_en": 1}, ErrorCode.NONE),
+        ({"cin": 5, "pred_en": 1, "pred_empty": 1}, ErrorCode.NONE),
+        ({"cout": 5, "pred_en": 1, "pred_empty": 1}, ErrorCode.BOUNDS),
+        ({"cout": 5, "pred_en": 1}, ErrorCode.NONE),
+    ):
+        outcome = await bench.check([Descriptor.make(Op.CONV, **(base | changed)), halt], 1)
+        assert outcome.error == error, changed
+
+
+@cocotb.test(**TIMEOUT)
+async def illegal_descriptor(dut: Any) -> None:
+    """The code of ps_check, two cycles old, stops the run at its descriptor, predicated or not."""
+    bench = Bench(dut)
+    await bench.start()
+    for code in (ErrorCode.OPCODE, ErrorCode.FIELD, ErrorCode.BOUNDS):
+        program = random_program(bench.rng, 8)
+        await bench.check(program, 2, {bench.rng.randrange(8): code})
+    await bench.check(random_program(bench.rng, 8)[:-1], 1)  # no HALT
+
+
+@cocotb.test(**TIMEOUT)
+async def refused_at_once(dut: Any) -> None:
+    """A foreign configuration, no image, a stride not in whole beats: nothing is started."""
+    bench = Bench(dut)
+    await bench.start()
+    program = random_program(bench.rng, 3)
+    for arguments, code in (
+        ({"config_hash": bench.config.hash ^ 1}, ErrorCode.CONFIG),
+        ({"config_hash": bench.config.hash ^ (1 << 31), "n_images": 0}, ErrorCode.CONFIG),
+        ({"n_images": 0}, ErrorCode.FIELD),
+        ({"input_stride": 68}, ErrorCode.FIELD),
+        ({"input_stride": 64, "output_stride": 129}, ErrorCode.FIELD),
+    ):
+        assert await bench.run(program, 1, **arguments) == (code, (0, 0)), arguments
+        assert bench.events == []
+    dut.output_stride_i.value = OUT_STRIDE
+    await bench.check(program, 1)
+
+
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(which=["read", "write"])
+async def bad_response(dut: Any, which: str) -> None:
+    """READ or WRITE at any moment: stop_o until the masters are idle, then done_o; no start."""
+    bench = Bench(dut)
+    await bench.start()
+    error = getattr(dut, f"{which}_error_i")
+    for delay in (1, 2, 3, 5, 8, 13, 21, 34, 55):
+        program = [Descriptor.make(Op.LOAD, length=8)] * 20 + [Descriptor.make(Op.HALT)]
+        run = cocotb.start_soon(bench.run(program))
+        for _ in range(delay + 1):
+            await RisingEdge(dut.clk_i)
+        dut.masters_busy_i.value = 1
+        await pulse(dut.clk_i, error)
+        await RisingEdge(dut.clk_i)
+        started = len(bench.events)
+        for _ in range(20):
+            await RisingEdge(dut.clk_i)
+            assert int(dut.stop_o.value) and not int(dut.done_o.value)
+        dut.masters_busy_i.value = 0
+        code, _ = await run
+        assert code == (ErrorCode.READ if which == "read" else ErrorCode.WRITE)
+        assert len(bench.events) == started
+        for unit in bench.units:  # ps_core resets the units while stop_o is high
+            bench.units[unit] = 0
+        for _ in range(3):
+            await RisingEdge(dut.clk_i)
+    await bench.check(random_program(bench.rng, 6), 1)
