@@ -1,7 +1,8 @@
 """How a partial group of output channels is split into passes of the reshaping array.
 
 A pass in mode k has P_oc >> k rows and tiles of P_px << k pixels (docs/program.md, "Passes").  A
-descriptor's `split` names the mode of the next pass for every number of rows that may be left.
+descriptor's `split` names the mode of the next pass for every number of rows that may be left, and
+the size of the first group of a convolution in row layout.
 """
 
 import functools
@@ -41,6 +42,26 @@ def passes(rows: int, split: int, config: HwConfig) -> list[tuple[int, int]]:
     return result
 
 
+def first_rows(split: int, config: HwConfig) -> int:
+    """Rows of the first group of a convolution in row layout."""
+    return config.p_oc >> min(split & 3, config.modes - 1)
+
+
+def group_rows(outputs: int, first: int, config: HwConfig) -> list[int]:
+    """Most rows of every group of a convolution of `outputs` channels whose first has `first`."""
+    rest = -(-max(outputs - first, 0) // config.p_oc)
+    return [first] + [config.p_oc] * rest
+
+
+def first_mode(pixels: int, config: HwConfig) -> int:
+    """The mode with the fewest rows that a map of `pixels` still fills.
+
+    The first group after a GATE arrives cold: the fewer its rows, the earlier the array starts, and
+    in a shape that the map fills nothing is lost.
+    """
+    return max(mode for mode in range(config.modes) if mode == 0 or config.p_px << mode <= pixels)
+
+
 def best_split(pixels: int, config: HwConfig) -> int:
     """The `split` with the fewest tiles for a map of `pixels` output pixels.
 
@@ -57,7 +78,7 @@ def best_split(pixels: int, config: HwConfig) -> int:
             for mode in range(config.modes)
         )
 
-    split = 0
+    split = first_mode(pixels, config)
     for rows in range(1, config.p_oc):
         # Where rows share an entry the largest of them decides: it comes last.
         clear = split & ~(3 << 2 * entry(rows, config))

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from penstock.compiler.activity import Activity, Array, out_size
-from penstock.compiler.split import passes, tiles
+from penstock.compiler.split import first_rows, group_rows, passes, tiles
 from penstock.compiler.timing import Timing
 from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig, gate_row_bytes
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
@@ -122,8 +122,12 @@ class Timeline:
         arrived, now = request, begin + 1
         last = np.zeros_like(now)
         stall = np.zeros_like(now)  # the last tile of a group makes the next group's first wait
-        for group in range(-(-d.cout // rows)):
-            lanes = np.clip(act.outputs - group * rows, 0, rows)
+        taken = 0
+        for most in group_rows(
+            d.cout, first_rows(d.split, self.config) if d.w_rows else rows, self.config
+        ):
+            lanes = np.clip(act.outputs - taken, 0, most)
+            taken += most
             active = works & (lanes > 0)
             free = self.halves[0] + t.group
             request = np.maximum(request, free) + (t.walk if d.w_rows else 0)

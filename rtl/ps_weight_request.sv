@@ -2,7 +2,8 @@
 //
 // start_i latches a convolution; for each group of up to P_oc surviving output channels it waits
 // for a free half of the weight buffer, announces the group (group_*), then issues its reads:
-//   rows layout: one read a surviving output channel (parameters and weights); row_* gives its id;
+//   rows layout: one read a surviving output channel (parameters and weights); row_* gives its id; the
+//   first group has P_oc >> split[1:0] rows, so that a cold start waits for few weights;
 //   interleaved: all channels: one read; a list: the group's parameters, then one read for each run
 //   of consecutive surviving input channels.
 // All addresses were checked against the blob before the start (ps_check).  busy_o until the last
@@ -50,11 +51,14 @@ module ps_weight_request
   logic [63:0] base_q, group_addr_q;
   logic [1:0] free_q;
   logic group_start, rows_end_q, walk_start;
-  logic [ROW_W-1:0] rows, rows_left_q;
+  logic [ROW_W-1:0] most, rows, rows_left_q;
+  logic first_group_q;
+  logic [1:0] first_mode_q;
   logic [15:0] walked_beats_q;
 
   assign chunk = 13'(32'(row_taps(desc_i.kernel[2:0], 1'b0)) * P_OC / 8);
-  assign rows = (left_q > CH_W'(P_OC)) ? ROW_W'(P_OC) : ROW_W'(left_q);
+  assign most = (w_rows_q && first_group_q) ? ROW_W'(P_OC) >> first_mode_q : ROW_W'(P_OC);
+  assign rows = (left_q > CH_W'(most)) ? most : ROW_W'(left_q);
   assign group_start = state_q == Group && free_q != 2'd0;
   assign busy_o = state_q != Idle;
 
@@ -135,6 +139,8 @@ module ps_weight_request
       list_q       <= desc_i.in_list[LI_W-1:0];
       n_in_q       <= n_in_i;
       left_q       <= n_out_i;
+      first_group_q <= 1'b1;
+      first_mode_q <= 32'(desc_i.split[1:0]) < MODES ? desc_i.split[1:0] : 2'(MODES - 1);
       stride_q     <= desc_i.w_stride[19:0];
       chunk_q      <= chunk;
       base_q       <= weights_i + 64'(desc_i.w_addr);
@@ -142,6 +148,7 @@ module ps_weight_request
       walked_beats_q <= 16'(n_in_i) * 16'(chunk);
     end
     if (group_start) begin
+      first_group_q <= 1'b0;
       left_q      <= left_q - CH_W'(rows);
       rows_left_q <= rows;
       first_q     <= '0;

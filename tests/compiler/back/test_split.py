@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.compiler.split import best_split, passes, tiles
+from penstock.compiler.split import best_split, first_rows, group_rows, passes, tiles
 from penstock.program.config import CONFIGS, get_config
 
 CONFIG_NAMES = sorted(CONFIGS)
@@ -48,3 +48,14 @@ def test_best_split_is_no_worse_than_any_single_shape(name: str, pixels: int, ro
 def test_known_splits(pixels: int, rows: int, expected: list[tuple[int, int]]) -> None:
     config = get_config("z7020")
     assert passes(rows, best_split(pixels, config), config) == expected
+
+
+@given(name=st.sampled_from(CONFIG_NAMES), pixels=st.integers(1, 2000), outputs=st.integers(1, 70))
+def test_groups_of_a_cold_start(name: str, pixels: int, outputs: int) -> None:
+    """Every channel in a group, and a first group whose shape the map fills: no lane is lost."""
+    config = get_config(name)
+    first = first_rows(best_split(pixels, config), config)
+    groups = group_rows(outputs, first, config)
+    assert sum(groups[:-1]) < outputs <= sum(groups) or outputs <= first
+    lanes = config.p_oc * config.p_px // first
+    assert first == config.p_oc or lanes <= pixels

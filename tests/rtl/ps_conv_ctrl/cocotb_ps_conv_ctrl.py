@@ -125,13 +125,13 @@ def model(job: Job, config: HwConfig) -> tuple[list[Step], list[Tile]]:
                         weight = (channel if job.w_rows else position) * depth + tap
                         found.append((base, pack(on, 1), weight))
                 found = found or [(None, 0, None)]
-                for index, (base, mask, weight) in enumerate(found):
+                for index, step in enumerate(found):
                     steps.append(
                         Step(
-                            base=base,
-                            mask=mask,
+                            base=step[0],
+                            mask=step[1],
                             lanes=(1 << (end - offset)) - 1,
-                            weight=weight,
+                            weight=step[2],
                             group=group,
                             first=index == 0,
                             last=index == len(found) - 1,
@@ -173,7 +173,7 @@ class Bench:
     async def _monitor(self) -> None:
         dut = self.dut
         read = lambda *names: tuple(int(getattr(dut, n).value) for n in names)  # noqa: E731
-        addresses = deque([(0, 0, 0, 0)] * DATA_LATENCY)
+        addresses: deque[tuple[int, ...]] = deque([(0, 0, 0, 0)] * DATA_LATENCY)
         while True:
             dut.shadow_free_i.value = int(not next(self.shadow))
             await RisingEdge(dut.clk_i)
