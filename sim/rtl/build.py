@@ -49,7 +49,7 @@ def build_core(config_name: str, *, trace: bool = False, assertions: bool = True
     Args:
         config_name: a configuration of program/config.py.
         trace: the variant that can write waves (slower).
-        assertions: the variant that checks the assertions in the sources (a third slower).
+        assertions: the variant that checks the assertions in the sources (a tenth slower).
 
     Raises:
         SimulationError: a tool is missing or the build fails.

@@ -129,7 +129,7 @@ class RtlCore:
 
         Args:
             config: the configuration or its name.
-            assertions: check the assertions in the SystemVerilog; a third slower.
+            assertions: check the assertions in the SystemVerilog; a tenth slower.
             library: a library of build.build_library to load instead (tests).
 
         Raises:
