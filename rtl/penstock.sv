@@ -1,7 +1,8 @@
 // Penstock's top: the ports an IP packager and the HLS core share (design section 8).
 //
 // AXI4-Lite `s_axi_control` with the Vitis HLS register map, one AXI4 master `m_axi_gmem` (64 bit,
-// INCR, at most 16 beats), `interrupt`.  Everything is in the ap_clk domain; ap_rst_n is synchronous.
+// INCR, at most 16 beats), `interrupt`.  Everything is in the ap_clk domain; ap_rst_n is
+// synchronous.
 module penstock (
   input  wire        ap_clk,
   input  wire        ap_rst_n,

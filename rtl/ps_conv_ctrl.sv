@@ -1,8 +1,8 @@
-// Loop nest of a convolution: for each weight group, for each pass over its rows, for each tile, for
-// each surviving input channel, for each tap: one step a cycle.
+// Loop nest of a convolution: for each weight group, for each pass over its rows, for each tile,
+// for each surviving input channel, for each tap: one step a cycle.
 //
-// A pass takes P_oc >> mode rows of the group and tiles of P_px << mode pixels: the array's shape.  A
-// full group is one pass in mode 0; the descriptor's `split` gives the mode for what is left of a
+// A pass takes P_oc >> mode rows of the group and tiles of P_px << mode pixels: the array's shape. 
+// A full group is one pass in mode 0; the descriptor's `split` gives the mode for what is left of a
 // partial group (docs/program.md), so that few rows work on many pixels.
 //
 // start_i latches the descriptor; busy_o until the last step of the last group is issued.  Groups

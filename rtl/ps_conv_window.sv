@@ -4,8 +4,8 @@
 // A tile is P_px << mode_i consecutive output pixels, row-major, in blocks of P_px.  setup_i (with
 // the sizes, which then hold) places the lanes of a block and the blocks, four cycles; then start_i
 // puts the tile at the beginning of the map and next_i one tile further.
-// offset_o is combinational in kh_i, kw_i; mask_o is registered twice: it comes out two cycles after
-// the tap (step_i).  Blocks that the mode does not use are stale.
+// offset_o is combinational in kh_i, kw_i; mask_o is registered twice: it comes out two cycles
+// after the tap (step_i).  Blocks that the mode does not use are stale.
 //
 // Stride 1: input pixel = output pixel + (kh - P) * W + (kw - P).
 // Polyphase: with a = kh - P, the rows of parity a & 1 lie in planes of their own, and row
@@ -94,8 +94,10 @@ module ps_conv_window
     // Block b = (b without its highest bit) + that bit's step.
     for (int unsigned b = 0; b < Blocks; b++) begin
       if (b == 0) block_start_q[b] <= '0;
-      else if (setup_q != '0) block_start_q[b] <= advance(block_start_q[b - (1 << ($clog2(b + 1) - 1))],
-                                       step_q[$clog2(b + 1) - 1], out_width_i);
+      else if (setup_q != '0) begin
+        block_start_q[b] <= advance(block_start_q[b - (1 << ($clog2(b + 1) - 1))],
+                                    step_q[$clog2(b + 1) - 1], out_width_i);
+      end
     end
   end
 

@@ -1,9 +1,10 @@
 // The accelerator core: sequencer, fetch controller, PE array, epilogue, gate unit and memories,
 // between a register file and the two AXI masters (design section 7).
 //
-//   descriptors -> sequencer -> { weight request -> (AXI) -> weight response -> buffer, parameters }
-//                            -> { conv control -> feature memory, weight buffer -> array -> epilogue }
-//                            -> gate unit, copy, load/store
+//   descriptors -> sequencer
+//     -> weight request -> (AXI) -> weight response -> weight buffer, parameters
+//     -> conv control -> feature memory and weight buffer -> operands -> array -> epilogue
+//     -> gate unit, copy, load/store
 //
 // start_i begins a run of n_images_i images with the arguments beside it (stable until done_o).
 // Units are reset while a run stops, so an error leaves nothing behind.

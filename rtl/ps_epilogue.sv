@@ -1,10 +1,10 @@
 // Epilogue: drains a tile slice by slice while the array computes the next one.
 //
-// A slice is one physical row of the array: P_px neighbouring pixels of one output channel.  In mode k
-// slice s is row s % (P_oc >> k) of the pass and block s / (P_oc >> k) of the tile.
-// Slice: bias, requantise (multiplier with the gate score folded in), optional residual add with the
-// old bytes at the destination, clamp, write-back of up to P_px bytes, and each channel's sum for
-// the global pool.  One slice a cycle; with a residual one every other cycle: reads of port B
+// A slice is one physical row of the array: P_px neighbouring pixels of one output channel.  In
+// mode k slice s is row s % (P_oc >> k) of the pass and block s / (P_oc >> k) of the tile.
+// Slice: bias, requantise (multiplier with the gate score folded in), optional residual add with
+// the old bytes at the destination, clamp, write-back of up to P_px bytes, and each channel's sum
+// for the global pool.  One slice a cycle; with a residual one every other cycle: reads of port B
 // fall on even cycles, writes on odd ones, five stages later.  Without input channels (empty_i) the
 // array reads nothing: then the old bytes come through port A, one slice a cycle.
 //

@@ -1,6 +1,7 @@
 // Feature memory: WB byte banks with an unaligned window on each of two ports.
 //
-// Byte address x lies in bank x % WB, row x / WB, so any WB consecutive bytes touch every bank once.
+// Byte address x lies in bank x % WB, row x / WB, so any WB consecutive bytes touch every bank
+// once.
 // Lane i of a window is the byte at address + i.  Addresses wrap at the end.
 //
 // Port A reads P_PX << a_mode_i bytes (the window of the array's shape) but at least FB; further

@@ -2,11 +2,13 @@
 // bytes in feature memory (DENSE).  Its weights are resident in the gate memory.
 //
 // start_i latches the descriptor; busy_o until the last result is written.  About
-// cin + cout * ceil((8 + cin) / 16) cycles: the vector is requantised one element a cycle, then up to
-// sixteen products a cycle.  Results come in order, so the survivor list is compacted as they appear.
+// cin + cout * ceil((8 + cin) / 16) cycles: the vector is requantised one element a cycle, then up
+// to sixteen products a cycle.  Results come in order, so the survivor list is compacted as they
+// appear.
 //
 // Gate memory, from w_addr on, in words of 16 bytes: parameters of the pool, then per output its
-// parameters and its weights (docs/program.md): the first word of an output carries eight weights.  gmem_* writes it (GLOAD).  pool_* writes the pooled sums (epilogue).
+// parameters and its weights (docs/program.md): the first word of an output carries eight weights.
+// gmem_* writes it (GLOAD).  pool_* writes the pooled sums (epilogue).
 module ps_gate_unit
   import ps_cfg::*;
   import ps_pkg::*;
@@ -43,7 +45,7 @@ module ps_gate_unit
   output logic [7:0]        mem_data_o
 );
   localparam int unsigned Lanes = GATE_WORD_BYTES;
-  localparam int unsigned ParamLanes = 8;            // lanes of an output's first word that hold parameters
+  localparam int unsigned ParamLanes = 8;  // of an output's first word: its parameters
   localparam int unsigned VecWords = MAX_CHANNELS / Lanes + 1;
   localparam int unsigned VecAddr = $clog2(VecWords);
   localparam int unsigned Requantize = 3;  // latency of ps_requantize

@@ -3,8 +3,9 @@
 // start_i latches what to move; busy_o until the last beat is written (for stores: until the write
 // master has answered).  The descriptor's ranges were checked before (ps_check); record_i moves the
 // counters to the head of the output record.
-// Loads: one read of all beats; each beat is one write of up to 8 bytes.  Stores: a beat a cycle from
-// feature memory (latency 3) or scores (latency 1), through a FIFO that absorbs what is in flight.
+// Loads: one read of all beats; each beat is one write of up to 8 bytes.  Stores: a beat a cycle
+// from feature memory (latency 3) or scores (latency 1), through a FIFO that absorbs what is in
+// flight.
 module ps_load_store
   import ps_cfg::*;
   import ps_pkg::*;
@@ -148,7 +149,8 @@ module ps_load_store
   always_comb begin
     unique case (source_q)
       Scores:   data = score_q2;
-      Counters: data = {counters_i[{pair_q[Latency-1], 1'b1}], counters_i[{pair_q[Latency-1], 1'b0}]};
+      Counters: data = {counters_i[{pair_q[Latency-1], 1'b1}],
+                        counters_i[{pair_q[Latency-1], 1'b0}]};
       default:  data = mem_rd_data_i;
     endcase
     masked = '0;

@@ -3,8 +3,9 @@
 // A convolution goes to the fetch controller as soon as that is idle and to the array as soon as
 // the one before has drained, so weights of the next convolution are fetched while this one
 // computes.  COPY shares the array's place in that order; a GATE may run beside it, since it needs
-// only the pooled sums.  Every other operation waits for all units to be idle; all are waited for.  Anything illegal, a bad response, or a foreign program stops
-// the run: stop_o stays high until the masters are idle, then done_o with error_o.
+// only the pooled sums.  Every other operation waits for all units to be idle; all are waited for. 
+// Anything illegal, a bad response, or a foreign program stops the run: stop_o stays high until the
+// masters are idle, then done_o with error_o.
 module ps_sequencer
   import ps_cfg::*;
   import ps_pkg::*;
