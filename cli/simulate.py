@@ -98,6 +98,7 @@ def parse_engines(text: str) -> tuple[str, ...]:
     help="rtl: probability that an AXI channel stalls in a cycle.",
 )
 @click.option("--seed", default=0, show_default=True, help="rtl: seed of the stalls.")
+@click.option("--assertions", is_flag=True, help="rtl: also check the core's own assertions.")
 @click.option("--force-gates", type=click.Choice(["1"]), help="1: every gate open (dense).")
 @click.option(
     "--vcd", type=click.Path(path_type=Path), metavar="F.VCD", help="rtl: write the waveform."
@@ -119,6 +120,7 @@ def simulate(
     latency: int,
     stall: float,
     seed: int,
+    assertions: bool,
     force_gates: str | None,
     vcd: Path | None,
     per_descriptor: bool,
@@ -144,7 +146,7 @@ def simulate(
     labels = None if labels_path is None else read_labels(labels_path, len(images))
     if force_gates:
         compiled = compiled.force_gates_open()
-    memory = Memory(latency=latency, stall=stall, seed=seed, vcd=vcd)
+    memory = Memory(latency=latency, stall=stall, seed=seed, vcd=vcd, assertions=assertions)
     build_engines(engines, compiled, memory)
     runs = []
     for engine in engines:
