@@ -73,12 +73,15 @@ def test_unknown_error_code(
         net(images)
 
 
-def test_wrong_hash_in_the_hwh(open_overlay: Opener, core: ScriptedCore, package: Package) -> None:
+def test_wrong_hash_in_the_hwh(
+    open_overlay: Opener, core: ScriptedCore, package: Package, images: Any
+) -> None:
     overlay = open_overlay(core, config_hash=0x1234)
     with pytest.raises(ConfigurationError, match=r"bitstream is configuration 0x00001234"):
         overlay.load(package)
     assert core.runs == 0
     assert overlay.device.memory.used == 0
+    open_overlay(core).load(package)(images)
 
 
 def test_wrong_hash_found_by_the_core(
@@ -118,10 +121,13 @@ def _edit_hwh(overlay: Any, old: str, new: str) -> Path:
     return bit
 
 
-def test_hwh_of_another_design(open_overlay: Opener, core: ScriptedCore) -> None:
+def test_hwh_of_another_design(
+    open_overlay: Opener, core: ScriptedCore, package: Package, images: Any
+) -> None:
     bit = _edit_hwh(open_overlay(core), "penstock.dev:core:penstock", "acme.com:ip:other")
     with pytest.raises(OverlayError, match=r"names 0 Penstock cores.*axi_intc_0.*penstock_0"):
         PenstockOverlay(bit)
+    open_overlay(core).load(package)(images)
 
 
 def test_hwh_without_a_register(open_overlay: Opener, core: ScriptedCore, package: Package) -> None:
@@ -165,11 +171,15 @@ def test_memory_is_exhausted(
 ) -> None:
     """Wherever it happens, everything is given back."""
     needed = [-(-len(part) // 4096) for part in (package.descriptors, package.weights)] + [1] * 4
-    memory = SimulatedMemory(4096 * sum(needed[: pages + 1]) - 4096)
+    memory = SimulatedMemory()
+    taken = len(memory.dram) - 4096 * (sum(needed[: pages + 1]) - 1)
+    other = memory.allocate((taken,), "u1", None)
     overlay = open_overlay(core, memory=memory)
     with pytest.raises(BufferExhaustedError, match=r"bytes of contiguous memory for .*batch"):
         overlay.load(package)
-    assert memory.used == 0
+    assert memory.used == taken
+    other.freebuffer()
+    overlay.load(package)(images)
 
 
 def test_a_closed_network_gives_its_memory_back(
