@@ -113,6 +113,21 @@ class HwConfig:
         return zlib.crc32(json.dumps(fields, sort_keys=True).encode())
 
 
+_Z7020 = HwConfig(
+    name="z7020",
+    p_oc=8,
+    p_px=16,
+    min_rows=1,
+    fmem_bytes=256 << 10,
+    wbuf_bytes=4608,
+    gate_mem_bytes=32 << 10,
+    score_depth=4096,
+    max_channels=1024,
+    n_lists=4,
+    pool_depth=1024,
+    max_outstanding=8,
+)
+
 CONFIGS: dict[str, HwConfig] = {
     config.name: config
     for config in (
@@ -130,51 +145,13 @@ CONFIGS: dict[str, HwConfig] = {
             pool_depth=256,
             max_outstanding=4,
         ),
-        HwConfig(
-            name="z7020",
-            p_oc=8,
-            p_px=16,
-            min_rows=1,
-            fmem_bytes=256 << 10,
-            wbuf_bytes=4608,
-            gate_mem_bytes=32 << 10,
-            score_depth=4096,
-            max_channels=1024,
-            n_lists=4,
-            pool_depth=1024,
-            max_outstanding=8,
-        ),
+        _Z7020,
         # 256 MACs a cycle on the multipliers of the z7020 core: two products a DSP slice.
-        HwConfig(
-            name="z7020x2",
-            p_oc=16,
-            p_px=16,
-            min_rows=2,
-            fmem_bytes=256 << 10,
-            wbuf_bytes=2304,
-            gate_mem_bytes=32 << 10,
-            score_depth=4096,
-            max_channels=1024,
-            n_lists=4,
-            pool_depth=1024,
-            max_outstanding=8,
-            macs_per_dsp=2,
+        dataclasses.replace(
+            _Z7020, name="z7020x2", p_oc=16, min_rows=2, wbuf_bytes=2304, macs_per_dsp=2
         ),
         # The z7020 core with room for gates between 512 channels: 546 KB for those of ResNet-18.
-        HwConfig(
-            name="zu5ev",
-            p_oc=8,
-            p_px=16,
-            min_rows=1,
-            fmem_bytes=256 << 10,
-            wbuf_bytes=4608,
-            gate_mem_bytes=1 << 20,
-            score_depth=4096,
-            max_channels=1024,
-            n_lists=4,
-            pool_depth=1024,
-            max_outstanding=8,
-        ),
+        dataclasses.replace(_Z7020, name="zu5ev", gate_mem_bytes=1 << 20),
     )
 }
 
