@@ -15,6 +15,10 @@ CAUSES: dict[ErrorCode, tuple[str, str]] = {
     ErrorCode.READ: ("the memory refused a read", "check the HP port and its address range"),
     ErrorCode.WRITE: ("the memory refused a write", "check the HP port and its address range"),
     ErrorCode.PROGRAM_END: ("the program ended without HALT", "copy or compile it again"),
+    ErrorCode.WATCHDOG: (
+        "nothing moved for 2^20 cycles: the memory does not answer",
+        "check clock and HP port, then load the bitstream again: a hung bus needs a reset",
+    ),
 }
 
 

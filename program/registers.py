@@ -8,6 +8,10 @@ GIER = 0x04  # b0 global interrupt enable
 IER = 0x08  # b0 done, b1 ready
 ISR = 0x0C  # b0 done, b1 ready; toggles on write
 
+#: Cycles in which a running core may neither move a beat nor compute before it stops with WATCHDOG:
+#: 10 ms at 100 MHz, far above any memory's answer and any pause of a unit.
+WATCHDOG_CYCLES = 1 << 20
+
 AP_START, AP_DONE, AP_IDLE, AP_READY = 1, 2, 4, 8
 
 
@@ -51,3 +55,4 @@ class ErrorCode(enum.IntEnum):
     READ = 5  # SLVERR or DECERR on a read
     WRITE = 6  # SLVERR or DECERR on a write
     PROGRAM_END = 7  # ran past the last descriptor without HALT
+    WATCHDOG = 8  # nothing moved for WATCHDOG_CYCLES: the bus hangs (only a core in hardware)

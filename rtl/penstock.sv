@@ -106,6 +106,12 @@ module penstock (
     .config_hash_o(config_hash)
   );
 
+  // R and B are always ready.
+  logic bus_moves;
+  assign bus_moves = (m_axi_gmem_arvalid && m_axi_gmem_arready)
+      || (m_axi_gmem_awvalid && m_axi_gmem_awready)
+      || (m_axi_gmem_wvalid && m_axi_gmem_wready) || m_axi_gmem_rvalid || m_axi_gmem_bvalid;
+
   logic [2:0] rd_req_valid, rd_req_ready, rd_valid;
   logic [2:0][63:0] rd_req_addr;
   logic [2:0][15:0] rd_req_beats;
@@ -148,6 +154,7 @@ module penstock (
     .wr_ready_i(wr_ready),
     .wr_busy_i(wr_busy),
     .wr_error_i(wr_error),
+    .bus_moves_i(bus_moves),
     .flush_o(flush)
   );
 

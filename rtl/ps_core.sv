@@ -11,7 +11,9 @@
 module ps_core
   import ps_cfg::*;
   import ps_pkg::*;
-(
+#(
+  parameter int unsigned WatchdogCycles = WATCHDOG_CYCLES
+) (
   input  logic        clk_i,
   input  logic        rst_ni,
   input  logic        start_i,
@@ -49,9 +51,10 @@ module ps_core
   input  logic        wr_ready_i,
   input  logic        wr_busy_i,
   input  logic        wr_error_i,
+  input  logic        bus_moves_i,  // a handshake on any channel of the bus
   output logic        flush_o
 );
-  logic running, stop, unit_rst_n;
+  logic running, stop, unit_rst_n, hung;
   assign unit_rst_n = rst_ni && !stop;
   assign flush_o = stop;
 
@@ -148,6 +151,7 @@ module ps_core
     .masters_busy_i     (rd_busy_i || wr_busy_i),
     .read_error_i       (rd_error_i),
     .write_error_i      (wr_error_i),
+    .hung_i             (hung),
     .counters_clear_o   (counters_clear),
     .executed_o         (executed),
     .skipped_o          (skipped),
@@ -593,6 +597,15 @@ module ps_core
     .b_mask_i   (mem_b_mask),
     .b_data_i   (mem_b_data),
     .b_data_o   (mem_b_rdata)
+  );
+
+  // ---- watchdog: of on-chip work, what each unit does again and again until it is done
+  ps_watchdog #(.Cycles(WatchdogCycles)) u_watchdog (
+    .clk_i,
+    .rst_ni,
+    .running_i (running),
+    .progress_i(bus_moves_i || step || desc_ready || score_we || mem_b_mask != '0),
+    .hung_o    (hung)
   );
 
   // ---- counters

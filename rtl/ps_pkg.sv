@@ -28,6 +28,9 @@ package ps_pkg;
   localparam logic [31:0] ERR_READ = 32'd5;
   localparam logic [31:0] ERR_WRITE = 32'd6;
   localparam logic [31:0] ERR_PROGRAM_END = 32'd7;
+  localparam logic [31:0] ERR_WATCHDOG = 32'd8;
+
+  localparam int unsigned WATCHDOG_CYCLES = 1048576;
 
   typedef enum logic [7:0] {
     OP_LOAD = 8'd1,

@@ -5,7 +5,9 @@
 // computes.  COPY shares the array's place in that order; a GATE may run beside it, since it needs
 // only the pooled sums.  Every other operation waits for all units to be idle; all are waited for. 
 // Anything illegal, a bad response, or a foreign program stops the run: stop_o stays high until the
-// masters are idle, then done_o with error_o.
+// masters are idle, then done_o with error_o.  So does hung_i (WATCHDOG); a second one while stopped
+// gives done_o although the masters still wait.  Such a bus needs a reset: until it has answered,
+// stop_o stays high and a start ends with WATCHDOG again.
 module ps_sequencer
   import ps_cfg::*;
   import ps_pkg::*;
@@ -59,6 +61,7 @@ module ps_sequencer
   input  logic        masters_busy_i,
   input  logic        read_error_i,
   input  logic        write_error_i,
+  input  logic        hung_i,         // pulse: nothing has moved for long
 
   output logic        counters_clear_o,
   output logic        executed_o,
@@ -103,11 +106,11 @@ module ps_sequencer
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q <= Idle;
-    end else if (state_q != Idle && state_q != Stop && master_error) begin
+    end else if (state_q != Idle && state_q != Stop && (master_error || hung_i)) begin
       state_q <= Stop;
     end else begin
       unique case (state_q)
-        Idle:   if (start_i) state_q <= Hash;
+        Idle:   if (start_i) state_q <= masters_busy_i ? Stop : Hash;
         Hash:   state_q <= (config_hash_i == CONFIG_HASH && n_images_i != '0
                             && input_stride_i[2:0] == '0 && output_stride_i[2:0] == '0)
                            ? Next : Stop;
@@ -129,7 +132,7 @@ module ps_sequencer
         UnitWait: if (unit_done) state_q <= Next;
         Record: if (all_idle) state_q <= RecordWait;
         RecordWait: if (all_idle) state_q <= last_image ? Stop : Next;
-        Stop:   if (!masters_busy_i) state_q <= Idle;
+        Stop:   if (done_o) state_q <= Idle;
         default: state_q <= Idle;
       endcase
     end
@@ -140,7 +143,7 @@ module ps_sequencer
     if (state_q == Idle && start_i) begin
       image_q        <= '0;
       pc_q           <= '0;
-      error_q        <= ERR_NONE;
+      error_q        <= masters_busy_i ? ERR_WATCHDOG : ERR_NONE;
       image_input_o  <= input_i;
       image_output_o <= output_i;
     end
@@ -153,6 +156,7 @@ module ps_sequencer
     if (state_q != Idle && state_q != Stop && master_error) begin
       error_q <= read_error_i ? ERR_READ : ERR_WRITE;
     end
+    if (state_q != Idle && hung_i) error_q <= ERR_WATCHDOG;
     if (state_q == Decide) begin
       n_in_q  <= skip ? '0 : desc_i.in_list == ALL_CHANNELS ? desc_i.cin[CH_W-1:0]
                                                             : list_count_i[desc_i.in_list[LI_W-1:0]];
@@ -198,8 +202,8 @@ module ps_sequencer
   assign exit_o = pc_q;
 
   assign running_o  = state_q != Idle;
-  assign stop_o     = state_q == Stop;
-  assign done_o     = state_q == Stop && !masters_busy_i;
+  assign stop_o     = state_q == Stop || (state_q == Idle && masters_busy_i);
+  assign done_o     = state_q == Stop && (!masters_busy_i || hung_i);
   assign error_o    = error_q;
   assign position_o = {image_q[15:0], pc_q[15:0]};
 endmodule

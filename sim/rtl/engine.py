@@ -36,6 +36,10 @@ _STEP_CYCLES = 1_000_000  # between two looks at Ctrl-C and the progress callbac
 _STATUS = ("running", "done", "timeout", "stopped")
 
 
+_LONG_OPTIONS = ("max_cycles", "fault_read", "fault_write", "hang_cycle", "seed")
+_RESPONSES = {"SLVERR": 2, "DECERR": 3}
+
+
 class _Region(ctypes.Structure):
     _fields_ = [("base", ctypes.c_uint64), ("size", ctypes.c_uint64), ("data", ctypes.c_void_p)]
 
@@ -43,12 +47,15 @@ class _Region(ctypes.Structure):
 class _Run(ctypes.Structure):
     _fields_ = [
         *((name, _Region) for name in BASES),
-        *((name, ctypes.c_uint64) for name in ("max_cycles", "fault_read", "fault_write", "seed")),
+        *((name, ctypes.c_uint64) for name in _LONG_OPTIONS),
         ("stall", ctypes.c_uint32 * len(CHANNELS)),
         *(
             (name, ctypes.c_uint32)
             for name in (
                 "latency",
+                "fault_response",
+                "fault_repeats",
+                "hang_mask",
                 "n_descriptors",
                 "n_images",
                 "input_stride",
@@ -192,6 +199,10 @@ class RtlCore:
         log_reads: bool = False,
         fault_read: int = 0,
         fault_write: int = 0,
+        fault_response: str = "SLVERR",
+        fault_repeats: bool = False,
+        hang: tuple[str, ...] = (),
+        hang_cycle: int = 0,
         reset: bool = True,
         base_offset: int = 0,
     ) -> RunResult:
@@ -212,8 +223,13 @@ class RtlCore:
             max_cycles: after so many cycles the run counts as hung.
             progress: called with (images begun, images) about every million cycles.
             log_reads: keep address and beats of every read burst.
-            fault_read: answer SLVERR on the n-th read beat (from 1).
-            fault_write: answer SLVERR on the n-th write burst (from 1).
+            fault_read: answer `fault_response` on the n-th read beat (from 1).
+            fault_write: answer `fault_response` on the n-th write burst (from 1).
+            fault_response: "SLVERR" or "DECERR".
+            fault_repeats: on every n-th instead of the n-th alone.
+            hang: channels of CHANNELS that stand still from `hang_cycle` on, counted from the
+                start; the core's watchdog is to notice.
+            hang_cycle: see `hang`.
             reset: reset the core first; without it the core carries on from the last run (a new
                 one is reset all the same).
             base_offset: bytes (a multiple of 8) by which every buffer is moved.
@@ -239,6 +255,10 @@ class RtlCore:
             max_cycles=max_cycles or MAX_CYCLES_PER_IMAGE * max(images, 1),
             fault_read=fault_read,
             fault_write=fault_write,
+            fault_response=_RESPONSES[fault_response],
+            fault_repeats=int(fault_repeats),
+            hang_mask=sum(1 << CHANNELS.index(channel) for channel in hang),
+            hang_cycle=hang_cycle,
             seed=seed,
             stall=_stall_words(stall),
             latency=max(latency, 1),

@@ -3,7 +3,8 @@
 // The memory lives in the caller's buffers.  Reads may touch program, weights and input, writes
 // the output; any other beat gets DECERR and is counted.  A read's first beat comes `latency`
 // cycles after its AR handshake, a write's response `latency` cycles after its last beat; beats
-// follow one a cycle, bursts in order.  Each channel can stall at random (seeded).  AXI rules
+// follow one a cycle, bursts in order.  Each channel can stall at random (seeded), or stand still
+// from a cycle on (a hung bus).  Beats and bursts can be answered with an error.  AXI rules
 // (burst length, 4 KiB, held and stable until ready) are checked in every cycle.
 //
 // Verilator renames the port `interrupt` to __SYM__interrupt (a reserved word to it).
@@ -26,6 +27,7 @@ namespace {
 
 enum Channel { kAr, kR, kAw, kW, kB, kChannels };
 enum Response : uint8_t { kOkay = 0, kSlverr = 2, kDecerr = 3 };
+constexpr uint32_t kWatchdog = 8;  // ErrorCode.WATCHDOG
 enum Status : int32_t { kRunning = 0, kDone = 1, kTimeout = 2, kStopped = 3 };
 constexpr uint64_t kBeat = 8;
 constexpr uint64_t kPage = 4096;
@@ -47,11 +49,15 @@ struct PsRegion {
 struct PsRun {
   PsRegion program, weights, input, output;
   uint64_t max_cycles;
-  uint64_t fault_read;   // SLVERR on this read beat, counted from 1; 0 = none
-  uint64_t fault_write;  // SLVERR on this write burst, counted from 1; 0 = none
+  uint64_t fault_read;   // error on this read beat, counted from 1; 0 = none
+  uint64_t fault_write;  // error on this write burst, counted from 1; 0 = none
+  uint64_t hang_cycle;   // cycles after the start from which the channels of hang_mask stand still
   uint64_t seed;
   uint32_t stall[kChannels];  // probability of a stalled cycle, in 1 / 2^32
   uint32_t latency;
+  uint32_t fault_response;  // of the faults: kSlverr or kDecerr
+  uint32_t fault_repeats;   // the faults are those of every n-th beat or burst
+  uint32_t hang_mask;       // bit c: channel c hangs
   uint32_t n_descriptors, n_images, input_stride, output_stride, weight_bytes, config_hash;
   uint32_t reset;  // reset the core first (a new one is reset anyway)
   uint32_t log_reads;
@@ -233,21 +239,29 @@ class Core {
 
   // Inputs for the coming cycle.
   void drive() {
-    model_->m_axi_gmem_arready = reads_.size() < kQueue && !random_.hit(run_.stall[kAr]);
-    model_->m_axi_gmem_awready = writes_.size() < kQueue && !random_.hit(run_.stall[kAw]);
-    model_->m_axi_gmem_wready = write_beats_.size() < kQueue && !random_.hit(run_.stall[kW]);
+    model_->m_axi_gmem_arready = reads_.size() < kQueue && !stalls(kAr);
+    model_->m_axi_gmem_awready = writes_.size() < kQueue && !stalls(kAw);
+    model_->m_axi_gmem_wready = write_beats_.size() < kQueue && !stalls(kW);
     if (!r_held_) {
-      const bool ready =
-          !reads_.empty() && cycle_ >= reads_.front().ready && !random_.hit(run_.stall[kR]);
+      const bool ready = !reads_.empty() && cycle_ >= reads_.front().ready && !stalls(kR);
       model_->m_axi_gmem_rvalid = ready;
       if (ready) present_read();
     }
     if (!b_held_) {
-      const bool ready = !responses_.empty() && cycle_ >= responses_.front().ready &&
-                         !random_.hit(run_.stall[kB]);
+      const bool ready =
+          !responses_.empty() && cycle_ >= responses_.front().ready && !stalls(kB);
       model_->m_axi_gmem_bvalid = ready;
       if (ready) model_->m_axi_gmem_bresp = responses_.front().response;
     }
+  }
+
+  bool stalls(Channel channel) {
+    const bool hangs = (run_.hang_mask >> channel & 1) && cycle_ - start_cycle_ >= run_.hang_cycle;
+    return random_.hit(run_.stall[channel]) || hangs;
+  }
+
+  bool faulty(uint64_t count, uint64_t fault) const {
+    return fault && (run_.fault_repeats ? count % fault == 0 : count == fault);
   }
 
   // ---- reads
@@ -274,7 +288,7 @@ class Core {
       response = kDecerr;
       bad_access(burst.addr);
     }
-    if (++result_.read_beats == run_.fault_read) response = kSlverr;
+    if (faulty(++result_.read_beats, run_.fault_read)) response = uint8_t(run_.fault_response);
     model_->m_axi_gmem_rdata = data;
     model_->m_axi_gmem_rresp = response;
     model_->m_axi_gmem_rlast = burst.left == 1;
@@ -318,7 +332,9 @@ class Core {
       if (beat.last != (--burst.left == 0)) protocol_error("WLAST on the wrong beat", burst.addr);
       if (burst.left == 0) {
         writes_.pop_front();
-        if (++write_count_ == run_.fault_write) write_response_ = kSlverr;
+        if (faulty(++write_count_, run_.fault_write)) {
+          write_response_ = uint8_t(run_.fault_response);
+        }
         responses_.push_back({cycle_ + run_.latency, write_response_});
         write_response_ = kOkay;
       }
@@ -439,14 +455,16 @@ class Core {
 
   void finish() {
     const uint64_t cycles = cycle_ - start_cycle_;
-    if (!reads_.empty() || !writes_.empty() || !write_beats_.empty() || !responses_.empty() ||
-        model_->m_axi_gmem_arvalid || model_->m_axi_gmem_awvalid || model_->m_axi_gmem_wvalid) {
+    read_outcome();
+    // A bus that hangs keeps its transfers.
+    const bool answered = result_.error != kWatchdog;
+    if (answered && (!reads_.empty() || !writes_.empty() || !write_beats_.empty() || !responses_.empty() ||
+        model_->m_axi_gmem_arvalid || model_->m_axi_gmem_awvalid || model_->m_axi_gmem_wvalid)) {
       protocol_error("done while a transfer is in flight", 0);
     }
     if (!(read_register(0x00) & 2)) protocol_error("interrupt without ap_done", 0);
     write_register(0x0C, 1);  // clear ISR
     if (model_->__SYM__interrupt) protocol_error("interrupt does not clear", 0);
-    read_outcome();
     if (result_.error == 0) result_.images = run_.n_images;
     result_.cycles = cycles;
     result_.status = g_stop.empty() ? kDone : kStopped;

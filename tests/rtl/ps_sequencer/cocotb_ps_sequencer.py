@@ -117,7 +117,7 @@ class Bench:
         self.next = 0
         for name in ("start", "desc_valid", "desc_at_end", "fetch_busy", "array_busy", "copy_busy"):
             getattr(dut, f"{name}_i").value = 0
-        for name in ("gate_busy", "move_busy", "masters_busy", "read_error", "write_error"):
+        for name in ("gate_busy", "move_busy", "masters_busy", "read_error", "write_error", "hung"):
             getattr(dut, f"{name}_i").value = 0
 
     async def start(self) -> None:
@@ -364,6 +364,50 @@ async def bad_response(dut: Any, which: str) -> None:
         assert len(bench.events) == started
         for unit in bench.units:  # ps_core resets the units while stop_o is high
             bench.units[unit] = 0
+        for _ in range(3):
+            await RisingEdge(dut.clk_i)
+    await bench.check(random_program(bench.rng, 6), 1)
+
+
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(answers=[False, True])
+async def hung_bus(dut: Any, answers: bool) -> None:
+    """WATCHDOG at any moment; done when the masters are idle, or at the second pulse if never.
+
+    While the bus hangs, a start ends with WATCHDOG and starts nothing; afterwards all is normal.
+    """
+    bench = Bench(dut)
+    await bench.start()
+    program = [Descriptor.make(Op.LOAD, length=8)] * 20 + [Descriptor.make(Op.HALT)]
+    for delay in (1, 2, 3, 5, 8, 13, 21, 34, 55):
+        run = cocotb.start_soon(bench.run(program))
+        for _ in range(delay + 1):
+            await RisingEdge(dut.clk_i)
+        dut.masters_busy_i.value = 1
+        await pulse(dut.clk_i, dut.hung_i)
+        await RisingEdge(dut.clk_i)
+        started = len(bench.events)
+        for _ in range(20):
+            await RisingEdge(dut.clk_i)
+            assert int(dut.stop_o.value) and not int(dut.done_o.value)
+        if answers:
+            dut.masters_busy_i.value = 0
+        else:
+            cocotb.start_soon(pulse(dut.clk_i, dut.hung_i))
+        assert (await run)[0] == ErrorCode.WATCHDOG
+        assert len(bench.events) == started
+        for unit in bench.units:  # ps_core resets the units while stop_o is high
+            bench.units[unit] = 0
+        for _ in range(3):
+            await RisingEdge(dut.clk_i)
+            assert int(dut.stop_o.value) == (not answers)
+        if not answers:  # the bus answers only after another start
+            run = cocotb.start_soon(bench.run(program))
+            for _ in range(20):
+                await RisingEdge(dut.clk_i)
+            dut.masters_busy_i.value = 0
+            assert (await run)[0] == ErrorCode.WATCHDOG
+            assert bench.events == []
         for _ in range(3):
             await RisingEdge(dut.clk_i)
     await bench.check(random_program(bench.rng, 6), 1)
