@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from penstock.model.config import NetworkConfig
+from penstock.model.geometry import NetworkConfig
 
 #: Name -> geometry (CIFAR: 32 x 32 x 3).
 NETWORKS: dict[str, NetworkConfig] = {

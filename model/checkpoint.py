@@ -12,8 +12,8 @@ from typing import IO
 
 import torch
 
-from penstock.model.config import NetworkConfig
 from penstock.model.errors import CheckpointError, ModelError
+from penstock.model.geometry import network_from_plain
 from penstock.model.networks import LCNet, build_network
 from penstock.model.quantize import QuantLCNet
 
@@ -89,7 +89,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise CheckpointError(f"{path}: not a readable checkpoint", hint) from error
     if not isinstance(content, dict) or content.get("penstock_checkpoint") != FORMAT:
         raise CheckpointError(f"{path}: not a Penstock checkpoint of format {FORMAT}", hint)
-    net = build_network(NetworkConfig(**content["network"]), seed=0)
+    net = build_network(network_from_plain(content["network"]), seed=0)
     net.load_state_dict(content["float_state"])
     quantized = QuantLCNet(net)
     quantized.load_state_dict(content["quantized_state"])

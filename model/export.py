@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from torch import Tensor
 
+from penstock.model.networks import cnet_names
 from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.quantize import QuantBlock, QuantLCNet
 from penstock.model.quantizers import (
@@ -36,8 +37,13 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
     x = graph.quantize(INPUT, "input", _scale(graph, "input", net.input), signed=True)
     x = _conv(graph, "stem.conv", net.conv, x, net.input.scale)
     x = graph.node("Relu", "stem.relu", [x])
-    before, chain = net.chains[0], _scale(graph, "stage0.chain", net.chains[0])
+    before = net.first_chain()
+    chain = _scale(graph, "stage0.chain" if before is net.chains[0] else "stem.chain", before)
     x = graph.quantize(x, "stem", chain, signed=False)
+    if config.stem == "imagenet":
+        window = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
+        x = graph.node("MaxPool", "stem.pool", [x], **window)
+        x = graph.quantize(x, "stem.pool", chain, signed=False)
     for block in net.blocks:
         after = net.chains[block.plan.stage]
         chain = _scale(graph, f"stage{block.plan.stage}.chain", after)
@@ -59,37 +65,48 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
 
 
 def _block(graph: GraphBuilder, block: QuantBlock, x: str, in_scale: Tensor, chain: str) -> str:
-    """One basic block; `chain` names the scale of its stage's chain."""
+    """One residual block; `chain` names the scale of its stage's chain."""
     name = block.plan.name
-    gates = _gates(graph, block, x)
+    block_score, channel_scores = _gates(graph, block, x)
     shortcut = x
     if block.shortcut is not None:
         shortcut = _conv(graph, f"{name}.shortcut", block.shortcut, x, in_scale)
         shortcut = graph.quantize(shortcut, f"{name}.shortcut", chain, signed=True)
-    y = _conv(graph, f"{name}.conv1", block.conv1, x, in_scale)
-    y = graph.node("Relu", f"{name}.relu1", [y])
-    if gates is not None:
-        y = graph.node("Mul", f"{name}.cnet.scale", [y, gates[1]])
-    inner = _scale(graph, f"{name}.inner", block.inner)
-    y = graph.quantize(y, f"{name}.inner", inner, signed=False)
-    y = _conv(graph, f"{name}.conv2", block.conv2, y, block.inner.scale)
-    if gates is not None:
-        y = graph.node("Mul", f"{name}.lnet.scale", [y, gates[0]])
+    *layers, last = block.layers()
+    y = x
+    for number, (layer, quantizer) in enumerate(zip(layers, block.inners(), strict=True), 1):
+        suffix = "" if number == 1 else str(number)
+        y = _conv(graph, f"{name}.conv{number}", layer, y, in_scale)
+        y = graph.node("Relu", f"{name}.relu{number}", [y])
+        if number <= len(channel_scores):
+            score = channel_scores[number - 1]
+            y = graph.node("Mul", f"{name}.cnet{suffix}.scale", [y, score])
+        inner = _scale(graph, f"{name}.inner{suffix}", quantizer)
+        y = graph.quantize(y, f"{name}.inner{suffix}", inner, signed=False)
+        in_scale = quantizer.scale
+    count = len(layers) + 1
+    y = _conv(graph, f"{name}.conv{count}", last, y, in_scale)
+    if block_score is not None:
+        y = graph.node("Mul", f"{name}.lnet.scale", [y, block_score])
     y = graph.node("Add", f"{name}.add", [y, shortcut])
-    y = graph.node("Relu", f"{name}.relu2", [y])
+    y = graph.node("Relu", f"{name}.relu{count}", [y])
     return graph.quantize(y, f"{name}.out", chain, signed=False)
 
 
-def _gates(graph: GraphBuilder, block: QuantBlock, x: str) -> tuple[str, str] | None:
-    """Block and channel scores, shaped for their multiplications, from one pooling."""
-    if block.lnet is None or block.cnet is None or block.pool is None:
-        return None
-    name = block.plan.name
+def _gates(graph: GraphBuilder, block: QuantBlock, x: str) -> tuple[str | None, list[str]]:
+    """Block score and channel scores, shaped for their multiplications, from one pooling."""
+    if block.pool is None:
+        return None, []
+    name, scale = block.plan.name, block.pool.scale
     pooled = _pool(graph, name, block.pool, x)
-    return (
-        _gate(graph, f"{name}.lnet", block.lnet, pooled, block.pool.scale),
-        _gate(graph, f"{name}.cnet", block.cnet, pooled, block.pool.scale),
-    )
+    block_score = None
+    if block.lnet is not None:
+        block_score = _gate(graph, f"{name}.lnet", block.lnet, pooled, scale)
+    names = cnet_names(block.plan)
+    return block_score, [
+        _gate(graph, f"{name}.{cnet}", layer, pooled, scale)
+        for cnet, layer in zip(names, block.cnets(), strict=False)
+    ]
 
 
 def _gate(graph: GraphBuilder, name: str, layer: QuantLinear, pooled: str, scale: Tensor) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,9 +16,10 @@ from penstock.model.checkpoint import (
     save_checkpoint,
     write_atomically,
 )
-from penstock.model.config import NetworkConfig, TrainConfig, parse_network
+from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
 from penstock.model.export import build_onnx
+from penstock.model.geometry import NetworkConfig, for_images, parse_network
 from penstock.model.networks import build_network
 from penstock.model.quantize import QuantLCNet
 from penstock.model.train import Evaluation, evaluate, fit, phases
@@ -37,15 +38,9 @@ class TrainResult:
 
 def network_config(config: TrainConfig, data: Dataset) -> NetworkConfig:
     """The network that `config` names, shaped for the images of `data`."""
-    depth, gated = parse_network(config.network)
-    return NetworkConfig(
-        depth=depth,
-        gated=gated,
-        widths=config.widths,
-        in_channels=data.in_channels,
-        input_size=data.input_size,
-        schedule=config.schedule,
-    )
+    named = parse_network(config.network)
+    shaped = for_images(named, data.in_channels, data.input_size)
+    return replace(shaped, widths=config.widths or named.widths, schedule=config.schedule)
 
 
 def train_network(config: TrainConfig) -> TrainResult:

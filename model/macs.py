@@ -1,6 +1,7 @@
-"""Multiply-accumulate counts, convention `macs`: convolutions and fully connected layers.
+"""Multiply-accumulate counts, per image and per layer, in a named convention.
 
-Biases, batch norms and the scaling by scores are not counted.  Gate layers are counted
+`macs` counts convolutions and fully connected layers; `macs_bn` adds one for each output of
+a batch norm.  Biases and the scaling by scores are never counted.  Gate layers are counted
 apart, always.  A channel or block counts as skipped when its score rounds to 0/128.
 """
 
@@ -8,14 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from penstock.model.config import BlockPlan, NetworkConfig, block_plans
+from penstock.model.geometry import (
+    BlockPlan,
+    NetworkConfig,
+    Schedule,
+    block_plans,
+    stem_plan,
+)
 from penstock.model.networks import BlockScores
 
 SCORE_ONE = 128  # gate scores are UQ1.7: 128 is exactly 1.0
+
+Convention = Literal["macs", "macs_bn"]
+PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +35,7 @@ class MacCount:
 
     backbone: Tensor
     gates: int
+    convention: Convention = "macs"
 
     @property
     def total(self) -> Tensor:
@@ -31,62 +43,107 @@ class MacCount:
         return self.backbone + self.gates
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """MACs over images: their mean and percentiles."""
+
+    mean: float
+    percentiles: dict[int, float]  # of `PERCENTILES`; 0 and 100 are the extremes
+
+
+def distribution(counts: Tensor) -> Distribution:
+    """Mean and percentiles (linear between neighbours) of counts, int64 [N]."""
+    values = counts.double()
+    shares = torch.tensor(PERCENTILES, dtype=torch.float64) / 100
+    found = torch.quantile(values, shares).tolist()
+    return Distribution(
+        mean=float(values.mean()), percentiles=dict(zip(PERCENTILES, found, strict=True))
+    )
+
+
 def kept(scores: Tensor) -> Tensor:
     """Bool, same shape: true where a score survives rounding to UQ1.7."""
     return torch.round(scores * SCORE_ONE) > 0
 
 
-def _conv1_macs_per_channel(plan: BlockPlan) -> int:
-    return 9 * plan.in_channels * plan.out_size[0] * plan.out_size[1]
+def layer_macs(config: NetworkConfig, convention: Convention = "macs") -> dict[str, int]:
+    """MACs of every backbone layer with every gate open; names as in the exported graph."""
+    convs = [stem_plan(config)]
+    for plan in block_plans(config):
+        convs += [*plan.convs, *([plan.shortcut] if plan.shortcut else [])]
+    bn = 1 if convention == "macs_bn" else 0
+    counts = {conv.name: conv.macs + bn * conv.outputs for conv in convs}
+    return {**counts, "classifier.fc": config.out_channels * config.classes}
 
 
-def _conv2_macs_per_input(plan: BlockPlan) -> int:
-    return 9 * plan.channels * plan.out_size[0] * plan.out_size[1]
+def gate_layer_macs(config: NetworkConfig) -> dict[str, int]:
+    """MACs of every gate's fully connected layer (it has no batch norm)."""
+    counts: dict[str, int] = {}
+    for plan in block_plans(config):
+        if config.block_gates:
+            counts[f"{plan.name}.lnet.fc"] = plan.in_channels
+        if config.channel_gates:
+            for index, conv in enumerate(plan.gated):
+                name = "cnet" if index == 0 else f"cnet{index + 1}"
+                counts[f"{plan.name}.{name}.fc"] = plan.in_channels * conv.channels
+    return counts
 
 
-def _shortcut_macs(plan: BlockPlan) -> int:
-    pixels = plan.out_size[0] * plan.out_size[1]
-    return plan.in_channels * plan.channels * pixels if plan.projected else 0
-
-
-def _fixed_macs(config: NetworkConfig) -> int:
-    """What runs for every image: the stem, the projections and the classifier."""
-    stem = 9 * config.in_channels * config.widths[0] * config.input_size[0] * config.input_size[1]
-    shortcuts = sum(_shortcut_macs(plan) for plan in block_plans(config))
-    return stem + shortcuts + config.widths[-1] * config.classes
-
-
-def dense_macs(config: NetworkConfig) -> int:
+def dense_macs(config: NetworkConfig, convention: Convention = "macs") -> int:
     """MACs of the backbone with every gate open, gates not counted."""
-    blocks = sum(
-        plan.channels * (_conv1_macs_per_channel(plan) + _conv2_macs_per_input(plan))
-        for plan in block_plans(config)
-    )
-    return _fixed_macs(config) + blocks
+    return sum(layer_macs(config, convention).values())
 
 
 def gate_macs(config: NetworkConfig) -> int:
     """MACs of all L-Nets and C-Nets of a network for one image."""
-    if not config.gated:
-        return 0
-    return sum(plan.in_channels * (1 + plan.channels) for plan in block_plans(config))
+    return sum(gate_layer_macs(config).values())
 
 
-def executed_macs(config: NetworkConfig, scores: Sequence[BlockScores]) -> MacCount:
-    """MACs each image of a batch executes, given its gate scores.
+def executed_layer_macs(
+    config: NetworkConfig, scores: Sequence[BlockScores], convention: Convention = "macs"
+) -> dict[str, Tensor]:
+    """MACs of every backbone layer for each image of a batch, int64 [N], given its scores.
 
-    Sequential: a closed block costs nothing, an open one the surviving channels of both
-    convolutions.  Parallel (LC-Net, section 3.3.2): the first convolution always runs whole.
+    Sequential: a closed block costs its projection, an open one the surviving channels of
+    its convolutions.  Parallel (LC-Net, section 3.3.2): the first convolution always runs
+    whole.  A convolution behind a gated one reads the surviving channels only.
     """
     if not config.gated:
         raise ValueError("a network without gates executes dense_macs()")
-    total = torch.full((scores[0].block.shape[0],), _fixed_macs(config), dtype=torch.int64)
+    images = scores[0].block.shape[0]
+    counts = {
+        name: torch.full((images,), macs, dtype=torch.int64)
+        for name, macs in layer_macs(config, convention).items()
+    }
     for plan, score in zip(block_plans(config), scores, strict=True):
-        is_open = kept(score.block)[:, 0].cpu().to(torch.int64)  # [N]
-        channels = kept(score.channels).sum(dim=1).cpu() * is_open  # [N], int64
-        first = channels
-        if config.schedule == "parallel":
-            first = torch.full_like(channels, plan.channels)
-        total += first * _conv1_macs_per_channel(plan)
-        total += channels * _conv2_macs_per_input(plan)
-    return MacCount(backbone=total, gates=gate_macs(config))
+        counts |= _block(plan, score, config.schedule, convention)
+    return counts
+
+
+def executed_macs(
+    config: NetworkConfig, scores: Sequence[BlockScores], convention: Convention = "macs"
+) -> MacCount:
+    """MACs each image of a batch executes, given its gate scores: see `executed_layer_macs`."""
+    layers = executed_layer_macs(config, scores, convention)
+    backbone = torch.stack(list(layers.values())).sum(dim=0)
+    return MacCount(backbone=backbone, gates=gate_macs(config), convention=convention)
+
+
+def _block(
+    plan: BlockPlan, scores: BlockScores, schedule: Schedule, convention: Convention
+) -> dict[str, Tensor]:
+    """The convolutions of one block's residual branch, int64 [N] each."""
+    is_open = kept(scores.block)[:, 0].cpu().to(torch.int64)  # [N]
+    pieces = iter(kept(scores.channels).cpu().split([c.channels for c in plan.gated], dim=1))
+    read = torch.full_like(is_open, plan.in_channels)  # channels that the layer reads
+    bn = 1 if convention == "macs_bn" else 0
+    counts: dict[str, Tensor] = {}
+    for index, conv in enumerate(plan.convs):
+        whole = torch.full_like(is_open, conv.channels)
+        survivors = next(pieces).sum(dim=1) if conv.gated else whole
+        beside = schedule == "parallel" and index == 0  # runs while the gates decide
+        written = whole if beside else survivors * is_open
+        pixels = conv.out_size[0] * conv.out_size[1]
+        counts[conv.name] = written * pixels * (read * conv.kernel**2 + bn)
+        read = survivors
+    return counts

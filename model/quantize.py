@@ -1,7 +1,7 @@
 """The network as the hardware computes it: fake-quantised, batch norms folded.
 
 There is one activation scale along each chain of skippable blocks (a skipped block is its
-input in place); a down-sampling block starts a new chain, and its projected shortcut, the
+input in place); a block that changes the shape starts a new chain, and its shortcut, the
 residual operand, uses that chain's scale as int8.  Nothing is rounded between a convolution
 and the multiplication with its gate score: the hardware folds the score into the
 requantisation.
@@ -16,40 +16,82 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from penstock.model.gates import global_average_pool
-from penstock.model.networks import BasicBlock, BlockScores, LCNet
+from penstock.model.networks import (
+    BlockScores,
+    LCNet,
+    ResidualBlock,
+    channel_scores,
+    cnet_names,
+    join_scores,
+    pool_of_stem,
+)
 from penstock.model.quantizers import (
     ActivationQuantizer,
     QuantConv,
     QuantLinear,
+    identity_conv,
     quantize_score,
 )
 
 
 class QuantBlock(nn.Module):
-    """A basic block, quantised; `conv1`, `conv2`, `shortcut`, `lnet`, `cnet` are its layers."""
+    """A residual block, quantised; `conv1`, ..., `shortcut`, `lnet`, `cnet` are its layers.
 
-    def __init__(self, block: BasicBlock) -> None:
+    `inner`, and `inner2` of a bottleneck, quantise what the last convolution but one, or
+    two, hands on.
+    """
+
+    conv1: QuantConv
+    conv2: QuantConv
+    inner: ActivationQuantizer
+    cnet: QuantLinear | None
+
+    def __init__(self, block: ResidualBlock) -> None:
         super().__init__()
         self.plan = block.plan
-        self.conv1 = QuantConv(block.conv1, block.bn1)
-        self.conv2 = QuantConv(block.conv2, block.bn2)
-        self.inner = ActivationQuantizer()
+        for number, (conv, bn) in enumerate(block.layers(), start=1):
+            self.add_module(f"conv{number}", QuantConv(conv, bn))
+        for name in self._inner_names():
+            self.add_module(name, ActivationQuantizer())
         self.shortcut: QuantConv | None = None
         if block.shortcut is not None and block.shortcut_bn is not None:
             self.shortcut = QuantConv(block.shortcut, block.shortcut_bn)
+        elif self.plan.changes_shape:
+            self.shortcut = identity_conv(
+                self.plan.in_channels, self.plan.channels, self.plan.stride
+            )
         self.lnet = QuantLinear(block.lnet.fc) if block.lnet is not None else None
-        self.cnet = QuantLinear(block.cnet.fc) if block.cnet is not None else None
-        self.pool = ActivationQuantizer() if block.lnet is not None else None
+        self.cnet = None
+        for name, cnet in zip(cnet_names(self.plan), block.cnets(), strict=False):
+            setattr(self, name, QuantLinear(cnet.fc))
+        gated = self.lnet is not None or self.cnet is not None
+        self.pool = ActivationQuantizer() if gated else None
+
+    def _inner_names(self) -> list[str]:
+        return ["inner", "inner2"][: len(self.plan.convs) - 1]
+
+    def layers(self) -> list[QuantConv]:
+        """The convolutions of the residual branch, in order."""
+        return [getattr(self, f"conv{n}") for n in range(1, len(self.plan.convs) + 1)]
+
+    def inners(self) -> list[ActivationQuantizer]:
+        """What quantises the output of each convolution but the last."""
+        return [getattr(self, name) for name in self._inner_names()]
+
+    def cnets(self) -> list[QuantLinear]:
+        """The channel gates, one a gated convolution; empty without C-Net."""
+        return [] if self.cnet is None else [getattr(self, n) for n in cnet_names(self.plan)]
 
     def scores(self, x: Tensor) -> BlockScores | None:
         """Scores on the UQ1.7 grid for the block's (quantised) input, or None."""
-        if self.lnet is None or self.cnet is None or self.pool is None:
+        if self.pool is None:
             return None
-        pooled = self.pool(global_average_pool(x))  # [N, Cin], uint8
-        return BlockScores(
-            quantize_score(self.lnet(pooled, self.pool.scale), self.training),
-            quantize_score(self.cnet(pooled, self.pool.scale), self.training),
-        )
+        pooled, scale = self.pool(global_average_pool(x)), self.pool.scale  # [N, Cin], uint8
+        block = None
+        if self.lnet is not None:
+            block = quantize_score(self.lnet(pooled, scale), self.training)
+        channels = [quantize_score(cnet(pooled, scale), self.training) for cnet in self.cnets()]
+        return join_scores(self.plan, pooled, block, channels)
 
     def forward(
         self, x: Tensor, before: ActivationQuantizer, after: ActivationQuantizer
@@ -59,11 +101,17 @@ class QuantBlock(nn.Module):
         shortcut = x
         if self.shortcut is not None:
             shortcut = after(self.shortcut(x, before.scale), signed=True)
-        y = F.relu(self.conv1(x, before.scale))  # [N, C, H', W']
-        if scores is not None:
-            y = y * scores.channels[:, :, None, None]
-        y = self.conv2(self.inner(y), self.inner.scale)  # [N, C, H', W']
-        if scores is not None:
+        *layers, last = self.layers()
+        y, scale = x, before.scale
+        for conv, quantizer, score in zip(
+            layers, self.inners(), channel_scores(self, scores), strict=True
+        ):
+            y = F.relu(conv(y, scale))
+            if score is not None:
+                y = y * score[:, :, None, None]
+            y, scale = quantizer(y), quantizer.scale
+        y = last(y, scale)  # [N, C, H', W']
+        if scores is not None and self.lnet is not None:
             y = y * scores.block[:, :, None, None]
         return after(F.relu(y + shortcut)), scores
 
@@ -78,25 +126,36 @@ class QuantLCNet(nn.Module):
         self.conv = QuantConv(net.conv, net.bn)
         self.chains = nn.ModuleList(ActivationQuantizer() for _ in net.config.widths)
         self.blocks = nn.ModuleList(
-            QuantBlock(block) for block in net.blocks if isinstance(block, BasicBlock)
+            QuantBlock(block) for block in net.blocks if isinstance(block, ResidualBlock)
         )
+        # The stem is on the first stage's chain unless that stage changes the shape at once.
+        first = self.blocks[0].plan
+        self.stem_chain = ActivationQuantizer() if first.changes_shape else None
         self.pool = ActivationQuantizer()
         self.fc = QuantLinear(net.fc)
         self.logits = ActivationQuantizer()
 
+    def first_chain(self) -> ActivationQuantizer:
+        """The quantiser of the stem's output."""
+        chain = self.stem_chain if self.stem_chain is not None else self.chains[0]
+        assert isinstance(chain, ActivationQuantizer)
+        return chain
+
     def forward(self, x: Tensor) -> tuple[Tensor, list[BlockScores]]:
         """Images, float [N, Cin, H, W] -> logits on the int8 grid [N, classes], scores."""
         collected: list[BlockScores] = []
-        before = self.chains[0]
+        before = self.first_chain()
         x = self.input(x, signed=True)
         x = before(F.relu(self.conv(x, self.input.scale)))  # [N, widths[0], H, W]
+        if self.config.stem == "imagenet":
+            x = pool_of_stem(x)  # stays on the grid
         for block in self.blocks:
             after = self.chains[block.plan.stage]
             x, scores = block(x, before, after)
             before = after
             if scores is not None:
                 collected.append(scores)
-        pooled = self.pool(global_average_pool(x))  # [N, widths[-1]]
+        pooled = self.pool(global_average_pool(x))  # [N, out_channels]
         logits = self.fc(pooled, self.pool.scale)  # [N, classes]
         return self.logits(logits, signed=True), collected
 

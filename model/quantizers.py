@@ -101,6 +101,19 @@ class QuantConv(_QuantizedLayer):
         return F.conv2d(x, weight, bias, stride=self.stride, padding=self.padding)
 
 
+def identity_conv(in_channels: int, channels: int, stride: int) -> QuantConv:
+    """A shortcut of option A as the core runs it: a 1x1 convolution with fixed weights.
+
+    Every `stride`-th pixel of the input channels, then zero channels.
+    """
+    conv = nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False)
+    nn.init.zeros_(conv.weight)
+    with torch.no_grad():
+        conv.weight[:in_channels, :, 0, 0] = torch.eye(in_channels)
+    bn = nn.BatchNorm2d(channels, eps=0.0)  # fresh: mean 0, variance 1
+    return QuantConv(conv, bn).requires_grad_(False)
+
+
 class QuantLinear(_QuantizedLayer):
     """A fully connected layer."""
 

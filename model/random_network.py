@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from penstock.model.config import NetworkConfig
 from penstock.model.gates import Gate, global_average_pool
-from penstock.model.networks import BasicBlock, LCNet, build_network
+from penstock.model.geometry import NetworkConfig
+from penstock.model.networks import LCNet, ResidualBlock, build_network
 from penstock.model.quantize import QuantLCNet
 
 CALIBRATION_IMAGES = 128
@@ -65,12 +65,14 @@ def _set_gates(
     net: LCNet, images: Tensor, channels: float, blocks: float, generator: torch.Generator
 ) -> None:
     """Gate by gate in running order: each sees what the gates before it let through."""
-    x = torch.relu(net.bn(net.conv(images)))
+    x = net.stem(images)
     for block in net.blocks:
-        assert isinstance(block, BasicBlock) and block.lnet is not None and block.cnet is not None
+        assert isinstance(block, ResidualBlock)
         pooled = global_average_pool(x)
-        _set_gate(block.cnet, pooled, channels, generator)
-        _set_gate(block.lnet, pooled, blocks, generator)
+        for cnet in block.cnets():
+            _set_gate(cnet, pooled, channels, generator)
+        if block.lnet is not None:
+            _set_gate(block.lnet, pooled, blocks, generator)
         x, _ = block(x)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -148,11 +149,34 @@ def test_dead_channel_keeps_its_bias_in_int32() -> None:
     assert abs(int(table["stem.conv.bias"][1])) <= 2**22 + 1
 
 
-@pytest.mark.parametrize("gated", [True, False])
-def test_agrees_with_onnxruntime_on_odd_sizes(odd_config: NetworkConfig, gated: bool) -> None:
-    config = NetworkConfig(
-        widths=odd_config.widths, in_channels=3, input_size=odd_config.input_size, gated=gated
-    )
+# Every form of block, stem, shortcut and gates, in odd sizes.
+FORMS: dict[str, dict[str, Any]] = {
+    "basic": {},
+    "plain": {"gates": "none"},
+    "block gates": {"gates": "l"},
+    "channel gates": {"gates": "c"},
+    "identity shortcuts": {"shortcuts": "identity"},
+    "parallel": {"schedule": "parallel"},
+    "four stages": {"depth": 10, "widths": (8, 12, 16, 20)},
+    "bottleneck": {"depth": 11, "block": "bottleneck"},
+    "two gated convolutions": {"depth": 11, "block": "bottleneck", "gated_convs": 2},
+    "bottleneck, block gates": {"depth": 11, "block": "bottleneck", "gates": "l"},
+    "imagenet": {
+        "depth": 17,
+        "block": "bottleneck",
+        "blocks": (2, 1, 1, 1),
+        "widths": (8, 12, 16, 20),
+        "stem": "imagenet",
+        "input_size": (45, 38),
+        "classes": 23,
+    },
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_agrees_with_onnxruntime_on_odd_sizes(odd_config: NetworkConfig, form: str) -> None:
+    usual = {"widths": (12, 20, 36), "in_channels": 3, "input_size": odd_config.input_size}
+    config = NetworkConfig(**{**usual, **FORMS[form]})
     net = random_network(config, keep_blocks=0.8, seed=1)
     x = random_images(config, 32, torch.Generator().manual_seed(9))
     with torch.no_grad():

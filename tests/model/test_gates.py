@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from penstock.model import NetworkConfig
-from penstock.model.config import block_plans
 from penstock.model.gates import LEAK, CNet, LNet, global_average_pool
-from penstock.model.networks import BasicBlock, build_network
-from penstock.model.quantizers import quantize_score
+from penstock.model.geometry import Gates, block_plans
+from penstock.model.networks import ResidualBlock, build_network
+from penstock.model.quantizers import identity_conv, quantize_score
 
 Z = torch.tensor([-2.0, -0.25, 0.0, 0.25, 1.0, 3.0])
 
@@ -62,14 +62,14 @@ def test_quantized_score_keeps_the_leaky_gradient() -> None:
     assert z.grad.tolist() == pytest.approx([LEAK, 1.0, LEAK])
 
 
-def float_block(index: int) -> BasicBlock:
+def float_block(index: int) -> ResidualBlock:
     """A block of a fresh network in evaluation mode: 0 identity, 1 down-sampling."""
     block = build_network(NetworkConfig(), seed=3).eval().blocks[index]
-    assert isinstance(block, BasicBlock)
+    assert isinstance(block, ResidualBlock)
     return block
 
 
-def close_block(block: BasicBlock) -> None:
+def close_block(block: ResidualBlock) -> None:
     """Make the block gate score 0 for every input."""
     assert block.lnet is not None
     torch.nn.init.zeros_(block.lnet.fc.weight)
@@ -113,6 +113,64 @@ def test_every_block_is_gated_and_plain_networks_have_no_scores() -> None:
     config = NetworkConfig(depth=14)
     _, scores = build_network(config, seed=0)(x)
     assert [s.channels.shape for s in scores] == [(2, p.channels) for p in block_plans(config)]
-    logits, scores = build_network(NetworkConfig(gated=False), seed=0)(x)
+    logits, scores = build_network(NetworkConfig(gates="none"), seed=0)(x)
     assert logits.shape == (2, 10)
     assert scores == []
+
+
+@pytest.mark.parametrize("gates", ["l", "c"])
+def test_a_missing_gate_is_open(gates: Gates) -> None:
+    config = NetworkConfig(gates=gates, widths=(4, 6, 8))
+    net = build_network(config, seed=0).eval()
+    _, scores = net(torch.rand(2, 1, 8, 8))
+    for score, plan in zip(scores, block_plans(config), strict=True):
+        missing = score.channels if gates == "l" else score.block
+        assert torch.equal(missing, torch.ones_like(missing))
+        assert score.channels.shape == (2, plan.channels)
+    names = {name.split(".")[2] for name in net.state_dict() if "net." in name}
+    assert names == {f"{gates}net"}
+
+
+def bottleneck(gated_convs: int) -> ResidualBlock:
+    """An identity bottleneck, 16 -> 4 -> 4 -> 16 channels, in evaluation mode."""
+    config = NetworkConfig(depth=20, block="bottleneck", widths=(4, 8, 16), gated_convs=gated_convs)
+    block = build_network(config, seed=3).eval().blocks[1]
+    assert isinstance(block, ResidualBlock) and not block.plan.changes_shape
+    return block
+
+
+@pytest.mark.parametrize("gated_convs", [1, 2])
+def test_bottleneck_is_the_formula(gated_convs: int) -> None:
+    """y = relu(bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x)))*S_C)))[*S_C2]))*S_L + x)."""
+    block = bottleneck(gated_convs)
+    x = torch.rand(2, 16, 8, 8)
+    y, scores = block(x)
+    assert scores is not None and scores.channels.shape == (2, 4 * gated_convs)
+    (conv1, bn1), (conv2, bn2), (conv3, bn3) = block.layers()
+    inner = torch.relu(bn1(conv1(x))) * scores.channels[:, :4, None, None]
+    inner = torch.relu(bn2(conv2(inner)))
+    if gated_convs == 2:
+        inner = inner * scores.channels[:, 4:, None, None]
+    expected = torch.relu(bn3(conv3(inner)) * scores.block[:, :, None, None] + x)
+    assert torch.equal(y, expected)
+    close_block(block)
+    assert torch.equal(block(x)[0], x)
+
+
+def test_identity_shortcut_takes_every_second_pixel() -> None:
+    config = NetworkConfig(shortcuts="identity", widths=(2, 3, 4), input_size=(5, 4))
+    block = build_network(config, seed=0).eval().blocks[1]
+    assert isinstance(block, ResidualBlock) and block.shortcut is None
+    close_block(block)
+    x = torch.rand(2, 2, 5, 4)
+    y = block(x)[0]
+    assert y.shape == (2, 3, 3, 2)
+    assert torch.equal(y[:, :2], x[:, :, ::2, ::2])
+    assert not y[:, 2].any()
+
+
+def test_quantised_identity_shortcut_is_exact() -> None:
+    x = torch.randint(0, 256, (2, 3, 5, 4)) / 64
+    y = identity_conv(3, 5, 2)(x, torch.tensor(1 / 64))
+    assert torch.equal(y[:, :3], x[:, :, ::2, ::2])
+    assert not y[:, 3:].any()

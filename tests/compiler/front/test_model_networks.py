@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 NETWORKS: dict[str, dict[str, Any]] = {
     "resnet8-24x20": {"depth": 8, "widths": (12, 20, 36), "input_size": (24, 20)},
     "resnet14-9x7": {"depth": 14, "widths": (4, 6, 10), "input_size": (9, 7), "in_channels": 3},
-    "resnet8-dense": {"depth": 8, "widths": (8, 8, 8), "input_size": (6, 6), "gated": False},
+    "resnet8-dense": {"depth": 8, "widths": (8, 8, 8), "input_size": (6, 6), "gates": "none"},
     "resnet20-32x32": {"depth": 20, "in_channels": 3, "input_size": (32, 32)},
 }
 
@@ -25,7 +25,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 @pytest.fixture(params=NETWORKS, ids=str)
 def exported(request: Any, tmp_path: Path) -> tuple[Any, Any, Path]:
     """(configuration, ONNX model, its file)"""
-    from penstock.model.config import NetworkConfig
+    from penstock.model.geometry import NetworkConfig
     from penstock.model.export import build_onnx
     from penstock.model.random_network import random_network
 

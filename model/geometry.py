@@ -1,0 +1,344 @@
+"""Networks by configuration and by name: the shape of every convolution, and its gates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from penstock.model.errors import ConfigError
+
+Schedule = Literal["sequential", "parallel"]
+SCHEDULES: tuple[Schedule, ...] = ("sequential", "parallel")
+Gates = Literal["lc", "l", "c", "none"]
+GATES: tuple[Gates, ...] = ("lc", "l", "c", "none")
+Block = Literal["basic", "bottleneck"]
+BLOCKS: tuple[Block, ...] = ("basic", "bottleneck")
+Stem = Literal["cifar", "imagenet"]
+STEMS: tuple[Stem, ...] = ("cifar", "imagenet")
+Shortcuts = Literal["projection", "identity"]
+SHORTCUTS: tuple[Shortcuts, ...] = ("projection", "identity")
+STAGES = (3, 4)
+EXPANSION = 4  # a bottleneck's output channels over its inner ones
+SMALL_IMAGE = 64  # pixels; up to this side an image gets the CIFAR stem
+# Networks whose depth names one set of blocks: (block, blocks of the four stages).
+DEEP: dict[int, tuple[Block, tuple[int, ...]]] = {
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """A ResNet with LC-Net gates in every block, unless `gates` is "none".
+
+    `gates`: "lc" has both gates, "l" the block gate alone (L-Net), "c" the channel gate
+    alone (C-Net).  `blocks` counts the blocks of each stage; empty, `depth` is split evenly:
+    three stages of n basic blocks have depth 6n+2 (ResNet-20 of the CIFAR papers), four have
+    8n+2.  `widths` are the channels of each stage; bottlenecks put out four times as many.
+
+    `stem`: "cifar" is a 3x3 convolution, "imagenet" a 7x7 one of stride 2 and a 3x3 max-pool
+    of stride 2.  `shortcuts`, where a block changes shape: "projection" is a 1x1 convolution
+    (option B), "identity" takes every second pixel and adds zero channels (option A).
+
+    `gated_convs`: the C-Net of a bottleneck scores the outputs of its first convolution
+    (1: LC-Net, section 3.3 and figure 4b) or of the first two (2: an extension).
+
+    `schedule` changes the MAC accounting only (LC-Net, section 3.3.2): in the "parallel"
+    configuration the gates run beside the first convolution, which therefore always runs
+    all its channels; in the "sequential" one they run first and all convolutions skip.
+    """
+
+    depth: int = 8
+    gates: Gates = "lc"
+    block: Block = "basic"
+    blocks: tuple[int, ...] = ()
+    widths: tuple[int, ...] = (16, 32, 64)
+    stem: Stem = "cifar"
+    shortcuts: Shortcuts = "projection"
+    gated_convs: int = 1
+    in_channels: int = 1
+    input_size: tuple[int, int] = (8, 8)  # height, width
+    classes: int = 10
+    schedule: Schedule = "sequential"
+
+    def __post_init__(self) -> None:
+        if len(self.widths) not in STAGES or min(self.widths) < 1:
+            raise ConfigError(
+                f"bad stage widths {self.widths}", "give three or four positive widths"
+            )
+        for field, known in (
+            ("gates", GATES),
+            ("block", BLOCKS),
+            ("stem", STEMS),
+            ("shortcuts", SHORTCUTS),
+            ("schedule", SCHEDULES),
+        ):
+            if getattr(self, field) not in known:
+                raise ConfigError(f"unknown {field} {getattr(self, field)!r}", f"one of {known}")
+        self._check_depth()
+        if min(self.in_channels, *self.input_size) < 1 or self.classes < 2:
+            raise ConfigError(
+                f"bad shape: {self.in_channels} channels of {self.input_size}, "
+                f"{self.classes} classes",
+                "sizes start at 1, classes at 2",
+            )
+        most = self.block_convs - 1
+        if not 1 <= self.gated_convs <= most:
+            raise ConfigError(
+                f"{self.gated_convs} gated convolutions in a {self.block} block", f"1 to {most}"
+            )
+
+    def _check_depth(self) -> None:
+        stages, convs = len(self.widths), self.block_convs
+        step = convs * stages
+        if not self.blocks and (self.depth < step + 2 or (self.depth - 2) % step):
+            depths = ", ".join(str(step * n + 2) for n in (1, 2, 3))
+            raise ConfigError(
+                f"no ResNet of depth {self.depth} exists here",
+                f"use a depth of {step}n+2: {depths}, ...",
+            )
+        if not self.blocks:
+            return
+        depth = convs * sum(self.blocks) + 2
+        if len(self.blocks) != stages or min(self.blocks) < 1 or depth != self.depth:
+            raise ConfigError(
+                f"blocks {self.blocks} do not make {stages} stages of depth {self.depth}",
+                f"{stages} counts from 1 whose sum times {convs} is the depth less 2",
+            )
+
+    @property
+    def gated(self) -> bool:
+        """Whether any gate is there."""
+        return self.gates != "none"
+
+    @property
+    def block_gates(self) -> bool:
+        """Whether every block has an L-Net."""
+        return self.gates in ("lc", "l")
+
+    @property
+    def channel_gates(self) -> bool:
+        """Whether every block has a C-Net."""
+        return self.gates in ("lc", "c")
+
+    @property
+    def block_convs(self) -> int:
+        """Convolutions in a block, shortcut not counted."""
+        return 2 if self.block == "basic" else 3
+
+    @property
+    def stage_blocks(self) -> tuple[int, ...]:
+        """Blocks of each stage."""
+        stages = len(self.widths)
+        return self.blocks or ((self.depth - 2) // (self.block_convs * stages),) * stages
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that the classifier's average sees."""
+        return self.widths[-1] * (1 if self.block == "basic" else EXPANSION)
+
+    @property
+    def name(self) -> str:
+        """The network's name, for example "lcnet-resnet8"."""
+        prefix = f"{self.gates}net-" if self.gated else ""
+        return f"{prefix}resnet{self.depth}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvPlan:
+    """One convolution, always followed by a batch norm; sizes are (height, width)."""
+
+    name: str
+    in_channels: int
+    channels: int
+    kernel: int
+    stride: int
+    out_size: tuple[int, int]
+    gated: bool = False  # a C-Net scores its output channels, after its ReLU
+
+    @property
+    def outputs(self) -> int:
+        """Values it puts out for an image."""
+        return self.channels * self.out_size[0] * self.out_size[1]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for an image, convention `macs`."""
+        return self.outputs * self.in_channels * self.kernel**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockPlan:
+    """Geometry of one block; sizes are (height, width)."""
+
+    name: str
+    stage: int
+    in_channels: int
+    channels: int  # that it puts out
+    stride: int
+    convs: tuple[ConvPlan, ...]
+    shortcut: ConvPlan | None  # a projection, if the block has one
+    in_size: tuple[int, int]
+    out_size: tuple[int, int]
+
+    @property
+    def projected(self) -> bool:
+        """Whether a 1x1 convolution is on the shortcut."""
+        return self.shortcut is not None
+
+    @property
+    def changes_shape(self) -> bool:
+        """Whether the block's output has another shape than its input."""
+        return self.stride != 1 or self.channels != self.in_channels
+
+    @property
+    def gated(self) -> tuple[ConvPlan, ...]:
+        """The convolutions whose channels a C-Net scores, in order; scored if there is one."""
+        return tuple(conv for conv in self.convs if conv.gated)
+
+    @property
+    def gated_channels(self) -> int:
+        """Channels a C-Net scores."""
+        return sum(conv.channels for conv in self.gated)
+
+
+def halved(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Size of a map behind a "same" convolution or pool of that stride."""
+    return (size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1
+
+
+def stem_plan(config: NetworkConfig) -> ConvPlan:
+    """The first convolution."""
+    kernel, stride = (3, 1) if config.stem == "cifar" else (7, 2)
+    return ConvPlan(
+        name="stem.conv",
+        in_channels=config.in_channels,
+        channels=config.widths[0],
+        kernel=kernel,
+        stride=stride,
+        out_size=halved(config.input_size, stride),
+    )
+
+
+def block_plans(config: NetworkConfig) -> list[BlockPlan]:
+    """The blocks of a network in the order they run; names as in the exported graph."""
+    plans: list[BlockPlan] = []
+    channels, size = config.widths[0], stem_plan(config).out_size
+    if config.stem == "imagenet":
+        size = halved(size, 2)  # the max-pool
+    for stage, (width, count) in enumerate(zip(config.widths, config.stage_blocks, strict=True)):
+        for index in range(count):
+            stride = 2 if stage > 0 and index == 0 else 1
+            name = f"stage{stage}.block{index}"
+            plan = _block_plan(config, name, stage, channels, width, stride, size)
+            plans.append(plan)
+            channels, size = plan.channels, plan.out_size
+    return plans
+
+
+def _block_plan(
+    config: NetworkConfig,
+    name: str,
+    stage: int,
+    in_channels: int,
+    width: int,
+    stride: int,
+    size: tuple[int, int],
+) -> BlockPlan:
+    """A block; of a bottleneck's convolutions the 3x3 has the stride ("v1.5")."""
+    out_size = halved(size, stride)
+    rows = [(3, width, stride), (3, width, 1)]  # kernel, channels, stride
+    if config.block == "bottleneck":
+        rows = [(1, width, 1), (3, width, stride), (1, EXPANSION * width, 1)]
+    convs: list[ConvPlan] = []
+    source, conv_size = in_channels, size
+    for number, (kernel, channels, conv_stride) in enumerate(rows, start=1):
+        conv_size = halved(conv_size, conv_stride)
+        convs.append(
+            ConvPlan(
+                name=f"{name}.conv{number}",
+                in_channels=source,
+                channels=channels,
+                kernel=kernel,
+                stride=conv_stride,
+                out_size=conv_size,
+                gated=number <= config.gated_convs,
+            )
+        )
+        source = channels
+    shortcut = None
+    if config.shortcuts == "projection" and (stride != 1 or source != in_channels):
+        shortcut = ConvPlan(
+            name=f"{name}.shortcut",
+            in_channels=in_channels,
+            channels=source,
+            kernel=1,
+            stride=stride,
+            out_size=out_size,
+        )
+    return BlockPlan(
+        name=name,
+        stage=stage,
+        in_channels=in_channels,
+        channels=source,
+        stride=stride,
+        convs=tuple(convs),
+        shortcut=shortcut,
+        in_size=size,
+        out_size=out_size,
+    )
+
+
+def parse_network(name: str) -> NetworkConfig:
+    """The network of a name such as "lcnet-resnet20", "lnet-resnet18" or "resnet50".
+
+    Depths 18, 34, 50, 101 and 152 are the networks of four stages, 64 to 512 wide; any other
+    is the CIFAR form of three stages, 16 to 64 wide.  Its images are 3 x 32 x 32 in ten
+    classes, 3 x 224 x 224 in a thousand for bottlenecks: `for_images` takes others.
+    """
+    match = re.fullmatch(r"(?:(lc|l|c)net-)?resnet(\d{1,4})", name)
+    if match is None:
+        raise ConfigError(
+            f"unknown network {name!r}",
+            "lcnet-, lnet- and cnet-resnetN are gated, resnetN is not; N = 6n+2 or 18, 34, 50",
+        )
+    gates: Gates = match[1] or "none"  # type: ignore[assignment]
+    depth = int(match[2])
+    if depth not in DEEP:
+        return NetworkConfig(depth=depth, gates=gates, in_channels=3, input_size=(32, 32))
+    block, blocks = DEEP[depth]
+    small = block == "basic"
+    return NetworkConfig(
+        depth=depth,
+        gates=gates,
+        block=block,
+        blocks=blocks,
+        widths=(64, 128, 256, 512),
+        stem="cifar" if small else "imagenet",
+        in_channels=3,
+        input_size=(32, 32) if small else (224, 224),
+        classes=10 if small else 1000,
+    )
+
+
+def for_images(
+    config: NetworkConfig, in_channels: int, input_size: tuple[int, int], classes: int = 10
+) -> NetworkConfig:
+    """The same network for other images; those of at most 64 pixels get the CIFAR stem."""
+    stem: Stem = "cifar" if max(input_size) <= SMALL_IMAGE else "imagenet"
+    return replace(
+        config, in_channels=in_channels, input_size=input_size, classes=classes, stem=stem
+    )
+
+
+def network_from_plain(plain: Mapping[str, object]) -> NetworkConfig:
+    """The configuration in a checkpoint; before `gates` it held `gated`, true or false."""
+    fields = dict(plain)
+    if "gated" in fields:
+        fields["gates"] = "lc" if fields.pop("gated") else "none"
+    return NetworkConfig(**fields)  # type: ignore[arg-type]
