@@ -1,4 +1,4 @@
-"""`penstock export`: checkpoint -> standard ONNX QDQ."""
+"""`penstock export`: checkpoint -> standard ONNX, quantised or in floating point."""
 
 from pathlib import Path
 
@@ -10,17 +10,25 @@ from penstock.cli.output import note
 
 @click.command(
     epilog="""Examples:\n
-    penstock export build/ckpt.pt -o build/net.onnx
+    penstock export build/ckpt.pt -o build/net.onnx\n
+    penstock export --float build/ckpt.pt -o build/float.onnx
     """
 )
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="ONNX file to write."
 )
-def export(checkpoint: Path, output: Path) -> None:
+@click.option(
+    "--float",
+    "in_float",
+    is_flag=True,
+    help="The network before quantisation, for `penstock compile --calibration`.",
+)
+def export(checkpoint: Path, output: Path, in_float: bool) -> None:
     """Write the quantised network of a CHECKPOINT as ONNX (QuantizeLinear, DequantizeLinear).
 
     Any ONNX runtime runs the file; `penstock compile` turns it into a program.
     """
-    load("penstock.model.flow", "model").export_checkpoint(checkpoint, output)
+    flow = load("penstock.model.flow", "model")
+    flow.export_checkpoint(checkpoint, output, quantized=not in_float)
     note(f"wrote {output}")

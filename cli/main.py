@@ -11,6 +11,7 @@ from penstock.cli.deploy import deploy
 from penstock.cli.disasm import disasm
 from penstock.cli.errors import BAD_INPUT, INTERRUPTED, describe, is_user_error
 from penstock.cli.estimate import estimate
+from penstock.cli.evaluate import evaluate
 from penstock.cli.export import export
 from penstock.cli.hls import hls
 from penstock.cli.simulate import simulate
@@ -26,7 +27,19 @@ def cli() -> None:
     """
 
 
-for command in (train, export, compile_command, estimate, simulate, disasm, hls, demo, deploy):
+COMMANDS = (
+    train,
+    evaluate,
+    export,
+    compile_command,
+    estimate,
+    simulate,
+    disasm,
+    hls,
+    demo,
+    deploy,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -19,6 +19,7 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.load import infer, load_model, to_net
 from penstock.compiler.importer.net import Net
 from penstock.compiler.importer.passes.fold_batch_norm import fold_batch_norm
+from penstock.compiler.importer.passes.prune import prune
 from penstock.compiler.importer.pipeline import import_model, simplify
 from penstock.compiler.importer.to_onnx import to_onnx
 
@@ -32,14 +33,14 @@ def quantize_float(path: Path, images: Images) -> onnx.ModelProto:
         CompileError: the network is quantised already or has an unsupported operator; images of
             the wrong shape or with NaN; onnxruntime is missing or fails.
     """
-    net = fold_batch_norm(simplify(to_net(load_model(path))))
+    net = prune(fold_batch_norm(simplify(to_net(load_model(path)))))
     for node in net.nodes:
         if node.op in ("QuantizeLinear", "DequantizeLinear"):
             raise node.error("the network is quantised already", "compile without --calibration")
     _check_images(net, images)
     chosen = points.choose(net, image_unsigned=bool(images.min() >= 0))
     scales = ranges.measure(net, chosen, np.asarray(images, dtype=np.float32))
-    return to_onnx(insert.insert(net, chosen, scales))
+    return to_onnx(prune(insert.insert(net, chosen, scales)))
 
 
 def import_float(path: Path, images: Images) -> ir.Graph:

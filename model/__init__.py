@@ -5,6 +5,7 @@ from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
 from penstock.model.errors import CheckpointError, ConfigError, DataError, ModelError
 from penstock.model.export import build_onnx
+from penstock.model.export_float import build_float_onnx
 from penstock.model.flow import TrainResult, export_checkpoint, train_network
 from penstock.model.geometry import NetworkConfig
 from penstock.model.quantize import QuantLCNet
@@ -23,6 +24,7 @@ __all__ = [
     "QuantLCNet",
     "TrainConfig",
     "TrainResult",
+    "build_float_onnx",
     "build_onnx",
     "evaluate",
     "export_checkpoint",

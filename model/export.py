@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from torch import Tensor
 
+from penstock.model.geometry import NetworkConfig
 from penstock.model.networks import cnet_names
 from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.quantize import QuantBlock, QuantLCNet
@@ -24,6 +25,13 @@ from penstock.model.quantizers import (
 )
 
 INPUT, OUTPUT, BATCH = "input", "logits", "N"
+STEM_POOL = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
+
+
+def network_properties(config: NetworkConfig, metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """What goes into a model's metadata_props: the network, its schedule, and `metadata`."""
+    properties = {"network": config.name, "schedule": config.schedule, **(metadata or {})}
+    return {f"penstock.{key}": value for key, value in properties.items()}
 
 
 def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
@@ -41,8 +49,7 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
     chain = _scale(graph, "stage0.chain" if before is net.chains[0] else "stem.chain", before)
     x = graph.quantize(x, "stem", chain, signed=False)
     if config.stem == "imagenet":
-        window = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
-        x = graph.node("MaxPool", "stem.pool", [x], **window)
+        x = graph.node("MaxPool", "stem.pool", [x], **STEM_POOL)
         x = graph.quantize(x, "stem.pool", chain, signed=False)
     for block in net.blocks:
         after = net.chains[block.plan.stage]
@@ -53,14 +60,13 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
     x = _dense(graph, "classifier.fc", net.fc, x, net.pool.scale)
     x = graph.quantize(x, OUTPUT, _scale(graph, OUTPUT, net.logits), signed=True)
     graph.rename_output(x, OUTPUT)
-    properties = {"network": config.name, "schedule": config.schedule, **(metadata or {})}
     return graph.build(
         config.name,
         INPUT,
         [BATCH, config.in_channels, *config.input_size],
         OUTPUT,
         [BATCH, config.classes],
-        {f"penstock.{key}": value for key, value in properties.items()},
+        network_properties(config, metadata),
     )
 
 

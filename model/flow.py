@@ -19,6 +19,7 @@ from penstock.model.checkpoint import (
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
 from penstock.model.export import build_onnx
+from penstock.model.export_float import build_float_onnx
 from penstock.model.geometry import NetworkConfig, for_images, parse_network
 from penstock.model.networks import build_network
 from penstock.model.quantize import QuantLCNet
@@ -73,13 +74,22 @@ def train_network(config: TrainConfig) -> TrainResult:
     return TrainResult(checkpoint=config.out, metrics=checkpoint.metrics)
 
 
-def export_checkpoint(checkpoint: Path | str, onnx_path: Path | str) -> dict[str, float]:
-    """Write the quantised network of a checkpoint as ONNX QDQ; returns its figures."""
+def export_checkpoint(
+    checkpoint: Path | str, onnx_path: Path | str, *, quantized: bool = True
+) -> dict[str, float]:
+    """Write the network of a checkpoint as ONNX; returns its figures.
+
+    The quantised one as QDQ, or the floating-point one for `penstock compile --calibration`.
+    """
     loaded = load_checkpoint(checkpoint)
     metadata = {key: str(loaded.training[key]) for key in ("dataset", "seed")}
     for key, values in loaded.normalization.items():
         metadata[key] = ",".join(f"{value:g}" for value in values)
-    content = build_onnx(loaded.quantized, metadata).SerializeToString()
+    if quantized:
+        model = build_onnx(loaded.quantized, metadata)
+    else:
+        model = build_float_onnx(loaded.net, metadata)
+    content = model.SerializeToString()
     write_atomically(Path(onnx_path), lambda file: file.write(content))
     return loaded.metrics
 

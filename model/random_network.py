@@ -30,21 +30,40 @@ def random_images(config: NetworkConfig, count: int, generator: torch.Generator)
     return offset + contrast * noise
 
 
-@torch.no_grad()
 def random_network(
     config: NetworkConfig,
     *,
     keep_channels: float = 0.5,
     keep_blocks: float = 1.0,
     seed: int = 0,
+    images: int = CALIBRATION_IMAGES,
 ) -> QuantLCNet:
     """A calibrated, untrained network whose gates keep about the requested shares.
 
     The shares (0 to 1) hold for `random_images`, and each is a share of images for every
-    single gate; 0 and 1 close and open the gates for (nearly) all of them.
+    single gate; 0 and 1 close and open the gates for (nearly) all of them.  `images` sets
+    statistics, gates and scales: fewer for a network that takes long.
     """
+    net = random_float_network(
+        config, keep_channels=keep_channels, keep_blocks=keep_blocks, seed=seed, images=images
+    )
+    quantized = QuantLCNet(net)
+    quantized.calibrate([random_images(config, images, torch.Generator().manual_seed(seed))])
+    return quantized.eval()
+
+
+@torch.no_grad()
+def random_float_network(
+    config: NetworkConfig,
+    *,
+    keep_channels: float = 0.5,
+    keep_blocks: float = 1.0,
+    seed: int = 0,
+    images: int = CALIBRATION_IMAGES,
+) -> LCNet:
+    """The network of `random_network` before its quantisation, in evaluation mode."""
     generator = torch.Generator().manual_seed(seed)
-    images = random_images(config, CALIBRATION_IMAGES, generator)
+    batch = random_images(config, images, generator)
     net = build_network(config, seed)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -52,13 +71,10 @@ def random_network(
             module.weight.uniform_(0.5, 1.5, generator=generator)
             module.bias.uniform_(-0.3, 0.3, generator=generator)
     net.train()
-    net(images)
+    net(batch)
     net.eval()
-    if config.gated:
-        _set_gates(net, images, keep_channels, keep_blocks, generator)
-    quantized = QuantLCNet(net)
-    quantized.calibrate([images])
-    return quantized.eval()
+    _set_gates(net, batch, keep_channels, keep_blocks, generator)
+    return net
 
 
 def _set_gates(

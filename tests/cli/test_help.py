@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("train", "export", "compile", "estimate", "simulate", "disasm", "demo", "deploy")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "export",
+    "compile",
+    "estimate",
+    "simulate",
+    "disasm",
+    "demo",
+    "deploy",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,151 @@
+"""`penstock evaluate`: one checkpoint in every number format, and the MACs its gates leave."""
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rich_click as click
+from rich.table import Table
+
+from penstock.cli.errors import InputError, load
+from penstock.cli.files import write_file
+from penstock.cli.output import emit, json_option, step, table
+
+BATCH = 64  # images the integer reference keeps in memory at once
+
+
+@click.command(
+    epilog="""Examples:\n
+    penstock evaluate build/ckpt.pt\n
+    penstock evaluate r20.pt --data-dir data/ --images 1000 --json r20.json\n
+    penstock evaluate r20.pt --data-dir data/ --calibration 256 --per-image r20.npz
+    """
+)
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--data-dir", type=click.Path(path_type=Path), help="CIFAR-10's binary files.")
+@click.option("--images", type=click.IntRange(1), help="Test images (default: all of them).")
+@click.option(
+    "--calibration",
+    type=click.IntRange(1),
+    default=128,
+    show_default=True,
+    help="Training images that set the scales for quantisation after training.",
+)
+@click.option(
+    "--per-image",
+    type=click.Path(path_type=Path),
+    metavar="X.NPZ",
+    help="Write classes and MACs of every image.",
+)
+@json_option
+def evaluate(
+    checkpoint: Path,
+    data_dir: Path | None,
+    images: int | None,
+    calibration: int,
+    per_image: Path | None,
+    json_to: str | None,
+) -> None:
+    """Report a CHECKPOINT's accuracy in floating point, fake-quantised and in integers.
+
+    Integers twice: of the network that was trained quantised, and of the floating-point one
+    quantised after training. MACs are those of the quantised network's gates, in both
+    configurations of the LC-Net paper, from the same scores.
+    """
+    model = load("penstock.model", "model")
+    loaded = model.load_checkpoint(checkpoint)
+    data = _test_set(model, loaded, data_dir, images)
+    calibration_images = data.normalize(data.train_images[:calibration]).numpy()
+    with step(f"floating point and fake-quantised, {len(data.test_labels)} images"):
+        figures = {
+            "float": model.evaluate(loaded.net, data),
+            "fake_quantized": model.evaluate(loaded.quantized, data),
+        }
+    accuracy = {name: figure.accuracy for name, figure in figures.items()}
+    labels = data.test_labels.numpy()
+    inputs = data.normalize(data.test_images).numpy()
+    predicted: dict[str, np.ndarray] = {}
+    for name, graph in _graphs(model, loaded, calibration_images).items():
+        with step(f"{name}, {len(labels)} images") as progress:
+            predicted[name] = _classify(graph, inputs, progress)
+        accuracy[name] = float((predicted[name] == labels).mean())
+    scores = figures["fake_quantized"].scores
+    config = loaded.quantized.config
+    macs = load("penstock.model.mac_report", "model")
+    report = {
+        "network": config.name,
+        "dataset": data.name,
+        "images": len(labels),
+        "calibration_images": len(calibration_images),
+        "accuracy": accuracy,
+        "macs": macs.mac_report(config, scores),
+    }
+    if per_image is not None:
+        counts = {f"macs_{k}": v.numpy() for k, v in macs.macs_per_image(config, scores).items()}
+        arrays = {"labels": labels, "predicted": predicted["integer"], **counts}
+        write_file(per_image, lambda path: np.savez(path, **arrays))
+    emit(report, json_to, *_tables(report))
+
+
+def _test_set(model: Any, loaded: Any, data_dir: Path | None, images: int | None) -> Any:
+    """The data set a checkpoint was trained on, its test set cut to `images`."""
+    data = model.load_dataset(loaded.training["dataset"], data_dir)
+    config = loaded.net.config
+    if (data.in_channels, data.input_size) != (config.in_channels, config.input_size):
+        raise InputError(
+            f"{data.name} has {data.in_channels} x {data.input_size} images, "
+            f"the network takes {config.in_channels} x {config.input_size}"
+        )
+    return dataclasses.replace(
+        data, test_images=data.test_images[:images], test_labels=data.test_labels[:images]
+    )
+
+
+def _graphs(model: Any, loaded: Any, calibration: np.ndarray) -> dict[str, Any]:
+    """The integer graph of the quantised network, and of the float one quantised now."""
+    importer = load("penstock.compiler.importer", "compiler")
+    calibrate = load("penstock.compiler.calibrate", "compiler")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.onnx"
+        path.write_bytes(model.build_onnx(loaded.quantized).SerializeToString())
+        trained = importer.import_onnx(path)
+        path.write_bytes(model.build_float_onnx(loaded.net).SerializeToString())
+        with step(f"quantise after training, {len(calibration)} images"):
+            calibrated = calibrate.import_float(path, calibration)
+    return {"integer": trained, "integer_after_training": calibrated}
+
+
+def _classify(graph: Any, inputs: np.ndarray, progress: Callable[[int, int], None]) -> np.ndarray:
+    """The class of each image, float32 [N, C, H, W], by exact integers: int64 [N]."""
+    interpreter = load("penstock.compiler.interpreter", "compiler")
+    numerics = load("penstock.compiler.numerics", "compiler")
+    image = graph.values[graph.input]
+    classes = []
+    for start in range(0, len(inputs), BATCH):
+        codes = numerics.quantize(inputs[start : start + BATCH], image.scale, image.signed)
+        values = interpreter.run_graph(graph, codes)
+        classes.append(values[graph.output].argmax(axis=1))
+        progress(min(start + BATCH, len(inputs)), len(inputs))
+    return np.concatenate(classes).astype(np.int64)
+
+
+def _tables(report: dict[str, Any]) -> list[Table]:
+    """Accuracies side by side, then MACs an image."""
+    accuracies = table(f"{report['network']} on {report['dataset']}", "accuracy", "")
+    for name, value in report["accuracy"].items():
+        accuracies.add_row(name.replace("_", " "), f"{value:.2%}")
+    accuracies.add_row("test images", f"{report['images']:,}")
+    macs = report["macs"]
+    dense, gates = macs["dense"]["total"], macs["gates"]["total"]
+    columns = ("mean", "of dense", "least", "5 %", "median", "95 %", "most")
+    counts = table(f"MACs an image, convention {macs['convention']}", "", *columns)
+    counts.add_row("dense", f"{dense:,}", "1.000")
+    counts.add_row("gates", f"{gates:,}", f"{gates / dense:.3f}")
+    for schedule, found in macs["executed"].items():
+        spread = [f"{found['percentiles'][share]:,.0f}" for share in (0, 5, 50, 95, 100)]
+        mean = found["mean"]
+        counts.add_row(schedule, f"{mean:,.0f}", f"{mean / dense:.3f}", *spread)
+    return [accuracies, counts]

@@ -1,0 +1,120 @@
+"""Export of a network to ONNX in floating point, for quantisation after training.
+
+`penstock compile --calibration` quantises the file with some images.  Its graph is what
+PyTorch's own exporter makes of such a network: batch norms stay, gates are Gemm, Clip, Mul.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from torch import Tensor, nn
+
+from penstock.model.export import BATCH, INPUT, OUTPUT, STEM_POOL, network_properties
+from penstock.model.networks import LCNet, ResidualBlock, cnet_names
+from penstock.model.onnx_graph import GraphBuilder
+from penstock.model.quantizers import identity_conv
+
+
+def build_float_onnx(net: LCNet, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
+    """The network, in evaluation mode, as an ONNX model: "input" -> "logits" as `build_onnx`."""
+    config = net.config
+    graph = GraphBuilder()
+    x = _conv(graph, "stem.conv", net.conv, net.bn, INPUT)
+    x = graph.node("Relu", "stem.relu", [x])
+    if config.stem == "imagenet":
+        x = graph.node("MaxPool", "stem.pool", [x], **STEM_POOL)
+    for block in net.blocks:
+        assert isinstance(block, ResidualBlock)
+        x = _block(graph, block, x)
+    x = _pool(graph, "classifier", x)
+    x = _dense(graph, "classifier.fc", net.fc, x)
+    graph.rename_output(x, OUTPUT)
+    return graph.build(
+        config.name,
+        INPUT,
+        [BATCH, config.in_channels, *config.input_size],
+        OUTPUT,
+        [BATCH, config.classes],
+        network_properties(config, metadata),
+    )
+
+
+def _block(graph: GraphBuilder, block: ResidualBlock, x: str) -> str:
+    name = block.plan.name
+    gated = block.lnet is not None or block.cnet is not None
+    pooled = _pool(graph, name, x) if gated else ""
+    y, layers, cnets = x, block.layers(), block.cnets()
+    for number, (conv, bn) in enumerate(layers, start=1):
+        y = _conv(graph, f"{name}.conv{number}", conv, bn, y)
+        if number < len(layers):
+            y = graph.node("Relu", f"{name}.relu{number}", [y])
+        if number <= len(cnets):
+            cnet = f"{name}.{cnet_names(block.plan)[number - 1]}"
+            score = _gate(graph, cnet, cnets[number - 1].fc, pooled)
+            y = graph.node("Mul", f"{cnet}.scale", [y, score])
+    if block.lnet is not None:
+        score = _gate(graph, f"{name}.lnet", block.lnet.fc, pooled)
+        y = graph.node("Mul", f"{name}.lnet.scale", [y, score])
+    y = graph.node("Add", f"{name}.add", [y, _shortcut(graph, block, x)])
+    return graph.node("Relu", f"{name}.relu{len(layers)}", [y])
+
+
+def _shortcut(graph: GraphBuilder, block: ResidualBlock, x: str) -> str:
+    """The input, or a 1x1 convolution of it: for option A one with fixed weights."""
+    plan, name = block.plan, f"{block.plan.name}.shortcut"
+    if block.shortcut is not None and block.shortcut_bn is not None:
+        return _conv(graph, name, block.shortcut, block.shortcut_bn, x)
+    if not plan.changes_shape:
+        return x
+    fixed = identity_conv(plan.in_channels, plan.channels, plan.stride)
+    inputs = [x, _constant(graph, f"{name}.weight", fixed.weight)]
+    return graph.node("Conv", name, inputs, kernel_shape=[1, 1], strides=[plan.stride] * 2)
+
+
+def _conv(graph: GraphBuilder, name: str, conv: nn.Conv2d, bn: nn.BatchNorm2d, x: str) -> str:
+    """Convolution and batch norm."""
+    x = graph.node(
+        "Conv",
+        name,
+        [x, _constant(graph, f"{name}.weight", conv.weight)],
+        kernel_shape=list(conv.kernel_size),
+        strides=list(conv.stride),
+        pads=[int(conv.padding[0])] * 4,
+    )
+    assert bn.running_mean is not None and bn.running_var is not None
+    parameters = {
+        "scale": bn.weight,
+        "shift": bn.bias,
+        "mean": bn.running_mean,
+        "variance": bn.running_var,
+    }
+    inputs = [_constant(graph, f"{name}.bn.{key}", value) for key, value in parameters.items()]
+    return graph.node("BatchNormalization", f"{name}.bn", [x, *inputs], epsilon=bn.eps)
+
+
+def _gate(graph: GraphBuilder, name: str, fc: nn.Linear, pooled: str) -> str:
+    """Gemm -> Clip(0, 1) -> [N, C, 1, 1]."""
+    z = _dense(graph, f"{name}.fc", fc, pooled)
+    zero = graph.constant("score_min", np.array(0, dtype=np.float32))
+    one = graph.constant("score_max", np.array(1, dtype=np.float32))
+    score = graph.node("Clip", f"{name}.relu1", [z, zero, one])
+    shape = np.array([-1, fc.out_features, 1, 1], dtype=np.int64)
+    return graph.node("Reshape", f"{name}.reshape", [score, graph.constant(f"{name}.shape", shape)])
+
+
+def _pool(graph: GraphBuilder, name: str, x: str) -> str:
+    y = graph.node("GlobalAveragePool", f"{name}.pool", [x])
+    return graph.node("Flatten", f"{name}.flatten", [y], axis=1)
+
+
+def _dense(graph: GraphBuilder, name: str, fc: nn.Linear, x: str) -> str:
+    weight = _constant(graph, f"{name}.weight", fc.weight)
+    bias = _constant(graph, f"{name}.bias", fc.bias)
+    return graph.node("Gemm", name, [x, weight, bias], transB=1)
+
+
+def _constant(graph: GraphBuilder, name: str, value: Tensor) -> str:
+    return graph.constant(name, value.detach().cpu().numpy())

@@ -1,0 +1,57 @@
+"""What the gates of a network save over a set of images, as plain values for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from torch import Tensor
+
+from penstock.model.geometry import SCHEDULES, NetworkConfig, Schedule
+from penstock.model.macs import (
+    Convention,
+    dense_macs,
+    distribution,
+    executed_layer_macs,
+    executed_macs,
+    gate_layer_macs,
+    layer_macs,
+)
+from penstock.model.networks import BlockScores
+
+
+def macs_per_image(
+    config: NetworkConfig, scores: Sequence[BlockScores], convention: Convention = "macs"
+) -> dict[Schedule, Tensor]:
+    """Backbone MACs each image executes, int64 [N], in either schedule; empty without gates."""
+    if not scores:
+        return {}
+    return {
+        schedule: executed_macs(replace(config, schedule=schedule), scores, convention).backbone
+        for schedule in SCHEDULES
+    }
+
+
+def mac_report(
+    config: NetworkConfig, scores: Sequence[BlockScores], convention: Convention = "macs"
+) -> dict[str, Any]:
+    """Dense, gate and executed MACs of an image: totals and layers, mean and percentiles.
+
+    `executed` has both schedules for the same scores (none without gates); it leaves the gate
+    layers out, which cost every image the same and stand under `gates`.
+    """
+    dense, gates = layer_macs(config, convention), gate_layer_macs(config)
+    executed = {}
+    for schedule, counts in macs_per_image(config, scores, convention).items():
+        layers = executed_layer_macs(replace(config, schedule=schedule), scores, convention)
+        executed[schedule] = {
+            **asdict(distribution(counts)),
+            "layers": {name: float(count.double().mean()) for name, count in layers.items()},
+        }
+    return {
+        "convention": convention,
+        "dense": {"total": dense_macs(config, convention), "layers": dense},
+        "gates": {"total": sum(gates.values()), "layers": gates},
+        "executed": executed,
+    }

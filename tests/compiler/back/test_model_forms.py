@@ -1,0 +1,74 @@
+"""Every form of block and gates that the model exports: compiled, run, and its MACs counted."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from penstock.compiler import api
+from penstock.program.config import get_config
+from penstock.program.counters import COUNTER_BYTES
+from penstock.sim.golden import run
+
+torch = pytest.importorskip("torch")
+
+FORMS: dict[str, dict[str, Any]] = {
+    "basic": {},
+    "block gates": {"gates": "l"},
+    "channel gates": {"gates": "c"},
+    "plain bottleneck": {"depth": 20, "block": "bottleneck", "gates": "none"},
+    "bottleneck": {"depth": 20, "block": "bottleneck"},
+    "bottleneck, block gates": {"depth": 11, "block": "bottleneck", "gates": "l"},
+    "bottleneck, channel gates": {"depth": 11, "block": "bottleneck", "gates": "c"},
+    "two gated convolutions": {"depth": 20, "block": "bottleneck", "gated_convs": 2},
+    "identity shortcuts": {"shortcuts": "identity"},
+}
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+@pytest.mark.parametrize("form", FORMS)
+def test_golden_equals_graph_and_macs_equal_the_models(
+    form: str, schedule: str, tmp_path: Path
+) -> None:
+    """An option A shortcut is a convolution on the core: its MACs count there only."""
+    from penstock.model import NetworkConfig, build_onnx, random_images, random_network
+    from penstock.model.macs import dense_macs, executed_macs, gate_macs
+
+    usual = {"widths": (4, 6, 10), "in_channels": 2, "input_size": (8, 6), "classes": 5}
+    config = NetworkConfig(**{**usual, **FORMS[form], "schedule": schedule})
+    path = tmp_path / "net.onnx"
+    onnx.save(build_onnx(random_network(config, keep_blocks=0.7, seed=3)), path)
+    network = api.compile_onnx(path, get_config("tiny"), schedule)
+    images = random_images(config, 7, torch.Generator().manual_seed(4)).numpy()
+    inputs = network.quantize_input(images)
+    records = run(network.package, inputs)
+    expected = network.run_graph(inputs)
+    assert (records[:, COUNTER_BYTES:] == expected[:, COUNTER_BYTES:]).all()
+    scores = network.decode_output(records).scores
+    macs = network.macs(scores)
+    added = dense_macs(replace(config, shortcuts="projection")) - dense_macs(config)
+    assert (macs.dense, macs.gates) == (dense_macs(config) + added, gate_macs(config))
+    if config.gated:
+        count = executed_macs(config, block_scores(config, scores))
+        assert macs.executed_per_image.tolist() == (count.backbone + added).tolist()
+        assert len(set(macs.executed_per_image)) > 1
+
+
+def block_scores(config: Any, scores: dict[str, Any]) -> list[Any]:
+    """Scores of a program, uint8 by gate name, as the model has them."""
+    from penstock.model.geometry import block_plans
+    from penstock.model.networks import cnet_names, join_scores
+
+    joined = []
+    for plan in block_plans(config):
+        found = {
+            gate: torch.from_numpy(scores[f"{plan.name}.{gate}.score.quantize_output"]) / 128
+            for gate in ("lnet", *cnet_names(plan))
+            if f"{plan.name}.{gate}.score.quantize_output" in scores
+        }
+        block = found.pop("lnet", None)
+        rows = next(iter(found.values())) if block is None else block
+        joined.append(join_scores(plan, rows, block, list(found.values())))
+    return joined
