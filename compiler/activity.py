@@ -44,6 +44,12 @@ def out_size(d: Descriptor) -> tuple[int, int]:
     return (-(-d.height // 2), -(-d.width // 2)) if d.polyphase else (d.height, d.width)
 
 
+def pool_size(d: Descriptor) -> tuple[int, int]:
+    """(rows, columns) of the map a POOL writes."""
+    lost, stride = d.kernel - 2 * d.pad, 2 if d.stride2 else 1
+    return (d.height - lost) // stride + 1, (d.width - lost) // stride + 1
+
+
 def score_memory(package: Package, scores: dict[str, Array]) -> Array:
     """uint8 (N, scores) as the core holds them, from one array (N, n) a gate."""
     gates = package.meta["gates"]

@@ -3,10 +3,8 @@
 import dataclasses
 import functools
 
-from penstock.compiler.ir import Conv, Dense, Gate, Graph, Pool
+from penstock.compiler.ir import Conv, Graph, MapPool, Node, Pool
 from penstock.compiler.numerics import type_range
-
-Consumer = Conv | Pool | Gate | Dense
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,21 +16,26 @@ class Analysis:
     @functools.cached_property
     def convs(self) -> tuple[Conv, ...]:
         """Convolutions in execution order."""
-        return tuple(node for node in self.graph.nodes if isinstance(node, Conv))
+        return tuple(layer for layer in self.layers if isinstance(layer, Conv))
+
+    @functools.cached_property
+    def layers(self) -> tuple[Conv | MapPool, ...]:
+        """What makes maps, in execution order."""
+        return tuple(node for node in self.graph.nodes if isinstance(node, (Conv, MapPool)))
 
     @functools.cached_property
     def position(self) -> dict[str, int]:
-        """Value -> index of the convolution that makes it; the graph's input: -1."""
-        return {self.graph.input: -1} | {conv.output: i for i, conv in enumerate(self.convs)}
+        """Value -> index of the layer that makes it; the graph's input: -1."""
+        return {self.graph.input: -1} | {layer.output: i for i, layer in enumerate(self.layers)}
 
     @functools.cached_property
-    def producer(self) -> dict[str, Consumer]:
+    def producer(self) -> dict[str, Node]:
         """Value -> the node that makes it."""
         return {node.output: node for node in self.graph.nodes}
 
     @functools.cached_property
-    def _readers(self) -> dict[str, list[Consumer]]:
-        table: dict[str, list[Consumer]] = {}
+    def _readers(self) -> dict[str, list[Node]]:
+        table: dict[str, list[Node]] = {}
         for node in self.graph.nodes:
             names = {node.input}
             if isinstance(node, Conv) and node.residual:
@@ -41,7 +44,7 @@ class Analysis:
                 table.setdefault(name, []).append(node)
         return table
 
-    def readers(self, value: str) -> list[Consumer]:
+    def readers(self, value: str) -> list[Node]:
         """Nodes that read a value (folds not counted), in order."""
         return self._readers.get(value, [])
 
@@ -74,7 +77,9 @@ class Analysis:
     def range(self, value: str) -> tuple[int, int]:
         """Least and greatest value a map can hold."""
         node = self.producer.get(value)
-        return node.clamp if isinstance(node, Conv) else type_range(self.graph.values[value].signed)
+        if isinstance(node, (Conv, MapPool)):
+            return node.clamp
+        return type_range(self.graph.values[value].signed)
 
     def skip_is_identity(self, conv: Conv) -> bool:
         """A block-gated residual convolution with score 0 leaves every byte as it was."""

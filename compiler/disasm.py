@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from penstock.compiler.activity import decode, out_size
+from penstock.compiler.activity import decode, out_size, pool_size
 from penstock.program.config import ALL_CHANNELS
 from penstock.program.descriptor import Descriptor, Op
 from penstock.program.package import Package
@@ -107,6 +107,16 @@ def _copy(d: Descriptor, owner: dict[int, str]) -> str:
     )
 
 
+def _pool(d: Descriptor, owner: dict[int, str]) -> str:
+    stride = 2 if d.stride2 else 1
+    kind = f"average * {d.w_addr & 0xFFFF} >> {d.w_addr >> 16}" if d.average else "maximum"
+    rows, columns = pool_size(d)
+    return (
+        f"{d.kernel}x{d.kernel}/{stride} pad {d.pad} {kind}, {d.cout} x {d.height} x {d.width} "
+        f"{_type(d.src_signed)} @{d.src:#x} -> {rows} x {columns} @{d.dst:#x}"
+    )
+
+
 _OPERANDS: dict[Op, Callable[[Descriptor, dict[int, str]], str]] = {
     Op.LOAD: _move,
     Op.GLOAD: _move,
@@ -116,6 +126,7 @@ _OPERANDS: dict[Op, Callable[[Descriptor, dict[int, str]], str]] = {
     Op.GATE: _dense,
     Op.DENSE: _dense,
     Op.COPY: _copy,
+    Op.POOL: _pool,
 }
 
 

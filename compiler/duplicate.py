@@ -40,14 +40,15 @@ def _identity(graph: Graph, value: str, name: str) -> Conv:
 
 
 def _last_read(analysis: Analysis, value: str, skip: Conv) -> int:
-    """Position of the last linear read of a map by any convolution but `skip`'s residual."""
+    """Position of the last linear read of a map by any layer but `skip`'s residual."""
     if value == analysis.graph.output:
-        return len(analysis.convs)
+        return len(analysis.layers)
     last, strided = -1, []
-    for index, conv in enumerate(analysis.convs):
-        if conv.input == value and conv.stride == 2:
+    for index, layer in enumerate(analysis.layers):
+        conv = layer if isinstance(layer, Conv) else None
+        if layer.input == value and conv is not None and conv.stride == 2:
             strided.append(index)
-        elif conv.input == value or (conv.residual == value and conv is not skip):
+        elif layer.input == value or (conv and conv.residual == value and conv is not skip):
             last = max(last, index)
     return max(last, min(strided, default=-1))  # strided readers share one COPY, before the first
 

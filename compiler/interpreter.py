@@ -42,6 +42,8 @@ def run_node(graph: ir.Graph, node: ir.Node, values: dict[str, IntArray]) -> Int
             result = _conv(node, values)
         case ir.Pool():
             result = _pool(node, values[node.input], signed)
+        case ir.MapPool():
+            result = _map_pool(node, values[node.input])
         case ir.Gate():
             result = _gate(node, values[node.input])
         case ir.Dense():
@@ -88,6 +90,25 @@ def _pool(node: ir.Pool, source: IntArray, signed: bool) -> IntArray:
     total = source.astype(np.int64).sum(axis=(2, 3))
     average = numerics.requantize(total, np.int64(node.multiplier), np.int64(node.shift))
     return np.clip(average, *numerics.type_range(signed))
+
+
+def _map_pool(node: ir.MapPool, source: IntArray) -> IntArray:
+    """(N, C, H', W') int64, clamped."""
+    rows, columns = node.out_size(*source.shape[2:])
+    pad, step = node.pad, node.stride
+    wide = source.astype(np.int64)
+    outside = 0 if node.average else int(wide.min(initial=0))
+    padded = np.pad(wide, ((0, 0), (0, 0), (pad, pad), (pad, pad)), constant_values=outside)
+    taps = [
+        padded[
+            :, :, kh : kh + (rows - 1) * step + 1 : step, kw : kw + (columns - 1) * step + 1 : step
+        ]
+        for kh in range(node.kernel)
+        for kw in range(node.kernel)
+    ]
+    if node.average:
+        return np.clip(_requantize(np.sum(taps, axis=0), node.average), *node.clamp)
+    return np.clip(np.max(taps, axis=0), *node.clamp)
 
 
 def _gate(node: ir.Gate, source: IntArray) -> IntArray:

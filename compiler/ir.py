@@ -72,6 +72,29 @@ class Pool:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MapPool:
+    """Maximum or average over K x K windows of a map, at its scale (maximum) or a new one.
+
+    Padding on every side (2 * pad < K) takes no part in a maximum and counts as 0 in an average:
+    y = clamp((sum(x) * m + half) >> r).  Output: (side + 2 * pad - K) // stride + 1 a side.
+    """
+
+    name: str
+    input: str
+    output: str
+    kernel: int
+    stride: int
+    pad: int
+    clamp: tuple[int, int]
+    average: Requantize | None = None  # one multiplier and shift; None: the maximum
+
+    def out_size(self, height: int, width: int) -> tuple[int, int]:
+        """(rows, columns) of the output."""
+        lost = self.kernel - 2 * self.pad
+        return (height - lost) // self.stride + 1, (width - lost) // self.stride + 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """acc = bias + w @ x (x a Pool's output); score 0..128 by ReLU-1 or by a threshold.
 
@@ -101,7 +124,7 @@ class Dense:
     clamp: tuple[int, int]
 
 
-Node = Conv | Pool | Gate | Dense
+Node = Conv | Pool | MapPool | Gate | Dense
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Value
-from penstock.compiler.plan import ConvStep, DenseStep, GateStep
+from penstock.compiler.plan import ConvStep, DenseStep, GateStep, PoolStep
 from penstock.program.config import BEAT_BYTES, HwConfig
 
 #: Rows or columns of a map: the address counters have ten bits.
@@ -34,6 +34,18 @@ def check_conv(step: ConvStep, source: Value, config: HwConfig) -> None:
             f"a row, the weight buffer of '{config.name}' has {config.wbuf_bytes}",
             node=step.name,
             op="Conv",
+        )
+
+
+def check_pool(step: PoolStep, source: Value, config: HwConfig) -> None:
+    """CompileError if the map of a POOL has too many channels or is too large."""
+    channels, height, width = source.shape
+    if channels > config.max_channels or max(height, width) > MAX_SIDE:
+        raise CompileError(
+            f"map of {channels} x {height} x {width}, '{config.name}' has at most "
+            f"{config.max_channels} channels and {MAX_SIDE} a side",
+            node=step.name,
+            op="MaxPool" if step.pool.average is None else "AveragePool",
         )
 
 

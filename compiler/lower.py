@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from penstock.compiler.allocate import Allocation, plane_size
-from penstock.compiler.limits import MAX_LOAD_BYTES, check_conv, check_dense
+from penstock.compiler.limits import MAX_LOAD_BYTES, check_conv, check_dense, check_pool
 from penstock.compiler.metadata import metadata
 from penstock.compiler.plan import (
     ConvStep,
@@ -16,6 +16,7 @@ from penstock.compiler.plan import (
     GateStep,
     LoadStep,
     Plan,
+    PoolStep,
     Step,
     StoreStep,
 )
@@ -94,6 +95,8 @@ class _Lowering:
                 self._dense(step)
             case CopyStep():
                 self._copy(step)
+            case PoolStep():
+                self._map_pool(step)
             case StoreStep():
                 self._store(step)
 
@@ -222,6 +225,33 @@ class _Lowering:
             phase_stride=phase_stride,
         )
         self.emit(descriptor, step.name, input=step.value.name, output=step.name)
+
+    def _map_pool(self, step: PoolStep) -> None:
+        pool, source = step.pool, self.plan.graph.values[step.pool.input]
+        check_pool(step, source, self.config)
+        channels, height, width = source.shape
+        factor = 0
+        if pool.average is not None:
+            factor = int(pool.average.multiplier[0]) | int(pool.average.shift[0]) << 16
+        descriptor = Descriptor.make(
+            Op.POOL,
+            src_signed=source.signed,
+            average=pool.average is not None,
+            stride2=pool.stride == 2,
+            kernel=pool.kernel,
+            pad=pool.pad,
+            cout=channels,
+            height=height,
+            width=width,
+            src=self.allocation.buffers[step.src],
+            dst=self.allocation.buffers[step.dst],
+            src_stride=height * width,
+            dst_stride=math.prod(pool.out_size(height, width)),
+            clamp_lo=pool.clamp[0],
+            clamp_hi=pool.clamp[1],
+            w_addr=factor,
+        )
+        self.emit(descriptor, step.name, input=pool.input, output=pool.output)
 
     def _store(self, step: StoreStep) -> None:
         scores = round_up(self.plan.n_scores, BEAT_BYTES)

@@ -6,7 +6,7 @@ A step is one descriptor with every address still a name: buffers (feature memor
 
 import dataclasses
 
-from penstock.compiler.ir import Conv, Dense, Gate, Graph, Pool, Value
+from penstock.compiler.ir import Conv, Dense, Gate, Graph, MapPool, Pool, Value
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,16 @@ class CopyStep:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStep:
+    """POOL: the windows of a linear map."""
+
+    name: str
+    pool: MapPool
+    src: str
+    dst: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StoreStep:
     """STORE of the network's output, or of every score (`src` is None)."""
 
@@ -90,7 +100,7 @@ class StoreStep:
     bytes: int
 
 
-Step = LoadStep | ConvStep | GateStep | DenseStep | CopyStep | StoreStep
+Step = LoadStep | ConvStep | GateStep | DenseStep | CopyStep | PoolStep | StoreStep
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +125,7 @@ def reads(step: Step) -> tuple[str, ...]:
     match step:
         case ConvStep():
             return (step.src, step.dst) if step.conv.residual else (step.src,)
-        case CopyStep():
+        case CopyStep() | PoolStep():
             return (step.src,)
         case StoreStep(src=str()):
             return (step.src,) if step.src else ()

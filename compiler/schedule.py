@@ -15,7 +15,7 @@ import numpy as np
 from penstock.compiler.analysis import Analysis
 from penstock.compiler.duplicate import is_copy
 from penstock.compiler.errors import CompileError
-from penstock.compiler.ir import Conv, Dense, Gate, Graph, Pool, Requantize
+from penstock.compiler.ir import Conv, Dense, Gate, Graph, MapPool, Pool, Requantize
 from penstock.compiler.numerics import type_range
 from penstock.compiler.plan import (
     Buffer,
@@ -25,6 +25,7 @@ from penstock.compiler.plan import (
     GateStep,
     LoadStep,
     Plan,
+    PoolStep,
     Step,
     StoreStep,
 )
@@ -58,9 +59,9 @@ class _Scheduler:
         if self.analysis.pools(graph.input):
             yield self._pool_step(graph.input)
         yield from self._after(graph.input)
-        for conv in self.analysis.convs:
-            yield from self._conv(conv)
-            yield from self._after(conv.output)
+        for layer in self.analysis.layers:
+            yield from self._conv(layer) if isinstance(layer, Conv) else self._map_pool(layer)
+            yield from self._after(layer.output)
         if self.n_scores:
             yield StoreStep(name="store scores", src=None, bytes=self.n_scores)
         output = graph.values[graph.output]
@@ -153,6 +154,13 @@ class _Scheduler:
             predicate=predicate,
         )
 
+    def _map_pool(self, pool: MapPool) -> Iterator[Step]:
+        """A POOL of every channel; it makes no sums."""
+        src = self.buffer_of[pool.input]
+        yield PoolStep(name=pool.name, pool=pool, src=src, dst=self._new_buffer(pool.output))
+        if self.analysis.pools(pool.output):
+            yield self._pool_step(pool.output)
+
     def _conv(self, conv: Conv) -> Iterator[Step]:
         """A convolution, after the COPY of its input if it needs one."""
         if conv.stride == 2:
@@ -229,7 +237,7 @@ class _Scheduler:
 
 def _check_output(graph: Graph) -> None:
     """The output must be a map or a dense layer's vector: what can lie in feature memory."""
-    stored = {node.output for node in graph.nodes if isinstance(node, (Conv, Dense))}
+    stored = {node.output for node in graph.nodes if isinstance(node, (Conv, MapPool, Dense))}
     if graph.output not in stored:
         raise CompileError(
             f"output '{graph.output}' is not made by a convolution or a dense layer",

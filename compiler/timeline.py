@@ -2,14 +2,14 @@
 
 Three clocks, as the core has them: the sequencer, which takes descriptors in order; the fetcher,
 which it starts on the next convolution's weights while the array still computes the one before;
-the array, which also runs COPY.  Every other operation waits for all of them.
+the array, which also runs COPY and POOL.  Every other operation waits for all of them.
 """
 
 import dataclasses
 
 import numpy as np
 
-from penstock.compiler.activity import Activity, Array, out_size
+from penstock.compiler.activity import Activity, Array, out_size, pool_size
 from penstock.compiler.split import first_rows, group_rows, passes, tiles
 from penstock.compiler.timing import Timing
 from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig, gate_row_bytes
@@ -66,9 +66,9 @@ class Timeline:
         match act.op:
             case Op.CONV:
                 self._conv(act)
-            case Op.COPY:
+            case Op.COPY | Op.POOL:
                 begin = np.maximum(self.sequencer, self.array)
-                # A COPY leaves `sums` alone: they were final before it.
+                # They leave `sums` alone: they were final before it.
                 self.array = np.where(act.runs, begin + self._cycles(act), self.array)
                 self.sequencer = np.where(act.runs, begin + 1, self.sequencer)
             case Op.HALT:
@@ -106,6 +106,11 @@ class Timeline:
                 return store_cycles(beats, t)
             case Op.GATE | Op.DENSE:
                 return t.gate + d.cin + d.cout * gate_row_bytes(d.cin) // GATE_WORD_BYTES
+            case Op.POOL:
+                rows, columns = pool_size(d)
+                tiles = -(-columns // self.config.pool_lanes(2 if d.stride2 else 1))
+                drain = t.average if d.average else t.pool
+                return drain + d.cout * rows * tiles * d.kernel * d.kernel
             case _:
                 return t.copy + d.cout * d.height * -(-d.width // self.config.fmem_banks)
 

@@ -22,7 +22,7 @@ class Timing:
         shadow_rows: rows of a residual tile that may be left when the next one ends.
         drain: from a CONV's last step to its last write, rows not counted.
         release: from a group's last step to the release of its weights, rows not counted.
-        gate: fixed part of GATE and DENSE.  copy: of COPY.
+        gate: fixed part of GATE and DENSE.  copy: of COPY; pool, average: of POOL by its kind.
         load: fixed part of LOAD and GLOAD, beside latency.  store: of STORE and of the record.
         capture: from the start of the record to its counters being taken.
     """
@@ -44,6 +44,8 @@ class Timing:
     release: int = 10
     gate: int = 17
     copy: int = 3
+    pool: int = 6
+    average: int = 13
     load: int = 0
     store: int = 11
     capture: int = 2

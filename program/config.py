@@ -5,7 +5,7 @@ import json
 import zlib
 
 #: Bumped whenever a descriptor, register or record changes meaning; part of every hash.
-ISA_VERSION = 2
+ISA_VERSION = 3
 
 #: Bytes of one beat of the AXI4 master (design section 8: 64 bit).
 BEAT_BYTES = 8
@@ -81,6 +81,10 @@ class HwConfig:
     def window_bytes(self) -> int:
         """Byte-wide banks of the feature memory: the widest window the array reads."""
         return max(self.p_oc * self.p_px // self.min_rows, BEAT_BYTES)
+
+    def pool_lanes(self, stride: int) -> int:
+        """Pixels of a row that a POOL makes of one window: stride 2 uses every other byte of it."""
+        return self.fmem_banks if stride == 1 else min(self.fmem_banks, self.window_bytes // 2)
 
     @property
     def modes(self) -> int:

@@ -7,7 +7,7 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("weight_wait", "cycles a convolution waits for weights"),
     ("drain", "cycles a convolution waits for its epilogue"),
     ("gate", "cycles in which nothing but a GATE or DENSE runs"),
-    ("copy", "cycles in which a COPY runs, a GATE beside it or not"),
+    ("copy", "cycles in which a COPY or POOL runs, a GATE beside it or not"),
     ("io", "cycles in which nothing but LOAD, GLOAD, STORE runs"),
     ("overhead", "cycles left: descriptor fetch and decode, pipeline fill"),
     ("weight_bytes", "bytes of convolution weights and parameters fetched"),

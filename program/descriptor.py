@@ -23,6 +23,7 @@ class Op(enum.IntEnum):
     COPY = 6  # linear -> polyphase layout
     STORE = 7  # feature memory or scores -> output record
     HALT = 8  # end of image: counters out, next image or stop
+    POOL = 9  # maximum or average of windows of a linear map
 
 
 class GateKind(enum.IntEnum):
@@ -59,14 +60,17 @@ FIELDS: tuple[Field, ...] = (
     Field("polyphase", 0, 18, 1, "stride 2: the source is in polyphase layout"),
     Field("gate_kind", 0, 19, 1, "GATE: 0 ReLU-1, 1 binary"),
     Field("from_scores", 0, 20, 1, "STORE: source is the score memory"),
-    Field("kernel", 0, 24, 4, "kernel size K (1, 3, 5, 7); padding is K // 2"),
+    Field("average", 0, 21, 1, "POOL: 0 maximum, 1 average"),
+    Field("stride2", 0, 22, 1, "POOL: stride 2 (else 1)"),
+    Field("kernel", 0, 24, 4, "kernel size K: CONV 1, 3, 5, 7, padding K // 2; POOL 1 .. 7"),
+    Field("pad", 0, 28, 2, "POOL: rows and columns of padding on every side, 2 * pad < K"),
     Field("pred_slot", 1, 0, 16, "score address of the predicate"),
     Field("fold_slot", 1, 16, 16, "score address of the fold"),
     Field("in_list", 2, 0, 8, "input-channel list, 0xFF = all"),
     Field("out_list", 2, 8, 8, "output-channel list, 0xFF = all; GATE: list to write"),
     Field("list_from", 2, 16, 16, "GATE: first output that belongs to the list"),
     Field("cin", 3, 0, 16, "input channels (GATE, DENSE: inputs)"),
-    Field("cout", 3, 16, 16, "output channels (GATE, DENSE: outputs; COPY: channels)"),
+    Field("cout", 3, 16, 16, "output channels (GATE, DENSE: outputs; COPY, POOL: channels)"),
     Field("height", 4, 0, 16, "rows of the source map"),
     Field("width", 4, 16, 16, "columns of the source map"),
     Field("src", 5, 0, 32, "byte address of the source in feature memory (STORE: or scores)"),
@@ -76,7 +80,13 @@ FIELDS: tuple[Field, ...] = (
     Field("phase_stride", 9, 0, 32, "bytes from one polyphase plane to the next"),
     Field("clamp_lo", 10, 0, 16, "lower bound of the result", signed=True),
     Field("clamp_hi", 10, 16, 16, "upper bound of the result", signed=True),
-    Field("w_addr", 11, 0, 32, "byte offset in the weight blob (GATE, DENSE: in gate memory)"),
+    Field(
+        "w_addr",
+        11,
+        0,
+        32,
+        "offset in the weight blob (GATE, DENSE: in gate memory; POOL: m, r << 16)",
+    ),
     Field("w_stride", 12, 0, 32, "bytes from one group (rows: output channel) to the next"),
     Field("split", 13, 0, 16, "CONV: rows of the passes of a partial group (docs/program.md)"),
     Field("pool_base", 13, 16, 16, "first pooled sum"),

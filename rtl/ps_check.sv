@@ -35,9 +35,18 @@ module ps_check
   wide_t row_weights_q, group_weights_q, blob_last_q, dense_q;
   logic [15:0] groups;
 
+  // A POOL is as wide as K - 2 * pad columns less leave, at its stride.
+  logic pool;
+  logic [9:0] pool_height, pool_width;
+  logic [2:0] lost;
+  assign pool = desc_i.op == OP_POOL;
+  assign lost = desc_i.kernel[2:0] - {desc_i.pad, 1'b0};
+  assign pool_height = ((desc_i.height[9:0] - 10'(lost)) >> desc_i.stride2) + 10'd1;
+  assign pool_width = ((desc_i.width[9:0] - 10'(lost)) >> desc_i.stride2) + 10'd1;
+
   assign halved = desc_i.op == OP_COPY || desc_i.polyphase;
-  assign out_height = halved ? 10'((11'(desc_i.height[9:0]) + 11'd1) >> 1) : desc_i.height[9:0];
-  assign out_width = halved ? 10'((11'(desc_i.width[9:0]) + 11'd1) >> 1) : desc_i.width[9:0];
+  assign out_height = pool ? pool_height : halved ? 10'((11'(desc_i.height[9:0]) + 11'd1) >> 1) : desc_i.height[9:0];
+  assign out_width = pool ? pool_width : halved ? 10'((11'(desc_i.width[9:0]) + 11'd1) >> 1) : desc_i.width[9:0];
   assign taps = row_taps(desc_i.kernel[2:0], desc_i.w_rows);
   assign groups = 16'((17'(desc_i.cout) + 17'(P_OC - 1)) / 17'(P_OC));
 
@@ -49,7 +58,7 @@ module ps_check
     out_width_o     <= out_width;
     pixels_q        <= desc_i.height[9:0] * desc_i.width[9:0];
     out_pixels_q    <= out_height * out_width;
-    src_last_q      <= less_one(desc_i.op == OP_COPY ? desc_i.cout : desc_i.cin)
+    src_last_q      <= less_one((desc_i.op == OP_COPY || pool) ? desc_i.cout : desc_i.cin)
         * desc_i.src_stride[FA_W-1:0];
     dst_last_q      <= less_one(desc_i.cout) * desc_i.dst_stride[FA_W-1:0];
     phases_q        <= 2'd3 * desc_i.phase_stride[FA_W-1:0];
@@ -77,13 +86,19 @@ module ps_check
     return (wide_t'(length) + wide_t'(7)) & ~wide_t'(7);
   endfunction
 
-  logic bad_length, bad_map, bad_phase, far_stride, opcode, field, bounds;
+  logic bad_length, bad_map, bad_phase, bad_window, far_stride, opcode, field, bounds;
   wide_t row_bytes;
   assign bad_length = desc_i.length == '0 || desc_i.length > MAX_LENGTH;
   assign bad_map = desc_i.height == '0 || desc_i.height > 16'd1023
       || desc_i.width == '0 || desc_i.width > 16'd1023;
   assign bad_phase = desc_i.phase_stride >= FMEM || wide_t'(desc_i.phase_stride) < out_pixels_q
       || desc_i.phase_stride[$clog2(FB)-1:0] != ($clog2(FB))'(FB / 2);
+  assign bad_window = desc_i.kernel == '0 || desc_i.kernel[3]
+      || {1'b0, desc_i.pad, 1'b0} >= desc_i.kernel
+      || 17'(desc_i.kernel) > 17'(desc_i.height) + 17'({desc_i.pad, 1'b0})
+      || 17'(desc_i.kernel) > 17'(desc_i.width) + 17'({desc_i.pad, 1'b0})
+      || (desc_i.average && (desc_i.kernel == 4'd1 || desc_i.w_addr[31:16] == '0
+                             || desc_i.w_addr[31:16] > 16'd47));
   assign far_stride = desc_i.src_stride >= FMEM || desc_i.dst_stride >= FMEM;
   assign row_bytes = wide_t'(8) + ((row_weights_q + wide_t'(7)) & ~wide_t'(7));
 
@@ -142,6 +157,11 @@ module ps_check
         field  = desc_i.cout == '0 || desc_i.cout > CHANNELS || bad_map || bad_phase;
         bounds = bounds || far_stride || too_far(desc_i.src, src_last_q + pixels_q, FMEM)
             || too_far(desc_i.dst, dst_last_q + phases_q + out_pixels_q, FMEM);
+      end
+      OP_POOL: begin
+        field  = desc_i.cout == '0 || desc_i.cout > CHANNELS || bad_map || bad_window;
+        bounds = bounds || far_stride || too_far(desc_i.src, src_last_q + pixels_q, FMEM)
+            || too_far(desc_i.dst, dst_last_q + out_pixels_q, FMEM);
       end
       OP_HALT: begin
         field  = desc_i.length >= n_descriptors_i;

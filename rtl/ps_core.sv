@@ -98,7 +98,8 @@ module ps_core
 
   // ---- sequencer
   logic fetch_start, conv_start, copy_start, gate_start, move_start, record_start;
-  logic request_busy, response_busy, conv_busy, epilogue_busy, copy_busy, gate_busy, move_busy;
+  logic request_busy, response_busy, conv_busy, epilogue_busy, copy_busy, pool_busy, gate_busy;
+  logic move_busy;
   logic [63:0] image_input, image_output;
   logic [CH_W-1:0] n_in, n_out, channels_executed, channels_skipped;
   logic [N_LISTS-1:0][CH_W-1:0] list_count, list_bound;
@@ -144,8 +145,8 @@ module ps_core
     .move_start_o       (move_start),
     .record_start_o     (record_start),
     .fetch_busy_i       (request_busy || response_busy),
-    .array_busy_i       (conv_busy || epilogue_busy || copy_busy),
-    .copy_busy_i        (copy_busy),
+    .array_busy_i       (conv_busy || epilogue_busy || copy_busy || pool_busy),
+    .copy_busy_i        (copy_busy || pool_busy),
     .gate_busy_i        (gate_busy),
     .move_busy_i        (move_busy),
     .masters_busy_i     (rd_busy_i || wr_busy_i),
@@ -505,7 +506,7 @@ module ps_core
   ps_copy u_copy (
     .clk_i,
     .rst_ni      (unit_rst_n),
-    .start_i     (copy_start),
+    .start_i     (copy_start && desc.op == OP_COPY),
     .desc_i      (desc),
     .out_width_i (out_width),
     .busy_o      (copy_busy),
@@ -515,6 +516,26 @@ module ps_core
     .wr_addr_hi_o(copy_addr_hi),
     .wr_mask_o   (copy_mask),
     .wr_data_o   (copy_data)
+  );
+
+  logic pool_wide;
+  logic [FA_W-1:0] pool_rd_addr, pool_wr_addr;
+  logic [FB-1:0] pool_mask;
+  logic [FB-1:0][7:0] pool_bytes;
+
+  ps_pool u_pool (
+    .clk_i,
+    .rst_ni     (unit_rst_n),
+    .start_i    (copy_start && desc.op == OP_POOL),
+    .desc_i     (desc),
+    .out_width_i(out_width),
+    .busy_o     (pool_busy),
+    .rd_wide_o  (pool_wide),
+    .rd_addr_o  (pool_rd_addr),
+    .rd_data_i  (mem_a_data),
+    .wr_addr_o  (pool_wr_addr),
+    .wr_mask_o  (pool_mask),
+    .wr_data_o  (pool_bytes)
   );
 
   ps_load_store u_load_store (
@@ -562,7 +583,7 @@ module ps_core
 
   always_comb begin
     mem_a_addr = move_busy ? move_rd_addr : copy_busy ? copy_rd_addr
-        : epi_a_read ? epi_a_addr : window_addr;
+        : pool_busy ? pool_rd_addr : epi_a_read ? epi_a_addr : window_addr;
     mem_b_addr = epi_addr;
     mem_b_mask = FB'(epi_mask);
     mem_b_data = '0;
@@ -582,13 +603,22 @@ module ps_core
       mem_b_addr_hi = copy_addr_hi;
       mem_b_mask = copy_mask;
       mem_b_data = copy_data;
+    end else if (pool_busy) begin
+      mem_b_addr = pool_wr_addr;
+      mem_b_addr_hi = pool_wr_addr + FA_W'(FB / 2);
+      mem_b_mask = pool_mask;
+      mem_b_data = pool_bytes;
     end
   end
 
+  // A POOL with stride 2 reads 2 * FB bytes: the narrowest mode that gives them, if there is one.
+  localparam logic [1:0] WidePool = 2 * FB > WB ? 2'd0 : 2'($clog2(2 * FB / P_PX));
+
   ps_feature_mem u_feature_mem (
     .clk_i,
-    .a_read_i   (move_busy || copy_busy || op_pending || epi_a_read),
-    .a_mode_i   ((move_busy || copy_busy || epi_a_read) ? 2'd0 : window_mode),
+    .a_read_i   (move_busy || copy_busy || pool_busy || op_pending || epi_a_read),
+    .a_mode_i   (pool_busy ? (pool_wide ? WidePool : 2'd0)
+                 : (move_busy || copy_busy || epi_a_read) ? 2'd0 : window_mode),
     .a_addr_i   (mem_a_addr),
     .a_data_o   (mem_a_data),
     .b_read_i   (epi_read),
@@ -617,7 +647,7 @@ module ps_core
     .weight_wait_i      (conv_waiting),
     .conv_i             (conv_busy || epilogue_busy),
     .gate_i             (gate_busy),
-    .copy_i             (copy_busy),
+    .copy_i             (copy_busy || pool_busy),
     .io_i               (move_busy),
     .weight_beat_i      (rd_valid_i[1]),
     .read_beat_i        (|rd_valid_i),

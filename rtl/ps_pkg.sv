@@ -40,7 +40,8 @@ package ps_pkg;
     OP_DENSE = 8'd5,
     OP_COPY = 8'd6,
     OP_STORE = 8'd7,
-    OP_HALT = 8'd8
+    OP_HALT = 8'd8,
+    OP_POOL = 8'd9
   } op_e;
 
   // One descriptor, bit for bit as it lies in memory.
@@ -50,7 +51,7 @@ package ps_pkg;
     logic [15:0] pool_base;  // first pooled sum
     logic [15:0] split;  // CONV: rows of the passes of a partial group (docs/program.md)
     logic [31:0] w_stride;  // bytes from one group (rows: output channel) to the next
-    logic [31:0] w_addr;  // byte offset in the weight blob (GATE, DENSE: in gate memory)
+    logic [31:0] w_addr;  // offset in the weight blob (GATE, DENSE: in gate memory; POOL: m, r << 16)
     logic signed [15:0] clamp_hi;  // upper bound of the result
     logic signed [15:0] clamp_lo;  // lower bound of the result
     logic [31:0] phase_stride;  // bytes from one polyphase plane to the next
@@ -60,16 +61,19 @@ package ps_pkg;
     logic [31:0] src;  // byte address of the source in feature memory (STORE: or scores)
     logic [15:0] width;  // columns of the source map
     logic [15:0] height;  // rows of the source map
-    logic [15:0] cout;  // output channels (GATE, DENSE: outputs; COPY: channels)
+    logic [15:0] cout;  // output channels (GATE, DENSE: outputs; COPY, POOL: channels)
     logic [15:0] cin;  // input channels (GATE, DENSE: inputs)
     logic [15:0] list_from;  // GATE: first output that belongs to the list
     logic [7:0] out_list;  // output-channel list, 0xFF = all; GATE: list to write
     logic [7:0] in_list;  // input-channel list, 0xFF = all
     logic [15:0] fold_slot;  // score address of the fold
     logic [15:0] pred_slot;  // score address of the predicate
-    logic [3:0] zero_28;
-    logic [3:0] kernel;  // kernel size K (1, 3, 5, 7); padding is K // 2
-    logic [2:0] zero_21;
+    logic [1:0] zero_30;
+    logic [1:0] pad;  // POOL: rows and columns of padding on every side, 2 * pad < K
+    logic [3:0] kernel;  // kernel size K: CONV 1, 3, 5, 7, padding K // 2; POOL 1 .. 7
+    logic zero_23;
+    logic stride2;  // POOL: stride 2 (else 1)
+    logic average;  // POOL: 0 maximum, 1 average
     logic from_scores;  // STORE: source is the score memory
     logic gate_kind;  // GATE: 0 ReLU-1, 1 binary
     logic polyphase;  // stride 2: the source is in polyphase layout
@@ -92,7 +96,7 @@ package ps_pkg;
   localparam int unsigned CNT_WEIGHT_WAIT = 2;  // cycles a convolution waits for weights
   localparam int unsigned CNT_DRAIN = 3;  // cycles a convolution waits for its epilogue
   localparam int unsigned CNT_GATE = 4;  // cycles in which nothing but a GATE or DENSE runs
-  localparam int unsigned CNT_COPY = 5;  // cycles in which a COPY runs, a GATE beside it or not
+  localparam int unsigned CNT_COPY = 5;  // cycles in which a COPY or POOL runs, a GATE beside it or not
   localparam int unsigned CNT_IO = 6;  // cycles in which nothing but LOAD, GLOAD, STORE runs
   localparam int unsigned CNT_OVERHEAD = 7;  // cycles left: descriptor fetch and decode, pipeline fill
   localparam int unsigned CNT_WEIGHT_BYTES = 8;  // bytes of convolution weights and parameters fetched

@@ -2,8 +2,9 @@
 //
 // A convolution goes to the fetch controller as soon as that is idle and to the array as soon as
 // the one before has drained, so weights of the next convolution are fetched while this one
-// computes.  COPY shares the array's place in that order; a GATE may run beside it, since it needs
-// only the pooled sums.  Every other operation waits for all units to be idle; all are waited for. 
+// computes.  COPY and POOL share the array's place in that order; a GATE may run beside them, since
+// it needs only the pooled sums.  Every other operation waits for all units to be idle; all are
+// waited for.
 // Anything illegal, a bad response, or a foreign program stops the run: stop_o stays high until the
 // masters are idle, then done_o with error_o.  So does hung_i (WATCHDOG); a second one while stopped
 // gives done_o although the masters still wait.  Such a bus needs a reset: until it has answered,
@@ -49,13 +50,13 @@ module ps_sequencer
 
   output logic        fetch_start_o,
   output logic        conv_start_o,
-  output logic        copy_start_o,
+  output logic        copy_start_o,   // COPY, POOL
   output logic        gate_start_o,
   output logic        move_start_o,   // LOAD, GLOAD, STORE
   output logic        record_start_o,
   input  logic        fetch_busy_i,
-  input  logic        array_busy_i,   // convolution or copy
-  input  logic        copy_busy_i,
+  input  logic        array_busy_i,   // convolution, copy or pool
+  input  logic        copy_busy_i,    // COPY, POOL
   input  logic        gate_busy_i,
   input  logic        move_busy_i,
   input  logic        masters_busy_i,
@@ -121,7 +122,7 @@ module ps_sequencer
           if (skip && !(is_conv && desc_i.pred_empty)) state_q <= Next;
           else if (bad_list) state_q <= Stop;
           else if (is_conv) state_q <= Fetch;
-          else if (desc_i.op == OP_COPY) state_q <= Array;
+          else if (desc_i.op == OP_COPY || desc_i.op == OP_POOL) state_q <= Array;
           else if (desc_i.op == OP_HALT) state_q <= Record;
           else state_q <= Unit;
         end

@@ -6,7 +6,9 @@ import numpy as np
 
 from penstock.compiler.importer.net import Net, OpNode
 
-LAYERS = frozenset(["Conv", "Gemm", "MatMul", "GlobalAveragePool", "ReduceMean", "AveragePool"])
+LAYERS = frozenset(
+    ["Conv", "Gemm", "MatMul", "GlobalAveragePool", "ReduceMean", "AveragePool", "MaxPool"]
+)
 ACTIVATIONS = frozenset(["Relu", "Clip", "Min", "Max"])
 VIEWS = frozenset(["Flatten", "Reshape", "Squeeze", "Unsqueeze"])
 MEANS = frozenset(["GlobalAveragePool", "ReduceMean", "AveragePool"])
@@ -49,6 +51,9 @@ def choose(net: Net, image_unsigned: bool) -> Points:
         source = _before_activation(net, name, made)
         for residual in residuals.get(source, []):
             _unite(group, name, residual)
+        producer = made.get(name)
+        if producer is not None and producer.op == "MaxPool":  # it keeps its input's integers
+            _unite(group, name, producer.inputs[0])
     return Points(
         unsigned={name: _nonnegative(net, name, made) for name in tensors}
         | {net.input: image_unsigned},
@@ -104,7 +109,7 @@ def _nonnegative(net: Net, name: str, made: dict[str, OpNode]) -> bool:
             else _nonnegative(net, name, made)
             for name in node.inputs
         )
-    if node.op in MEANS | VIEWS | ACTIVATIONS:
+    if node.op in MEANS | VIEWS | ACTIVATIONS | {"MaxPool"}:
         source = next(source for source in node.inputs if not net.is_constant(source))
         return _nonnegative(net, source, made)
     return False

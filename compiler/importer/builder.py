@@ -55,6 +55,9 @@ class Builder:
     def _output_shape(self, item: ir.Node) -> tuple[int, ...]:
         if isinstance(item, ir.Pool):
             return (self.values[item.input].shape[0],)
+        if isinstance(item, ir.MapPool):
+            channels, *sides = self.values[item.input].shape
+            return (channels, *item.out_size(*sides))
         if isinstance(item, ir.Conv):
             _, height, width = self.values[item.input].shape
             return (len(item.bias), -(-height // item.stride), -(-width // item.stride))
@@ -63,7 +66,7 @@ class Builder:
     def integer_range(self, value: str) -> tuple[int, int]:
         """Least and greatest integer a value can hold."""
         item = self.nodes.get(value)
-        if isinstance(item, ir.Conv | ir.Dense):
+        if isinstance(item, ir.Conv | ir.MapPool | ir.Dense):
             return item.clamp
         return numerics.type_range(self.values[value].signed)
 

@@ -53,6 +53,17 @@ class Mean:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The average over K x K windows of an integer map; padding counts as zeros."""
+
+    node: OpNode
+    value: str
+    kernel: int
+    stride: int
+    pad: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Linear:
     """An accumulator, not yet requantised: clip((bias + sum(weight * input)) * score).
 
@@ -97,4 +108,4 @@ class Binary:
     linear: Linear
 
 
-Term = Image | Const | QuantConst | Stored | Mean | Linear | Sum | Logistic | Binary
+Term = Image | Const | QuantConst | Stored | Mean | Window | Linear | Sum | Logistic | Binary

@@ -6,6 +6,7 @@
 #include "ps_core.h"
 #include "ps_gate.h"
 #include "ps_move.h"
+#include "ps_pool.h"
 
 namespace ps {
 namespace {
@@ -200,6 +201,9 @@ each_descriptor:
         break;
       case OP_COPY:
         counters[CNT_COPY] += copy_planes(d, fmem);
+        break;
+      case OP_POOL:
+        counters[CNT_COPY] += pool_windows(d, fmem);
         break;
       default:  // HALT
         counters[CNT_EXIT] = pc;

@@ -84,6 +84,22 @@ bool copy_bounds(const Descriptor& d) {
          too_far(d.dst, last_of(d.cout, d.dst_stride) + planes, FMEM_BYTES);
 }
 
+bool pool_field(const Descriptor& d) {
+  const uint32_t shift = d.w_addr >> 16;
+  const uint32_t padding = 2 * uint32_t(d.pad);
+  return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || d.kernel == 0 ||
+         d.kernel > MAX_KERNEL || padding >= d.kernel || d.kernel > d.height + padding ||
+         d.kernel > d.width + padding ||
+         (d.average && (d.kernel == 1 || shift == 0 || shift > MAX_SHIFT));
+}
+
+bool pool_bounds(const Descriptor& d) {
+  const uint64_t pixels = uint32_t(d.height) * d.width;
+  return d.src_stride >= FMEM_BYTES || d.dst_stride >= FMEM_BYTES ||
+         too_far(d.src, last_of(d.cout, d.src_stride) + pixels, FMEM_BYTES) ||
+         too_far(d.dst, last_of(d.cout, d.dst_stride) + out_pixels(d), FMEM_BYTES);
+}
+
 bool bad_field(const Descriptor& d, const Limits& limits) {
   switch (d.op) {
     case OP_LOAD:
@@ -96,6 +112,8 @@ bool bad_field(const Descriptor& d, const Limits& limits) {
       return conv_field(d);
     case OP_COPY:
       return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || bad_phase(d);
+    case OP_POOL:
+      return pool_field(d);
     case OP_HALT:
       return d.length >= limits.n_descriptors;
     default:
@@ -118,6 +136,8 @@ bool bad_bounds(const Descriptor& d, const Limits& limits) {
       return conv_bounds(d, limits);
     case OP_COPY:
       return copy_bounds(d);
+    case OP_POOL:
+      return pool_bounds(d);
     case OP_HALT:
       return limits.output_stride < 4 * N_COUNTERS;
     default:
@@ -128,7 +148,7 @@ bool bad_bounds(const Descriptor& d, const Limits& limits) {
 }  // namespace
 
 ErrorCode check(const Descriptor& d, const Limits& limits) {
-  if (d.op < OP_LOAD || d.op > OP_HALT) return ERR_OPCODE;
+  if (d.op < OP_LOAD || d.op > OP_POOL) return ERR_OPCODE;
   if (bad_field(d, limits)) return ERR_FIELD;
   if ((d.pred_en && d.pred_slot >= SCORE_DEPTH) || bad_bounds(d, limits)) return ERR_BOUNDS;
   return ERR_NONE;

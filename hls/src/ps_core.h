@@ -35,6 +35,7 @@ static_assert(BEAT_ROWS * TAPS_PER_BEAT == BEAT_BYTES && BEAT_ROWS * TAP_BEATS =
 
 constexpr int MAX_KERNEL = 7;
 constexpr int MAX_SIDE = 1023;
+constexpr int MAX_SHIFT = 47;
 
 // Taps of one input channel in the weight buffer (docs/program.md, "Layouts").
 inline uint32_t row_taps(uint32_t kernel, bool w_rows) {
@@ -49,7 +50,7 @@ inline uint64_t whole_beats(uint64_t bytes) {
   return (bytes + BEAT_BYTES - 1) / BEAT_BYTES * BEAT_BYTES;
 }
 
-// Rows and columns of the map a CONV writes, or of one polyphase plane of a COPY.
+// Rows and columns of the map a CONV or POOL writes, or of one polyphase plane of a COPY.
 struct OutSize {
   uint16_t height;
   uint16_t width;
@@ -61,6 +62,10 @@ inline OutSize out_size(const Descriptor& d) {
   if (d.op == OP_COPY || d.polyphase) {
     size.height = uint16_t((uint32_t(d.height) + 1) / 2);
     size.width = uint16_t((uint32_t(d.width) + 1) / 2);
+  } else if (d.op == OP_POOL) {
+    const uint32_t lost = uint32_t(d.kernel) - 2 * d.pad;
+    size.height = uint16_t(((uint32_t(d.height) - lost) >> int(d.stride2)) + 1);
+    size.width = uint16_t(((uint32_t(d.width) - lost) >> int(d.stride2)) + 1);
   }
   return size;
 }

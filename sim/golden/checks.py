@@ -5,6 +5,7 @@ predicate is looked at; a wrong field is reported before an access out of bounds
 import dataclasses
 from collections.abc import Iterator
 
+from penstock.compiler.numerics import MAX_SHIFT, MIN_SHIFT
 from penstock.program.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
@@ -38,7 +39,10 @@ class Limits:
 
 
 def out_size(d: Descriptor) -> tuple[int, int]:
-    """(rows, columns) of the map a CONV writes, or of one polyphase plane of a COPY."""
+    """(rows, columns) of the map a CONV or POOL writes, or of one polyphase plane of a COPY."""
+    if d.op == Op.POOL:
+        lost, step = d.kernel - 2 * d.pad, 2 if d.stride2 else 1
+        return (d.height - lost) // step + 1, (d.width - lost) // step + 1
     if d.op == Op.COPY or d.polyphase:
         return (d.height + 1) // 2, (d.width + 1) // 2
     return d.height, d.width
@@ -109,6 +113,15 @@ def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
             yield _bad_map(d)
             yield _bad_phase(d, config)
+        case Op.POOL:
+            yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
+            yield _bad_map(d)
+            yield not 0 < d.kernel <= MAX_KERNEL, f"kernel {d.kernel}"
+            yield 2 * d.pad >= d.kernel, f"pad {d.pad}"
+            yield d.kernel > min(d.height, d.width) + 2 * d.pad, "the kernel exceeds the map"
+            shift = d.w_addr >> 16
+            yield bool(d.average) and not MIN_SHIFT <= shift <= MAX_SHIFT, f"shift {shift}"
+            yield bool(d.average) and d.kernel == 1, "an average of one pixel"
         case Op.HALT:
             yield d.length >= limits.n_descriptors, f"loop to {d.length}"
 
@@ -162,6 +175,11 @@ def _bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
             rows, columns = out_size(d)
             size = 3 * d.phase_stride + rows * columns
             yield d.dst + (d.cout - 1) * d.dst_stride + size > fmem, "destination"
+        case Op.POOL:
+            yield max(d.src_stride, d.dst_stride) >= fmem, "stride"
+            yield d.src + (d.cout - 1) * d.src_stride + d.height * d.width > fmem, "source"
+            rows, columns = out_size(d)
+            yield d.dst + (d.cout - 1) * d.dst_stride + rows * columns > fmem, "destination"
         case Op.HALT:
             yield limits.output_stride < COUNTER_BYTES, "output record"
 

@@ -27,6 +27,7 @@ from penstock.sim.golden.convolution import (
     read_rows,
     wrap32,
 )
+from penstock.sim.golden.pool import pool
 from penstock.sim.golden.state import Array, GoldenError, State
 
 
@@ -102,6 +103,8 @@ class Machine:
                 self.state.fmem[d.dst : d.dst + d.cout] = (y & 0xFF).astype(np.uint8)
             case Op.COPY:
                 self._copy(d)
+            case Op.POOL:
+                pool(d, self.state)
             case Op.HALT:
                 self._halt(d)
                 return

@@ -11,15 +11,20 @@ from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
-from tests.compiler.back.graphs import lcnet
+from tests.compiler.back.graphs import GraphBuilder
 
 TINY = get_config("tiny")
 RNG = np.random.default_rng
 
 
 def network(keep: float = 0.0, schedule: str = "sequential") -> Package:
-    """Two gated blocks: in place and projected."""
-    return compile_graph(lcnet(RNG(1), (2, 6, 8), (6, 10), keep=keep), TINY, schedule)
+    """Two gated blocks, in place and projected, behind an average of 3 x 3 windows."""
+    build = GraphBuilder(rng=RNG(1))
+    x = build.value("x", (2, 6, 8), signed=True)
+    y = build.conv(build.map_pool(x, 3, 1, 1, average=True), 6)
+    y = build.block(build.block(y, 6, 1, keep), 10, 2, keep)
+    graph = build.graph(x, build.dense(build.pool(y), 10))
+    return compile_graph(graph, TINY, schedule)
 
 
 def walker(package: Package) -> int:
@@ -45,7 +50,7 @@ def first_of(package: Package, op: Op) -> int:
 #: (operation whose first descriptor is changed, fields, the error it gives)
 ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
     (Op.LOAD, {"op": 0}, ErrorCode.OPCODE),
-    (Op.LOAD, {"op": 9}, ErrorCode.OPCODE),
+    (Op.LOAD, {"op": 10}, ErrorCode.OPCODE),
     (Op.LOAD, {"length": 0}, ErrorCode.FIELD),
     (Op.LOAD, {"ddr": 4}, ErrorCode.FIELD),
     (Op.LOAD, {"length": 97}, ErrorCode.BOUNDS),
@@ -78,6 +83,19 @@ ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
     (Op.GATE, {"w_addr": 8}, ErrorCode.FIELD),
     (Op.COPY, {"phase_stride": 13}, ErrorCode.FIELD),
     (Op.COPY, {"dst": TINY.fmem_bytes - 8}, ErrorCode.BOUNDS),
+    (Op.POOL, {"cout": 0}, ErrorCode.FIELD),
+    (Op.POOL, {"cout": TINY.max_channels + 1}, ErrorCode.FIELD),
+    (Op.POOL, {"height": 1024}, ErrorCode.FIELD),
+    (Op.POOL, {"kernel": 0}, ErrorCode.FIELD),
+    (Op.POOL, {"kernel": 8}, ErrorCode.FIELD),
+    (Op.POOL, {"pad": 2}, ErrorCode.FIELD),
+    (Op.POOL, {"kernel": 7, "pad": 0}, ErrorCode.FIELD),  # the map has six rows
+    (Op.POOL, {"kernel": 1, "pad": 0}, ErrorCode.FIELD),  # an average of one pixel
+    (Op.POOL, {"w_addr": 0xFFFF}, ErrorCode.FIELD),
+    (Op.POOL, {"w_addr": 48 << 16}, ErrorCode.FIELD),
+    (Op.POOL, {"src": TINY.fmem_bytes - 2 * 48 + 1}, ErrorCode.BOUNDS),
+    (Op.POOL, {"dst": TINY.fmem_bytes - 2 * 48 + 1}, ErrorCode.BOUNDS),
+    (Op.POOL, {"dst_stride": TINY.fmem_bytes}, ErrorCode.BOUNDS),
     (Op.DENSE, {"dst": TINY.fmem_bytes - 1}, ErrorCode.BOUNDS),
     (Op.STORE, {"ddr": 4}, ErrorCode.FIELD),
     (Op.STORE, {"src": TINY.score_depth - 8}, ErrorCode.BOUNDS),

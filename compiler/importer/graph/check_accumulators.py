@@ -18,7 +18,9 @@ def check_accumulators(graph: ir.Graph) -> ir.Graph:
     for node in graph.nodes:
         source = graph.values[node.input]
         largest = 128 if source.signed else 255
-        if isinstance(node, ir.Pool):
+        if isinstance(node, ir.MapPool):
+            bounds = np.array([largest * node.kernel**2])
+        elif isinstance(node, ir.Pool):
             bounds = np.array([largest * source.shape[1] * source.shape[2]])
         else:
             weight = np.abs(node.weight.astype(np.int64)).reshape(len(node.bias), -1)

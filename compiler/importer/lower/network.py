@@ -8,6 +8,7 @@ from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.elementwise import lower_add, lower_clip, lower_mul
 from penstock.compiler.importer.lower.gates import lower_cast, lower_greater, lower_sigmoid
 from penstock.compiler.importer.lower.linear import lower_conv, lower_gemm
+from penstock.compiler.importer.lower.map_pool import lower_average_pool, lower_max_pool
 from penstock.compiler.importer.lower.pooling import lower_mean, lower_transpose, lower_view
 from penstock.compiler.importer.lower.quantize import lower_dequantize, lower_quantize
 from penstock.compiler.importer.lower.stored import settle
@@ -65,7 +66,7 @@ def _refuse_batch_norm(builder: Builder, node: OpNode) -> Term:
 
 HANDLERS: dict[str, Handler] = {
     "Add": lower_add,
-    "AveragePool": lower_mean,
+    "AveragePool": lower_average_pool,
     "BatchNormalization": _refuse_batch_norm,
     "Cast": lower_cast,
     "Clip": lower_clip,
@@ -78,6 +79,7 @@ HANDLERS: dict[str, Handler] = {
     "GreaterOrEqual": lower_greater,
     "MatMul": lower_gemm,
     "Max": lower_clip,
+    "MaxPool": lower_max_pool,
     "Min": lower_clip,
     "Mul": lower_mul,
     "QuantizeLinear": lower_quantize,

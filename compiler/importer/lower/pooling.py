@@ -17,20 +17,13 @@ from penstock.compiler.importer.terms import (
 
 
 def lower_mean(builder: Builder, node: OpNode) -> Term:
-    """GlobalAveragePool, ReduceMean over (2, 3), AveragePool of the whole map."""
+    """GlobalAveragePool, ReduceMean over (2, 3)."""
     value = stored_input(builder, node, 0)
     shape = builder.values[value].shape
     if len(shape) != 3:
         raise node.error(f"'{value}' is not a map")
     if node.op == "ReduceMean" and _axes(builder, node) != [2, 3]:
         raise node.error("averages over other axes than (2, 3)", "average over height and width")
-    if node.op == "AveragePool":
-        kernel, pads = list(node.attrs["kernel_shape"]), node.attrs.get("pads", [])
-        if kernel != list(shape[1:]) or any(pads):
-            raise node.error(
-                f"averages {kernel} of a {shape[1]}x{shape[2]} map",
-                "only the average of the whole map is supported",
-            )
     return Mean(node=node, value=value)
 
 

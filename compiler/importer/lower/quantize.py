@@ -6,6 +6,7 @@ from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.convolution import make_conv
 from penstock.compiler.importer.lower.gates import is_relu1, make_gate
+from penstock.compiler.importer.lower.map_pool import quantize_window
 from penstock.compiler.importer.lower.residual import lower_sum
 from penstock.compiler.importer.lower.scales import (
     activation_scale,
@@ -28,6 +29,7 @@ from penstock.compiler.importer.terms import (
     Stored,
     Sum,
     Term,
+    Window,
 )
 from penstock.compiler.numerics import SCORE_SCALE
 
@@ -83,6 +85,8 @@ def _quantize(builder: Builder, node: OpNode, term: Term, scale: float, signed: 
             return _requantize(builder, node, term, scale, signed)
         case Mean():
             return _pool(builder, node, term, scale, signed)
+        case Window():
+            return quantize_window(builder, node, term, scale, signed)
         case Sum():
             return lower_sum(builder, node, term, scale, signed)
         case Linear(dense=False):

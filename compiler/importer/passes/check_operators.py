@@ -6,7 +6,6 @@ from penstock.compiler.importer.net import Net
 HINTS = {
     "ArgMax": "end the network at its logits; the label is computed on the host",
     "Concat": "concatenated branches are not supported yet",
-    "MaxPool": "use a convolution with stride 2",
     "Pad": "give the padding to the convolution",
     "Slice": "give every gate its own Gemm",
     "Softmax": "end the network at its logits",

@@ -12,6 +12,7 @@ from penstock.compiler.ir import (
     Gate,
     Graph,
     IntArray,
+    MapPool,
     Node,
     Pool,
     Requantize,
@@ -68,6 +69,31 @@ class GraphBuilder:
             )
         )
         return f"{name}.y"
+
+    def map_pool(
+        self, source: str, kernel: int, stride: int, pad: int = 0, average: bool = False
+    ) -> str:
+        """Maximum, or about the average, over windows."""
+        tensor = self.values[source]
+        channels, height, width = tensor.shape
+        name = f"mappool{len(self.nodes)}"
+        low, high = (-128, 127) if tensor.signed else (0, 255)
+        factor = Requantize(
+            multiplier=np.array([round(0.9 * (1 << 16) / kernel**2)], np.uint16),
+            shift=np.array([16], np.uint8),
+        )
+        node = MapPool(
+            name=name,
+            input=source,
+            output=f"{name}.y",
+            kernel=kernel,
+            stride=stride,
+            pad=pad,
+            clamp=(low, high),
+            average=factor if average else None,
+        )
+        self.nodes.append(node)
+        return self.value(node.output, (channels, *node.out_size(height, width)), tensor.signed)
 
     def pool(self, source: str, shrink: float = 0.9) -> str:
         """Global average pool, times `shrink`."""
@@ -152,6 +178,19 @@ class GraphBuilder:
             saturate_before_add=bool(self.rng.integers(2)),
         )
 
+    def bottleneck(self, x: str, width: int, channels: int, stride: int, keep: float) -> str:
+        """An LC-Net bottleneck: 1x1, 3x3 (with the stride), 1x1; both inner maps gated."""
+        pooled = self.pool(x)
+        block = self.gate(pooled, 1, keep)
+        first, second = (self.gate(pooled, width, keep / 2) for _ in range(2))
+        y = self.conv(x, width, 1, fold=Fold(scores=first, per_channel=True))
+        y = self.conv(y, width, 3, stride, fold=Fold(scores=second, per_channel=True))
+        residual = x
+        if stride == 2 or self.values[x].shape[0] != channels:
+            residual = self.conv(x, channels, 1, stride, signed=True)
+        fold = Fold(scores=block, per_channel=False)
+        return self.conv(y, channels, 1, fold=fold, residual=residual)
+
     def graph(self, source: str, output: str, name: str = "test") -> Graph:
         return Graph(
             name=name,
@@ -212,6 +251,41 @@ def bottleneck(rng: np.random.Generator, stride: int) -> Graph:
     fold = Fold(scores=block, per_channel=False)
     y = build.conv(y, 12, 1, fold=fold, residual=shortcut)
     return build.graph("x", build.dense(build.pool(y), 4))
+
+
+def single_pool(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    kernel: int,
+    stride: int,
+    pad: int = 0,
+    average: bool = False,
+    signed: bool = False,
+) -> Graph:
+    """LOAD, POOL, STORE."""
+    build = GraphBuilder(rng=rng)
+    x = build.value("x", shape, signed)
+    return build.graph(x, build.map_pool(x, kernel, stride, pad, average))
+
+
+def imagenet_form(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    widths: tuple[int, ...],
+    blocks: tuple[int, ...],
+    classes: int = 10,
+    keep: float = 0.3,
+    expansion: int = 4,
+) -> Graph:
+    """As for ImageNet: 7x7 stride-2 stem, max-pool 3x3 stride 2, bottlenecks, classifier."""
+    build = GraphBuilder(rng=rng)
+    x = build.value("x", shape, signed=True)
+    y = build.map_pool(build.conv(x, widths[0], 7, 2), 3, 2, 1)
+    for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+        for index in range(count):
+            stride = 2 if stage and not index else 1
+            y = build.bottleneck(y, width, expansion * width, stride, keep)
+    return build.graph(x, build.dense(build.pool(y), classes))
 
 
 def random_inputs(

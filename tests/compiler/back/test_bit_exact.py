@@ -10,7 +10,15 @@ from penstock.compiler.ir import Fold, Graph
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config
 from penstock.sim.golden import run
-from tests.compiler.back.graphs import GraphBuilder, bottleneck, lcnet, random_inputs, single_conv
+from tests.compiler.back.graphs import (
+    GraphBuilder,
+    bottleneck,
+    imagenet_form,
+    lcnet,
+    random_inputs,
+    single_conv,
+    single_pool,
+)
 
 CONFIGS = ("tiny", "z7020")
 SCHEDULES = ("sequential", "parallel")
@@ -147,3 +155,44 @@ def test_several_pools_of_one_map() -> None:
     y = build.conv(y, 9, fold=Fold(scores=a, per_channel=False), residual=x)
     z = build.conv(z, 9, fold=Fold(scores=b, per_channel=False), residual=y)
     assert_exact(build.graph("x", build.dense(build.pool(z), 5)), "tiny")
+
+
+#: (kernel, stride, padding): those of ResNets, VGG and DenseNets, and the extremes.
+POOLS = [(3, 2, 1), (2, 2, 0), (3, 1, 1), (1, 2, 0), (5, 2, 2), (7, 1, 3), (7, 2, 0), (4, 2, 1)]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize(("kernel", "stride", "pad"), POOLS)
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("signed", [False, True])
+def test_pools(
+    config: str, kernel: int, stride: int, pad: int, average: bool, signed: bool
+) -> None:
+    if average and kernel == 1:
+        pytest.skip("an average of one pixel")
+    rng = np.random.default_rng(kernel)
+    for shape in ((1, 7, 7), (3, 9, 14), (2, 8, 35), (4, 7, 64)):
+        assert_exact(single_pool(rng, shape, kernel, stride, pad, average, signed), config)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("keep", [-16.0, 0.3, 16.0])
+def test_imagenet_form(schedule: str, keep: float) -> None:
+    """Stem, max-pool with gates behind it, bottlenecks of three stages."""
+    graph = imagenet_form(np.random.default_rng(4), (3, 33, 30), (4, 6, 8), (2, 1, 1), keep=keep)
+    assert_exact(graph, "tiny", schedule, images=4)
+
+
+def test_pooled_map_as_residual_and_read_twice() -> None:
+    """A pool's map is overwritten by the sum; a map is pooled after it was a residual."""
+    build = GraphBuilder(rng=np.random.default_rng(6))
+    x = build.conv(build.value("x", (2, 12, 11), True), 5, signed=True)
+    p = build.map_pool(x, 3, 2, 1)
+    y = build.conv(p, 5, signed=True, residual=p)  # in place: p dies
+    z = build.conv(x, 5, signed=True, residual=x)  # x is pooled again below
+    q = build.map_pool(x, 3, 2, 1, average=True)
+    w = build.conv(build.map_pool(z, 2, 2), 5, 1)
+    assert build.values[w].shape != build.values[y].shape
+    y = build.conv(y, 5, residual=q)
+    assert_exact(build.graph("x", build.dense(build.pool(y), 3)), "tiny")
+    assert_exact(build.graph("x", w), "tiny")

@@ -12,7 +12,7 @@ from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_NAMES
 from penstock.program.package import Package
 from penstock.sim.golden import run
-from tests.compiler.back.graphs import lcnet, random_inputs, single_conv
+from tests.compiler.back.graphs import imagenet_form, lcnet, random_inputs, single_conv, single_pool
 
 RNG = np.random.default_rng
 NETWORKS = {
@@ -21,6 +21,9 @@ NETWORKS = {
     "deep": lambda: lcnet(RNG(3), (2, 12, 12), (8, 16), blocks=3, keep=0.3),
     "closed": lambda: lcnet(RNG(4), (3, 16, 16), (16, 16), keep=-16.0),
     "open": lambda: lcnet(RNG(5), (3, 16, 16), (16, 24), keep=16.0),
+    "imagenet": lambda: imagenet_form(RNG(7), (3, 32, 32), (8, 12), (1, 2), keep=0.2),
+    "maximum": lambda: single_pool(RNG(8), (5, 31, 33), 3, 2, 1),
+    "average": lambda: single_pool(RNG(9), (6, 24, 18), 2, 2, average=True, signed=True),
     "convolution": lambda: single_conv(RNG(6), (9, 16, 16), 21),
 }
 

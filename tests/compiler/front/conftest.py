@@ -204,8 +204,9 @@ def node_differences(graph: ir.Graph, model: onnx.ModelProto, images: Array) -> 
         values[node.output] = got
         if node.output in expected:
             real = expected[node.output].reshape(got.shape)
-            if real.dtype.kind in "fb":  # a score without a quantiser
-                real = quantize(real, graph.values[node.output].scale, signed=False)
+            if real.dtype.kind in "fb":  # a score or maximum without a quantiser
+                value = graph.values[node.output]
+                real = quantize(real, value.scale, value.signed)
             values[node.output] = real
             result[node.output] = np.abs(got.astype(np.int64) - real.astype(np.int64))
     return result

@@ -98,6 +98,27 @@ def test_gated_residual_network(float_model: Any, images: Any) -> None:
     assert error <= 0.08 * np.abs(expected).max()
 
 
+def test_pools_of_a_float_network(new_net: Builder, tmp_path: Path, images: Any) -> None:
+    """A maximum keeps scale and type, along a residual chain too; an average gets its own."""
+    net = new_net("N", 3, 12, 10)
+    build = FloatNet(net)
+    x = net.node("Relu", build.conv("image", 12))
+    x = net.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    x = build.block(build.block(x, 12), 12)
+    x = build.conv(net.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2]), 8)
+    output = build.gemm(net.node("Flatten", net.node("GlobalAveragePool", x)), 10, 0.0)
+    path = tmp_path / "pools.onnx"
+    path.write_bytes(net.model(output).SerializeToString())
+    graph = import_float(path, images)
+    maximum, average = (node for node in graph.nodes if isinstance(node, ir.MapPool))
+    before, after = graph.values[maximum.input], graph.values[maximum.output]
+    assert before.scale == after.scale and not before.signed and not after.signed
+    sums = [n.output for n in graph.nodes if isinstance(n, ir.Conv) and n.residual]
+    assert [graph.values[name].scale for name in sums] == [after.scale] * 2
+    assert average.average is not None
+    assert graph.values[average.output].scale < graph.values[average.input].scale
+
+
 def test_residual_chains_share_a_scale(float_model: Any, images: Any) -> None:
     graph = import_float(float_model[0], images)
     convs = [node for node in graph.nodes if isinstance(node, ir.Conv) and node.residual]

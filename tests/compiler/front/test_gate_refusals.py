@@ -63,10 +63,6 @@ def flattened_map(net: Any) -> str:
     return net.node("Flatten", net.stem(), name="flatten")
 
 
-def average_of_part(net: Any) -> str:
-    return net.qdq(net.node("AveragePool", net.stem(), name="avg", kernel_shape=[2, 2]), Y)
-
-
 def mean_over_channels(net: Any) -> str:
     return net.node("ReduceMean", net.stem(), net.const([1], np.int64), name="mean")
 
@@ -110,7 +106,6 @@ CASES: list[tuple[Case, str]] = [
     (clipped_before_score, "node 'mul' (Mul): a clipped activation before the score"),
     (times_constant, "node 'mul' (Mul): is not a convolution times a gate score"),
     (flattened_map, "node 'flatten' (Flatten): reshapes (1, 4, 6, 5) to (1, 120)"),
-    (average_of_part, "node 'avg' (AveragePool): averages [2, 2] of a 6x5 map"),
     (mean_over_channels, "node 'mean' (ReduceMean): averages over other axes than (2, 3)"),
     (mean_not_quantized, "node 'fc' (Gemm): its input 'flatten*' is not quantised"),
     (float_logits, "node 'fc' (Gemm): the network's output 'fc*' is not quantised; put Quant"),

@@ -151,6 +151,47 @@ def test_forms_of_the_average(net: Any, check: Any, form: str) -> None:
     assert [type(node).__name__ for node in graph.nodes] == ["Conv", "Pool", "Dense"]
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("quantized", [False, True])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pad"), [(3, 2, 1), (2, 2, 0), (3, 1, 1), (1, 2, 0), (5, 1, 2)]
+)
+def test_max_pool(
+    net: Any, check: Any, kernel: int, stride: int, pad: int, quantized: bool, signed: bool
+) -> None:
+    """With a quantiser of the same scale behind it or without: the integers are the input's."""
+    x = net.qdq(net.conv(net.image(), 4), Y) if signed else net.stem()
+    attrs = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [pad] * 4}
+    y = net.node("MaxPool", x, name="pool", **attrs)
+    y = net.qdq(y, Y, signed) if quantized else y
+    graph = check(net, net.qdq(net.conv(y, 4), Y))
+    first, pool, _ = graph.nodes
+    assert (pool.name, pool.kernel, pool.stride, pool.pad) == ("pool", kernel, stride, pad)
+    assert pool.average is None and pool.clamp == first.clamp
+    assert graph.values[pool.output].scale == graph.values[first.output].scale
+
+
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [(2, 2, 0), (3, 1, 1), (2, 1, 0), (5, 2, 2)])
+@pytest.mark.parametrize("signed", [False, True])
+def test_average_pool(
+    net: Any, check: Any, kernel: int, stride: int, pad: int, signed: bool
+) -> None:
+    x = net.qdq(net.conv(net.image(), 4), Y) if signed else net.stem()
+    attrs = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [pad] * 4}
+    y = net.node("AveragePool", x, count_include_pad=1, **attrs)
+    graph = check(net, net.qdq(net.conv(net.qdq(y, 0.023, signed), 4), Y))
+    pool = graph.nodes[1]
+    assert (pool.kernel, pool.stride, pool.pad) == (kernel, stride, pad)
+    factor = pool.average.multiplier[0] / 2.0 ** pool.average.shift[0]
+    assert factor == pytest.approx(Y / 0.023 / kernel**2, rel=2**-15)
+
+
+def test_ceil_mode_that_changes_nothing(net: Any, check: Any) -> None:
+    x = net.node("MaxPool", net.stem(), kernel_shape=[3, 3], strides=[1, 1], ceil_mode=1)
+    graph = check(net, net.qdq(net.conv(x, 4), Y))
+    assert graph.values[graph.nodes[1].output].shape == (4, 4, 3)
+
+
 def test_activation_after_the_quantizer_narrows_the_layer(net: Any, check: Any) -> None:
     x = net.qdq(net.conv(net.image(), 4), Y)
     x = net.qdq(net.node("Relu", x), Y, signed=False)

@@ -18,8 +18,15 @@ def unsupported(net: Any) -> str:
     return net.node("LeakyRelu", net.conv(net.image(), 4), name="leaky")
 
 
-def max_pool(net: Any) -> str:
-    return net.node("MaxPool", net.stem(), name="pool", kernel_shape=[2, 2])
+def pooled(kind: str = "MaxPool", **attrs: Any) -> Case:
+    """A pool with attributes the core has not, on a 6x5 map."""
+
+    def build(net: Any) -> str:
+        x = net.stem() if attrs.pop("quantized", True) else net.conv(net.image(), 4)
+        y = net.node(kind, x, name="pool", **({"kernel_shape": [3, 3]} | attrs))
+        return net.qdq(y, Y, signed=False)
+
+    return build
 
 
 def float_network(net: Any) -> str:
@@ -170,7 +177,16 @@ def only_quantizers(net: Any) -> str:
 
 CASES: list[tuple[Case, str]] = [
     (unsupported, "node 'leaky' (LeakyRelu): the operator is not supported; supported: Add"),
-    (max_pool, "node 'pool' (MaxPool): the operator is not supported; use a convolution"),
+    (pooled(quantized=False), "node 'pool' (MaxPool): its input 'conv*' is not quantised; put Q"),
+    (pooled(kernel_shape=[3, 2]), "node 'pool' (MaxPool): has a 3x2 kernel; kernels are square"),
+    (pooled(kernel_shape=[8, 8], pads=[3] * 4), "node 'pool' *has a 8x8 kernel; *7x7 at most"),
+    (pooled(dilations=[2, 2]), "node 'pool' (MaxPool): is dilated"),
+    (pooled(strides=[3, 3]), "node 'pool' (MaxPool): has strides [3, 3]; strides are 1 or 2"),
+    (pooled(pads=[0, 0, 1, 1]), "node 'pool' (MaxPool): has pads [0, 0, 1, 1] for a 3x3 kernel"),
+    (pooled(pads=[1] * 4, kernel_shape=[2, 2]), "node 'pool' *for a 2x2 kernel; *by at most 0"),
+    (pooled(auto_pad="SAME_UPPER"), "node 'pool' (MaxPool): has auto_pad SAME_UPPER; give expl"),
+    (pooled(strides=[2, 2], ceil_mode=1), "node 'pool' (MaxPool): makes (3, 2) of (6, 5); pad eq"),
+    (pooled("AveragePool", pads=[1] * 4), "node 'pool' (AveragePool): averages without its pad"),
     (float_network, "the network is not quantised: it has no QuantizeLinear node; quantise it"),
     (batch_norm, "node 'bn' (BatchNormalization): *; fold it before quantising"),
     (zero_point, "node 'q' (QuantizeLinear): its zero point is 3, not 0; quantise symm"),

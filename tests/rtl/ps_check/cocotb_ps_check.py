@@ -42,7 +42,7 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
     values = {
         "height": height,
         "width": width,
-        "kernel": kernel if op == Op.CONV else 0,
+        "kernel": {Op.CONV: kernel, Op.POOL: rng.randint(1, 7)}.get(op, 0),
         "cin": cin,
         "cout": cout,
         "src": 8 * rng.randrange(40),
@@ -66,6 +66,10 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
         values[flag] = rng.randrange(2)
     values["polyphase"] = rng.randrange(2)
     values["from_scores"] = rng.randrange(2)
+    if op == Op.POOL:
+        values |= {"average": rng.randrange(2), "stride2": rng.randrange(2)}
+        values["pad"] = rng.randrange((values["kernel"] + 1) // 2)
+        values["w_addr"] = rng.getrandbits(16) | rng.randint(0, 50) << 16
     if op == Op.HALT:
         values["length"] = rng.randrange(limits.n_descriptors * 9 // 8 + 1)
     return values
@@ -118,7 +122,8 @@ def _at_the_bound(rng: random.Random, values: dict[str, int], limits: Limits) ->
     """Move a range so that it ends at its limit or a unit past it, whatever its size."""
     name = rng.choice(["src", "dst", "w_addr", "ddr", "pool_base", "fold_slot"])
     d = Descriptor.make(Op(values.pop("op")), **values)
-    low, high = 0, 1 << FIELD_BY_NAME[name].width
+    top = 1 << FIELD_BY_NAME[name].width
+    low, high = 0, top
     step = rng.choice([1, 8, 16])
     # The last value (in steps) that is not out of bounds, by bisection on the golden checks.
     while high - low > step:
@@ -129,7 +134,7 @@ def _at_the_bound(rng: random.Random, values: dict[str, int], limits: Limits) ->
             high = middle
         else:
             low = middle
-    values |= {"op": d.op, name: max(low + step * rng.choice([-1, 0, 1, 2]), 0) % (1 << 16)}
+    values |= {"op": d.op, name: max(low + step * rng.choice([-1, 0, 1, 2]), 0) % top}
 
 
 @cocotb.test(**TIMEOUT)
@@ -152,7 +157,7 @@ async def same_code_as_golden(dut: Any) -> None:
             _at_the_bound(rng, values, limits)
         for _ in range(rng.choice([0, 0, 1, 1, 2, 3])):
             _mutate(rng, values, _edges(config, limits))
-        values["op"] = values["op"] if rng.random() < 0.98 else rng.choice([0, 9, 255])
+        values["op"] = values["op"] if rng.random() < 0.98 else rng.choice([0, 10, 255])
         d = Descriptor(values=dict.fromkeys(FIELD_BY_NAME, 0) | values)
         dut.desc_i.value = int.from_bytes(d.encode(), "little")
         dut.input_stride_i.value = limits.input_stride
@@ -163,7 +168,7 @@ async def same_code_as_golden(dut: Any) -> None:
         code = golden(d, limits)
         assert int(dut.error_o.value) == code, f"{ErrorCode(code).name} {limits} {d}"
         seen[d.op, code] += 1
-        if code == ErrorCode.NONE and d.op in (Op.CONV, Op.COPY):
+        if code == ErrorCode.NONE and d.op in (Op.CONV, Op.COPY, Op.POOL):
             rows, columns = out_size(d)
             assert int(dut.out_width_o.value) == columns
             assert int(dut.out_pixels_o.value) == rows * columns
@@ -182,6 +187,15 @@ async def longest_sides(dut: Any) -> None:
     )
     for height, width in ((1023, 1), (1, 1023), (1022, 3), (3, 1022)):
         plane = (height + 1) // 2 * ((width + 1) // 2)
+        whole = {"src_stride": 8, "dst_stride": 8, "kernel": 1, "cout": 1}
+        pools = [
+            Descriptor.make(Op.POOL, height=height, width=width, stride2=s, **whole) for s in (0, 1)
+        ]
+        for d in pools:
+            dut.desc_i.value = int.from_bytes(d.encode(), "little")
+            await cycles(dut.clk_i, LATENCY)
+            assert int(dut.error_o.value) == golden(d, limits) == ErrorCode.NONE, d
+            assert int(dut.out_width_o.value) == out_size(d)[1]
         for phase in (config.fmem_banks // 2, plane // 16 * 16 + 16 + config.fmem_banks // 2):
             sizes = {"height": height, "width": width, "phase_stride": phase, "cout": 1}
             for op, more in (

@@ -85,7 +85,7 @@ def model(program: list[Descriptor], images: int, faults: dict[int, ErrorCode]) 
         executed += 1
         if d.op == Op.CONV and n_out:
             events += [("fetch", pc, n_in, n_out), ("conv", pc, n_in, n_out)]
-        elif d.op == Op.COPY:
+        elif d.op in (Op.COPY, Op.POOL):
             events.append(("copy", pc, 0, 0))
         elif d.op in (Op.GATE, Op.DENSE):
             events.append(("gate", pc, 0, 0))
@@ -250,7 +250,7 @@ class Bench:
 def random_program(rng: random.Random, length: int) -> list[Descriptor]:
     """Any operations, predicated or not, then a HALT that loops to somewhere before it."""
     program = []
-    ops = [Op.CONV] * 4 + [Op.COPY, Op.GATE, Op.COPY, Op.GATE, Op.DENSE, *MOVES]
+    ops = [Op.CONV] * 4 + [Op.COPY, Op.GATE, Op.POOL, Op.GATE, Op.DENSE, *MOVES]
     for _ in range(length):
         op = rng.choice(ops)
         values = {"pred_en": int(rng.random() < 0.4), "pred_slot": rng.randrange(SCORES)}
@@ -279,12 +279,13 @@ async def random_programs(dut: Any, idle: str) -> None:
 
 @cocotb.test(**TIMEOUT)
 async def gate_beside_copy(dut: Any) -> None:
-    """A GATE does not wait for a COPY; a DENSE does."""
+    """A GATE does not wait for a COPY or POOL; a DENSE does."""
     bench = Bench(dut)
     await bench.start()
     halt = Descriptor.make(Op.HALT)
-    copy, gate, dense = (Descriptor.make(op) for op in (Op.COPY, Op.GATE, Op.DENSE))
-    await bench.check([copy, gate] * 30 + [halt], 1)
+    ops = (Op.COPY, Op.POOL, Op.GATE, Op.DENSE)
+    copy, pool, gate, dense = (Descriptor.make(op) for op in ops)
+    await bench.check([copy, gate, pool, gate] * 15 + [halt], 1)
     assert bench.beside > 5
     await bench.check([copy, dense, gate, copy] * 10 + [halt], 1)
 

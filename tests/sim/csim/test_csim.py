@@ -13,7 +13,14 @@ from penstock.program.package import Package
 from penstock.sim import golden
 from penstock.sim.csim.build import build_csim
 from penstock.sim.csim.engine import CsimCore
-from tests.compiler.back.graphs import bottleneck, lcnet, random_inputs, single_conv
+from tests.compiler.back.graphs import (
+    bottleneck,
+    imagenet_form,
+    lcnet,
+    random_inputs,
+    single_conv,
+    single_pool,
+)
 
 RNG = np.random.default_rng
 SCHEDULES = ("sequential", "parallel")
@@ -75,6 +82,21 @@ def test_gated_networks(config: str, schedule: str, keep: float, binary: bool) -
 def test_bottleneck_with_two_lists(schedule: str, stride: int) -> None:
     for seed in range(6):
         check(bottleneck(RNG(seed), stride), "tiny", schedule)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [(3, 2, 1), (2, 2, 0), (1, 2, 0), (7, 1, 3)])
+@pytest.mark.parametrize("average", [False, True])
+def test_pools(config: str, kernel: int, stride: int, pad: int, average: bool) -> None:
+    if average and kernel == 1:
+        pytest.skip("an average of one pixel")
+    for shape, signed in (((3, 9, 14), True), ((2, 8, 35), False), ((1, 7, 7), True)):
+        check(single_pool(RNG(kernel), shape, kernel, stride, pad, average, signed), config)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_imagenet_form(schedule: str) -> None:
+    check(imagenet_form(RNG(4), (3, 33, 30), (4, 6, 8), (2, 1, 1)), "tiny", schedule)
 
 
 def test_split_changes_nothing() -> None:

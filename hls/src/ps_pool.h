@@ -1,0 +1,14 @@
+// POOL: maximum or average of the windows of linear maps (rtl/ps_pool.sv).
+#ifndef PS_POOL_H
+#define PS_POOL_H
+
+#include "ps_core.h"
+
+namespace ps {
+
+// The number of taps: each is one window of the feature memory.
+uint32_t pool_windows(const Descriptor& d, byte_t fmem[FMEM_ROWS][FB]);
+
+}  // namespace ps
+
+#endif

@@ -1,0 +1,42 @@
+"""golden == rtl, byte for byte, and every counter golden knows: what POOL and stems add."""
+
+import numpy as np
+import pytest
+
+from penstock.cli.engines import COUNTED
+from penstock.compiler.ir import Graph
+from penstock.compiler.pipeline import compile_graph
+from penstock.program.config import get_config
+from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.sim import golden
+from penstock.sim.rtl.engine import RtlCore
+from tests.compiler.back.graphs import imagenet_form, random_inputs, single_pool
+
+RNG = np.random.default_rng
+
+
+def check(graph: Graph, config: str, schedule: str = "sequential", images: int = 3) -> None:
+    package = compile_graph(graph, get_config(config), schedule)
+    inputs, _ = random_inputs(package, images, RNG(images))
+    expected, got = golden.run(package, inputs), RtlCore(config).run(package, inputs)
+    np.testing.assert_array_equal(got[:, COUNTER_BYTES:], expected[:, COUNTER_BYTES:])
+    for name in COUNTED["golden"]:
+        at = 4 * COUNTER_NAMES.index(name)
+        np.testing.assert_array_equal(got[:, at : at + 4], expected[:, at : at + 4], name)
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [(3, 2, 1), (2, 2, 0), (1, 2, 0), (7, 1, 3)])
+def test_pools(config: str, kernel: int, stride: int, pad: int) -> None:
+    for average in (False, True)[: 1 if kernel == 1 else 2]:
+        for shape, signed in (((3, 9, 14), True), ((2, 8, 35), False), ((1, 7, 7), True)):
+            check(single_pool(RNG(kernel), shape, kernel, stride, pad, average, signed), config)
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+@pytest.mark.parametrize("keep", [-16.0, 0.3, 16.0])
+def test_imagenet_form(config: str, schedule: str, keep: float) -> None:
+    """Stem, max-pool with gates behind it, bottlenecks of three stages, odd sides."""
+    graph = imagenet_form(RNG(4), (3, 33, 30), (4, 6, 8), (2, 1, 1), keep=keep)
+    check(graph, config, schedule, images=4)
