@@ -11,42 +11,54 @@ from penstock.cli.output import STDOUT, emit, json_option, table
 
 def train_checkpoint(**settings: Any) -> dict[str, float]:
     """Train with the given TrainConfig fields (None: its default); the checkpoint's figures."""
+    return load("penstock.model.flow", "model").train_network(train_config(**settings)).metrics
+
+
+def train_config(recipe: str | None = None, **settings: Any) -> Any:
+    """A TrainConfig: its defaults, over them the recipe, over that the settings that are given."""
     given = {name: value for name, value in settings.items() if value is not None}
-    config = load("penstock.model.config", "model").TrainConfig(**given)
-    return load("penstock.model.flow", "model").train_network(config).metrics
+    known = {} if recipe is None else load("penstock.model.recipe", "model").load_recipe(recipe)
+    return load("penstock.model.config", "model").TrainConfig(**(known | given))
 
 
-def parse_widths(text: str) -> tuple[int, int, int]:
-    """Three stage widths of "16,32,64"; InputError otherwise."""
+def parse_widths(text: str) -> tuple[int, ...]:
+    """The stage widths of "16,32,64"; InputError otherwise."""
     try:
-        first, second, third = (int(part) for part in text.split(","))
+        return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(
-            f"widths '{text}' are not three numbers", hint="such as 16,32,64"
+            f"widths '{text}' are not numbers with commas", hint="such as 16,32,64"
         ) from None
-    return first, second, third
 
 
 @click.command(
     epilog="""Examples:\n
     penstock train -o build/ckpt.pt\n
     penstock train --network lcnet-resnet20 --dataset cifar10 --data-dir data/ -o r20.pt\n
-    penstock train --widths 12,20,36 --l1 0.5 --seed 3 -o odd.pt
+    penstock train --widths 12,20,36 --l1 0.5 --seed 3 -o odd.pt\n
+    penstock train --recipe resnet20-cifar10-cpu --data-dir data/ -o r20.pt --resume
     """
 )
 @click.option(
-    "--network",
-    default="lcnet-resnet8",
-    show_default=True,
+    "--recipe",
     metavar="NAME",
-    help="lcnet-resnetN is gated, resnetN is not; N = 8, 14, 20, ...",
+    help="Settings of model/recipes/NAME.yaml, or of a YAML file; options given here override it.",
+)
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    help="Checkpoint whose weights to start from; gates it lacks are fresh.",
+)
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run of OUTPUT stopped.")
+@click.option(
+    "--network",
+    metavar="NAME",
+    help="lcnet-resnetN is gated, resnetN is not; N = 8, 14, 20, ...  [default: lcnet-resnet8]",
 )
 @click.option(
     "--dataset",
-    default="digits",
-    show_default=True,
     metavar="NAME",
-    help="digits (bundled with scikit-learn, no download) or cifar10.",
+    help="digits (bundled with scikit-learn, no download) or cifar10.  [default: digits]",
 )
 @click.option(
     "--data-dir",
@@ -59,19 +71,22 @@ def parse_widths(text: str) -> tuple[int, int, int]:
 @click.option("--batch-size", type=int)
 @click.option("--lr", type=float, help="Learning rate.")
 @click.option("--l1", type=float, help="Weight of the mean gate score: more closes more gates.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--mac-target", type=float, help="Steer --l1 to this share of the dense MACs.")
+@click.option("--device", metavar="NAME", help="cpu, cuda, ...  [default: cpu]")
+@click.option("--seed", type=int, help="[default: 0]")
 @click.option(
     "--schedule",
     type=click.Choice(["sequential", "parallel"]),
-    default="sequential",
-    show_default=True,
-    help="Gates before their block, or beside its first convolution.",
+    help="Gates before their block, or beside its first convolution.  [default: sequential]",
 )
 @click.option("--widths", metavar="A,B,C", help="Channels of the stages, such as 16,32,64.")
 @json_option
 def train(
-    network: str,
-    dataset: str,
+    recipe: str | None,
+    init: Path | None,
+    resume: bool,
+    network: str | None,
+    dataset: str | None,
     data_dir: Path | None,
     output: Path,
     epochs: int | None,
@@ -79,8 +94,10 @@ def train(
     batch_size: int | None,
     lr: float | None,
     l1: float | None,
-    seed: int,
-    schedule: str,
+    mac_target: float | None,
+    device: str | None,
+    seed: int | None,
+    schedule: str | None,
     widths: str | None,
     json_to: str | None,
 ) -> None:
@@ -88,25 +105,32 @@ def train(
 
     First in floating point with an L1 term on the gate scores, then with quantisation in the
     loop under the core's arithmetic. The same settings and seed give the same checkpoint; what
-    is not given has the value of the demo's recipe.
+    neither an option nor the recipe gives has the value of the demo's run. OUTPUT's neighbours
+    *.jsonl and *.resume are the log, a line an epoch, and the state that --resume goes on from.
     """
-    figures = train_checkpoint(
+    config = train_config(
+        recipe,
         network=network,
         dataset=dataset,
         data_dir=data_dir,
         out=output,
+        init=init,
+        resume=resume,
         epochs=epochs,
         qat_epochs=qat_epochs,
         batch_size=batch_size,
         lr=lr,
         l1=l1,
+        mac_target=mac_target,
+        device=device,
         seed=seed,
         schedule=schedule,
         widths=None if widths is None else parse_widths(widths),
         quiet=json_to == STDOUT,
     )
-    result = table(f"{network} on {dataset} -> {output}", "", "")
+    figures = load("penstock.model.flow", "model").train_network(config).metrics
+    result = table(f"{config.network} on {config.dataset} -> {output}", "", "")
     for name, value in figures.items():
         result.add_row(name.replace("_", " "), f"{value:,.4g}" if value < 2 else f"{value:,.0f}")
-    named = {"network": network, "dataset": dataset, "seed": seed, "checkpoint": str(output)}
-    emit({**named, **figures}, json_to, result)
+    named = {name: getattr(config, name) for name in ("network", "dataset", "seed")}
+    emit({**named, "checkpoint": str(output), **figures}, json_to, result)

@@ -4,13 +4,13 @@ from penstock.model.checkpoint import Checkpoint, load_checkpoint
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
 from penstock.model.errors import CheckpointError, ConfigError, DataError, ModelError
+from penstock.model.evaluation import Evaluation, evaluate
 from penstock.model.export import build_onnx
 from penstock.model.export_float import build_float_onnx
 from penstock.model.flow import TrainResult, export_checkpoint, train_network
 from penstock.model.geometry import NetworkConfig
 from penstock.model.quantize import QuantLCNet
 from penstock.model.random_network import random_images, random_network
-from penstock.model.train import Evaluation, evaluate
 
 __all__ = [
     "Checkpoint",

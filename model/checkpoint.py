@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
 
 import torch
 
-from penstock.model.errors import CheckpointError, ModelError
+from penstock.model.errors import CheckpointError
+from penstock.model.files import write_atomically
 from penstock.model.geometry import network_from_plain
 from penstock.model.networks import LCNet, build_network
 from penstock.model.quantize import QuantLCNet
@@ -29,30 +26,6 @@ class Checkpoint:
     training: dict[str, object]  # the TrainConfig, as plain values
     normalization: dict[str, list[float]]  # full_scale (one value), mean and std per channel
     metrics: dict[str, float]
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file under a temporary name in its folder, then move it into place.
-
-    A reader sees the old file or the whole new one.  Raises ModelError.
-    """
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = file.name
-            write(file)
-        os.chmod(temporary, 0o644)  # temporary files start private
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ModelError(
-            f"cannot write {path}: {error.strerror or error}", "choose another path"
-        ) from error
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

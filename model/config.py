@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from penstock.model.errors import ConfigError
 from penstock.model.geometry import SCHEDULES, Schedule, parse_network
 
 DATASETS = ("digits", "cifar10")
+Precision = Literal["fp32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+Decay = Literal["cosine", "step"]
+DECAYS: tuple[Decay, ...] = ("cosine", "step")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """A training run.  The defaults train the demo: a gated ResNet-8 on digits."""
+    """A training run.  The defaults train the demo: a gated ResNet-8 on digits.
+
+    `model/recipes/*.yaml` hold such runs by name (`penstock.model.recipe`).
+    """
 
     network: str = "lcnet-resnet8"
     dataset: str = "digits"
@@ -23,14 +31,23 @@ class TrainConfig:
     batch_size: int = 64
     lr: float = 0.1
     qat_lr: float = 0.005
+    decay: Decay = "cosine"  # of the learning rate; "step": a tenth every `step_epochs`
+    step_epochs: int = 90
+    warmup: float = 0.0  # epochs in which the learning rate rises to its full value
+    gate_lr: float | None = None  # learning rate of the gates; None: that of the backbone
     weight_decay: float = 5e-4
     l1: float = 1.2  # weight of the mean gate score in the loss, after its ramp
+    mac_target: float | None = None  # executed / dense MACs that `l1` is steered to
+    init: Path | None = None  # a checkpoint whose backbone to start from, its gates if it has any
+    precision: Precision = "fp32"  # of the training's arithmetic; figures are always float32
     seed: int = 0
     schedule: Schedule = "sequential"
     widths: tuple[int, ...] | None = None  # channels of the stages; None: the network's own
     out: Path = Path("build/lcnet-resnet8-digits.pt")
     threads: int = 1  # more than one is slower on a small shared machine
     device: str = "cpu"
+    eval_every: int = 0  # epochs between figures on the test set in the log; 0: at the end only
+    resume: bool = False  # go on from the state that an interrupted run of the same settings left
     quiet: bool = False
 
     def __post_init__(self) -> None:
@@ -39,9 +56,17 @@ class TrainConfig:
             raise ConfigError(f"unknown dataset {self.dataset!r}", f"one of {DATASETS}")
         if self.schedule not in SCHEDULES:
             raise ConfigError(f"unknown schedule {self.schedule!r}", f"one of {SCHEDULES}")
-        for field in ("epochs", "qat_epochs", "batch_size", "threads"):
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"unknown precision {self.precision!r}", f"one of {PRECISIONS}")
+        if self.decay not in DECAYS:
+            raise ConfigError(f"unknown decay {self.decay!r}", f"one of {DECAYS}")
+        for field in ("epochs", "step_epochs", "batch_size", "threads"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it starts at 1")
-        for field in ("lr", "qat_lr", "weight_decay", "l1"):
+        for field in ("qat_epochs", "eval_every", "warmup", "lr", "qat_lr", "weight_decay", "l1"):
             if not 0 <= getattr(self, field) < float("inf"):
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it cannot be negative")
+        if self.gate_lr is not None and not 0 <= self.gate_lr < float("inf"):
+            raise ConfigError(f"gate_lr is {self.gate_lr}", "it cannot be negative")
+        if self.mac_target is not None and not 0 < self.mac_target <= 1:
+            raise ConfigError(f"mac_target is {self.mac_target}", "a share of the dense MACs, 0..1")

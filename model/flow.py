@@ -10,20 +10,21 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from penstock.model.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    write_atomically,
-)
+from penstock.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
+from penstock.model.errors import CheckpointError
+from penstock.model.evaluation import Evaluation, evaluate
 from penstock.model.export import build_onnx
 from penstock.model.export_float import build_float_onnx
+from penstock.model.files import write_atomically
 from penstock.model.geometry import NetworkConfig, for_images, parse_network
-from penstock.model.networks import build_network
+from penstock.model.networks import LCNet, build_network
+from penstock.model.optimize import Phase, phases
+from penstock.model.progress import RunLog
 from penstock.model.quantize import QuantLCNet
-from penstock.model.train import Evaluation, evaluate, fit, phases
+from penstock.model.train import Trainer
+from penstock.model.workers import Workers, join_workers
 
 CALIBRATION_IMAGES = 512
 CALIBRATION_BATCH = 128
@@ -49,29 +50,89 @@ def train_network(config: TrainConfig) -> TrainResult:
 
     The same configuration gives the same checkpoint on the same machine.  Raises ModelError.
     """
-    console = Console(quiet=config.quiet)
-    console.print(f"{config.network} on {config.dataset}, seed {config.seed}", highlight=False)
-    data = load_dataset(config.dataset, config.data_dir)
-    generator = torch.Generator().manual_seed(config.seed)
-    in_float, in_integers = phases(config)
-    with _threads(config.threads):
-        net = build_network(network_config(config, data), config.seed).to(config.device)
-        fit(net, data, config, in_float, generator)
-        float_figures = evaluate(net, data, config.device)
-        quantized = QuantLCNet(net).to(config.device)
-        calibration = data.normalize(data.train_images[:CALIBRATION_IMAGES]).to(config.device)
-        quantized.calibrate(calibration.split(CALIBRATION_BATCH))
-        fit(quantized, data, config, in_integers, generator)
-        figures = evaluate(quantized, data, config.device)
-    checkpoint = Checkpoint(
-        net=net.cpu(),
-        quantized=quantized.cpu(),
-        training=_plain(config),
-        normalization=_normalization(data),
-        metrics=_metrics(float_figures, figures),
-    )
-    save_checkpoint(config.out, checkpoint)
+    with _threads(config.threads), join_workers(config.device) as workers:
+        console = Console(quiet=config.quiet or not workers.writes)
+        console.print(f"{config.network} on {config.dataset}, seed {config.seed}", highlight=False)
+        run = _Run(config, load_dataset(config.dataset, config.data_dir), workers)
+        checkpoint = run.train()
+        if workers.writes:
+            save_checkpoint(config.out, checkpoint)
+            run.log.finish()
     return TrainResult(checkpoint=config.out, metrics=checkpoint.metrics)
+
+
+class _Run:
+    """One training run: its data, its random numbers, its log."""
+
+    def __init__(self, config: TrainConfig, data: Dataset, workers: Workers) -> None:
+        self.config, self.data, self.workers = config, data, workers
+        self.log = RunLog(config.out, _plain(config), config.resume)
+        self.generator = torch.Generator().manual_seed(config.seed)
+
+    def train(self) -> Checkpoint:
+        """Both phases; the checkpoint's networks are on the CPU."""
+        net = _initial_network(self.config, self.data).to(self.workers.device)
+        in_float = self._float_phase(net)
+        quantized = QuantLCNet(net).to(self.workers.device)
+        figures = self._quantised_phase(quantized)
+        return Checkpoint(
+            net=net.cpu(),
+            quantized=quantized.cpu(),
+            training=_plain(self.config),
+            normalization=_normalization(self.data),
+            metrics=in_float | _metrics(figures),
+        )
+
+    def _float_phase(self, net: LCNet) -> dict[str, float]:
+        """Train `net` in place, or take it from the resume state; its figures."""
+        log = self.log
+        if "float" in log.kept:
+            net.load_state_dict(log.kept["float"])
+            return dict(log.kept["float_metrics"])
+        self._trainer(net, phases(self.config)[0]).run(log)
+        figures = evaluate(net, self.data, self.workers.device)
+        metrics = {"float_accuracy": figures.accuracy, "float_mac_ratio": figures.mac_ratio}
+        log.keep("float", net.state_dict())
+        log.keep("float_metrics", metrics)
+        return metrics
+
+    def _quantised_phase(self, quantized: QuantLCNet) -> Evaluation:
+        """Calibrate and fine-tune in place; the figures of the quantised network."""
+        images = self.data.train_images[:CALIBRATION_IMAGES]
+        calibration = self.data.normalize(images).to(self.workers.device)
+        quantized.calibrate(calibration.split(CALIBRATION_BATCH))
+        if self.config.qat_epochs:
+            self._trainer(quantized, phases(self.config)[1]).run(self.log)
+        return evaluate(quantized, self.data, self.workers.device)
+
+    def _trainer(self, net: LCNet | QuantLCNet, phase: Phase) -> Trainer:
+        """A trainer for the phase, at the epoch where an interrupted run left it."""
+        trainer = Trainer(net, self.data, self.config, phase, self.generator, self.workers)
+        state = self.log.state
+        if state is not None and state["trainer"]["label"] == phase.label:
+            trainer.restore(state["trainer"])
+        return trainer
+
+
+def _initial_network(config: TrainConfig, data: Dataset) -> LCNet:
+    """Fresh, or with the backbone of the checkpoint `config.init` (LC-Net, section 3.4)."""
+    net = build_network(network_config(config, data), config.seed)
+    if config.init is None:
+        return net
+    donor, own = load_checkpoint(config.init).net.state_dict(), net.state_dict()
+    gates = {name for name in own if ".lnet." in name or ".cnet" in name}
+    foreign = [
+        name
+        for name in sorted((own.keys() - gates) | donor.keys())
+        if name not in own or name not in donor or own[name].shape != donor[name].shape
+    ]
+    if foreign:
+        raise CheckpointError(
+            f"{config.init}: not a backbone of {config.network}: {foreign[0]} does not match",
+            "train the network of the same depth and widths first",
+        )
+    net.load_state_dict(donor, strict=False)
+    return net
 
 
 def export_checkpoint(
@@ -94,10 +155,9 @@ def export_checkpoint(
     return loaded.metrics
 
 
-def _metrics(in_float: Evaluation, in_integers: Evaluation) -> dict[str, float]:
+def _metrics(in_integers: Evaluation) -> dict[str, float]:
     """Accuracies in [0, 1]; MACs an image (convention `macs`), means over the test set."""
     return {
-        "float_accuracy": in_float.accuracy,
         "qat_accuracy": in_integers.accuracy,
         "dense_macs": float(in_integers.dense_macs),
         "executed_macs": in_integers.executed_macs,

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from penstock.model import DataError, Dataset
+from penstock.model.batches import augment
 from penstock.model.data import CIFAR_RECORD, load_cifar10, load_dataset
-from penstock.model.train import augment
 
 RECORDS = 3
 FILES = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]

@@ -15,9 +15,9 @@ from penstock.model import (
     load_checkpoint,
     train_network,
 )
-from penstock.model.checkpoint import write_atomically
+from penstock.model.files import write_atomically
 from penstock.model.networks import BlockScores
-from penstock.model.train import gate_l1
+from penstock.model.optimize import gate_l1
 
 
 def short(folder: Path, **changes: object) -> TrainConfig:
@@ -45,7 +45,7 @@ def test_checkpoint_carries_its_configuration(tmp_path: Path) -> None:
     assert loaded.training["seed"] == 0
     assert loaded.metrics == result.metrics
     assert export_checkpoint(result.checkpoint, tmp_path / "net.onnx") == result.metrics
-    assert [p.name for p in sorted(tmp_path.iterdir())] == ["net.onnx", "net.pt"]
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["net.jsonl", "net.onnx", "net.pt"]
 
 
 def test_plain_network_executes_everything(tmp_path: Path) -> None:

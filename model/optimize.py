@@ -1,0 +1,152 @@
+"""What the optimiser does: phases of a run, learning rates, and the pressure on the gates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    SequentialLR,
+    StepLR,
+)
+
+from penstock.model.config import TrainConfig
+from penstock.model.gates import Gate
+from penstock.model.geometry import NetworkConfig
+from penstock.model.macs import dense_macs, executed_macs
+from penstock.model.networks import BlockScores
+from penstock.model.quantize import QuantBlock
+
+WARMUP_START = 0.01  # share of the learning rate at the first step of a warm-up
+STEP_DECAY = 0.1
+# A batch that runs 0.1 of the dense MACs too many raises the pressure by 4e-4 of itself: a few
+# epochs of CIFAR-10 to double it, slow against the gates' own response.
+STEERING = 4e-3
+STEERING_LIMIT = 30.0  # the pressure stays within this factor of what the settings say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """One run of the optimiser: the float training or the fine-tuning after it."""
+
+    label: str
+    epochs: int
+    lr: float
+    gate_lr: float
+    l1_ramp: float  # share of the steps in which the L1 weight rises to its full value
+    warmup: float  # epochs
+
+
+def phases(config: TrainConfig) -> tuple[Phase, Phase]:
+    """Float training, its L1 weight ramped in over the first half, and quantised training.
+
+    Gates that have a learning rate of their own keep its ratio to the backbone's.
+    A steered L1 weight (`mac_target`) starts at its full value.
+    """
+    ratio = 1.0 if config.gate_lr is None else config.gate_lr / config.lr
+    return (
+        Phase(
+            label="train",
+            epochs=config.epochs,
+            lr=config.lr,
+            gate_lr=config.lr * ratio,
+            l1_ramp=0.5 if config.mac_target is None else 0.0,
+            warmup=config.warmup,
+        ),
+        Phase(
+            label="quantise",
+            epochs=config.qat_epochs,
+            lr=config.qat_lr,
+            gate_lr=config.qat_lr * ratio,
+            l1_ramp=0.0,
+            warmup=0.0,
+        ),
+    )
+
+
+def gate_parameters(net: nn.Module) -> set[nn.Parameter]:
+    """The parameters of all L-Nets and C-Nets of a float or quantised network."""
+    layers: list[nn.Module] = []
+    for module in net.modules():
+        if isinstance(module, Gate):
+            layers.append(module)
+        elif isinstance(module, QuantBlock):
+            layers.extend(module.cnets())
+            layers.extend([] if module.lnet is None else [module.lnet])
+    return {parameter for layer in layers for parameter in layer.parameters()}
+
+
+def build_optimizer(net: nn.Module, phase: Phase, weight_decay: float) -> torch.optim.SGD:
+    """SGD with Nesterov momentum.  Weights decay; biases and batch norms, which set where a
+    gate closes, do not."""
+    gates = gate_parameters(net) if phase.gate_lr != phase.lr else set()
+    groups = []
+    for chosen, lr in ((False, phase.lr), (True, phase.gate_lr)):
+        members = [p for p in net.parameters() if (p in gates) == chosen]
+        for weights, decay in ((True, weight_decay), (False, 0.0)):
+            parameters = [p for p in members if (p.dim() > 1) == weights]
+            if parameters:
+                groups.append({"params": parameters, "weight_decay": decay, "lr": lr})
+    return torch.optim.SGD(groups, lr=phase.lr, momentum=0.9, nesterov=True)
+
+
+def build_schedule(
+    optimizer: torch.optim.SGD, config: TrainConfig, phase: Phase, epoch_steps: int
+) -> LRScheduler:
+    """The learning rate over the steps of a phase."""
+    steps = phase.epochs * epoch_steps
+    warmup = min(round(phase.warmup * epoch_steps), steps - 1)
+    decay: LRScheduler
+    if config.decay == "cosine":
+        decay = CosineAnnealingLR(optimizer, steps - warmup)
+    else:
+        decay = StepLR(optimizer, config.step_epochs * epoch_steps, STEP_DECAY)
+    if not warmup:
+        return decay
+    rise = LinearLR(optimizer, WARMUP_START, total_iters=warmup)
+    return SequentialLR(optimizer, [rise, decay], milestones=[warmup])
+
+
+def gate_l1(scores: list[BlockScores]) -> Tensor:
+    """Mean absolute gate score: channel and block gates weigh alike, and so do all blocks."""
+    terms = [s.channels.abs().mean() + s.block.abs().mean() for s in scores]
+    return torch.stack(terms).mean()
+
+
+class GatePressure:
+    """The weight of `gate_l1` in the loss: ramped in, and steered towards a share of the MACs.
+
+    Steering is integral control on the logarithm of the weight, on what the batches execute.
+    """
+
+    def __init__(self, config: TrainConfig, network: NetworkConfig, ramp_steps: float) -> None:
+        self.base = config.l1
+        self.target = config.mac_target
+        self.network = network
+        self.ramp_steps = ramp_steps
+        self.exponent = 0.0  # of the weight, once ramped in: base * e^exponent
+
+    def weight(self, step: int) -> float:
+        """The weight at a step of the phase."""
+        ramp = min(1.0, step / self.ramp_steps) if self.ramp_steps else 1.0
+        return self.base * ramp * math.exp(self.exponent)
+
+    def mac_ratio(self, scores: list[BlockScores]) -> float:
+        """Executed (gates included) over dense MACs of a batch, as the strict gates decide."""
+        executed = executed_macs(
+            self.network, [BlockScores(*(t.detach() for t in s)) for s in scores]
+        )
+        return float(executed.total.double().mean()) / dense_macs(self.network)
+
+    def steer(self, ratio: float) -> None:
+        """One step towards the target, given the `mac_ratio` of a batch."""
+        if self.target is None:
+            return
+        limit = math.log(STEERING_LIMIT)
+        moved = self.exponent + STEERING * (ratio - self.target)
+        self.exponent = max(-limit, min(limit, moved))

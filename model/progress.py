@@ -1,0 +1,77 @@
+"""What a training run leaves while it runs: a progress bar, a log, and a state to resume from."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from penstock.model.errors import CheckpointError
+from penstock.model.files import write_atomically
+
+# Settings that change nothing in the numbers: a run may go on with others.
+FREE_SETTINGS = frozenset({"resume", "quiet", "out", "data_dir", "eval_every"})
+
+
+@contextmanager
+def epoch_bar(label: str, epochs: int, done: int, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A bar over `epochs`; call what it yields once an epoch."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    hidden = quiet or not sys.stdout.isatty()
+    with Progress(*columns, TimeElapsedColumn(), disable=hidden) as progress:
+        task = progress.add_task(label, total=epochs, completed=done)
+        yield lambda: progress.advance(task)
+
+
+class RunLog:
+    """`OUT.jsonl`, a line an epoch, and `OUT.resume`, beside the checkpoint `out`."""
+
+    def __init__(self, out: Path, settings: dict[str, object], resume: bool) -> None:
+        self.lines = out.with_suffix(".jsonl")
+        self.resume_path = out.with_suffix(".resume")
+        self.settings = {k: v for k, v in settings.items() if k not in FREE_SETTINGS}
+        self.kept: dict[str, Any] = {}  # what earlier phases leave for the end, see `keep`
+        self.state: dict[str, Any] | None = self._read() if resume else None
+        if self.state is not None:
+            self.kept = self.state["kept"]
+        else:
+            self.lines.unlink(missing_ok=True)
+
+    def keep(self, name: str, value: object) -> None:
+        """Carry a result of this phase (figures, a state) over an interruption in the next."""
+        self.kept[name] = value
+
+    def epoch(self, phase: str, epoch: int, figures: dict[str, float], state: object) -> None:
+        """Append a line and replace the resume state."""
+        content = {"settings": self.settings, "kept": self.kept, "trainer": state}
+        write_atomically(self.resume_path, lambda file: torch.save(content, file))
+        line = json.dumps({"phase": phase, "epoch": epoch, **figures})
+        with self.lines.open("a") as file:
+            file.write(line + "\n")
+
+    def finish(self) -> None:
+        """The run is complete: nothing to resume."""
+        self.resume_path.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, Any] | None:
+        """The state to go on from; None: there is none, the run starts at the beginning."""
+        if not self.resume_path.is_file():
+            return None
+        hint = "train without --resume to start again"
+        try:
+            content = torch.load(self.resume_path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, LookupError, EOFError, ValueError) as error:
+            raise CheckpointError(f"{self.resume_path}: not readable", hint) from error
+        if content["settings"] != self.settings:
+            changed = [k for k, v in self.settings.items() if content["settings"].get(k) != v]
+            raise CheckpointError(
+                f"{self.resume_path}: left by a run with other settings: {', '.join(changed)}", hint
+            )
+        return content

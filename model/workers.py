@@ -1,0 +1,65 @@
+"""One process, or several under torchrun: who computes what share of a batch, and who writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """This process among `count`; `device` is the one it computes on."""
+
+    rank: int = 0
+    count: int = 1
+    device: str = "cpu"
+
+    @property
+    def writes(self) -> bool:
+        """True in the one process that writes files and prints."""
+        return self.rank == 0
+
+    def share(self, batch: Tensor) -> Tensor:
+        """This process's images or labels of a whole batch."""
+        return batch[self.rank :: self.count]
+
+    def replicate(self, net: nn.Module) -> nn.Module:
+        """`net`, its gradients averaged over the processes."""
+        if self.count == 1:
+            return net
+        return DistributedDataParallel(net, find_unused_parameters=True)
+
+    def mean(self, value: float) -> float:
+        """The mean of a figure over the processes."""
+        if self.count == 1:
+            return value
+        total = torch.tensor(value, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(total)
+        return float(total) / self.count
+
+
+@contextmanager
+def join_workers(device: str) -> Iterator[Workers]:
+    """The process group that torchrun's environment describes; without one, this process alone.
+
+    On GPUs, process i of a machine computes on GPU i.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Workers(device=device)
+        return
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield Workers(rank=distributed.get_rank(), count=count, device=device)
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,145 @@
+"""Long runs: interrupted and resumed, started from a backbone, steered, shared by processes."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from penstock.model import CheckpointError, ConfigError, TrainConfig, load_checkpoint, train_network
+from penstock.model.progress import RunLog
+from penstock.model.recipe import load_recipe, recipe_names
+
+
+def short(out: Path, **changes: Any) -> TrainConfig:
+    """Two epochs and one quantised, of a narrow network."""
+    config = TrainConfig(epochs=2, qat_epochs=1, widths=(4, 6, 8), quiet=True, out=out)
+    return replace(config, **changes)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(path).quantized.state_dict()
+
+
+class Interrupted(Exception):
+    """Stands for the power cut."""
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_resumed_run_is_the_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int
+) -> None:
+    whole = train_network(short(tmp_path / "whole.pt", mac_target=0.5))
+    log_epoch = RunLog.epoch
+
+    def cut(self: RunLog, *args: Any) -> None:
+        log_epoch(self, *args)
+        if len(self.lines.read_text().splitlines()) == lines:
+            raise Interrupted
+
+    config = short(tmp_path / "cut.pt", mac_target=0.5)
+    with monkeypatch.context() as patched:
+        patched.setattr(RunLog, "epoch", cut)
+        with pytest.raises(Interrupted):
+            train_network(config)
+    resumed = train_network(replace(config, resume=True))
+    assert resumed.metrics == whole.metrics
+    expected, found = weights(tmp_path / "whole.pt"), weights(tmp_path / "cut.pt")
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    lines_of = [json.loads(line) for line in (tmp_path / "cut.jsonl").read_text().splitlines()]
+    assert [(line["phase"], line["epoch"]) for line in lines_of] == [
+        ("train", 1),
+        ("train", 2),
+        ("quantise", 1),
+    ]
+    assert not (tmp_path / "cut.resume").exists()
+
+
+def test_resume_refuses_other_settings(tmp_path: Path) -> None:
+    config = short(tmp_path / "net.pt")
+    log = RunLog(config.out, {"lr": 0.1, "epochs": 2}, resume=False)
+    log.epoch("train", 1, {}, {})
+    with pytest.raises(CheckpointError, match=r"with other settings: .*train without --resume"):
+        train_network(replace(config, resume=True))
+
+
+def test_starts_from_a_backbone(tmp_path: Path) -> None:
+    train_network(short(tmp_path / "plain.pt", network="resnet8"))
+    still = {"lr": 0.0, "qat_lr": 0.0, "gate_lr": None, "weight_decay": 0.0}
+    train_network(short(tmp_path / "gated.pt", init=tmp_path / "plain.pt", **still))
+    plain = load_checkpoint(tmp_path / "plain.pt").net
+    gated = load_checkpoint(tmp_path / "gated.pt").net
+    assert torch.equal(plain.fc.weight, gated.fc.weight)
+    assert torch.equal(plain.blocks[1].conv2.weight, gated.blocks[1].conv2.weight)
+    with pytest.raises(CheckpointError, match="not a backbone of lcnet-resnet14"):
+        train_network(
+            short(tmp_path / "x.pt", network="lcnet-resnet14", init=tmp_path / "plain.pt")
+        )
+
+
+def test_steering_reaches_its_target(tmp_path: Path) -> None:
+    """From an L1 weight far too small, the batches' MACs come down to the target."""
+    settings = {"l1": 0.1, "epochs": 20, "widths": (8, 8, 8)}
+    train_network(short(tmp_path / "free.pt", **settings))
+    train_network(short(tmp_path / "steered.pt", **settings, mac_target=0.4))
+    last = [
+        json.loads((tmp_path / f"{name}.jsonl").read_text().splitlines()[19])
+        for name in ("free", "steered")
+    ]
+    assert last[1]["train_mac_ratio"] < last[0]["train_mac_ratio"]
+    assert last[1]["l1"] > last[0]["l1"]
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    """torchrun: both processes hold the same weights, one of them writes."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from penstock.model import TrainConfig, train_network\n"
+        "train_network(TrainConfig(epochs=2, qat_epochs=1, widths=(4, 6, 8), quiet=True,"
+        " out=Path(sys.argv[1])))"
+    )
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    subprocess.run(
+        [*launch, str(script), str(tmp_path / "net.pt")],
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=240,
+    )
+    assert load_checkpoint(tmp_path / "net.pt").metrics["qat_accuracy"] > 0.3
+    assert len((tmp_path / "net.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_recipes_are_valid(name: str, tmp_path: Path) -> None:
+    settings = load_recipe(name)
+    assert TrainConfig(**settings, out=tmp_path / "net.pt").dataset == "cifar10"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("epochz: 3", r"unknown setting 'epochz' \(one of network, dataset, "),
+        ("out: /etc/passwd", "unknown setting 'out'"),
+        ("epochs: many", "epochs is 'many', not int"),
+        ("lr: 5e-4", r"lr is '5e-4', not float \(YAML wants 5.0e-4"),
+        ("- 1", "not a list of 'setting: value' lines"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_bad_recipes(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_unknown_recipe() -> None:
+    with pytest.raises(ConfigError, match=r"no recipe 'none' \(a YAML file, or one of \['lcnet"):
+        load_recipe("none")
