@@ -19,8 +19,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
     "float | None": (int, float, type(None)),
-    "tuple[int, ...]": (list,),
-    "tuple[int, int, int]": (list,),
+    "tuple[int, ...] | None": (list,),
 }
 
 

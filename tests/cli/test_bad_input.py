@@ -30,7 +30,7 @@ def images(workspace: Any, tmp_path: Path) -> Any:
         (("--dataset", "cifar10"), "data"),
         (("--epochs", "0"), "epochs"),
         (("--epochs", "many"), "many"),
-        (("--widths", "16,32"), "widths '16,32' are not three numbers; such as 16,32,64"),
+        (("--widths", "16,x"), "widths '16,x' are not numbers with commas; such as 16,32,64"),
         (("--l1", "-1"), "l1"),
     ],
 )

