@@ -159,6 +159,25 @@ class QuantLCNet(nn.Module):
         logits = self.fc(pooled, self.pool.scale)  # [N, classes]
         return self.logits(logits, signed=True), collected
 
+    def quantizers(self) -> list[ActivationQuantizer]:
+        """Every activation quantiser once; one along a chain."""
+        return [m for m in self.modules() if isinstance(m, ActivationQuantizer)]
+
+    def learn_scales(self) -> None:
+        """Make all activation scales parameters for fine-tuning, from their calibrated values.
+
+        Call it after `calibrate` and before the optimiser is made, and `fix_scales` afterwards:
+        checkpoints and exports hold constants.
+        """
+        for quantizer in self.quantizers():
+            quantizer.learn()
+
+    def fix_scales(self) -> None:
+        """Make learned activation scales constants; nothing happens to others."""
+        for quantizer in self.quantizers():
+            if quantizer.learning:
+                quantizer.fix()
+
     @torch.no_grad()
     def calibrate(self, batches: Iterable[Tensor]) -> None:
         """Set every activation scale from batches of network input, float [N, Cin, H, W].
@@ -166,7 +185,7 @@ class QuantLCNet(nn.Module):
         Runs twice: a layer's bias grid depends on its input's scale, which the first run
         has yet to find.
         """
-        quantizers = [m for m in self.modules() if isinstance(m, ActivationQuantizer)]
+        quantizers = self.quantizers()
         inputs = list(batches)
         was_training = self.training
         self.eval()

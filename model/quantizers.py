@@ -5,9 +5,12 @@ All have zero point 0 and round half to even; gradients pass straight through.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
 from penstock.model.gates import leaky_relu1, relu1
 from penstock.model.macs import SCORE_ONE
@@ -18,12 +21,51 @@ CALIBRATION_QUANTILE = 0.9999
 # room for the products; 2**22 is also exact in float32.
 MAX_BIAS_STEPS = 2.0**22
 MIN_WEIGHT_SCALE = 1e-8
+# Learned scales are e^(gain * parameter): so they stay positive, and a step changes one by a
+# share of itself.  With gain 1, at the learning rate of the weights, they stayed within 3 % of
+# their calibrated values in all of the demo's fine-tuning; gain 10 makes steps 100 times longer.
+SCALE_GAIN = 10.0
+
+
+class _LearnedSteps(torch.autograd.Function):
+    """Fake quantisation with a gradient for its scale (LSQ: Esser et al., ICLR 2020).
+
+    Of y = s * clip(round(x / s)) the derivative by s is round(x / s) - x / s within the range,
+    and the bound that was hit outside it; by x it is 1 within the range, 0 outside.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
+        ctx.save_for_backward(x, scale)
+        ctx.bounds = low, high
+        return torch.fake_quantize_per_tensor_affine(x, scale, zero, low, high)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        x, scale = ctx.saved_tensors
+        steps = x / scale
+        codes = steps.round().clamp(*ctx.bounds)
+        inside = codes == steps.round()
+        by_scale = torch.where(inside, codes - steps, codes)
+        return gradient * inside, (gradient * by_scale).sum(), None, None, None
+
+
+class _Exponential(nn.Module):
+    """A scale by its logarithm over `SCALE_GAIN`."""
+
+    def forward(self, logarithm: Tensor) -> Tensor:
+        return (SCALE_GAIN * logarithm).exp()
+
+    def right_inverse(self, scale: Tensor) -> Tensor:
+        return scale.log() / SCALE_GAIN
 
 
 class ActivationQuantizer(nn.Module):
     """8-bit quantiser with one scale; `signed` selects int8 or uint8, the scale is shared.
 
-    While `observing` it passes its input through and widens the scale to fit it.
+    While `observing` it passes its input through and widens the scale to fit it.  Between
+    `learn` and `fix` the scale is a parameter.
     """
 
     scale: Tensor
@@ -40,7 +82,28 @@ class ActivationQuantizer(nn.Module):
             self._observe(x, 127 if signed else 255)
             return x
         low, high = (-128, 127) if signed else (0, 255)
+        if self.learning and self.training:
+            return _LearnedSteps.apply(x, self.scale, self.zero, low, high)
         return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero, low, high)
+
+    @property
+    def learning(self) -> bool:
+        """Whether the scale is a parameter."""
+        return parametrize.is_parametrized(self, "scale")
+
+    def learn(self) -> None:
+        """Make the scale a parameter, by its logarithm; it must have been calibrated."""
+        scale = nn.Parameter(self.scale.detach().clone())
+        del self.scale
+        self.register_parameter("scale", scale)
+        parametrize.register_parametrization(self, "scale", _Exponential())
+
+    def fix(self) -> None:
+        """Make a learned scale a constant again, as calibration and checkpoints have it."""
+        scale = self.scale.detach().clone()
+        parametrize.remove_parametrizations(self, "scale")
+        del self.scale
+        self.register_buffer("scale", scale)
 
     @torch.no_grad()
     def _observe(self, x: Tensor, levels: int) -> None:
