@@ -36,8 +36,7 @@ def test_agrees_with_onnxruntime(form: str) -> None:
     assert properties["penstock.seed"] == "1"
 
 
-# The compiler has no max-pool yet.
-@pytest.mark.parametrize("form", [form for form in FORMS if form != "imagenet"])
+@pytest.mark.parametrize("form", FORMS)
 def test_calibration_quantises_it(form: str, tmp_path: Path) -> None:
     """Tolerance: a tenth of the logits' range; every gate is recognised."""
     net, path = network(form), tmp_path / "float.onnx"

@@ -24,6 +24,14 @@ FORMS: dict[str, dict[str, Any]] = {
     "bottleneck, channel gates": {"depth": 11, "block": "bottleneck", "gates": "c"},
     "two gated convolutions": {"depth": 20, "block": "bottleneck", "gated_convs": 2},
     "identity shortcuts": {"shortcuts": "identity"},
+    "imagenet": {
+        "depth": 17,
+        "block": "bottleneck",
+        "blocks": (2, 1, 1, 1),
+        "widths": (4, 6, 8, 10),
+        "stem": "imagenet",
+        "input_size": (45, 38),
+    },
 }
 
 

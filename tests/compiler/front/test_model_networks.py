@@ -18,6 +18,25 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "resnet8-24x20": {"depth": 8, "widths": (12, 20, 36), "input_size": (24, 20)},
     "resnet14-9x7": {"depth": 14, "widths": (4, 6, 10), "input_size": (9, 7), "in_channels": 3},
     "resnet8-dense": {"depth": 8, "widths": (8, 8, 8), "input_size": (6, 6), "gates": "none"},
+    "block gates": {"widths": (4, 6, 10), "gates": "l"},
+    "channel gates": {"widths": (4, 6, 10), "gates": "c"},
+    "identity shortcuts": {"widths": (4, 6, 10), "shortcuts": "identity"},
+    "bottleneck-9x7": {"depth": 20, "block": "bottleneck", "input_size": (9, 7)},
+    "two gated convolutions": {
+        "depth": 11,
+        "block": "bottleneck",
+        "gated_convs": 2,
+        "widths": (4, 6, 10),
+    },
+    "imagenet-45x38": {
+        "depth": 17,
+        "block": "bottleneck",
+        "blocks": (2, 1, 1, 1),
+        "widths": (4, 6, 8, 10),
+        "stem": "imagenet",
+        "in_channels": 3,
+        "input_size": (45, 38),
+    },
     "resnet20-32x32": {"depth": 20, "in_channels": 3, "input_size": (32, 32)},
 }
 
@@ -44,9 +63,10 @@ def test_network(exported: Any, differences: Any, rng: np.random.Generator) -> N
     """
     config, model, path = exported
     graph = import_onnx(path)
-    blocks = 3 * (config.depth - 2) // 6
+    blocks = sum(config.stage_blocks)
     kinds = [type(node) for node in graph.nodes]
-    assert kinds.count(ir.Gate) == (2 * blocks if config.gated else 0)
+    gates = config.block_gates + config.gated_convs * config.channel_gates
+    assert kinds.count(ir.Gate) == gates * blocks
     assert kinds.count(ir.Pool) == (blocks if config.gated else 0) + 1
     shape = (2, config.in_channels, *config.input_size)
     images = rng.normal(0, 1, shape).astype(np.float32)
