@@ -89,11 +89,13 @@ class _Run:
         if "float" in log.kept:
             net.load_state_dict(log.kept["float"])
             return dict(log.kept["float_metrics"])
-        self._trainer(net, phases(self.config)[0]).run(log)
+        trainer = self._trainer(net, phases(self.config)[0])
+        trainer.run(log)
         figures = evaluate(net, self.data, self.workers.device)
         metrics = {"float_accuracy": figures.accuracy, "float_mac_ratio": figures.mac_ratio}
         log.keep("float", net.state_dict())
         log.keep("float_metrics", metrics)
+        log.keep("pressure", trainer.pressure.exponent)
         return metrics
 
     def _quantised_phase(self, quantized: QuantLCNet) -> Evaluation:
@@ -108,6 +110,7 @@ class _Run:
     def _trainer(self, net: LCNet | QuantLCNet, phase: Phase) -> Trainer:
         """A trainer for the phase, at the epoch where an interrupted run left it."""
         trainer = Trainer(net, self.data, self.config, phase, self.generator, self.workers)
+        trainer.pressure.exponent = self.log.kept.get("pressure", 0.0)
         state = self.log.state
         if state is not None and state["trainer"]["label"] == phase.label:
             trainer.restore(state["trainer"])
