@@ -78,7 +78,8 @@ def activity(package: Package, memory: Array) -> list[Activity]:
             walked = np.where(skip, 0, walked)
             skip = skip & (not d.pred_empty)
         elif d.op == Op.GATE and d.out_list != ALL_CHANNELS:
-            listed = memory[:, d.dst + d.list_from : d.dst + d.cout] > 0
+            # A part of a gate continues the list: its channels stand before in the scores too.
+            listed = memory[:, d.dst + d.list_from - d.src : d.dst + d.cout] > 0
             survivors[d.out_list] = np.count_nonzero(listed, axis=1)
             begins = listed & ~np.pad(listed, ((0, 0), (1, 0)))[:, :-1]
             clusters[d.out_list] = np.count_nonzero(begins, axis=1)

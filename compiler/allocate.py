@@ -18,7 +18,7 @@ from penstock.compiler.plan import (
     reads,
     writes,
 )
-from penstock.compiler.weights import dense_bytes
+from penstock.compiler.stream import gate_bytes, stream_area
 from penstock.program.config import HwConfig
 
 
@@ -175,20 +175,14 @@ def _limit(blocks: list[Block], used: int, limit: int, plan: Plan, what: str) ->
 
 
 def _gate_addresses(plan: Plan, config: HwConfig) -> tuple[dict[str, int], int]:
-    """Gate and dense weights one after the other, resident for the whole run."""
+    """Resident gate and dense weights one after the other, streamed ones all at 0 before them."""
     addresses: dict[str, int] = {}
-    end = 0
+    end = stream_area(config) if plan.streamed else 0
     for step in plan.steps:
         if isinstance(step, (GateStep, DenseStep)):
-            addresses[step.name] = end
-            layers = step.gates if isinstance(step, GateStep) else (step.dense,)
-            end += dense_bytes(layers)
-            if end > config.gate_mem_bytes:
-                raise CompileError(
-                    f"weights of gates and dense layers need {end} bytes so far, the gate memory "
-                    f"of '{config.name}' has {config.gate_mem_bytes}",
-                    node=step.name,
-                )
+            addresses[step.name] = 0 if step.name in plan.streamed else end
+            end += 0 if step.name in plan.streamed else gate_bytes(step)
+    assert end <= config.gate_mem_bytes
     return addresses, end
 
 

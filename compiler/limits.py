@@ -2,7 +2,7 @@
 
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Value
-from penstock.compiler.plan import ConvStep, DenseStep, GateStep, PoolStep
+from penstock.compiler.plan import ConvStep, DenseStep, GateStep, PoolStep, layers_of
 from penstock.program.config import BEAT_BYTES, HwConfig
 
 #: Rows or columns of a map: the address counters have ten bits.
@@ -51,7 +51,7 @@ def check_pool(step: PoolStep, source: Value, config: HwConfig) -> None:
 
 def check_dense(step: GateStep | DenseStep, config: HwConfig) -> None:
     """CompileError if gates or a dense layer have too many inputs or outputs."""
-    layers = step.gates if isinstance(step, GateStep) else (step.dense,)
+    layers = layers_of(step)
     inputs, limit = layers[0].weight.shape[1], config.max_channels
     outputs = sum(len(layer.bias) for layer in layers)
     # The last layer's outputs are a list or a result: channels.  Block gates come on top.

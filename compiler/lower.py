@@ -19,6 +19,8 @@ from penstock.compiler.plan import (
     PoolStep,
     Step,
     StoreStep,
+    layers_of,
+    outputs_of,
 )
 from penstock.compiler.split import best_split
 from penstock.compiler.weights import (
@@ -64,20 +66,29 @@ class _Lowering:
 
     def run(self) -> None:
         """Prologue, the steps of an image, HALT."""
-        if self.allocation.gate_bytes:
-            layers = [s for s in self.plan.steps if isinstance(s, (GateStep, DenseStep))]
-            at = 0
-            for part in join_images([self._dense_image(step) for step in layers], MAX_LOAD_BYTES):
-                load = Descriptor.make(Op.GLOAD, dst=at, w_addr=self.append(part), length=len(part))
-                self.emit(load, "gate weights")
-                at += len(part)
+        layers = [s for s in self.plan.steps if isinstance(s, (GateStep, DenseStep))]
+        resident = [step for step in layers if step.name not in self.plan.streamed]
+        if resident:
+            first = self.allocation.gates[resident[0].name]
+            self._load_gates([self._dense_image(step) for step in resident], first, "gate weights")
         loop = len(self.descriptors)
         for step in self.plan.steps:
             self.step(step)
         self.emit(Descriptor.make(Op.HALT, length=loop), "halt")
 
+    def _load_gates(self, images: list[Bytes], at: int, name: str) -> None:
+        """GLOADs of images that lie one after the other in gate memory."""
+        for image in join_images(images, MAX_LOAD_BYTES):
+            for part in np.split(image, range(MAX_LOAD_BYTES, len(image), MAX_LOAD_BYTES)):
+                address = self.append(part)
+                load = Descriptor.make(Op.GLOAD, dst=at, w_addr=address, length=len(part))
+                self.emit(load, name)
+                at += len(part)
+
     def step(self, step: Step) -> None:
-        """Emit one step."""
+        """Emit one step, after the weights it needs for this image alone."""
+        if isinstance(step, (GateStep, DenseStep)) and step.name in self.plan.streamed:
+            self._load_gates([self._dense_image(step)], 0, f"{step.name} weights")
         match step:
             case LoadStep():
                 dst = self.allocation.buffers[step.dst]
@@ -169,22 +180,28 @@ class _Lowering:
         return ALL_CHANNELS if name is None else self.allocation.lists[name]
 
     def _dense_image(self, step: GateStep | DenseStep) -> Bytes:
-        layers = step.gates if isinstance(step, GateStep) else (step.dense,)
-        return pack_dense(layers, step.pool.multiplier, step.pool.shift)
+        pool = step.pool
+        return pack_dense(layers_of(step), pool.multiplier, pool.shift, outputs_of(step))
 
     def _pool_fields(self, step: GateStep | DenseStep) -> dict[str, int]:
         """Fields that GATE and DENSE share."""
-        layers = step.gates if isinstance(step, GateStep) else (step.dense,)
-        inputs = layers[0].weight.shape[1]
-        outputs = sum(len(layer.bias) for layer in layers)
+        first, end = outputs_of(step)
         check_dense(step, self.config)
         return {
             "src_signed": self.plan.graph.values[step.pool.output].signed,
-            "cin": inputs,
-            "cout": outputs,
+            "cin": layers_of(step)[0].weight.shape[1],
+            "cout": end - first,
             "pool_base": self.allocation.pools[step.region],
             "w_addr": self.allocation.gates[step.name],
         }
+
+    def _list_fields(self, step: GateStep) -> dict[str, int]:
+        """Where a list begins among the outputs; a later part continues it."""
+        if step.list is None:
+            return {}
+        first, _ = outputs_of(step)
+        before = step.list_from - first
+        return {"list_from": max(before, 0), "src": max(-before, 0)}
 
     def _gate(self, step: GateStep) -> None:
         descriptor = Descriptor.make(
@@ -192,8 +209,8 @@ class _Lowering:
             **self._pool_fields(step),
             gate_kind=GateKind.BINARY if step.gates[0].binary else GateKind.RELU1,
             out_list=self._list(step.list),
-            list_from=0 if step.list is None else step.list_from,
-            dst=self.plan.scores[step.gates[0].output],
+            **self._list_fields(step),
+            dst=self.plan.scores[step.gates[0].output] + outputs_of(step)[0],
         )
         self.emit(descriptor, step.name, input=step.pool.input)
 
@@ -201,7 +218,7 @@ class _Lowering:
         descriptor = Descriptor.make(
             Op.DENSE,
             **self._pool_fields(step),
-            dst=self.allocation.buffers[step.dst],
+            dst=self.allocation.buffers[step.dst] + outputs_of(step)[0],
             clamp_lo=step.dense.clamp[0],
             clamp_hi=step.dense.clamp[1],
         )

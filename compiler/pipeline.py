@@ -6,11 +6,13 @@ from penstock.compiler.ir import Graph
 from penstock.compiler.lower import lower
 from penstock.compiler.order import order_siblings
 from penstock.compiler.schedule import schedule_graph
+from penstock.compiler.stream import stream_gates
+from penstock.compiler.subsample import subsample
 from penstock.program.config import HwConfig
 from penstock.program.package import Package
 
 #: Graph -> Graph, in the order in which they run.
-GRAPH_PASSES = (order_siblings, duplicate_residuals)
+GRAPH_PASSES = (subsample, order_siblings, duplicate_residuals)
 
 
 def compile_graph(
@@ -23,5 +25,5 @@ def compile_graph(
     """
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
-    plan = schedule_graph(graph, schedule)
+    plan = stream_gates(schedule_graph(graph, schedule), config)
     return lower(plan, allocate(plan, config), config, reshape=reshape)

@@ -45,13 +45,17 @@ class ConvStep:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GateStep:
-    """GATE: gates of one kind that read one pool; block gates first, then at most one list."""
+    """GATE: gates of one kind that read one pool; block gates first, then at most one list.
+
+    `part`: the outputs (first, end) this descriptor makes, of all gates' in a row; None: all.
+    """
 
     name: str
     gates: tuple[Gate, ...]
     pool: Pool
     region: str
     list: str | None = None  # the last gate's survivors
+    part: tuple[int, int] | None = None
 
     @property
     def list_from(self) -> int:
@@ -61,13 +65,14 @@ class GateStep:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DenseStep:
-    """DENSE."""
+    """DENSE.  `part` as in GateStep."""
 
     name: str
     dense: Dense
     pool: Pool
     region: str
     dst: str
+    part: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +108,16 @@ class StoreStep:
 Step = LoadStep | ConvStep | GateStep | DenseStep | CopyStep | PoolStep | StoreStep
 
 
+def layers_of(step: GateStep | DenseStep) -> tuple[Gate, ...] | tuple[Dense]:
+    """The dense layers of a step, in the order of its outputs."""
+    return step.gates if isinstance(step, GateStep) else (step.dense,)
+
+
+def outputs_of(step: GateStep | DenseStep) -> tuple[int, int]:
+    """(first, end) of the outputs that a step makes."""
+    return step.part or (0, sum(len(layer.bias) for layer in layers_of(step)))
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The steps of one image in order.  `scores`: gate output -> first score address."""
@@ -113,6 +128,7 @@ class Plan:
     buffers: dict[str, Buffer]
     pools: dict[str, int]  # region -> channels
     scores: dict[str, int]
+    streamed: frozenset[str] = frozenset()  # GATEs and DENSEs whose weights are loaded every image
 
     @property
     def n_scores(self) -> int:

@@ -50,7 +50,7 @@ def build_report(package: Package) -> dict[str, Any]:
         "weight_blob_bytes": len(package.weights),
         "feature_bytes": {"used": max(ends, default=0), "available": config.fmem_bytes},
         "gate_memory_bytes": {
-            "used": sum(d.length for d in descriptors if d.op == Op.GLOAD),
+            "used": max((d.dst + d.length for d in descriptors if d.op == Op.GLOAD), default=0),
             "available": config.gate_mem_bytes,
         },
         "gate_scores": sum(gate["count"] for gate in meta["gates"]),

@@ -67,21 +67,26 @@ def pack_gate_rows(weight: IntArray, bias: IntArray, requantize: Requantize) -> 
     return image.reshape(-1)
 
 
-def dense_bytes(layers: Sequence[Gate | Dense]) -> int:
-    """Bytes in gate memory of layers that share one input, the pool's parameters included."""
-    row = gate_row_bytes(layers[0].weight.shape[1])
-    return GATE_WORD_BYTES + sum(len(layer.bias) for layer in layers) * row
+def dense_bytes(inputs: int, outputs: int) -> int:
+    """Bytes in gate memory of a GATE or DENSE, the pool's parameters included."""
+    return GATE_WORD_BYTES + outputs * gate_row_bytes(inputs)
 
 
-def pack_dense(layers: Sequence[Gate | Dense], pool_multiplier: int, pool_shift: int) -> Bytes:
-    """Gate memory image of one GATE or DENSE: the pool's parameters, then a row an output."""
+def pack_dense(
+    layers: Sequence[Gate | Dense], pool_multiplier: int, pool_shift: int, part: tuple[int, int]
+) -> Bytes:
+    """Gate memory image of one GATE or DENSE: the pool's parameters, then a row an output.
+
+    `part`: (first, end) of the layers' outputs in a row.
+    """
     pool = Requantize(
         multiplier=np.array([pool_multiplier], np.uint16), shift=np.array([pool_shift], np.uint8)
     )
     head = np.zeros(GATE_WORD_BYTES, np.uint8)
     head[:PARAMETER_BYTES] = parameters(np.zeros(1, np.int32), pool)
     rows = [pack_gate_rows(layer.weight, layer.bias, layer.requantize) for layer in layers]
-    return np.concatenate([head, *rows])
+    size = gate_row_bytes(layers[0].weight.shape[1])
+    return np.concatenate([head, np.concatenate(rows)[part[0] * size : part[1] * size]])
 
 
 def join_images(images: Sequence[Bytes], limit: int) -> list[Bytes]:

@@ -156,6 +156,22 @@ CONFIGS: dict[str, HwConfig] = {
         ),
         # The z7020 core with room for gates between 512 channels: 546 KB for those of ResNet-18.
         dataclasses.replace(_Z7020, name="zu5ev", gate_mem_bytes=1 << 20),
+        # ResNet-50 at 224 x 224 on an XCZU7EV.  Two shapes, 16 x 32 and 8 x 64: then the feature
+        # memory has 64 banks of 32 KiB, an UltraRAM each; 16 more hold the gate memory.
+        HwConfig(
+            name="zcu104",
+            p_oc=16,
+            p_px=32,
+            min_rows=8,
+            fmem_bytes=2 << 20,
+            wbuf_bytes=4608,
+            gate_mem_bytes=512 << 10,
+            score_depth=8192,
+            max_channels=2048,
+            n_lists=4,
+            pool_depth=4096,
+            max_outstanding=16,
+        ),
     )
 }
 

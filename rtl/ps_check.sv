@@ -87,7 +87,9 @@ module ps_check
   endfunction
 
   logic bad_length, bad_map, bad_phase, bad_window, far_stride, opcode, field, bounds;
+  logic [15:0] listed;  // outputs of a GATE that belong to its list
   wide_t row_bytes;
+  assign listed = desc_i.cout - desc_i.list_from;
   assign bad_length = desc_i.length == '0 || desc_i.length > MAX_LENGTH;
   assign bad_map = desc_i.height == '0 || desc_i.height > 16'd1023
       || desc_i.width == '0 || desc_i.width > 16'd1023;
@@ -148,7 +150,7 @@ module ps_check
         field = desc_i.cin == '0 || desc_i.cin > CHANNELS || desc_i.cout == '0
             || desc_i.cout > 2 * CHANNELS - 16'd1 || bad_list(desc_i.out_list)
             || desc_i.w_addr[3:0] != '0 || desc_i.list_from > desc_i.cout
-            || desc_i.cout - desc_i.list_from > CHANNELS;
+            || too_far(desc_i.op == OP_GATE ? desc_i.src : '0, wide_t'(listed), 32'(CHANNELS));
         bounds = bounds || too_far(32'(desc_i.pool_base), wide_t'(desc_i.cin), POOL)
             || too_far(desc_i.w_addr, wide_t'(GATE_WORD_BYTES) + dense_q, GMEM)
             || too_far(desc_i.dst, wide_t'(desc_i.cout), desc_i.op == OP_GATE ? SCORES : FMEM);

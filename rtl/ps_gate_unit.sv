@@ -58,6 +58,7 @@ module ps_gate_unit
   logic [LI_W-1:0] list_q;
   logic [CH_W:0] cout_q, from_q;
   logic [CH_W-1:0] cin_q;
+  logic [CH_W-1:0] list_base_q;  // channel of the list's first output here: 0 begins it
   logic [SA_W-1:0] score_dst_q;
   logic [FA_W-1:0] mem_dst_q;
   logic signed [15:0] lo_q, hi_q;
@@ -74,6 +75,7 @@ module ps_gate_unit
       cout_q       <= desc_i.cout[CH_W:0];
       from_q       <= desc_i.list_from[CH_W:0];
       cin_q        <= desc_i.cin[CH_W-1:0];
+      list_base_q  <= desc_i.src[CH_W-1:0];
       score_dst_q  <= desc_i.dst[SA_W-1:0];
       mem_dst_q    <= desc_i.dst[FA_W-1:0];
       lo_q         <= desc_i.clamp_lo;
@@ -277,11 +279,11 @@ module ps_gate_unit
   assign score_data_o = score;
 
   assign list_o        = list_q;
-  assign list_begin_o  = state_q == Head && listed_q;
+  assign list_begin_o  = state_q == Head && listed_q && list_base_q == '0;
   assign list_append_o = result && listed_q && out >= from_q && score != '0;
-  assign list_id_o     = (CH_W-1)'(out - from_q);
+  assign list_id_o     = (CH_W-1)'(out - from_q) + list_base_q[CH_W-2:0];
   assign list_close_o  = state_q == Finish && active_q == '0 && listed_q;
-  assign list_bound_o  = CH_W'(cout_q - from_q);
+  assign list_bound_o  = CH_W'(cout_q - from_q) + list_base_q;
 
   assign mem_we_o   = result && dense_q;
   assign mem_addr_o = mem_dst_q + FA_W'(out);

@@ -58,12 +58,12 @@ package ps_pkg;
     logic [31:0] dst_stride;  // bytes from one destination channel to the next
     logic [31:0] src_stride;  // bytes from one source channel to the next
     logic [31:0] dst;  // byte address of the destination (GATE: score, GLOAD: gate memory)
-    logic [31:0] src;  // byte address of the source in feature memory (STORE: or scores)
+    logic [31:0] src;  // byte address of the source in feature memory (STORE: or scores; GATE: see list_from)
     logic [15:0] width;  // columns of the source map
     logic [15:0] height;  // rows of the source map
     logic [15:0] cout;  // output channels (GATE, DENSE: outputs; COPY, POOL: channels)
     logic [15:0] cin;  // input channels (GATE, DENSE: inputs)
-    logic [15:0] list_from;  // GATE: first output that belongs to the list
+    logic [15:0] list_from;  // GATE: first output that belongs to the list: channel src of it
     logic [7:0] out_list;  // output-channel list, 0xFF = all; GATE: list to write
     logic [7:0] in_list;  // input-channel list, 0xFF = all
     logic [15:0] fold_slot;  // score address of the fold

@@ -66,7 +66,8 @@ bool conv_bounds(const Descriptor& d, const Limits& limits) {
 
 bool dense_field(const Descriptor& d) {
   return d.cin == 0 || d.cin > MAX_CHANNELS || d.cout == 0 || d.cout > 2 * MAX_CHANNELS - 1 ||
-         d.list_from > d.cout || d.cout - d.list_from > MAX_CHANNELS || bad_list(d.out_list) ||
+         d.list_from > d.cout || bad_list(d.out_list) ||
+         uint64_t(d.cout - d.list_from) + (d.op == OP_GATE ? d.src : 0) > MAX_CHANNELS ||
          d.w_addr % GATE_WORD_BYTES != 0;
 }
 

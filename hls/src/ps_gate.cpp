@@ -73,7 +73,7 @@ void run_gate(const Descriptor& d, const beat_t gmem[GMEM_WORDS], const acc_t po
   const uint32_t head = d.w_addr / BEAT_BYTES;
   const uint32_t words = (uint32_t(d.cin) + BEAT_BYTES - 1) / BEAT_BYTES;
   const uint32_t list = d.out_list % N_LISTS;
-  uint16_t count = 0;
+  uint16_t count = d.src == 0 ? uint16_t(0) : sizes[list].count;
   pool_vector(d, row_of(gmem[head % GMEM_WORDS]), pool, vector);
 gate_outputs:
   for (uint32_t out = 0; out < d.cout; ++out) {
@@ -82,14 +82,14 @@ gate_outputs:
     const byte_t score = score_of(d, dense_output(d, first, words, gmem, vector));
     scores[(d.dst + out) % SCORE_DEPTH] = score;
     if (d.out_list != ALL_CHANNELS && out >= d.list_from && score != 0) {
-      fetch_lists[list][count % MAX_CHANNELS] = channel_t(out - d.list_from);
-      array_lists[list][count % MAX_CHANNELS] = channel_t(out - d.list_from);
+      fetch_lists[list][count % MAX_CHANNELS] = channel_t(d.src + out - d.list_from);
+      array_lists[list][count % MAX_CHANNELS] = channel_t(d.src + out - d.list_from);
       ++count;
     }
   }
   if (d.out_list != ALL_CHANNELS) {
     sizes[list].count = count;
-    sizes[list].bound = uint16_t(d.cout - d.list_from);
+    sizes[list].bound = uint16_t(d.src + d.cout - d.list_from);
   }
 }
 

@@ -106,7 +106,8 @@ def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
             channels = config.max_channels
             yield not 0 < d.cin <= channels, f"cin {d.cin}"
             yield not 0 < d.cout <= 2 * channels - 1, f"cout {d.cout}"
-            yield not 0 <= d.cout - d.list_from <= channels, f"list_from {d.list_from}"
+            last = d.cout - d.list_from + (d.src if d.op == Op.GATE else 0)
+            yield d.list_from > d.cout or last > channels, f"list_from {d.list_from}"
             yield _bad_list(d, "out_list", config)
             yield d.w_addr % GATE_WORD_BYTES != 0, f"w_addr {d.w_addr}"
         case Op.COPY:

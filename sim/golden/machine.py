@@ -155,8 +155,10 @@ class Machine:
             scores = np.clip(requantize(acc, multiplier, shift), 0, 128)
         self.state.scores[d.dst : d.dst + d.cout] = scores
         if d.out_list != ALL_CHANNELS:
-            self.state.lists[d.out_list] = np.flatnonzero(scores[d.list_from :])
-            self.state.bounds[d.out_list] = d.cout - d.list_from
+            before = self.state.lists[d.out_list] if d.src else np.zeros(0, np.int64)
+            part = d.src + np.flatnonzero(scores[d.list_from :])
+            self.state.lists[d.out_list] = np.concatenate([before, part])
+            self.state.bounds[d.out_list] = d.src + d.cout - d.list_from
 
     def _copy(self, d: Descriptor) -> None:
         rows, columns = out_size(d)

@@ -77,6 +77,7 @@ ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
     (Op.CONV, {"src_stride": TINY.fmem_bytes}, ErrorCode.BOUNDS),
     (Op.GATE, {"cin": 0}, ErrorCode.FIELD),
     (Op.GATE, {"list_from": 8}, ErrorCode.FIELD),
+    (Op.GATE, {"src": TINY.max_channels - 5}, ErrorCode.FIELD),
     (Op.GATE, {"w_addr": 4}, ErrorCode.FIELD),
     (Op.GATE, {"dst": TINY.score_depth - 1}, ErrorCode.BOUNDS),
     (Op.GATE, {"w_addr": TINY.gate_mem_bytes - 16}, ErrorCode.BOUNDS),

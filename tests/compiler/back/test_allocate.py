@@ -107,7 +107,7 @@ def test_map_too_wide() -> None:
 def test_gate_memories_too_small() -> None:
     graph = lcnet(RNG(0), (1, 8, 8), (8, 16))
     for field, value, text in (
-        ("gate_mem_bytes", 256, "gate memory of 'tiny' has 256"),
+        ("gate_mem_bytes", 64, "gate memory of 'tiny' has 32 for weights that are loaded"),
         ("score_depth", 16, "26 gate scores, the score memory of 'tiny' holds 16"),
         ("pool_depth", 4, "pooled sums needed, there are 4"),
     ):

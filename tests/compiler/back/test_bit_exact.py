@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from penstock.compiler.activity import decode
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Fold, Graph
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config
+from penstock.program.descriptor import Op
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import (
     GraphBuilder,
@@ -196,3 +198,16 @@ def test_pooled_map_as_residual_and_read_twice() -> None:
     y = build.conv(y, 5, residual=q)
     assert_exact(build.graph("x", build.dense(build.pool(y), 3)), "tiny")
     assert_exact(build.graph("x", w), "tiny")
+
+
+def test_subsampled_projections() -> None:
+    """1x1 with stride 2: one subsampling for all readers, none where a 3x3 needs the layout."""
+    for kernel in (1, 3):
+        build = GraphBuilder(rng=np.random.default_rng(kernel))
+        x = build.conv(build.value("x", (2, 9, 12), False), 5, signed=True)
+        y = build.conv(x, 6, 1, 2, signed=True)
+        z = build.conv(x, 6, kernel, 2, residual=y)
+        graph = build.graph("x", build.dense(build.pool(z), 3))
+        ops = [d.op for d in decode(compile_graph(graph, get_config("tiny")))]
+        assert (ops.count(Op.POOL), ops.count(Op.COPY)) == ((1, 0) if kernel == 1 else (0, 1))
+        assert_exact(graph, "tiny")

@@ -66,6 +66,8 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
         values[flag] = rng.randrange(2)
     values["polyphase"] = rng.randrange(2)
     values["from_scores"] = rng.randrange(2)
+    if op == Op.GATE:
+        values["src"] = rng.choice([0, 0, 8, config.max_channels - cout + values["list_from"]])
     if op == Op.POOL:
         values |= {"average": rng.randrange(2), "stride2": rng.randrange(2)}
         values["pad"] = rng.randrange((values["kernel"] + 1) // 2)

@@ -226,3 +226,21 @@ async def dense(dut: Any) -> None:
         assert bench.written == [(dst + o, int(y)) for o, y in enumerate(expected)]
         bench.written.clear()
         await bench.check_store()
+
+
+@cocotb.test(**TIMEOUT)
+async def parts_of_one_gate(dut: Any) -> None:
+    """A GATE with src > 0 continues the list: its channels count from there."""
+    bench = Bench(dut)
+    await bench.start()
+    for sizes in ((5, 9), (1, 1, 1), (12, 3, 20)):
+        first, ids = 0, []
+        for cout in sizes:
+            layer = bench.layer(9, cout)
+            scores = np.clip(layer.scaled(), 0, 128)
+            await bench.run(Op.GATE, layer, out_list=1, src=first, dst=16 + first)
+            bench.scores |= {16 + first + o: int(score) for o, score in enumerate(scores)}
+            ids += [first + int(o) for o in np.flatnonzero(scores)]
+            first += cout
+            bench.lists[1] = ids, first
+            await bench.check_store()

@@ -21,6 +21,7 @@ from tests.compiler.back.graphs import (
     single_conv,
     single_pool,
 )
+from tests.compiler.back.test_stream import wide
 
 RNG = np.random.default_rng
 SCHEDULES = ("sequential", "parallel")
@@ -97,6 +98,12 @@ def test_pools(config: str, kernel: int, stride: int, pad: int, average: bool) -
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_imagenet_form(schedule: str) -> None:
     check(imagenet_form(RNG(4), (3, 33, 30), (4, 6, 8), (2, 1, 1)), "tiny", schedule)
+
+
+@pytest.mark.parametrize("keep", [-16.0, 0.2])
+def test_gates_loaded_every_image(keep: float) -> None:
+    """Parts of a gate continue the list of the part before."""
+    check(wide(keep), "tiny", images=6)
 
 
 def test_split_changes_nothing() -> None:

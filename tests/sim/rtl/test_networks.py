@@ -11,6 +11,7 @@ from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.sim import golden
 from penstock.sim.rtl.engine import RtlCore
 from tests.compiler.back.graphs import imagenet_form, random_inputs, single_pool
+from tests.compiler.back.test_stream import wide
 
 RNG = np.random.default_rng
 
@@ -40,3 +41,9 @@ def test_imagenet_form(config: str, schedule: str, keep: float) -> None:
     """Stem, max-pool with gates behind it, bottlenecks of three stages, odd sides."""
     graph = imagenet_form(RNG(4), (3, 33, 30), (4, 6, 8), (2, 1, 1), keep=keep)
     check(graph, config, schedule, images=4)
+
+
+@pytest.mark.parametrize("keep", [-16.0, 0.2])
+def test_gates_loaded_every_image(keep: float) -> None:
+    """Parts of a gate continue the list of the part before."""
+    check(wide(keep), "tiny", images=6)
