@@ -8,7 +8,7 @@ bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into doc
 build/demo/net.onnx:
 	$(BIN)/penstock demo -o build/demo
 
-resources: $(STAMP) ## LUT, FF, DSP and block RAM of the core, estimated by Yosys, into docs/results.md (five minutes)
+resources: $(STAMP) ## LUT, FF, DSP and block RAM of the core, estimated by Yosys, into docs/results.md (ten minutes)
 	$(BIN)/python -m penstock.bench.resources --board pynq-z2 --update
 
 speed: $(STAMP) ## simulated cycles a second of CPU time, with and without assertions (two minutes)

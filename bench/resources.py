@@ -31,6 +31,9 @@ synth_xilinx -family xc7 -flatten -noiopad -top {top}
 write_json {netlist}
 """
 
+#: The cores meant for the board of the bars, without and with two products a DSP slice.
+DEFAULT = ("z7020", "z7020x2")
+
 #: Bars of the project for a core on a Zynq-7020.
 BARS = {"lut": 45_000, "dsp": 200, "bram36": 130}
 
@@ -105,13 +108,15 @@ def longest_paths(rows: dict[str, Resources]) -> str:
 def main() -> int:
     """Synthesise, print the table, write JSON; with --update also into docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", action="append", choices=sorted(CONFIGS))
+    parser.add_argument(
+        "--config", action="append", choices=sorted(CONFIGS), help=f"default: {', '.join(DEFAULT)}"
+    )
     parser.add_argument("--board", default="pynq-z2")
     parser.add_argument("--update", action="store_true")
     arguments = parser.parse_args()
     try:
         board = load_board(arguments.board)
-        rows = {name: synthesize(name) for name in arguments.config or ["z7020"]}
+        rows = {name: synthesize(name) for name in arguments.config or DEFAULT}
     except PenstockError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

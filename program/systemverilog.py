@@ -116,6 +116,8 @@ def config_text(config: HwConfig) -> str:
         "LI_W": "$clog2(N_LISTS)",
         "ROW_W": "$clog2(P_OC) + 1",
         "PX_W": "$clog2(WB) + 1",
+        # A sum has at most WBUF_BYTES products, each -32,640 .. 32,385.
+        "SUM_W": "$clog2(WBUF_BYTES * 32640 + 1) + 1",
     }
     lines = [
         _HEADER + f"// Sizes of configuration '{config.name}'.",

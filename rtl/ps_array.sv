@@ -18,91 +18,98 @@ module ps_array
   input  logic                           shift_i,
   output logic signed [31:0]             row_o [P_PX]
 );
-  logic valid_q, first_q, last_q, loaded_q;
+  logic last_q, loaded_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      valid_q  <= 1'b0;
       last_q   <= 1'b0;
       loaded_q <= 1'b0;
       loaded_o <= 1'b0;
     end else begin
-      valid_q  <= valid_i;
       last_q   <= valid_i && last_i;
       loaded_q <= last_q;
       loaded_o <= loaded_q;
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    first_q <= first_i;
-  end
-
-  // A weight times a pixel lies in -32,640 .. 32,385; the low half of a product has no sign.
-  logic signed [15:0] product_q [P_OC][P_PX];
-  logic signed [31:0] acc_q [P_OC][P_PX], shadow_q [P_OC][P_PX];
+  // acc[r] as ps_pair_sums gives it: an odd row holds the upper part of the row before as well.
+  logic signed [SUM_W-1:0] acc [P_OC][P_PX];
 
   // Whole arrays move at once, in short loops: the simulator makes vector code of them.
   if (MACS_PER_DSP == 2) begin : gen_packed
-    logic signed [15:0] product_d [P_OC][P_PX];
-    // Rows 2 r and 2 r + 1 see the same pixels in every shape (min_rows >= 2).
-    for (genvar r = 0; r < P_OC; r += 2) begin : gen_pair
-      for (genvar p = 0; p < P_PX; p++) begin : gen_pe
-        ps_product_pair u_pair (
-          .weight0_i (weights_i[r]),
-          .weight1_i (weights_i[r+1]),
-          .pixel_i   (9'(pixels_i[r][p])),
-          .product0_o(product_d[r][p]),
-          .product1_o(product_d[r+1][p])
-        );
-      end
-    end
-    always_ff @(posedge clk_i) begin
-      if (valid_i) product_q <= product_d;
-    end
+    ps_pair_sums u_sums (
+      .clk_i,
+      .rst_ni,
+      .valid_i,
+      .first_i,
+      .weights_i,
+      .pixels_i,
+      .acc_o    (acc)
+    );
   end else begin : gen_single
+    // Product and sum are registers of one DSP48E1 slice.
+    logic valid_q, first_q;
+    logic signed [16:0] product_q [P_OC][P_PX];
+    logic signed [SUM_W-1:0] acc_q [P_OC][P_PX];
+
     always_ff @(posedge clk_i) begin
-      logic signed [15:0] weight;
-      logic signed [15:0] product [P_OC][P_PX];
+      valid_q <= rst_ni && valid_i;
+      first_q <= first_i;
+    end
+
+    always_ff @(posedge clk_i) begin
+      logic signed [16:0] product [P_OC][P_PX];
       if (valid_i) begin
         /* verilator unroll_disable */
         for (int r = 0; r < P_OC; r++) begin
-          weight = 16'(weights_i[r]);
           /* verilator unroll_disable */
           for (int p = 0; p < P_PX; p++) begin
-            product[r][p] = unsigned'(weight) * unsigned'(pixels_i[r][p]);
+            product[r][p] = $signed(weights_i[r]) * $signed(pixels_i[r][p][8:0]);
           end
         end
         product_q <= product;
       end
     end
-  end
 
-  always_ff @(posedge clk_i) begin
-    logic signed [31:0] sum [P_OC][P_PX];
-    if (valid_q) begin
-      /* verilator unroll_disable */
-      for (int r = 0; r < P_OC; r++) begin
+    always_ff @(posedge clk_i) begin
+      logic signed [SUM_W-1:0] sum [P_OC][P_PX];
+      if (valid_q) begin
         /* verilator unroll_disable */
-        for (int p = 0; p < P_PX; p++) begin
-          sum[r][p] = (first_q ? 32'sd0 : acc_q[r][p]) + 32'(product_q[r][p]);
+        for (int r = 0; r < P_OC; r++) begin
+          /* verilator unroll_disable */
+          for (int p = 0; p < P_PX; p++) begin
+            sum[r][p] = (first_q ? SUM_W'(0) : acc_q[r][p]) + SUM_W'(product_q[r][p]);
+          end
         end
+        acc_q <= sum;
       end
-      acc_q <= sum;
     end
+    assign acc = acc_q;
   end
+
+  // ---- shadow: stays where it was loaded, a multiplexer brings the next row to the output
+  logic signed [SUM_W-1:0] shadow_q [P_OC][P_PX], row_q [P_PX];
+  logic [ROW_W-2:0] next_q;  // row that follows the one on row_o
 
   always_ff @(posedge clk_i) begin
-    logic signed [31:0] shifted [P_OC][P_PX];
+    logic signed [SUM_W-1:0] row [P_PX];
+    logic [ROW_W-2:0] even;
+    even = next_q & ~(ROW_W-1)'(1);
     if (loaded_q) begin
-      shadow_q <= acc_q;
+      shadow_q <= acc;
+      row_q    <= acc[0];
+      next_q   <= (ROW_W-1)'(1);
     end else if (shift_i) begin
-      shifted = shadow_q;
-      /* verilator unroll_disable */
-      for (int r = 0; r < P_OC - 1; r++) shifted[r] = shadow_q[r+1];
-      shadow_q <= shifted;
+      row = shadow_q[next_q];
+      if (MACS_PER_DSP == 2 && next_q[0]) begin
+        for (int p = 0; p < P_PX; p++) row[p] = row[p] - (shadow_q[even][p] >>> 16);
+      end
+      row_q  <= row;
+      next_q <= next_q + (ROW_W-1)'(1);
     end
   end
 
-  assign row_o = shadow_q[0];
+  for (genvar p = 0; p < P_PX; p++) begin : gen_row
+    assign row_o[p] = 32'(row_q[p]);
+  end
 endmodule

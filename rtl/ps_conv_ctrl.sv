@@ -70,7 +70,8 @@ module ps_conv_ctrl
   // ---- the descriptor, reduced to what is used every cycle
   logic polyphase_q, empty_q, w_rows_q;
   logic [2:0] kernel_q;
-  logic [9:0] height_q, width_q, out_width_q;
+  logic odd_height_q, odd_width_q;
+  logic [9:0] out_width_q;
   logic [19:0] out_pixels_q;
   logic [FA_W-1:0] src_q, src_stride_q, phase_stride_q;
   logic [15:0] split_q;
@@ -82,8 +83,8 @@ module ps_conv_ctrl
       empty_q        <= n_in_i == '0;
       w_rows_q       <= desc_i.w_rows;
       kernel_q       <= desc_i.kernel[2:0];
-      height_q       <= desc_i.height[9:0];
-      width_q        <= desc_i.width[9:0];
+      odd_height_q   <= desc_i.height[0];
+      odd_width_q    <= desc_i.width[0];
       out_width_q    <= out_width_i;
       out_pixels_q   <= out_pixels_i;
       src_q          <= desc_i.src[FA_W-1:0];
@@ -244,10 +245,12 @@ module ps_conv_ctrl
     .next_i        (step && last_step),
     .step_i        (step),
     .mode_i        (mode_q),
+    .tile_offset_i (tile_offset_q),
+    .tile_left_i   (left_q),
     .polyphase_i   (polyphase_q),
     .pad_i         (kernel_q[2:1]),
-    .height_i      (height_q),
-    .width_i       (width_q),
+    .odd_height_i  (odd_height_q),
+    .odd_width_i   (odd_width_q),
     .out_width_i   (out_width_q),
     .phase_stride_i(phase_stride_q),
     .kh_i          (kh_q),

@@ -28,6 +28,7 @@ package ps_cfg;
   localparam int unsigned LI_W = $clog2(N_LISTS);
   localparam int unsigned ROW_W = $clog2(P_OC) + 1;
   localparam int unsigned PX_W = $clog2(WB) + 1;
+  localparam int unsigned SUM_W = $clog2(WBUF_BYTES * 32640 + 1) + 1;
   localparam logic [31:0] CONFIG_HASH = 32'hCCD3B74E;
 
   // Taps of one input channel in the weight buffer: K * K, interleaved in whole beats.
