@@ -24,7 +24,7 @@ class Activity:
     runs: Array  # (N,) bool; CONV with pred_empty always runs
     inputs: Array  # (N,) input channels walked
     input_runs: Array  # (N,) runs of neighbours among them: read together
-    outputs: Array  # (N,) output channels computed
+    outputs: Array  # (N,) output channels computed; GATE: outputs, fewer where it stops
 
     @property
     def op(self) -> Op:
@@ -68,7 +68,9 @@ def activity(package: Package, memory: Array) -> list[Activity]:
     clusters: dict[int, Array] = {}
     result = []
     for d in decode(package):
-        skip = memory[:, d.pred_slot] == 0 if d.pred_en else np.zeros(count, bool)
+        skip = np.zeros(count, bool)
+        if d.pred_en:
+            skip = (memory[:, d.pred_slot] == 0) != bool(d.pred_not)
         walked, together = np.full(count, d.cin), np.ones(count, np.int64)
         made = np.full(count, d.cout)
         if d.op == Op.CONV:
@@ -83,6 +85,9 @@ def activity(package: Package, memory: Array) -> list[Activity]:
             survivors[d.out_list] = np.count_nonzero(listed, axis=1)
             begins = listed & ~np.pad(listed, ((0, 0), (1, 0)))[:, :-1]
             clusters[d.out_list] = np.count_nonzero(begins, axis=1)
+        if d.op == Op.GATE and d.variant:
+            opened = memory[:, d.dst : d.dst + d.list_from].any(axis=1)
+            made = np.where(opened, d.cout, d.list_from)
         made = np.where(skip, 0, made)
         result.append(
             Activity(descriptor=d, runs=~skip, inputs=walked, input_runs=together, outputs=made)

@@ -22,6 +22,7 @@ from penstock.compiler.importer.load import infer
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Graph
 from penstock.compiler.macs import MacCount, count_macs
+from penstock.compiler.masks import close_within
 from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.report import build_report
@@ -107,6 +108,8 @@ class CompiledNetwork:
     def run_graph(self, inputs: Bytes) -> Bytes:
         """Records (counters 0) of the integer graph: no Program, no skipping.
 
+        Scores are the core's: those of a skipped block's channel gate are 0.
+
         Raises:
             PenstockError: the ONNX file is not there (a lone program file was loaded).
         """
@@ -120,6 +123,8 @@ class CompiledNetwork:
         for name, offset in [*places, (result["name"], result["offset"])]:
             data = values[name].reshape(len(inputs), -1).view(np.uint8)
             records[:, offset : offset + data.shape[1]] = data
+        scores = slice(COUNTER_BYTES, COUNTER_BYTES + sum(gate["count"] for gate in meta["gates"]))
+        records[:, scores] = close_within(self.package, records[:, scores])
         return records
 
     def _graph(self) -> Graph:

@@ -51,7 +51,8 @@ def _predicate(d: Descriptor, owner: dict[int, str]) -> str:
     if not d.pred_en:
         return ""
     action = "no input" if d.pred_empty else "skip"
-    return f"  if {owner.get(d.pred_slot, d.pred_slot)} == 0: {action}"
+    test = "!=" if d.pred_not else "=="
+    return f"  if {owner.get(d.pred_slot, d.pred_slot)} {test} 0: {action}"
 
 
 def _list(selector: int) -> str:
@@ -84,6 +85,7 @@ def _dense(d: Descriptor, owner: dict[int, str]) -> str:
         return f"{text}bytes @{d.dst:#x}, clamp {d.clamp_lo}..{d.clamp_hi}{weights}"
     kind = "binary" if d.gate_kind else "ReLU-1"
     survivors = "" if d.out_list == ALL_CHANNELS else f", list{d.out_list} from {d.list_from}"
+    survivors += ", unless those before it are 0" if d.variant else ""
     return f"{text}scores @{d.dst} ({owner.get(d.dst, '')}), {kind}{survivors}{weights}"
 
 
@@ -101,8 +103,9 @@ def _move(d: Descriptor, owner: dict[int, str]) -> str:
 
 
 def _copy(d: Descriptor, owner: dict[int, str]) -> str:
+    rows = ("", " (even rows)", " (odd rows)")[d.variant]
     return (
-        f"{d.cout} x {d.height} x {d.width} @{d.src:#x} -> polyphase @{d.dst:#x}, "
+        f"{d.cout} x {d.height} x {d.width}{rows} @{d.src:#x} -> polyphase @{d.dst:#x}, "
         f"planes of {d.phase_stride}"
     )
 

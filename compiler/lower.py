@@ -49,6 +49,7 @@ class _Lowering:
     layers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     blob: list[Bytes] = dataclasses.field(default_factory=list)
     blob_bytes: int = 0
+    weights: dict[str, int] = dataclasses.field(default_factory=dict)  # convolution -> its place
 
     def emit(self, descriptor: Descriptor, name: str, **info: Any) -> None:
         """One descriptor and its line of metadata."""
@@ -122,6 +123,8 @@ class _Lowering:
         source = self.plan.graph.values[conv.input]
         src_stride, phase_stride = plane_size(self.plan.buffers[step.src], config)
         dst_stride, _ = plane_size(self.plan.buffers[step.dst], config)
+        if conv.name not in self.weights:  # two forms of a convolution share them
+            self.weights[conv.name] = self.append(image)
         height, width = source.shape[1:]
         out_pixels = -(-height // conv.stride) * -(-width // conv.stride)
         residual = conv.residual is not None
@@ -148,7 +151,7 @@ class _Lowering:
             phase_stride=phase_stride,
             clamp_lo=conv.clamp[0],
             clamp_hi=conv.clamp[1],
-            w_addr=self.append(image),
+            w_addr=self.weights[conv.name],
             w_stride=w_stride,
             split=best_split(out_pixels, config) if self.reshape else 0,
         )
@@ -169,6 +172,7 @@ class _Lowering:
             "pred_en": step.predicate is not None,
             "pred_slot": 0 if step.predicate is None else scores[step.predicate],
             "pred_empty": step.pred_empty,
+            "pred_not": step.pred_not,
             "fold_en": fold is not None,
             "fold_slot": 0 if fold is None else scores[fold.scores],
             "fold_channel": fold is not None and fold.per_channel,
@@ -210,6 +214,7 @@ class _Lowering:
             gate_kind=GateKind.BINARY if step.gates[0].binary else GateKind.RELU1,
             out_list=self._list(step.list),
             **self._list_fields(step),
+            variant=step.closes,
             dst=self.plan.scores[step.gates[0].output] + outputs_of(step)[0],
         )
         self.emit(descriptor, step.name, input=step.pool.input)
@@ -232,6 +237,7 @@ class _Lowering:
             Op.COPY,
             pred_en=predicate is not None,
             pred_slot=0 if predicate is None else self.plan.scores[predicate],
+            variant=step.rows,
             cout=channels,
             height=height,
             width=width,

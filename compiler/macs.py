@@ -27,7 +27,10 @@ class MacCount:
 def _pairs(act: Activity, dense: bool) -> Array:
     """(N,) pairs of input and output channel a layer computes."""
     d = act.descriptor
-    return np.full(len(act.runs), d.cin * d.cout) if dense else act.inputs * act.outputs
+    if not dense:
+        return act.inputs * act.outputs
+    # With pred_not it is the other form of a convolution that is counted already.
+    return np.full(len(act.runs), 0 if d.pred_not else d.cin * d.cout)
 
 
 def count_macs(package: Package, scores: dict[str, Array]) -> MacCount:

@@ -49,6 +49,16 @@ def forced_scores(
         if gate["count"] > 1:
             kept = rng.random((images, gate["count"])) < keep
             memory[:, _place(gate)] = _survivors(kept, rng)
+    return close_within(package, memory)
+
+
+def close_within(package: Package, memory: Scores) -> Scores:
+    """The same memories as the core has them: a skipped block's channel gates are all 0."""
+    gates = {gate["name"]: gate for gate in package.meta["gates"]}
+    memory = memory.copy()
+    for gate in gates.values():
+        if gate["within"] is not None:
+            memory[:, _place(gate)] *= memory[:, _place(gates[gate["within"]])] > 0
     return memory
 
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from penstock.compiler.allocate import Allocation
-from penstock.compiler.plan import Plan
+from penstock.compiler.plan import GateStep, Plan
 from penstock.compiler.weights import round_up
 from penstock.program.config import BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
@@ -16,6 +16,9 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
     image, result = graph.values[graph.input], graph.values[graph.output]
     offset = COUNTER_BYTES + round_up(plan.n_scores, BEAT_BYTES)
     size = math.prod(result.shape)
+    within = {
+        step.list: step.within for step in plan.steps if isinstance(step, GateStep) and step.closes
+    }
     return {
         "network": graph.name,
         "config": config.name,
@@ -42,6 +45,7 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
                 "score": score,
                 "count": graph.values[name].shape[0],
                 "offset": COUNTER_BYTES + score,
+                "within": within.get(name),
             }
             for name, score in plan.scores.items()
         ],

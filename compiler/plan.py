@@ -40,6 +40,7 @@ class ConvStep:
     out_list: str | None = None
     predicate: str | None = None  # name of the gate whose score 0 skips it
     pred_empty: bool = False
+    pred_not: bool = False  # skipped where the predicate's block runs
     pool: str | None = None
 
 
@@ -55,7 +56,13 @@ class GateStep:
     pool: Pool
     region: str
     list: str | None = None  # the last gate's survivors
+    within: str | None = None  # block gate of these whose score 0 makes the last gate's zero
     part: tuple[int, int] | None = None
+
+    @property
+    def closes(self) -> bool:
+        """The descriptor has the block gate and every channel that it closes."""
+        return self.within is not None and self.part is None
 
     @property
     def list_from(self) -> int:
@@ -77,12 +84,13 @@ class DenseStep:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CopyStep:
-    """COPY: a linear map to polyphase layout."""
+    """COPY: a linear map to polyphase layout; `rows`: 0 all, 1 the even ones, 2 the odd ones."""
 
     name: str
     value: Value
     src: str
     dst: str
+    rows: int = 0
     predicate: str | None = None
 
 

@@ -45,6 +45,7 @@ class _Scheduler:
     scores: dict[str, int] = dataclasses.field(default_factory=dict)
     n_scores: int = 0
     predicates: dict[str, str] = dataclasses.field(default_factory=dict)
+    finished: set[str] = dataclasses.field(default_factory=set)  # polyphase maps with odd rows
 
     @property
     def graph(self) -> Graph:
@@ -138,21 +139,35 @@ class _Scheduler:
     def _polyphase(self, value: str, always: bool = False) -> Iterator[CopyStep]:
         """The COPY to polyphase layout that stride-2 readers of a map need, once a map.
 
-        With `always`, only if no gate can skip it.
+        A 1x1 kernel reads even rows alone.  So where a gate can skip the others' readers, odd rows
+        are a COPY of their own.  With `always`, only what no gate can skip.
         """
         name = f"{value}.polyphase"
         readers = [conv for conv in self.analysis.convs if conv.input == value and conv.stride == 2]
-        gates = {self.predicates.get(reader.output) for reader in readers}
-        predicate = gates.pop() if len(gates) == 1 else None
-        if not readers or name in self.buffers or (always and predicate is not None):
+        wide = [conv for conv in readers if conv.weight.shape[2] > 1]
+        both, odd = self._only_gate(readers), self._only_gate(wide)
+        split = both is None and odd is not None and self.graph.values[value].shape[1] > 1
+        if not readers:
             return
-        yield CopyStep(
+        step = CopyStep(
             name=name,
             value=self.graph.values[value],
             src=self.buffer_of[value],
-            dst=self._new_buffer(value, polyphase=True),
-            predicate=predicate,
+            dst=name,
+            rows=1 if split else 0,
+            predicate=both,
         )
+        if name not in self.buffers and not (always and both is not None):
+            self._new_buffer(value, polyphase=True)
+            yield step
+        if split and not always and name not in self.finished:
+            self.finished.add(name)
+            yield dataclasses.replace(step, name=f"{name}.odd", rows=2, predicate=odd)
+
+    def _only_gate(self, convs: list[Conv]) -> str | None:
+        """The one gate that can skip all of these, if there is one."""
+        gates = {self.predicates.get(conv.output) for conv in convs}
+        return gates.pop() if len(gates) == 1 else None
 
     def _map_pool(self, pool: MapPool) -> Iterator[Step]:
         """A POOL of every channel; it makes no sums."""
@@ -171,12 +186,8 @@ class _Scheduler:
         else:
             dst = self.buffer_of[conv.output] = self.buffer_of[conv.residual]
         predicate = self.predicates.get(conv.output)
-        folded = conv.fold is not None and not conv.fold.per_channel
         pooled = bool(self.analysis.pools(conv.output))
-        # Skipped outright, the map and its sums must already be there.
-        sums_valid = not pooled or bool(conv.residual and self.analysis.pools(conv.residual))
-        plain = self.analysis.skip_is_identity(conv) and sums_valid
-        yield ConvStep(
+        step = ConvStep(
             name=conv.name,
             conv=conv,
             src=src,
@@ -185,8 +196,54 @@ class _Scheduler:
             in_list=self.analysis.survivors(conv.input),
             out_list=self.out_list(conv),
             predicate=predicate,
-            pred_empty=folded and not plain,
+            pred_empty=self._pred_empty(conv) and self._shortcut(conv) is None,
             pool=self._region(conv.output) if pooled else None,
+        )
+        block = next((c for c in self.analysis.convs if self._shortcut(c) is conv), None)
+        if block is None:
+            yield step
+        else:
+            yield from self._two_forms(step, block)
+
+    def _pred_empty(self, conv: Conv) -> bool:
+        """With a block score of 0 it must run without inputs: its map or sums are not there yet."""
+        if conv.fold is None or conv.fold.per_channel:
+            return False
+        # Skipped outright, the map and its sums must already be there.
+        pooled = bool(self.analysis.pools(conv.output))
+        sums_valid = not pooled or bool(conv.residual and self.analysis.pools(conv.residual))
+        return not (self.analysis.skip_is_identity(conv) and sums_valid)
+
+    def _shortcut(self, conv: Conv) -> Conv | None:
+        """The convolution that can write the result of a skipped block itself: its shortcut.
+
+        It makes the block's residual for nobody else, unconditionally, after the block's gate.
+        """
+        if conv.residual is None or not self._pred_empty(conv):
+            return None
+        made = self.analysis.producer.get(conv.residual)
+        gate = self.predicates.get(conv.output)
+        if not isinstance(made, Conv) or is_copy(made) or gate is None:
+            return None
+        source = self.analysis.position[self.analysis.gate_source(gate)]
+        plain = made.residual is None and made.fold is None
+        known = made.output not in self.predicates and self.out_list(made) is None
+        alone = self.analysis.readers(made.output) == [conv] and conv.input != made.output
+        late = source < self.analysis.position[made.output]
+        return made if plain and known and alone and late else None
+
+    def _two_forms(self, step: ConvStep, block: Conv) -> Iterator[ConvStep]:
+        """A shortcut for an executed block, and for a skipped one, whose result it then is."""
+        gate = self.predicates[block.output]
+        yield dataclasses.replace(step, predicate=gate)
+        low, high = (min(max(c, block.clamp[0]), block.clamp[1]) for c in step.conv.clamp)
+        yield dataclasses.replace(
+            step,
+            name=f"{step.name} as {block.name}",
+            conv=dataclasses.replace(step.conv, clamp=(low, high)),
+            predicate=gate,
+            pred_not=True,
+            pool=self._region(step.conv.output) if self.analysis.pools(block.output) else None,
         )
 
     def _after(self, value: str) -> Iterator[Step]:
@@ -221,7 +278,21 @@ class _Scheduler:
                     pool=pool,
                     region=region,
                     list=group[-1].output if group[-1] in listed else None,
+                    within=self._within(group) if group[-1] in listed else None,
                 )
+
+    def _within(self, group: list[Gate]) -> str | None:
+        """The one block gate before a listed gate, if its score 0 skips all that reads the list."""
+        if len(group) != 2 or len(group[0].bias) != 1:
+            return None
+        block, channels = (gate.output for gate in group)
+        users = [
+            conv
+            for conv in self.analysis.convs
+            if channels in (self.out_list(conv), self.analysis.survivors(conv.input))
+            or (conv.fold is not None and conv.fold.scores == channels)
+        ]
+        return block if all(self.predicates.get(c.output) == block for c in users) else None
 
     def _has_list(self, gate: Gate) -> bool:
         return any(

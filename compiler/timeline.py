@@ -2,7 +2,8 @@
 
 Three clocks, as the core has them: the sequencer, which takes descriptors in order; the fetcher,
 which it starts on the next convolution's weights while the array still computes the one before;
-the array, which also runs COPY and POOL.  Every other operation waits for all of them.
+the array, which also runs COPY and POOL.  A GATE or DENSE follows the sums of the convolution
+before it; every other operation waits for all clocks.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ import numpy as np
 from penstock.compiler.activity import Activity, Array, out_size, pool_size
 from penstock.compiler.split import first_rows, group_rows, passes, tiles
 from penstock.compiler.timing import Timing
-from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig, gate_row_bytes
+from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 
 #: Beats of one burst at most.
@@ -29,6 +30,8 @@ class Timeline:
     fetcher: Array
     array: Array
     sums: Array  # when the last convolution's sums are final
+    kept: Array  # bool: the gate unit's vector is that of the sums as they are
+    vector: tuple[int, ...] = ()  # what that vector was made from
     halves: list[Array]  # of the weight buffer, the one that is released first in front
     assembled: list[Array]  # when each descriptor was complete
     beats_end: Array  # when the last descriptor's beats were in
@@ -44,6 +47,7 @@ class Timeline:
             fetcher=request,
             array=request,
             sums=request,
+            kept=np.zeros(len(request), bool),
             halves=[request, request],
             assembled=[],
             beats_end=request,
@@ -73,10 +77,8 @@ class Timeline:
                 self.sequencer = np.where(act.runs, begin + 1, self.sequencer)
             case Op.HALT:
                 self.sequencer = self.idle
-            case Op.GATE:
-                free = np.maximum(np.maximum(self.sequencer, self.fetcher), self.sums)
-                done = free + t.unit + self._cycles(act)
-                self.sequencer = np.where(act.runs, done, self.sequencer)
+            case Op.GATE | Op.DENSE:
+                self.sequencer = np.where(act.runs, self._gate(act), self.sequencer)
             case _:
                 done = self.idle + t.unit + self._cycles(act)
                 self.sequencer = np.where(act.runs, done, self.sequencer)
@@ -89,6 +91,7 @@ class Timeline:
             fetcher=np.where(images, self.fetcher, others.fetcher),
             array=np.where(images, self.array, others.array),
             sums=np.where(images, self.sums, others.sums),
+            kept=images & self.kept,
             halves=[
                 np.where(images, a, b) for a, b in zip(self.halves, others.halves, strict=True)
             ],
@@ -104,15 +107,42 @@ class Timeline:
                 return t.load + t.latency + beats
             case Op.STORE:
                 return store_cycles(beats, t)
-            case Op.GATE | Op.DENSE:
-                return t.gate + d.cin + d.cout * gate_row_bytes(d.cin) // GATE_WORD_BYTES
             case Op.POOL:
                 rows, columns = pool_size(d)
                 tiles = -(-columns // self.config.pool_lanes(2 if d.stride2 else 1))
                 drain = t.average if d.average else t.pool
                 return drain + d.cout * rows * tiles * d.kernel * d.kernel
             case _:
-                return t.copy + d.cout * d.height * -(-d.width // self.config.fmem_banks)
+                rows = (d.height, -(-d.height // 2), d.height // 2)[d.variant]
+                return t.copy + d.cout * rows * -(-d.width // self.config.fmem_banks)
+
+    def _gate(self, act: Activity) -> Array:
+        """When a GATE or DENSE is done.
+
+        A pass over the outputs for their parameters, then one for each word of the vector.  Beside
+        a convolution all but the words of its last group are done when its last sum is there.
+        """
+        d, t = act.descriptor, self.timing
+        words = -(-d.cin // GATE_WORD_BYTES)
+        begin = self.sequencer + t.unit
+        vector = (d.pool_base, d.cin, d.src_signed)
+        kept = self.kept & (vector == self.vector)
+        beside = self.sums > begin
+        group = (d.cin - 1) % self.config.p_oc + 1
+        late = words - (d.cin - group) // GATE_WORD_BYTES
+        early = begin + d.cout * (1 + words - late)
+        followed = np.maximum(early, self.sums + t.follow) + (late - 1) * d.cout + act.outputs
+        ahead = d.list_from if d.variant else 0
+        now = begin + (ahead or d.cout)
+        for word in range(1, words + 1):
+            made = begin + t.follow + min(word * GATE_WORD_BYTES, d.cin)
+            now = np.where(kept, now, np.maximum(now, made)) + (ahead or d.cout)
+        rest = (d.cout - ahead) * (1 + words) if ahead else 0
+        alone = now + np.where(act.outputs < d.cout, 0, rest)
+        fill = np.where(act.outputs < d.cout, t.fill + (d.cout - ahead) // BEAT_BYTES, 0)
+        self.vector = vector
+        self.kept = np.where(act.runs, True, kept)
+        return np.where(beside, followed, alone) + t.gate + fill
 
     def _conv(self, act: Activity) -> None:
         """Groups of P_oc surviving output channels; the next group's weights come meanwhile."""
@@ -152,6 +182,7 @@ class Timeline:
         self.fetcher = np.where(works, arrived, self.fetcher)
         self.array = np.where(works, now + t.drain + last, self.array)
         self.sums = np.where(works, self.array, self.sums)
+        self.kept = self.kept & ~works
 
     def _drain(
         self, act: Activity, shape: "_Shapes", lanes: Array, steps: Array

@@ -13,7 +13,7 @@ class Timing:
         ahead: descriptors that are asked for before they are needed.
         arrive: from a descriptor's last beat to its turn; assemble: from its predecessor's end.
         dispatch: taking, checking and deciding one descriptor, skipped ones included.
-        unit: start and end of an operation that all units wait for.
+        unit: start and end of an operation that is waited for.
         fetch: from the fetcher's start to the array's on a group, beside latency and beats.
         burst: of a read burst's slot, beside latency and beats.
         walk: until the first survivor of a group of rows is known.
@@ -22,7 +22,9 @@ class Timing:
         shadow_rows: rows of a residual tile that may be left when the next one ends.
         drain: from a CONV's last step to its last write, rows not counted.
         release: from a group's last step to the release of its weights, rows not counted.
-        gate: fixed part of GATE and DENSE.  copy: of COPY; pool, average: of POOL by its kind.
+        gate: fixed part of GATE and DENSE.  follow: from a sum to its element of the vector.
+        fill: of a GATE that stops, beside its words of zeros.  copy: fixed part of COPY;
+        pool, average: of POOL by its kind.
         load: fixed part of LOAD and GLOAD, beside latency.  store: of STORE and of the record.
         capture: from the start of the record to its counters being taken.
     """
@@ -42,7 +44,9 @@ class Timing:
     shadow_rows: int = 4
     drain: int = 18
     release: int = 10
-    gate: int = 17
+    gate: int = 14
+    follow: int = 5
+    fill: int = 1
     copy: int = 3
     pool: int = 6
     average: int = 13

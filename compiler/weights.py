@@ -59,11 +59,12 @@ def pack_rows(weight: IntArray, bias: IntArray, requantize: Requantize) -> tuple
 
 
 def pack_gate_rows(weight: IntArray, bias: IntArray, requantize: Requantize) -> Bytes:
-    """Gate memory rows of dense weights [O, I]: parameters and weights, in whole words."""
+    """Gate memory rows of dense weights [O, I]: a word of parameters, then whole words."""
     outputs, inputs = weight.shape
     image = np.zeros((outputs, gate_row_bytes(inputs)), np.uint8)
     image[:, :PARAMETER_BYTES] = parameters(bias, requantize)
-    image[:, PARAMETER_BYTES : PARAMETER_BYTES + inputs] = weight.astype(np.int8).view(np.uint8)
+    weights = slice(GATE_WORD_BYTES, GATE_WORD_BYTES + inputs)
+    image[:, weights] = weight.astype(np.int8).view(np.uint8)
     return image.reshape(-1)
 
 

@@ -5,7 +5,7 @@ import json
 import zlib
 
 #: Bumped whenever a descriptor, register or record changes meaning; part of every hash.
-ISA_VERSION = 3
+ISA_VERSION = 4
 
 #: Bytes of one beat of the AXI4 master (design section 8: 64 bit).
 BEAT_BYTES = 8
@@ -21,8 +21,8 @@ ALL_CHANNELS = 0xFF
 
 
 def gate_row_bytes(inputs: int) -> int:
-    """Gate memory bytes of one output of a GATE or DENSE: 8 of parameters, then its weights."""
-    return -(-(8 + inputs) // GATE_WORD_BYTES) * GATE_WORD_BYTES
+    """Gate memory bytes of one output of a GATE or DENSE: a word of parameters, then weights."""
+    return GATE_WORD_BYTES + -(-inputs // GATE_WORD_BYTES) * GATE_WORD_BYTES
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ module ps_check
     row_weights_q   <= desc_i.cin * taps;
     group_weights_q <= desc_i.cin * taps * P_OC;
     blob_last_q     <= less_one(desc_i.w_rows ? desc_i.cout : groups) * desc_i.w_stride[19:0];
-    dense_q         <= desc_i.cout * wide_t'({12'((17'(desc_i.cin) + 17'd23) >> 4), 4'd0});
+    dense_q         <= desc_i.cout * wide_t'({13'(((17'(desc_i.cin) + 17'd15) >> 4) + 17'd1), 4'd0});
   end
   assign out_pixels_o = out_pixels_q[19:0];
 
@@ -150,13 +150,15 @@ module ps_check
         field = desc_i.cin == '0 || desc_i.cin > CHANNELS || desc_i.cout == '0
             || desc_i.cout > 2 * CHANNELS - 16'd1 || bad_list(desc_i.out_list)
             || desc_i.w_addr[3:0] != '0 || desc_i.list_from > desc_i.cout
-            || too_far(desc_i.op == OP_GATE ? desc_i.src : '0, wide_t'(listed), 32'(CHANNELS));
+            || too_far(desc_i.op == OP_GATE ? desc_i.src : '0, wide_t'(listed), 32'(CHANNELS))
+            || desc_i.variant > 2'd1 || (desc_i.variant == 2'd1 && desc_i.list_from == '0);
         bounds = bounds || too_far(32'(desc_i.pool_base), wide_t'(desc_i.cin), POOL)
             || too_far(desc_i.w_addr, wide_t'(GATE_WORD_BYTES) + dense_q, GMEM)
             || too_far(desc_i.dst, wide_t'(desc_i.cout), desc_i.op == OP_GATE ? SCORES : FMEM);
       end
       OP_COPY: begin
-        field  = desc_i.cout == '0 || desc_i.cout > CHANNELS || bad_map || bad_phase;
+        field  = desc_i.cout == '0 || desc_i.cout > CHANNELS || bad_map || bad_phase
+            || desc_i.variant == 2'd3 || (desc_i.variant == 2'd2 && desc_i.height == 16'd1);
         bounds = bounds || far_stride || too_far(desc_i.src, src_last_q + pixels_q, FMEM)
             || too_far(desc_i.dst, dst_last_q + phases_q + out_pixels_q, FMEM);
       end

@@ -2,7 +2,8 @@
 //
 // A window is FB neighbouring pixels of one row, starting at an even column: its even columns go to
 // one plane, its odd columns to the next, in one write of two halves.  phase_stride = FB/2 modulo
-// FB (checked before the start) keeps the halves in different banks.
+// FB (checked before the start) keeps the halves in different banks.  variant chooses every row,
+// the even ones or the odd ones.
 // start_i latches the descriptor; busy_o until the last byte is written.
 module ps_copy
   import ps_cfg::*;
@@ -26,8 +27,8 @@ module ps_copy
 );
   localparam int unsigned Latency = 3;  // of the feature memory
 
-  logic active_q;
-  logic [9:0] height_q, width_q, out_width_q, row_q, left_q;
+  logic active_q, every_q;
+  logic [9:0] last_row_q, width_q, out_width_q, row_q, left_q;
   logic [CH_W-1:0] channels_q;
   logic [FA_W-1:0] src_stride_q, dst_stride_q, phase_q;
   logic [FA_W-1:0] src_ch_q, src_row_q, src_q;   // channel, row, window
@@ -35,7 +36,7 @@ module ps_copy
   logic row_end, ch_end, all_end;
 
   assign row_end = left_q <= 10'(FB);
-  assign ch_end  = row_end && row_q == height_q - 10'd1;
+  assign ch_end  = row_end && row_q == last_row_q;
   assign all_end = ch_end && channels_q == CH_W'(1);
   assign rd_addr_o = src_q;
 
@@ -45,35 +46,51 @@ module ps_copy
     else if (all_end) active_q <= 1'b0;
   end
 
-  // The next row of the same parity pair: odd rows lie two planes further, even rows one row down.
+  // Odd rows lie two planes further, a row of the same parity lies one row down.
   logic [FA_W-1:0] next_row, next_dst_row;
-  assign next_row = src_row_q + FA_W'(width_q);
-  assign next_dst_row = row_q[0] ? dst_row_q - (phase_q << 1) + FA_W'(out_width_q)
-                                 : dst_row_q + (phase_q << 1);
+  logic [9:0] next_row_index;
+  assign next_row = src_row_q + (every_q ? FA_W'(width_q) : FA_W'(width_q) << 1);
+  assign next_row_index = row_q + (every_q ? 10'd1 : 10'd2);
+  always_comb begin
+    if (!every_q) next_dst_row = dst_row_q + FA_W'(out_width_q);
+    else if (row_q[0]) next_dst_row = dst_row_q - (phase_q << 1) + FA_W'(out_width_q);
+    else next_dst_row = dst_row_q + (phase_q << 1);
+  end
+
+  // First and last row of the chosen ones.
+  logic odd, odd_q;
+  logic [9:0] bottom;
+  logic [FA_W-1:0] src_first, dst_first;
+  assign odd = desc_i.variant == 2'd2;
+  assign bottom = desc_i.height[9:0] - 10'd1;
+  assign src_first = desc_i.src[FA_W-1:0] + (odd ? FA_W'(desc_i.width[9:0]) : '0);
+  assign dst_first = desc_i.dst[FA_W-1:0] + (odd ? desc_i.phase_stride[FA_W-1:0] << 1 : '0);
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
-      height_q     <= desc_i.height[9:0];
+      every_q      <= desc_i.variant == 2'd0;
+      odd_q        <= odd;
+      last_row_q   <= bottom - 10'(desc_i.variant != 2'd0 && bottom[0] != odd);
       width_q      <= desc_i.width[9:0];
       out_width_q  <= out_width_i;
       src_stride_q <= desc_i.src_stride[FA_W-1:0];
       dst_stride_q <= desc_i.dst_stride[FA_W-1:0];
       phase_q      <= desc_i.phase_stride[FA_W-1:0];
       channels_q   <= desc_i.cout[CH_W-1:0];
-      row_q        <= '0;
+      row_q        <= 10'(odd);
       left_q       <= desc_i.width[9:0];
-      src_ch_q     <= desc_i.src[FA_W-1:0];
-      src_row_q    <= desc_i.src[FA_W-1:0];
-      src_q        <= desc_i.src[FA_W-1:0];
-      dst_ch_q     <= desc_i.dst[FA_W-1:0];
-      dst_row_q    <= desc_i.dst[FA_W-1:0];
-      dst_q        <= desc_i.dst[FA_W-1:0];
+      src_ch_q     <= src_first;
+      src_row_q    <= src_first;
+      src_q        <= src_first;
+      dst_ch_q     <= dst_first;
+      dst_row_q    <= dst_first;
+      dst_q        <= dst_first;
     end else if (active_q) begin
       left_q <= row_end ? width_q : left_q - 10'(FB);
       src_q  <= src_q + FA_W'(FB);
       dst_q  <= dst_q + FA_W'(FB / 2);
       if (ch_end) begin
-        row_q      <= '0;
+        row_q      <= 10'(odd_q);
         channels_q <= channels_q - CH_W'(1);
         src_ch_q   <= src_ch_q + src_stride_q;
         src_row_q  <= src_ch_q + src_stride_q;
@@ -82,7 +99,7 @@ module ps_copy
         dst_row_q  <= dst_ch_q + dst_stride_q;
         dst_q      <= dst_ch_q + dst_stride_q;
       end else if (row_end) begin
-        row_q     <= row_q + 10'd1;
+        row_q     <= next_row_index;
         src_row_q <= next_row;
         src_q     <= next_row;
         dst_row_q <= next_dst_row;

@@ -162,7 +162,8 @@ module ps_core
   );
 
   // ---- gate scores and lists
-  logic score_we, list_begin, list_append, list_close;
+  logic list_begin, list_append, list_close;
+  logic [7:0] score_mask;
   logic [SA_W-1:0] score_wr_addr, store_score_addr, fold_addr;
   logic [7:0] score_wr_data, score_b;
   logic [63:0] score_word;
@@ -174,7 +175,7 @@ module ps_core
   ps_gate_store u_gate_store (
     .clk_i,
     .rst_ni        (rst_ni && !start_i),
-    .score_we_i    (score_we),
+    .score_mask_i  (score_mask),
     .score_addr_i  (score_wr_addr),
     .score_data_i  (score_wr_data),
     .score_a_addr_i(move_busy ? store_score_addr : predicate_addr),
@@ -365,7 +366,7 @@ module ps_core
     .tile_mode_o  (tile_mode)
   );
 
-  logic src_signed_q, op_valid, op_first, op_last;
+  logic src_signed_q, pools_q, op_valid, op_first, op_last;
   logic signed [15:0] op_pixels [P_OC][P_PX];
   logic signed [7:0] op_weights [P_OC];
   logic [WB-1:0][7:0] mem_a_data;
@@ -377,6 +378,7 @@ module ps_core
 
   always_ff @(posedge clk_i) begin
     if (conv_start) src_signed_q <= desc.src_signed;
+    if (conv_start) pools_q <= desc.pool_en;
   end
 
   ps_operands u_operands (
@@ -474,13 +476,16 @@ module ps_core
     .start_i      (gate_start),
     .desc_i       (desc),
     .busy_o       (gate_busy),
+    .sums_begin_i (conv_start),
+    .sums_busy_i  (pools_q && (conv_busy || epilogue_busy)),
+    .hold_i       (conv_busy || request_busy || response_busy),
     .gmem_we_i    (gmem_we),
     .gmem_addr_i  (gmem_addr),
     .gmem_data_i  (gmem_data),
     .pool_we_i    (pool_we),
     .pool_addr_i  (pool_addr),
     .pool_data_i  (pool_data),
-    .score_we_o   (score_we),
+    .score_mask_o (score_mask),
     .score_addr_o (score_wr_addr),
     .score_data_o (score_wr_data),
     .list_begin_o (list_begin),
@@ -592,7 +597,7 @@ module ps_core
       mem_b_addr = move_addr;
       mem_b_mask = FB'(move_mask);
       mem_b_data[7:0] = move_data;
-    end else if (gate_busy) begin
+    end else if (gate_mem_we) begin
       mem_b_addr = gate_mem_addr;
       mem_b_mask = FB'(gate_mem_we);
       mem_b_data[0] = gate_mem_data;
@@ -634,7 +639,7 @@ module ps_core
     .clk_i,
     .rst_ni,
     .running_i (running),
-    .progress_i(bus_moves_i || step || desc_ready || score_we || mem_b_mask != '0),
+    .progress_i(bus_moves_i || step || desc_ready || score_mask != '0 || mem_b_mask != '0),
     .hung_o    (hung)
   );
 

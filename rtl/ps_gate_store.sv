@@ -11,8 +11,10 @@ module ps_gate_store
   input  logic              clk_i,
   input  logic              rst_ni,
 
-  input  logic              score_we_i,
+  input  logic [7:0]        score_mask_i,   // bytes of the word of score_addr_i
+  /* verilator lint_off UNUSEDSIGNAL */  // the mask says which bytes of the word
   input  logic [SA_W-1:0]   score_addr_i,
+  /* verilator lint_on UNUSEDSIGNAL */
   input  logic [7:0]        score_data_i,
   input  logic [SA_W-1:0]   score_a_addr_i,
   output logic [63:0]       score_a_word_o,
@@ -34,11 +36,9 @@ module ps_gate_store
   output logic [CH_W-2:0]   list_b_data_o
 );
   // ---- scores, one copy a read port
-  logic [7:0] score_we;
   logic [63:0] score_b_word;
   logic [2:0] sel_a_q, sel_b_q;
 
-  assign score_we = score_we_i ? 8'h01 << score_addr_i[2:0] : 8'h00;
   assign score_a_o = score_a_word_o[8*sel_a_q+:8];
   assign score_b_o = score_b_word[8*sel_b_q+:8];
 
@@ -49,7 +49,7 @@ module ps_gate_store
 
   ps_ram #(.Width(64), .Depth(SCORE_DEPTH / 8)) u_scores_a (
     .clk_i,
-    .wr_en_i  (score_we),
+    .wr_en_i  (score_mask_i),
     .wr_addr_i(score_addr_i[SA_W-1:3]),
     .wr_data_i({8{score_data_i}}),
     .rd_addr_i(score_a_addr_i[SA_W-1:3]),
@@ -58,7 +58,7 @@ module ps_gate_store
 
   ps_ram #(.Width(64), .Depth(SCORE_DEPTH / 8)) u_scores_b (
     .clk_i,
-    .wr_en_i  (score_we),
+    .wr_en_i  (score_mask_i),
     .wr_addr_i(score_addr_i[SA_W-1:3]),
     .wr_data_i({8{score_data_i}}),
     .rd_addr_i(score_b_addr_i[SA_W-1:3]),

@@ -1,14 +1,20 @@
 // Gate unit: pooled sums -> 8-bit vector -> dense layer -> scores and survivor list (GATE), or
 // bytes in feature memory (DENSE).  Its weights are resident in the gate memory.
 //
-// start_i latches the descriptor; busy_o until the last result is written.  About
-// cin + cout * ceil((8 + cin) / 16) cycles: the vector is requantised one element a cycle, then up
-// to sixteen products a cycle.  Results come in order, so the survivor list is compacted as they
-// appear.
+// start_i latches the descriptor; busy_o until the last result is written.  A GATE may start while
+// the convolution that makes its sums still runs (sums_busy_i): sums come in the order of their
+// addresses, each is requantised when it is final, and sixteen of them make one pass over all
+// outputs - one dot product a cycle, accumulators in a memory.  So what is left after the last sum
+// is one pass.  The first pass only reads the outputs' parameters.  In the last pass results appear
+// in order and the list is compacted; it waits until nobody else reads lists and scores (hold_i).
 //
-// Gate memory, from w_addr on, in words of 16 bytes: parameters of the pool, then per output its
-// parameters and its weights (docs/program.md): the first word of an output carries eight weights.
-// gmem_* writes it (GLOAD).  pool_* writes the pooled sums (epilogue).
+// variant 1: outputs before list_from decide first.  If all their scores are 0, the others are 0
+// without being computed.  With every sum final at the start they go ahead through all passes.
+// A vector that is still that of the GATE before (same sums, same parameters) is not made again.
+//
+// Gate memory, from w_addr on, in words of 16 bytes: parameters of the pool, then per output a word
+// with its parameters and its weights (docs/program.md).  gmem_* writes it (GLOAD).  pool_* writes
+// the pooled sums (epilogue), sums_begin_i before each convolution.
 module ps_gate_unit
   import ps_cfg::*;
   import ps_pkg::*;
@@ -21,6 +27,10 @@ module ps_gate_unit
   /* verilator lint_on UNUSEDSIGNAL */
   output logic              busy_o,
 
+  input  logic              sums_begin_i,
+  input  logic              sums_busy_i,   // a convolution that makes sums runs
+  input  logic              hold_i,        // lists and scores are being read
+
   input  logic              gmem_we_i,
   input  logic [GA_W-1:0]   gmem_addr_i,
   input  logic [63:0]       gmem_data_i,
@@ -29,7 +39,7 @@ module ps_gate_unit
   input  logic [PA_W-1:0]   pool_addr_i,
   input  logic [31:0]       pool_data_i,
 
-  output logic              score_we_o,
+  output logic [7:0]        score_mask_o,  // bytes of the word of score_addr_o
   output logic [SA_W-1:0]   score_addr_o,
   output logic [7:0]        score_data_o,
 
@@ -45,16 +55,17 @@ module ps_gate_unit
   output logic [7:0]        mem_data_o
 );
   localparam int unsigned Lanes = GATE_WORD_BYTES;
-  localparam int unsigned ParamLanes = 8;  // of an output's first word: its parameters
-  localparam int unsigned VecWords = MAX_CHANNELS / Lanes + 1;
-  localparam int unsigned VecAddr = $clog2(VecWords);
+  localparam int unsigned LaneBits = $clog2(Lanes);
+  localparam int unsigned VecWords = MAX_CHANNELS / Lanes;
+  localparam int unsigned VecAddr = (VecWords > 1) ? $clog2(VecWords) : 1;
+  localparam int unsigned PassW = VecAddr + 1;  // passes: parameters, then a word each
   localparam int unsigned Requantize = 3;  // latency of ps_requantize
 
-  typedef enum logic [2:0] {Idle, Head, HeadData, Vector, VectorEnd, Outputs, Finish} state_e;
+  typedef enum logic [2:0] {Idle, Head, HeadData, Passes, Drain, Fill} state_e;
   state_e state_q;
 
   // ---- descriptor
-  logic dense_q, binary_q, src_signed_q, listed_q;
+  logic dense_q, binary_q, src_signed_q, listed_q, stop_q;
   logic [LI_W-1:0] list_q;
   logic [CH_W:0] cout_q, from_q;
   logic [CH_W-1:0] cin_q;
@@ -63,7 +74,7 @@ module ps_gate_unit
   logic [FA_W-1:0] mem_dst_q;
   logic signed [15:0] lo_q, hi_q;
   logic [PA_W-1:0] pool_base_q;
-  logic [VecAddr-1:0] last_word_q;  // of an output
+  logic [PassW-1:0] last_pass_q;
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
@@ -71,6 +82,8 @@ module ps_gate_unit
       binary_q     <= desc_i.gate_kind;
       src_signed_q <= desc_i.src_signed;
       listed_q     <= desc_i.op == OP_GATE && desc_i.out_list != ALL_CHANNELS;
+      stop_q       <= desc_i.op == OP_GATE && desc_i.variant == 2'd1
+                      && desc_i.list_from[CH_W:0] != desc_i.cout[CH_W:0];
       list_q       <= desc_i.out_list[LI_W-1:0];
       cout_q       <= desc_i.cout[CH_W:0];
       from_q       <= desc_i.list_from[CH_W:0];
@@ -81,55 +94,125 @@ module ps_gate_unit
       lo_q         <= desc_i.clamp_lo;
       hi_q         <= desc_i.clamp_hi;
       pool_base_q  <= desc_i.pool_base[PA_W-1:0];
-      last_word_q  <= VecAddr'((desc_i.cin[CH_W-1:0] + CH_W'(ParamLanes - 1)) >> $clog2(Lanes));
+      last_pass_q  <= PassW'((desc_i.cin[CH_W-1:0] + CH_W'(Lanes - 1)) >> LaneBits);
     end
   end
 
-  // ---- control
-  logic [CH_W-1:0] index_q;      // element of the vector
-  logic [VecAddr-1:0] word_q;    // of the output; the first one has its parameters
-  logic [CH_W:0] out_q;
-  logic [GA_W-2:0] gmem_rd_q;
-  logic [2:0] wait_q;
-  logic word_end, out_end, active_d;
+  // ---- sums that are final: all below the mark, or all when no convolution makes any
+  logic [PA_W:0] mark_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || sums_begin_i) mark_q <= '0;
+    else if (pool_we_i) mark_q <= (PA_W+1)'(pool_addr_i) + (PA_W+1)'(1);
+  end
+
+  // ---- vector: one element a cycle as its sum becomes final
+  param_t param;
+  /* verilator lint_off UNUSEDSIGNAL */  // the zero byte, the bias and the upper bits of the shift
+  param_t head_q;
+  /* verilator lint_on UNUSEDSIGNAL */
+  logic [CH_W-1:0] index_q, made_q;  // elements asked for, and written
+  logic element, known_q, known;
+  logic vector_q1;
+  logic [Requantize:1] vec_valid_q;
+  logic same_q, same_head;
+
+  assign element = (state_q == Passes) && index_q != cin_q
+      && (!sums_busy_i || (PA_W+1)'(pool_base_q) + (PA_W+1)'(index_q) < mark_q);
+  // The vector of the GATE before: nothing it was made from has changed.
+  assign same_head = head_q.multiplier == param.multiplier
+      && head_q.shift[5:0] == param.shift[5:0];
+  assign known = known_q && same_q && same_head;
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      same_q <= desc_i.cin[CH_W-1:0] == cin_q && desc_i.pool_base[PA_W-1:0] == pool_base_q
+                && desc_i.src_signed == src_signed_q;
+    end
+    if (!rst_ni || pool_we_i || sums_begin_i || (start_i && sums_busy_i)) known_q <= 1'b0;
+    else if (state_q == Drain) known_q <= !sums_busy_i;
+    if (state_q == HeadData) begin
+      head_q  <= param;
+      index_q <= (known && !sums_busy_i) ? cin_q : '0;
+      made_q  <= (known && !sums_busy_i) ? cin_q : '0;
+    end else begin
+      if (element) index_q <= index_q + CH_W'(1);
+      if (vec_valid_q[Requantize]) made_q <= made_q + CH_W'(1);
+    end
+  end
+
+  // ---- passes
+  logic [PassW-1:0] pass_q;
+  logic [CH_W:0] out_q, first_q, end_q;   // outputs of this sweep: first_q .. end_q - 1
+  logic ahead_q;                          // the outputs before list_from go ahead
+  logic [GA_W-2:0] gmem_rd_q, pass_rd_q, row_words, sweep_rd_q;
+  logic out_first, out_end, pass_end, issue, pass_ready, stopped;
+  logic [CH_W+VecAddr:0] needed;          // elements of the words up to this pass
   logic [Requantize+4:0] active_q;
 
-  assign word_end = word_q == last_word_q;
-  assign out_end = out_q == cout_q - (CH_W+1)'(1);
+  assign row_words = (GA_W-1)'(last_pass_q) + (GA_W-1)'(1);
+  assign needed = (CH_W+VecAddr+1)'(pass_q) << LaneBits;
+  assign pass_end = pass_q == last_pass_q;
+  assign pass_ready = (made_q == cin_q || (CH_W+VecAddr+1)'(made_q) >= needed)
+      && !(pass_end && (hold_i || made_q != cin_q));
+  assign out_first = out_q == first_q;
+  assign out_end = out_q == end_q - (CH_W+1)'(1);
+  assign issue = state_q == Passes && (!out_first || pass_ready);
   assign busy_o = state_q != Idle;
+
+  logic fill_end;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q <= Idle;
     end else begin
       unique case (state_q)
-        Idle:      if (start_i) state_q <= Head;
-        Head:      state_q <= HeadData;
-        HeadData:  state_q <= Vector;
-        Vector:    if (index_q == cin_q - CH_W'(1)) state_q <= VectorEnd;
-        VectorEnd: if (wait_q == 3'd5) state_q <= Outputs;
-        Outputs:   if (word_end && out_end) state_q <= Finish;
-        Finish:    if (active_q == '0) state_q <= Idle;
-        default:   state_q <= Idle;
+        Idle:     if (start_i) state_q <= Head;
+        Head:     state_q <= HeadData;
+        HeadData: state_q <= Passes;
+        Passes:   if (stopped) state_q <= Fill;
+                  else if (issue && out_end && pass_end && !ahead_q) state_q <= Drain;
+        Drain:    if (stopped) state_q <= Fill;
+                  else if (active_q == '0) state_q <= Idle;
+        Fill:     if (fill_end) state_q <= Drain;
+        default:  state_q <= Idle;
       endcase
     end
   end
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
-      index_q   <= '0;
-      word_q    <= '0;
-      out_q     <= '0;
       gmem_rd_q <= desc_i.w_addr[GA_W+2:4];
-    end else begin
-      if (state_q == Vector) index_q <= index_q + CH_W'(1);
-      if (state_q == Head || state_q == Outputs) gmem_rd_q <= gmem_rd_q + (GA_W-1)'(1);
-      if (state_q == Outputs) begin
-        word_q <= word_end ? '0 : word_q + VecAddr'(1);
-        if (word_end) out_q <= out_q + (CH_W+1)'(1);
+    end else if (state_q == Head) begin
+      gmem_rd_q  <= gmem_rd_q + (GA_W-1)'(1);
+      pass_rd_q  <= gmem_rd_q + (GA_W-1)'(1);
+      ahead_q    <= stop_q && !sums_busy_i;
+      end_q      <= (stop_q && !sums_busy_i) ? from_q : cout_q;
+      first_q    <= '0;
+      out_q      <= '0;
+      pass_q     <= '0;
+    end else if (issue) begin
+      if (!out_end) begin
+        out_q     <= out_q + (CH_W+1)'(1);
+        gmem_rd_q <= gmem_rd_q + row_words;
+      end else if (!pass_end) begin
+        pass_q    <= pass_q + PassW'(1);
+        out_q     <= first_q;
+        gmem_rd_q <= pass_rd_q + (GA_W-1)'(1);
+        pass_rd_q <= pass_rd_q + (GA_W-1)'(1);
+      end else if (ahead_q) begin  // the other outputs
+        ahead_q   <= 1'b0;
+        first_q   <= from_q;
+        out_q     <= from_q;
+        end_q     <= cout_q;
+        pass_q    <= '0;
+        gmem_rd_q <= sweep_rd_q;
+        pass_rd_q <= sweep_rd_q;
       end
     end
-    wait_q <= (state_q == VectorEnd) ? wait_q + 3'd1 : '0;
+    // The row after the last one that was read.
+    if (issue && pass_q == '0) sweep_rd_q <= gmem_rd_q + row_words;
+    active_q <= rst_ni ? {active_q[Requantize+3:0], issue} : '0;
   end
 
   // ---- memories
@@ -157,95 +240,116 @@ module ps_gate_unit
     .rd_data_o(pool_sum)
   );
 
-  // Element i stands in lane i + ParamLanes, beside its weight.
   ps_ram #(.Width(8 * Lanes), .Depth(VecWords)) u_vector (
     .clk_i,
     .wr_en_i  (vec_we),
     .wr_addr_i(vec_wr_addr),
     .wr_data_i({Lanes{vec_byte}}),
-    .rd_addr_i(word_q),
+    .rd_addr_i(VecAddr'(pass_q - PassW'(1))),
     .rd_data_o(vec_word)
   );
 
   // ---- dense layer: operands (1), products (2), their sum (3), accumulator (4)
-  logic valid_q1, first_q1, last_q1, first_q2, last_q2, first_q3, last_q3, valid_q2;
-  logic valid_q3, last_q4;
-  logic [CH_W:0] out_q1, out_q2, out_q3, out_q4;
-  param_t param;
+  typedef struct packed {
+    logic          valid;
+    logic          param;  // pass of the parameters
+    logic          last;
+    logic [CH_W:0] out;
+  } item_t;
+
+  item_t item_q1, item_q2, item_q3;
+  /* verilator lint_off UNUSEDSIGNAL */  // a parameter gives no result
+  item_t item_q4;
+  /* verilator lint_on UNUSEDSIGNAL */
   /* verilator lint_off UNUSEDSIGNAL */  // the zero byte and the upper bits of the shift
-  param_t head_q, param_q2, param_q3, param_q4;
+  param_t param_q2, param_q3;
   /* verilator lint_on UNUSEDSIGNAL */
   logic signed [Lanes-1:0][16:0] product_q2;
-  logic signed [31:0] sum_q3, acc_q4;
+  logic signed [31:0] sum_q3, acc_q4, acc, stored;
+  logic [21:0] scale_q4;
 
   assign param = gmem_word[63:0];
 
   always_ff @(posedge clk_i) begin
     logic signed [31:0] sum;
-    valid_q1 <= state_q == Outputs;
-    first_q1 <= word_q == '0;
-    last_q1  <= word_end;
-    out_q1   <= out_q;
-    if (state_q == HeadData) head_q <= param;
-
-    valid_q2 <= valid_q1;
-    first_q2 <= first_q1;
-    last_q2  <= last_q1;
-    out_q2   <= out_q1;
-    if (first_q1) param_q2 <= param;
-    if (valid_q1) begin
+    item_q1 <= '{valid: issue, param: pass_q == '0, last: pass_end, out: out_q};
+    item_q2 <= item_q1;
+    item_q3 <= item_q2;
+    item_q4 <= item_q3;
+    if (item_q1.valid && item_q1.param) param_q2 <= param;
+    if (item_q1.valid && !item_q1.param) begin
       for (int k = 0; k < Lanes; k++) begin
-        product_q2[k] <= (first_q1 && k < ParamLanes) ? 17'sd0 : 17'($signed(gmem_word[8*k+:8]))
+        product_q2[k] <= 17'($signed(gmem_word[8*k+:8]))
             * 17'($signed({src_signed_q && vec_word[8*k+7], vec_word[8*k+:8]}));
       end
     end
-
-    if (valid_q2) begin
+    if (item_q2.valid) begin
       sum = '0;
       for (int k = 0; k < Lanes; k++) sum = sum + 32'($signed(product_q2[k]));
       sum_q3 <= sum;
     end
-    valid_q3 <= valid_q2;
-    first_q3 <= first_q2;
-    last_q3  <= last_q2;
-    out_q3   <= out_q2;
     param_q3 <= param_q2;
-
-    if (valid_q3) acc_q4 <= (first_q3 ? param_q3.bias : acc_q4) + sum_q3;
-    last_q4  <= valid_q3 && last_q3;
-    out_q4   <= out_q3;
-    param_q4 <= param_q3;
+    if (item_q3.valid) acc_q4 <= acc;
+    if (!rst_ni || stopped) begin
+      item_q1.valid <= 1'b0;
+      item_q2.valid <= 1'b0;
+      item_q3.valid <= 1'b0;
+      item_q4.valid <= 1'b0;
+    end
   end
 
+  // The accumulator of the item before is not in the memory yet.
+  always_comb begin
+    if (item_q3.param) acc = param_q3.bias;
+    else acc = ((item_q4.valid && item_q4.out == item_q3.out) ? acc_q4 : stored) + sum_q3;
+  end
+
+  ps_ram #(.Width(32), .Depth(2 * MAX_CHANNELS)) u_acc (
+    .clk_i,
+    .wr_en_i  ({4{item_q3.valid}}),
+    .wr_addr_i(item_q3.out[CH_W-1:0]),
+    .wr_data_i(acc),
+    .rd_addr_i(item_q2.out[CH_W-1:0]),
+    .rd_data_o(stored)
+  );
+
+  ps_ram #(.Width(22), .Depth(2 * MAX_CHANNELS)) u_scale (
+    .clk_i,
+    .wr_en_i  ({3{item_q3.valid && item_q3.param}}),
+    .wr_addr_i(item_q3.out[CH_W-1:0]),
+    .wr_data_i({param_q3.shift[5:0], param_q3.multiplier}),
+    .rd_addr_i(item_q3.out[CH_W-1:0]),
+    .rd_data_o(scale_q4)
+  );
+
   // ---- one requantiser for the vector and for the results
-  logic vector_q1;
+  logic done_q4;
   logic [CH_W-1:0] index_q1;
-  logic [Requantize:1] vec_valid_q, res_valid_q, res_positive_q;
+  logic [Requantize:1] res_valid_q, res_positive_q;
   logic [Requantize:1][CH_W-1:0] vec_index_q;
   logic [Requantize:1][CH_W:0] res_out_q;
   logic signed [16:0] scaled;
 
+  assign done_q4 = item_q4.valid && item_q4.last;
+
   ps_requantize u_requantize (
     .clk_i,
-    .enable_i    (vector_q1 || last_q4),
+    .enable_i    (vector_q1 || done_q4),
     .acc_i       (vector_q1 ? $signed(pool_sum) : acc_q4),
-    .multiplier_i(vector_q1 ? head_q.multiplier : param_q4.multiplier),
-    .shift_i     (vector_q1 ? head_q.shift[5:0] : param_q4.shift[5:0]),
+    .multiplier_i(vector_q1 ? head_q.multiplier : scale_q4[15:0]),
+    .shift_i     (vector_q1 ? head_q.shift[5:0] : scale_q4[21:16]),
     .result_o    (scaled)
   );
 
   always_ff @(posedge clk_i) begin
-    vector_q1      <= state_q == Vector;
+    vector_q1      <= rst_ni && element;
     index_q1       <= index_q;
-    vec_valid_q    <= {vec_valid_q[Requantize-1:1], vector_q1};
+    vec_valid_q    <= rst_ni ? {vec_valid_q[Requantize-1:1], vector_q1} : '0;
     vec_index_q    <= {vec_index_q[Requantize-1:1], index_q1};
-    res_valid_q    <= {res_valid_q[Requantize-1:1], last_q4};
-    res_out_q      <= {res_out_q[Requantize-1:1], out_q4};
+    res_valid_q    <= (rst_ni && !stopped) ? {res_valid_q[Requantize-1:1], done_q4} : '0;
+    res_out_q      <= {res_out_q[Requantize-1:1], item_q4.out};
     res_positive_q <= {res_positive_q[Requantize-1:1], acc_q4 > 32'sd0};
-    active_q       <= rst_ni ? {active_q[Requantize+3:0], active_d} : '0;
   end
-
-  assign active_d = state_q == Outputs;
 
   // Vector element, clamped to its 8-bit type.
   always_comb begin
@@ -254,13 +358,13 @@ module ps_gate_unit
     low = src_signed_q ? -17'sd128 : 17'sd0;
     high = src_signed_q ? 17'sd127 : 17'sd255;
     vec_byte = (scaled < low) ? low[7:0] : (scaled > high) ? high[7:0] : scaled[7:0];
-    lane = vec_index_q[Requantize] + CH_W'(ParamLanes);
-    vec_we = vec_valid_q[Requantize] ? Lanes'(1) << lane[$clog2(Lanes)-1:0] : '0;
-    vec_wr_addr = VecAddr'(lane >> $clog2(Lanes));
+    lane = vec_index_q[Requantize];
+    vec_we = vec_valid_q[Requantize] ? Lanes'(1) << lane[LaneBits-1:0] : '0;
+    vec_wr_addr = VecAddr'(lane >> LaneBits);
   end
 
   // ---- results
-  logic result;
+  logic result, open_q, begun_q;
   logic [CH_W:0] out;
   logic [7:0] score;
 
@@ -274,15 +378,52 @@ module ps_gate_unit
     else score = scaled[7:0];
   end
 
-  assign score_we_o   = result && !dense_q;
-  assign score_addr_o = score_dst_q + SA_W'(out);
-  assign score_data_o = score;
+  // The last output before list_from: were all of them zero?
+  assign stopped = stop_q && result && out == from_q - (CH_W+1)'(1) && !open_q && score == '0;
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) open_q <= 1'b0;
+    else if (result && score != '0) open_q <= 1'b1;
+    if (start_i) begun_q <= 1'b0;
+    else if (issue && pass_end) begun_q <= 1'b1;
+  end
+
+  // ---- zeros instead of the others: a word of scores a cycle
+  logic [SA_W-1:0] fill_from, fill_last;
+  logic [SA_W-4:0] fill_q;
+  logic [7:0] fill_mask;
+
+  assign fill_from = score_dst_q + SA_W'(from_q);
+  assign fill_last = score_dst_q + SA_W'(cout_q) - SA_W'(1);
+  assign fill_end = fill_q == fill_last[SA_W-1:3];
+
+  always_comb begin
+    fill_mask = 8'hFF;
+    if (fill_q == fill_from[SA_W-1:3]) fill_mask = fill_mask & (8'hFF << fill_from[2:0]);
+    if (fill_end) fill_mask = fill_mask & (8'hFF >> (3'd7 - fill_last[2:0]));
+  end
+
+  always_ff @(posedge clk_i) begin
+    fill_q <= (state_q == Fill) ? fill_q + (SA_W-3)'(1) : fill_from[SA_W-1:3];
+  end
+
+  always_comb begin
+    if (state_q == Fill) begin
+      score_mask_o = fill_mask;
+      score_addr_o = {fill_q, 3'd0};
+      score_data_o = 8'd0;
+    end else begin
+      score_addr_o = score_dst_q + SA_W'(out);
+      score_mask_o = (result && !dense_q) ? 8'h01 << score_addr_o[2:0] : 8'h00;
+      score_data_o = score;
+    end
+  end
 
   assign list_o        = list_q;
-  assign list_begin_o  = state_q == Head && listed_q && list_base_q == '0;
+  assign list_begin_o  = listed_q && issue && pass_end && !begun_q && list_base_q == '0;
   assign list_append_o = result && listed_q && out >= from_q && score != '0;
   assign list_id_o     = (CH_W-1)'(out - from_q) + list_base_q[CH_W-2:0];
-  assign list_close_o  = state_q == Finish && active_q == '0 && listed_q;
+  assign list_close_o  = state_q == Drain && active_q == '0 && !stopped && listed_q;
   assign list_bound_o  = CH_W'(cout_q - from_q) + list_base_q;
 
   assign mem_we_o   = result && dense_q;
@@ -292,4 +433,19 @@ module ps_gate_unit
     else if (scaled > 17'(hi_q)) mem_data_o = hi_q[7:0];
     else mem_data_o = scaled[7:0];
   end
+
+`ifndef SYNTHESIS
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      pool_we_i && !sums_begin_i |-> (PA_W+1)'(pool_addr_i) >= mark_q)
+    else $error("ps_gate_unit: pooled sums out of order");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      result |-> !sums_busy_i && !hold_i && made_q == cin_q)
+    else $error("ps_gate_unit: a result before its sums are final");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      vector_q1 |-> !done_q4)
+    else $error("ps_gate_unit: vector and results meet in the requantiser");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      start_i |-> state_q == Idle)
+    else $error("ps_gate_unit: started while busy");
+`endif
 endmodule

@@ -2,9 +2,9 @@
 //
 // A convolution goes to the fetch controller as soon as that is idle and to the array as soon as
 // the one before has drained, so weights of the next convolution are fetched while this one
-// computes.  COPY and POOL share the array's place in that order; a GATE may run beside them, since
-// it needs only the pooled sums.  Every other operation waits for all units to be idle; all are
-// waited for.
+// computes.  COPY and POOL share the array's place in that order.  A GATE or DENSE begins while the
+// convolution before it runs and follows its sums (ps_gate_unit); a GATE may also run beside a COPY
+// or POOL.  Every other operation waits for all units to be idle; all are waited for.
 // Anything illegal, a bad response, or a foreign program stops the run: stop_o stays high until the
 // masters are idle, then done_o with error_o.  So does hung_i (WATCHDOG); a second one while stopped
 // gives done_o although the masters still wait.  Such a bus needs a reset: until it has answered,
@@ -79,17 +79,18 @@ module ps_sequencer
   logic [31:0] image_q, pc_q, error_q;
   logic [1:0] check_q;
   logic [CH_W-1:0] n_in_q, n_out_q;
-  logic beside_copy, unit_ready, unit_done;
+  logic is_gate, unit_ready, unit_done;
   logic skip, no_output, all_idle, bad_list, master_error;
   logic is_conv, last_image;
 
   assign is_conv = desc_i.op == OP_CONV;
-  assign skip = desc_i.pred_en && score_i == '0;
+  assign skip = desc_i.pred_en && (score_i == '0) != desc_i.pred_not;
   assign score_addr_o = desc_i.pred_slot[SA_W-1:0];
-  // A GATE beside a COPY: the copy goes on under it and after it.
-  assign beside_copy = desc_i.op == OP_GATE && copy_busy_i;
-  assign unit_ready = all_idle
-      || (beside_copy && !fetch_busy_i && !gate_busy_i && !move_busy_i);
+  // A GATE or DENSE follows the sums of a convolution that still runs.  A COPY goes on under a GATE
+  // and after it; a DENSE writes feature memory, which the COPY uses.
+  assign is_gate = desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
+  assign unit_ready = all_idle || (is_gate && !gate_busy_i && !move_busy_i
+                                   && !(desc_i.op == OP_DENSE && copy_busy_i));
   assign unit_done = !gate_busy_i && !move_busy_i;
   assign all_idle = !fetch_busy_i && !array_busy_i && !gate_busy_i && !move_busy_i;
   assign last_image = image_q == n_images_i - 32'd1;
@@ -180,8 +181,7 @@ module ps_sequencer
   assign fetch_start_o  = state_q == Fetch && !no_output && !fetch_busy_i;
   assign conv_start_o   = state_q == Array && is_conv && !array_busy_i;
   assign copy_start_o   = state_q == Array && !is_conv && !array_busy_i;
-  assign gate_start_o   = state_q == Unit && unit_ready
-      && (desc_i.op == OP_GATE || desc_i.op == OP_DENSE);
+  assign gate_start_o   = state_q == Unit && unit_ready && is_gate;
   assign move_start_o   = state_q == Unit && unit_ready && !gate_start_o;
   assign record_start_o = state_q == Record && all_idle;
 

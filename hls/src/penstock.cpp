@@ -162,7 +162,7 @@ each_descriptor:
     const Descriptor d = fetch_descriptor(program, pc);
     counters[CNT_READ_BYTES] += DESCRIPTOR_BYTES;
     counters[CNT_OVERHEAD] += DESCRIPTOR_BYTES / BEAT_BYTES;
-    const bool skip = d.pred_en && scores[d.pred_slot % SCORE_DEPTH] == 0;
+    const bool skip = d.pred_en && (scores[d.pred_slot % SCORE_DEPTH] == 0) != bool(d.pred_not);
     code = begin(d, limits, skip, sizes);
     if (code != ERR_NONE) break;
     if (skip && !(d.op == OP_CONV && d.pred_empty)) {

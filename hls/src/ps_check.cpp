@@ -68,7 +68,8 @@ bool dense_field(const Descriptor& d) {
   return d.cin == 0 || d.cin > MAX_CHANNELS || d.cout == 0 || d.cout > 2 * MAX_CHANNELS - 1 ||
          d.list_from > d.cout || bad_list(d.out_list) ||
          uint64_t(d.cout - d.list_from) + (d.op == OP_GATE ? d.src : 0) > MAX_CHANNELS ||
-         d.w_addr % GATE_WORD_BYTES != 0;
+         d.w_addr % GATE_WORD_BYTES != 0 || d.variant > 1 ||
+         (d.variant == 1 && d.list_from == 0);
 }
 
 bool dense_bounds(const Descriptor& d) {
@@ -112,7 +113,8 @@ bool bad_field(const Descriptor& d, const Limits& limits) {
     case OP_CONV:
       return conv_field(d);
     case OP_COPY:
-      return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || bad_phase(d);
+      return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || bad_phase(d) ||
+             d.variant == 3 || (d.variant == 2 && d.height == 1);
     case OP_POOL:
       return pool_field(d);
     case OP_HALT:

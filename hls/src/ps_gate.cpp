@@ -46,7 +46,8 @@ dense_words:
   for (uint32_t i = 0; i <= words; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=2 max=129
-    const beat_t word = gmem[(first + i) % GMEM_WORDS];
+    const uint32_t at = i == 0 ? first : first + GATE_HEAD_BEATS + i - 1;
+    const beat_t word = gmem[at % GMEM_WORDS];
     if (i == 0) {
       row = row_of(word);
     } else {
@@ -74,12 +75,17 @@ void run_gate(const Descriptor& d, const beat_t gmem[GMEM_WORDS], const acc_t po
   const uint32_t words = (uint32_t(d.cin) + BEAT_BYTES - 1) / BEAT_BYTES;
   const uint32_t list = d.out_list % N_LISTS;
   uint16_t count = d.src == 0 ? uint16_t(0) : sizes[list].count;
+  bool open = false;
   pool_vector(d, row_of(gmem[head % GMEM_WORDS]), pool, vector);
 gate_outputs:
   for (uint32_t out = 0; out < d.cout; ++out) {
 #pragma HLS LOOP_TRIPCOUNT min=1 max=2047
     const uint32_t first = head + GATE_HEAD_BEATS + out * gate_row_beats(d.cin);
-    const byte_t score = score_of(d, dense_output(d, first, words, gmem, vector));
+    // Outputs before list_from may close the others.
+    const bool closed = d.variant && out >= d.list_from && !open;
+    byte_t score = 0;
+    if (!closed) score = score_of(d, dense_output(d, first, words, gmem, vector));
+    if (out < d.list_from && score != 0) open = true;
     scores[(d.dst + out) % SCORE_DEPTH] = score;
     if (d.out_list != ALL_CHANNELS && out >= d.list_from && score != 0) {
       fetch_lists[list][count % MAX_CHANNELS] = channel_t(d.src + out - d.list_from);

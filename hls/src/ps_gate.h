@@ -7,13 +7,13 @@
 
 namespace ps {
 
-// Gate memory is in words of GATE_WORD_BYTES; the pool's parameters take one, so does the start of
-// every output's row.
+// Gate memory is in words of GATE_WORD_BYTES; the pool's parameters take one, so do those of every
+// output, in front of its weights.
 constexpr uint32_t GATE_HEAD_BEATS = GATE_WORD_BYTES / BEAT_BYTES;
 
 inline uint32_t gate_row_beats(uint32_t inputs) {
 #pragma HLS INLINE
-  return (BEAT_BYTES + inputs + GATE_WORD_BYTES - 1) / GATE_WORD_BYTES * GATE_HEAD_BEATS;
+  return (1 + (inputs + GATE_WORD_BYTES - 1) / GATE_WORD_BYTES) * GATE_HEAD_BEATS;
 }
 
 // Iterations of a GATE or DENSE, for the counters: a pooled sum each, then a word of weights each.

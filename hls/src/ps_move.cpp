@@ -102,11 +102,13 @@ record_burst:
 uint32_t copy_planes(const Descriptor& d, byte_t fmem[FMEM_ROWS][FB]) {
 #pragma HLS INLINE off
   const uint32_t out_width = out_size(d).width;
+  const uint32_t first = d.variant == 2 ? 1 : 0;
+  const uint32_t step = d.variant == 0 ? 1 : 2;
 copy_channels:
   for (uint32_t channel = 0; channel < d.cout; ++channel) {
 #pragma HLS LOOP_TRIPCOUNT min=1 max=1024
   copy_rows:
-    for (uint32_t row = 0; row < d.height; ++row) {
+    for (uint32_t row = first; row < d.height; row += step) {
 #pragma HLS LOOP_TRIPCOUNT min=1 max=1023
       const uint32_t source = d.src + channel * d.src_stride + row * d.width;
       const uint32_t target = d.dst + channel * d.dst_stride + row % 2 * 2 * d.phase_stride +
@@ -124,7 +126,8 @@ copy_channels:
       }
     }
   }
-  return uint32_t(d.cout) * d.height * ((uint32_t(d.width) + FB - 1) / FB);
+  const uint32_t rows = (d.height - first + step - 1) / step;
+  return uint32_t(d.cout) * rows * ((uint32_t(d.width) + FB - 1) / FB);
 }
 
 }  // namespace ps

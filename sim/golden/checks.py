@@ -110,10 +110,12 @@ def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
             yield d.list_from > d.cout or last > channels, f"list_from {d.list_from}"
             yield _bad_list(d, "out_list", config)
             yield d.w_addr % GATE_WORD_BYTES != 0, f"w_addr {d.w_addr}"
+            yield d.variant > 1 or (d.variant == 1 and d.list_from == 0), f"variant {d.variant}"
         case Op.COPY:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
             yield _bad_map(d)
             yield _bad_phase(d, config)
+            yield d.variant == 3 or (d.variant == 2 and d.height == 1), f"variant {d.variant}"
         case Op.POOL:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
             yield _bad_map(d)

@@ -76,7 +76,7 @@ class Machine:
     def _step(self, d: Descriptor) -> None:
         """Execute or skip one checked descriptor and move on."""
         counters = self.state.counters
-        skip = bool(d.pred_en and self.state.scores[d.pred_slot] == 0)
+        skip = bool(d.pred_en) and bool(self.state.scores[d.pred_slot] == 0) != bool(d.pred_not)
         if skip and not (d.op == Op.CONV and d.pred_empty):
             counters["skipped"] += 1
             if d.op == Op.CONV:
@@ -144,7 +144,8 @@ class Machine:
         first = d.w_addr + GATE_WORD_BYTES
         rows = gmem[first : first + d.cout * stride].reshape(d.cout, stride)
         bias, multiplier, shift = parameters(rows[:, :8])
-        weight = np.ascontiguousarray(rows[:, 8 : 8 + d.cin]).view(np.int8).astype(np.int64)
+        weights = rows[:, GATE_WORD_BYTES : GATE_WORD_BYTES + d.cin]
+        weight = np.ascontiguousarray(weights).view(np.int8).astype(np.int64)
         return wrap32(bias + weight @ pooled), multiplier, shift
 
     def _gate(self, d: Descriptor) -> None:
@@ -153,6 +154,8 @@ class Machine:
             scores = np.where(acc > 0, 128, 0)
         else:
             scores = np.clip(requantize(acc, multiplier, shift), 0, 128)
+        if d.variant and not scores[: d.list_from].any():
+            scores[d.list_from :] = 0
         self.state.scores[d.dst : d.dst + d.cout] = scores
         if d.out_list != ALL_CHANNELS:
             before = self.state.lists[d.out_list] if d.src else np.zeros(0, np.int64)
@@ -165,6 +168,8 @@ class Machine:
         shape = (d.cout, d.height, d.width)
         source = as_strided(self.state.fmem[d.src :], shape, (d.src_stride, d.width, 1)).copy()
         for phase in range(4):
+            if d.variant and phase >> 1 != d.variant - 1:
+                continue
             part = source[:, phase >> 1 :: 2, phase & 1 :: 2]
             at = d.dst + phase * d.phase_stride
             target = as_strided(

@@ -85,8 +85,10 @@ def test_counters_with_every_gate_open_and_closed() -> None:
         found = counters(run(package, inputs))
         descriptors = decode(package)
         convs = [d for d in descriptors if d.op == Op.CONV]
-        outright = [d for d in convs if d.pred_en and not d.pred_empty] if keep < 0 else []
-        assert (found["skipped"] == len(outright)).all()
+        skipped = [d for d in descriptors if d.pred_en and (keep < 0) != bool(d.pred_not)]
+        outright = [d for d in skipped if d.op == Op.CONV]
+        assert not any(d.pred_empty for d in outright)
+        assert (found["skipped"] == len(skipped)).all()
         total = found["executed"] + found["skipped"]
         assert total.tolist() == [len(descriptors), len(descriptors) - 1]  # GLOAD once
         assert (found["channels_skipped"] == sum(d.cout for d in outright)).all()

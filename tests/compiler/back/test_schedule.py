@@ -6,7 +6,7 @@ import pytest
 from penstock.compiler.activity import decode
 from penstock.compiler.duplicate import duplicate_residuals, is_copy
 from penstock.compiler.errors import CompileError
-from penstock.compiler.ir import Conv
+from penstock.compiler.ir import Conv, Fold
 from penstock.compiler.order import order_siblings
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.plan import ConvStep, CopyStep, GateStep, Plan, Step
@@ -32,7 +32,7 @@ def kinds(steps: tuple[Step, ...]) -> list[str]:
 
 
 def test_sequential_skips_both_convolutions() -> None:
-    stem, conv1, conv2, shortcut, down1, down2 = convs(plan_of("sequential"))
+    stem, conv1, conv2, shortcut, _, down1, down2 = convs(plan_of("sequential"))
     assert stem.predicate is None
     assert conv1.predicate == conv2.predicate is not None
     assert conv1.out_list == conv2.in_list is not None
@@ -41,14 +41,45 @@ def test_sequential_skips_both_convolutions() -> None:
     assert not conv2.pred_empty  # uint8 on uint8: skipped outright
     assert conv2.dst == stem.dst  # in place
     assert conv2.pool == stem.pool  # whose sums stay valid
-    assert shortcut.predicate is None
     assert down1.predicate == down2.predicate is not None
-    assert down2.pred_empty  # int8 shortcut, ReLU: runs with no input
     assert down2.dst == shortcut.dst
 
 
+def test_a_shortcut_finishes_a_skipped_block() -> None:
+    """int8 shortcut, then ReLU: one form of it for the sum, one that is the block's result."""
+    *_, shortcut, alone, _, down2 = convs(plan_of("sequential"))
+    assert shortcut.predicate == alone.predicate == down2.predicate is not None
+    assert (shortcut.pred_not, alone.pred_not) == (False, True)
+    assert (shortcut.pool, alone.pool) == (None, down2.pool)
+    assert shortcut.conv.clamp == (-128, 127) and alone.conv.clamp == (0, 127)
+    assert not down2.pred_empty
+    assert shortcut.dst == alone.dst == down2.dst
+
+
+def test_a_shortcut_with_another_reader_stays_as_it_is() -> None:
+    """Then the block's last convolution runs without inputs to finish it."""
+    build = GraphBuilder(rng=RNG(4))
+    x = build.value("x", (3, 8, 8), False)
+    gate = build.gate(build.pool(x), 1)
+    shortcut = build.conv(x, 5, 1, stride=2, signed=True)
+    y = build.conv(x, 5, 3, stride=2, fold=Fold(scores=gate, per_channel=False), residual=shortcut)
+    z = build.conv(shortcut, 5, residual=y)
+    graph = build.graph("x", build.dense(build.pool(z), 2))
+    steps = convs(schedule_graph(duplicate_residuals(graph), "sequential"))
+    assert [step.pred_empty for step in steps if step.predicate] == [True]
+    assert not any(step.pred_not for step in steps)
+
+
+def test_a_skipped_block_closes_its_channel_gate() -> None:
+    gates = [step for step in plan_of("sequential").steps if isinstance(step, GateStep)]
+    assert [gate.within for gate in gates] == [gate.gates[0].output for gate in gates]
+    # conv1 runs before its block is decided: its channels' scores scale it all the same.
+    gates = [step for step in plan_of("parallel").steps if isinstance(step, GateStep)]
+    assert [gate.within for gate in gates] == [None, None]
+
+
 def test_parallel_always_runs_the_first_convolution() -> None:
-    _, conv1, conv2, _, down1, _ = convs(plan_of("parallel"))
+    _, conv1, conv2, _, _, down1, _ = convs(plan_of("parallel"))
     for first in (conv1, down1):
         assert first.predicate is None
         assert first.out_list is None
@@ -57,13 +88,24 @@ def test_parallel_always_runs_the_first_convolution() -> None:
 
 
 def test_order_of_a_downsampling_block() -> None:
-    """One COPY, the GATE that may run beside it, the small projection before conv1."""
+    """COPY of even rows, the GATE beside it, odd rows, the projection's two forms, conv1."""
     plan = plan_of("sequential")
     assert kinds(plan.steps) == [
         *("Load", "Conv", "Gate", "Conv", "Conv"),
-        *("Copy", "Gate", "Conv", "Conv", "Conv", "Dense", "Store", "Store"),
+        *("Copy", "Gate", "Copy", "Conv", "Conv", "Conv", "Conv", "Dense", "Store", "Store"),
     ]
-    assert [c.conv.weight.shape[2] for c in convs(plan)][3:] == [1, 3, 3]
+    assert [c.conv.weight.shape[2] for c in convs(plan)][3:] == [1, 1, 3, 3]
+
+
+def test_odd_rows_are_copied_for_an_executed_block_alone() -> None:
+    """The 1x1 shortcut reads even rows; in the parallel schedule conv1 always runs."""
+    plan = plan_of("sequential")
+    even, odd = (step for step in plan.steps if isinstance(step, CopyStep))
+    assert (even.rows, even.predicate) == (1, None)
+    assert (odd.rows, odd.predicate) == (2, convs(plan)[-1].predicate)
+    assert even.dst == odd.dst and even.src == odd.src
+    (whole,) = (step for step in plan_of("parallel").steps if isinstance(step, CopyStep))
+    assert (whole.rows, whole.predicate) == (0, None)
 
 
 def test_block_and_channel_gate_share_one_descriptor() -> None:

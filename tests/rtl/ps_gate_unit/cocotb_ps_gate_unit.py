@@ -47,8 +47,11 @@ class Bench:
         self.scores: dict[int, int] = {}
         self.lists: dict[int, tuple[list[int], int]] = {}
         self.written: list[tuple[int, int]] = []
-        for signal in (dut.start_i, dut.gmem_we_i, dut.pool_we_i):
+        self.pool: dict[int, int] = {}
+        for signal in (dut.start_i, dut.gmem_we_i, dut.pool_we_i, dut.sums_begin_i):
             signal.value = 0
+        dut.sums_busy_i.value = 0
+        dut.hold_i.value = 0
 
     async def start(self) -> None:
         dut = self.dut
@@ -79,18 +82,20 @@ class Bench:
             sums=sums, head=head, heads=heads, weights=weights.astype(np.int8), signed=signed
         )
 
-    async def load(self, layer: Layer, w_addr: int, pool_base: int) -> None:
-        """Write gate memory (GLOAD) and pooled sums (epilogue) side by side."""
+    async def load(self, layer: Layer, w_addr: int, pool_base: int, *, sums: bool) -> None:
+        """Write gate memory (GLOAD) and, with `sums`, pooled sums (epilogue) side by side."""
         dut = self.dut
+        if sums:
+            await pulse(dut.clk_i, dut.sums_begin_i)
         cout, cin = layer.weights.shape
         rows = np.zeros((cout, gate_row_bytes(cin)), np.uint8)
         rows[:, :8] = layer.heads.view(np.uint8).reshape(cout, 8)
-        rows[:, 8 : 8 + cin] = layer.weights.view(np.uint8)
+        rows[:, GATE_WORD_BYTES : GATE_WORD_BYTES + cin] = layer.weights.view(np.uint8)
         data = layer.head.tobytes().ljust(GATE_WORD_BYTES, b"\xa5") + rows.tobytes()
         words = [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
         for index in range(max(len(words), cin)):
             dut.gmem_we_i.value = int(index < len(words))
-            dut.pool_we_i.value = int(index < cin)
+            dut.pool_we_i.value = int(sums and index < cin)
             if index < len(words):
                 dut.gmem_addr_i.value = w_addr // 8 + index
                 dut.gmem_data_i.value = words[index]
@@ -101,14 +106,52 @@ class Bench:
         dut.gmem_we_i.value = 0
         dut.pool_we_i.value = 0
 
-    async def run(self, op: Op, layer: Layer, **values: int) -> int:
-        """Load a layer somewhere and run it; cycles it took."""
+    async def convolution(self, layer: Layer, pool_base: int, gap: int) -> None:
+        """Sums as a convolution makes them, in order with pauses up to `gap`; then it is done.
+
+        Lists and scores are free a few cycles before or after its last sum.
+        """
+        dut, rng = self.dut, self.rng
+        early = int(rng.integers(len(layer.sums) + 1))
+        for index, value in enumerate(layer.sums):
+            await cycles(dut.clk_i, int(rng.integers(gap + 1)))
+            if index == early:
+                dut.hold_i.value = 0
+            dut.pool_addr_i.value = pool_base + index
+            dut.pool_data_i.value = int(value) & 0xFFFF_FFFF
+            dut.pool_we_i.value = 1
+            await RisingEdge(dut.clk_i)
+            dut.pool_we_i.value = 0
+        dut.sums_busy_i.value = 0
+        await cycles(dut.clk_i, int(rng.integers(4)))
+        dut.hold_i.value = 0
+
+    async def run(
+        self,
+        op: Op,
+        layer: Layer,
+        *,
+        gap: int | None = None,
+        pool_base: int | None = None,
+        **values: int,
+    ) -> int:
+        """Load a layer somewhere and run it; cycles from its start, or from its last sum.
+
+        gap: beside the convolution that makes its sums, one in up to `gap` + 1 cycles.
+        pool_base: the sums are there already.
+        """
         dut, config, rng = self.dut, self.config, self.rng
         cout, cin = layer.weights.shape
         size = GATE_WORD_BYTES + cout * gate_row_bytes(cin)
         w_addr = int(rng.integers((config.gate_mem_bytes - size) // 16 + 1)) * 16
-        pool_base = int(rng.integers(config.pool_depth - cin + 1))
-        await self.load(layer, w_addr, pool_base)
+        fresh = pool_base is None
+        if pool_base is None:
+            pool_base = int(rng.integers(config.pool_depth - cin + 1))
+        await self.load(layer, w_addr, pool_base, sums=fresh and gap is None)
+        if gap is not None:
+            await pulse(dut.clk_i, dut.sums_begin_i)
+            dut.sums_busy_i.value = 1
+            dut.hold_i.value = 1
         dut.desc_i.value = descriptor(
             op,
             cin=cin,
@@ -120,6 +163,9 @@ class Bench:
         )
         await pulse(dut.clk_i, dut.start_i)
         dut.desc_i.value = 0  # start_i latched it
+        if gap is not None:
+            await self.convolution(layer, pool_base, gap)
+        self.pool_base = pool_base
         taken = 0
         await RisingEdge(dut.clk_i)
         while int(dut.busy_o.value):
@@ -127,12 +173,33 @@ class Bench:
             await RisingEdge(dut.clk_i)
         return taken
 
-    async def gate(self, layer: Layer, kind: GateKind, which: int, list_from: int, dst: int) -> int:
+    async def gate(
+        self,
+        layer: Layer,
+        kind: GateKind,
+        which: int,
+        list_from: int,
+        dst: int,
+        *,
+        stop: bool = False,
+        gap: int | None = None,
+        pool_base: int | None = None,
+    ) -> int:
         """A GATE into list `which` (or none): the whole store is compared with the model."""
         binary = np.where(layer.accumulators() > 0, 128, 0)
         scores = binary if kind == GateKind.BINARY else np.clip(layer.scaled(), 0, 128)
+        if stop and not scores[:list_from].any():
+            scores[list_from:] = 0
         taken = await self.run(
-            Op.GATE, layer, gate_kind=kind, out_list=which, list_from=list_from, dst=dst
+            Op.GATE,
+            layer,
+            gap=gap,
+            pool_base=pool_base,
+            gate_kind=kind,
+            variant=stop,
+            out_list=which,
+            list_from=list_from,
+            dst=dst,
         )
         self.scores |= {dst + o: int(score) for o, score in enumerate(scores)}
         if which != ALL_CHANNELS:
@@ -178,7 +245,7 @@ async def gates(dut: Any, kind: GateKind) -> None:
         which = [0, 1, ALL_CHANNELS][index % 3]
         list_from = [0, 1, cout // 2, cout][index % 4]
         taken = await bench.gate(bench.layer(cin, cout), kind, which, list_from, 8 + index)
-        assert taken <= cin + cout * -(-(8 + cin) // 16) + 24
+        assert taken <= 16 + cout * (1 + -(-cin // 16)) + max(cin - cout, 0) + 24
     found = set(bench.scores.values())
     assert {0, 128} <= found and (kind == GateKind.BINARY or len(found) > 4)
 
@@ -208,6 +275,69 @@ async def all_on_and_all_off(dut: Any) -> None:
     layer.heads["bias"], layer.weights[:] = 0, 0  # a sum of 0 is off
     await bench.gate(layer, GateKind.BINARY, 1, 3, 16)
     assert not bench.lists[1][0]
+
+
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(gap=[0, 1, 9])
+async def beside_a_convolution(dut: Any, gap: int) -> None:
+    """Started before its sums: same results, and one pass is left after the last one."""
+    bench = Bench(dut)
+    await bench.start()
+    for index, (cin, cout) in enumerate([(16, 9), (32, 12), (1, 1), (33, 5), (40, 17), (17, 2)]):
+        which, kind = [0, 1, ALL_CHANNELS][index % 3], list(GateKind)[index % 2]
+        layer = bench.layer(cin, cout)
+        taken = await bench.gate(layer, kind, which, min(1, cout), 64 + index, gap=gap)
+        if gap * 16 >= 9 * cout:  # as fast as the sums come
+            assert taken <= 2 * cout + 24
+    layer = bench.layer(20, 6)
+    await bench.run(Op.DENSE, layer, gap=gap, clamp_lo=-128, clamp_hi=127, dst=8)
+    assert len(bench.written) == 6
+
+
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(gap=[None, 0, 3])
+async def stops(dut: Any, gap: int | None) -> None:
+    """Outputs before list_from decide: all zero, and the others are zero in a few cycles."""
+    bench = Bench(dut)
+    await bench.start()
+    for cin, cout, list_from, dst in (
+        (16, 17, 1, 3),
+        (33, 20, 3, 8),
+        (5, 2, 1, 15),
+        (24, 9, 1, 6),
+        (8, 30, 2, 5),
+        (16, 4, 4, 40),
+    ):
+        for closed in (True, False):
+            layer = bench.layer(cin, cout)
+            layer.heads["bias"][:list_from] = -(1 << 30)
+            if not closed:  # the last of them alone is open
+                layer.heads["bias"][list_from - 1] = 1 << 30
+            kind = list(GateKind)[cin % 2]
+            taken = await bench.gate(layer, kind, 0, list_from, dst, stop=True, gap=gap)
+            if closed and gap is None:
+                assert taken <= cin + list_from * (1 + -(-cin // 16)) + -(-cout // 8) + 28
+
+
+@cocotb.test(**TIMEOUT)
+async def same_sums_again(dut: Any) -> None:
+    """The vector is kept for the next GATE, not across new sums, other sizes or parameters."""
+    bench = Bench(dut)
+    await bench.start()
+    layer = bench.layer(32, 3)
+    first = await bench.gate(layer, GateKind.RELU1, 0, 0, 0)
+    base = bench.pool_base
+    again = await bench.gate(layer, GateKind.RELU1, 0, 0, 0, pool_base=base)
+    assert again <= first - 20
+    layer.head["multiplier"] = 0xA000
+    await bench.gate(layer, GateKind.RELU1, 0, 0, 0, pool_base=base)
+    layer = dataclasses.replace(layer, signed=not layer.signed)
+    await bench.gate(layer, GateKind.RELU1, 0, 0, 0, pool_base=base)
+    fewer = dataclasses.replace(layer, sums=layer.sums[:20], weights=layer.weights[:, :20])
+    await bench.gate(fewer, GateKind.RELU1, 0, 0, 0, pool_base=base)
+    for gap in (None, 2):
+        other = dataclasses.replace(layer, sums=layer.sums[::-1])
+        await bench.gate(other, GateKind.RELU1, 0, 0, 0, gap=gap)
 
 
 @cocotb.test(**TIMEOUT)

@@ -8,6 +8,9 @@ module ps_gate_unit_bench
   input  logic                  start_i,
   input  desc_t                 desc_i,
   output logic                  busy_o,
+  input  logic                  sums_begin_i,
+  input  logic                  sums_busy_i,
+  input  logic                  hold_i,
   input  logic                  gmem_we_i,
   input  logic [GA_W-1:0]       gmem_addr_i,
   input  logic [63:0]           gmem_data_i,
@@ -17,7 +20,8 @@ module ps_gate_unit_bench
   output logic                  mem_we_o,
   output logic [FA_W-1:0]       mem_addr_o,
   output logic [7:0]            mem_data_o,
-  output logic                  score_we_o,
+  output logic [7:0]            score_mask_o,
+  output logic                  list_append_o,
 
   input  logic [SA_W-1:0]       score_a_addr_i,
   output logic [63:0]           score_a_word_o,
@@ -31,7 +35,7 @@ module ps_gate_unit_bench
   input  logic [LI_W+CH_W-2:0]  list_b_addr_i,
   output logic [CH_W-2:0]       list_b_data_o
 );
-  logic list_begin, list_append, list_close;
+  logic list_begin, list_close;
   logic [SA_W-1:0] score_addr;
   logic [7:0] score_data;
   logic [LI_W-1:0] list;
@@ -44,17 +48,20 @@ module ps_gate_unit_bench
     .start_i,
     .desc_i,
     .busy_o,
+    .sums_begin_i,
+    .sums_busy_i,
+    .hold_i,
     .gmem_we_i,
     .gmem_addr_i,
     .gmem_data_i,
     .pool_we_i,
     .pool_addr_i,
     .pool_data_i,
-    .score_we_o,
+    .score_mask_o,
     .score_addr_o (score_addr),
     .score_data_o (score_data),
     .list_begin_o (list_begin),
-    .list_append_o(list_append),
+    .list_append_o,
     .list_close_o (list_close),
     .list_o       (list),
     .list_id_o    (list_id),
@@ -67,7 +74,7 @@ module ps_gate_unit_bench
   ps_gate_store u_store (
     .clk_i,
     .rst_ni,
-    .score_we_i   (score_we_o),
+    .score_mask_i (score_mask_o),
     .score_addr_i (score_addr),
     .score_data_i (score_data),
     .score_a_addr_i,
@@ -76,7 +83,7 @@ module ps_gate_unit_bench
     .score_b_addr_i,
     .score_b_o,
     .list_begin_i (list_begin),
-    .list_append_i(list_append),
+    .list_append_i(list_append_o),
     .list_close_i (list_close),
     .list_i       (list),
     .list_id_i    (list_id),

@@ -66,7 +66,7 @@ def model(program: list[Descriptor], images: int, faults: dict[int, ErrorCode]) 
         if pc in faults:
             error = faults[pc]
             return outcome()
-        skip = bool(d.pred_en) and _score(d.pred_slot) == 0
+        skip = bool(d.pred_en) and (_score(d.pred_slot) == 0) != bool(d.pred_not)
         if skip and not (d.op == Op.CONV and d.pred_empty):
             skipped += 1
             left += d.cout if d.op == Op.CONV else 0
@@ -113,7 +113,7 @@ class Bench:
         self.units = dict.fromkeys(("fetch", "conv", "copy", "gate", "move"), 0)
         self.executed = self.skipped = self.done = self.left = 0
         self.records: list[tuple[int, int, int]] = []
-        self.beside = 0  # GATEs started while a COPY ran
+        self.beside = {"copy": 0, "conv": 0}  # GATEs and DENSEs started while one ran
         self.next = 0
         for name in ("start", "desc_valid", "desc_at_end", "fetch_busy", "array_busy", "copy_busy"):
             getattr(dut, f"{name}_i").value = 0
@@ -185,7 +185,9 @@ class Bench:
             self.left += read("channels_skipped_o")
 
     def _check_start(self, name: str, busy: set[str]) -> None:
-        """A unit starts when what it needs is idle; a GATE beside a COPY, nothing else."""
+        """A unit starts when what it needs is idle; a GATE beside the array, a DENSE beside a
+        convolution, nothing else.
+        """
         dut, index = self.dut, self.next
         sizes = int(dut.n_in_o.value), int(dut.n_out_o.value)
         match name:
@@ -193,9 +195,12 @@ class Bench:
                 assert not busy & {"fetch", "gate", "move"}, busy
             case "conv" | "copy":
                 assert not busy & {"conv", "copy", "gate", "move"}, busy
-            case "gate" if self.program[index].op == Op.GATE and "copy" in busy:
-                assert busy == {"copy"}, busy
-                self.beside += 1
+            case "gate":
+                allowed = {"fetch", "conv"}
+                allowed |= {"copy"} if self.program[index].op == Op.GATE else set()
+                assert busy <= allowed, busy
+                self.beside["copy"] += "copy" in busy
+                self.beside["conv"] += "conv" in busy
             case _:
                 assert not busy, (name, busy)
         if name == "record":
@@ -254,6 +259,7 @@ def random_program(rng: random.Random, length: int) -> list[Descriptor]:
     for _ in range(length):
         op = rng.choice(ops)
         values = {"pred_en": int(rng.random() < 0.4), "pred_slot": rng.randrange(SCORES)}
+        values["pred_not"] = rng.randrange(2)
         if op == Op.CONV:
             values |= {
                 "pred_empty": rng.randrange(2),
@@ -279,15 +285,19 @@ async def random_programs(dut: Any, idle: str) -> None:
 
 @cocotb.test(**TIMEOUT)
 async def gate_beside_copy(dut: Any) -> None:
-    """A GATE does not wait for a COPY or POOL; a DENSE does."""
+    """A GATE does not wait for a COPY or POOL; a DENSE does.  Neither waits for a CONV."""
     bench = Bench(dut)
     await bench.start()
     halt = Descriptor.make(Op.HALT)
     ops = (Op.COPY, Op.POOL, Op.GATE, Op.DENSE)
     copy, pool, gate, dense = (Descriptor.make(op) for op in ops)
     await bench.check([copy, gate, pool, gate] * 15 + [halt], 1)
-    assert bench.beside > 5
+    assert bench.beside["copy"] > 5
     await bench.check([copy, dense, gate, copy] * 10 + [halt], 1)
+    assert not bench.beside["conv"]
+    conv = Descriptor.make(Op.CONV, cin=6, cout=6)
+    await bench.check([conv, gate, conv, dense] * 10 + [halt], 1)
+    assert bench.beside["conv"] > 5
 
 
 @cocotb.test(**TIMEOUT)
