@@ -94,9 +94,10 @@ def _set_gates(
 
 def _set_gate(gate: Gate, pooled: Tensor, keep: float, generator: torch.Generator) -> None:
     """Random weights, scaled and shifted so that every output is > 0 for `keep` of the rows."""
-    spread = pooled.std(dim=0).clamp_min(1e-6)  # [Cin]
+    spread = pooled.std(dim=0)  # [Cin]
     gate.fc.weight.normal_(generator=generator)
-    gate.fc.weight.div_(spread)
+    # A channel that never changes decides nothing; 1 / spread would make it all there is.
+    gate.fc.weight.div_(spread.clamp_min(1e-6)).mul_(spread > 1e-6)
     z = pooled @ gate.fc.weight.T  # [images, outputs]
     gate.fc.weight.mul_(SCORE_SPREAD / z.std(dim=0).clamp_min(1e-6)[:, None])
     z = pooled @ gate.fc.weight.T
