@@ -2,7 +2,8 @@
 
 For each image the Program loads that image's gate weights, writes a record (GLOAD, HALT) and then
 runs the network (as compiled, HALT).  So the second record's counters are those of the network
-in a running stream: the GLOAD, which a real Program runs once, is in the first.
+in a running stream: the GLOAD, which a real Program runs once, is in the first.  What a Program
+loads for every image it loads here too, with that image's weights.
 """
 
 import dataclasses
@@ -33,13 +34,14 @@ def forced_package(package: Package, memory: Scores) -> Package:
     at = len(package.weights)
     for scores in memory:
         weights = force_package_scores(package, scores).weights
-        for load in loads:
-            blob.append(weights[load.w_addr : load.w_addr + load.length])
-            stream.append(_changed(load, w_addr=at))
-            at += load.length
-        stream.append(_changed(descriptors[-1], length=len(stream) + 1))
-        stream += body
-        stream.append(_changed(descriptors[-1], length=len(stream) + 1))
+        for part in (loads, body):
+            for d in part:
+                if d.op == Op.GLOAD:
+                    blob.append(weights[d.w_addr : d.w_addr + d.length])
+                    d = _changed(d, w_addr=at)
+                    at += d.length
+                stream.append(d)
+            stream.append(_changed(descriptors[-1], length=len(stream) + 1))
     stream[-1] = _changed(descriptors[-1], length=0)
     data = b"".join(d.encode() for d in stream)
     return dataclasses.replace(package, descriptors=data, weights=b"".join(blob))

@@ -13,7 +13,7 @@ from penstock.compiler.ir import Gate, Graph, Requantize
 from penstock.compiler.numerics import SCORE_ONE
 from penstock.compiler.weights import pack_gate_rows
 from penstock.program.config import GATE_WORD_BYTES
-from penstock.program.descriptor import Op
+from penstock.program.descriptor import Descriptor, Op
 from penstock.program.package import Package
 
 Scores = npt.NDArray[np.uint8]
@@ -32,9 +32,10 @@ def _fixed_layer(scores: Scores, inputs: int) -> tuple[np.ndarray, np.ndarray, R
 def force_package_scores(package: Package, scores: Scores) -> Package:
     """The same program with other gate weights: the gates give `scores`, uint8 (score memory,)."""
     blob = np.frombuffer(package.weights, np.uint8).copy()
-    descriptors = decode(package)
-    loads = [d for d in descriptors if d.op == Op.GLOAD]
-    for d in descriptors:
+    loads: list[Descriptor] = []  # the last one first: streamed weights replace each other
+    for d in decode(package):
+        if d.op == Op.GLOAD:
+            loads.insert(0, d)
         if d.op != Op.GATE:
             continue
         image = pack_gate_rows(*_fixed_layer(scores[d.dst : d.dst + d.cout], d.cin))

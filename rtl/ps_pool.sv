@@ -76,9 +76,11 @@ module ps_pool
 
   // First byte of the first window: `pad` rows and columns before the map.
   logic [FA_W-1:0] first;
+  logic [11:0] before_map;
   logic [9:0] spare;
-  assign first = desc_i.src[FA_W-1:0] - FA_W'(desc_i.pad) * FA_W'(desc_i.width[9:0])
-      - FA_W'(desc_i.pad);
+  assign before_map = (desc_i.pad[0] ? 12'(desc_i.width[9:0]) : 12'd0)
+      + (desc_i.pad[1] ? {1'b0, desc_i.width[9:0], 1'b0} : 12'd0) + 12'(desc_i.pad);
+  assign first = desc_i.src[FA_W-1:0] - FA_W'(before_map);
   assign spare = desc_i.height[9:0] + 10'({desc_i.pad, 1'b0}) - 10'(desc_i.kernel);
 
   logic [FA_W-1:0] next_line, next_tile, next_row, next_ch;
@@ -234,9 +236,11 @@ module ps_pool
     localparam int unsigned Pair = 2 * i < WB ? 2 * i : 0;  // beyond: no lane of a tile
     logic [7:0] byte_in;
     logic signed [SumWidth-1:0] pixel, sum;
+    logic greater;
     assign byte_in = stride2_q ? rd_data_i[Pair] : rd_data_i[i];
     assign pixel   = $signed(pixel_q[i]);
     assign sum     = $signed(sum_q[i]);
+    assign greater = $signed(pixel_q[i][8:0]) > $signed(sum_q[i][8:0]);  // a maximum has 9 bits
     always_ff @(posedge clk_i) begin
       if (flags_q[Latency-1].valid) begin
         pixel_q[i]    <= {{SumWidth-8{signed_q && byte_in[7]}}, byte_in};
@@ -245,7 +249,7 @@ module ps_pool
       if (flags_q4.valid) begin
         if (pixel_on_q[i]) begin
           if (average_q) sum_q[i] <= flags_q4.first ? pixel : sum + pixel;
-          else sum_q[i] <= (flags_q4.first || pixel > sum) ? pixel : sum;
+          else sum_q[i] <= (flags_q4.first || greater) ? pixel : sum;
         end else if (flags_q4.first) begin
           sum_q[i] <= (average_q || !signed_q) ? '0 : -SumWidth'(128);
         end
@@ -303,10 +307,10 @@ module ps_pool
         if (slice_q[s]) chosen = $signed(total_q[s*Slice+i]);
       end
     end
-    ps_requantize u_requantize (
+    ps_requantize #(.AccWidth(SumWidth)) u_requantize (
       .clk_i,
       .enable_i    (draining),
-      .acc_i       (32'(chosen)),
+      .acc_i       (chosen),
       .multiplier_i(multiplier_q),
       .shift_i     (shift_q),
       .result_o    (result)

@@ -68,8 +68,10 @@ class Bench:
         values = {"src": src, "src_stride": src_stride} | fields
         if fields.get("average"):
             shift = int(rng.integers(12, 20))
-            real = (1 << shift) / kernel**2 * rng.uniform(0.5, 1.5)
-            values |= {"w_addr": min(round(real), 65535) | shift << 16}
+            factor = min(round((1 << shift) / kernel**2 * rng.uniform(0.5, 1.5)), 65535)
+            if rng.random() < 0.3:  # any factor
+                shift, factor = int(rng.integers(1, 48)), int(rng.integers(1 << 16))
+            values |= {"w_addr": factor | shift << 16}
             low, high = sorted(int(v) for v in rng.integers(-128, 256, 2))
             values |= {"clamp_lo": low, "clamp_hi": high}
         d = Descriptor.make(Op.POOL, cout=channels, height=height, width=width, **values)
