@@ -84,7 +84,8 @@ def _dense(d: Descriptor, owner: dict[int, str]) -> str:
     if d.op == Op.DENSE:
         return f"{text}bytes @{d.dst:#x}, clamp {d.clamp_lo}..{d.clamp_hi}{weights}"
     kind = "binary" if d.gate_kind else "ReLU-1"
-    survivors = "" if d.out_list == ALL_CHANNELS else f", list{d.out_list} from {d.list_from}"
+    start = f"goes on at channel {d.src}" if d.src else f"from {d.list_from}"
+    survivors = "" if d.out_list == ALL_CHANNELS else f", list{d.out_list} {start}"
     survivors += ", unless those before it are 0" if d.variant else ""
     return f"{text}scores @{d.dst} ({owner.get(d.dst, '')}), {kind}{survivors}{weights}"
 
