@@ -104,6 +104,7 @@ distclean: clean ## remove .venv as well
 	rm -rf $(VENV) .venv-host
 
 include bench/bench.mk
+include formal/formal.mk
 
 check-system:
 	@sh .ci/check_system.sh "$(PYTHON)"

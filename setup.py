@@ -3,7 +3,19 @@
 from setuptools import find_namespace_packages, setup
 
 #: Folder at the top of the repository -> penstock.<folder>.  `rtl` carries SystemVerilog only.
-FOLDERS = ("program", "model", "compiler", "hls", "sim", "rtl", "host", "boards", "cli", "bench")
+FOLDERS = (
+    "program",
+    "model",
+    "compiler",
+    "hls",
+    "sim",
+    "rtl",
+    "host",
+    "boards",
+    "cli",
+    "bench",
+    "formal",
+)
 
 setup(
     package_dir={f"penstock.{folder}": folder for folder in FOLDERS},

@@ -57,9 +57,12 @@ def quantize_multipliers(real: npt.NDArray[np.float64]) -> tuple[IntArray, IntAr
 
 
 def requantize(acc: IntArray, multiplier: IntArray, shift: IntArray) -> IntArray:
-    """(acc * m + 2^(r-1)) >> r, arithmetic shift: round half up.  int64, not yet saturated."""
+    """(acc * m + 2^(r-1)) >> r, arithmetic shift: round half up.  int64, not yet saturated.
+
+    r is 0..47; r = 0 adds nothing.
+    """
     wide_shift = np.asarray(shift, dtype=np.int64)
-    half = np.int64(1) << (wide_shift - 1)
+    half = (np.int64(1) << wide_shift) >> 1
     product = np.asarray(acc, dtype=np.int64) * np.asarray(multiplier, dtype=np.int64)
     return (product + half) >> wide_shift
 

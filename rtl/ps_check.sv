@@ -86,11 +86,12 @@ module ps_check
     return (wide_t'(length) + wide_t'(7)) & ~wide_t'(7);
   endfunction
 
-  logic bad_length, bad_map, bad_phase, bad_window, far_stride, opcode, field, bounds;
+  logic bad_length, bad_map, bad_clamp, bad_phase, bad_window, far_stride, opcode, field, bounds;
   logic [15:0] listed;  // outputs of a GATE that belong to its list
   wide_t row_bytes;
   assign listed = desc_i.cout - desc_i.list_from;
   assign bad_length = desc_i.length == '0 || desc_i.length > MAX_LENGTH;
+  assign bad_clamp = desc_i.clamp_lo > desc_i.clamp_hi;
   assign bad_map = desc_i.height == '0 || desc_i.height > 16'd1023
       || desc_i.width == '0 || desc_i.width > 16'd1023;
   assign bad_phase = desc_i.phase_stride >= FMEM || wide_t'(desc_i.phase_stride) < out_pixels_q
@@ -135,7 +136,7 @@ module ps_check
             || desc_i.w_stride[31:20] != '0
             || row_weights_q > wide_t'(WBUF_BYTES)
             || (desc_i.w_rows && wide_t'(desc_i.w_stride) != row_bytes)
-            || (desc_i.polyphase && bad_phase);
+            || (desc_i.polyphase && bad_phase) || bad_clamp;
         bounds = bounds || far_stride
             || (desc_i.fold_en && too_far(32'(desc_i.fold_slot),
                 desc_i.fold_channel ? wide_t'(desc_i.cout) : wide_t'(1), SCORES))
@@ -151,7 +152,8 @@ module ps_check
             || desc_i.cout > 2 * CHANNELS - 16'd1 || bad_list(desc_i.out_list)
             || desc_i.w_addr[3:0] != '0 || desc_i.list_from > desc_i.cout
             || too_far(desc_i.op == OP_GATE ? desc_i.src : '0, wide_t'(listed), 32'(CHANNELS))
-            || desc_i.variant > 2'd1 || (desc_i.variant == 2'd1 && desc_i.list_from == '0);
+            || desc_i.variant > 2'd1 || (desc_i.variant == 2'd1 && desc_i.list_from == '0)
+            || (desc_i.op == OP_DENSE && bad_clamp);
         bounds = bounds || too_far(32'(desc_i.pool_base), wide_t'(desc_i.cin), POOL)
             || too_far(desc_i.w_addr, wide_t'(GATE_WORD_BYTES) + dense_q, GMEM)
             || too_far(desc_i.dst, wide_t'(desc_i.cout), desc_i.op == OP_GATE ? SCORES : FMEM);
@@ -163,7 +165,7 @@ module ps_check
             || too_far(desc_i.dst, dst_last_q + phases_q + out_pixels_q, FMEM);
       end
       OP_POOL: begin
-        field  = desc_i.cout == '0 || desc_i.cout > CHANNELS || bad_map || bad_window;
+        field  = desc_i.cout == '0 || desc_i.cout > CHANNELS || bad_map || bad_window || bad_clamp;
         bounds = bounds || far_stride || too_far(desc_i.src, src_last_q + pixels_q, FMEM)
             || too_far(desc_i.dst, dst_last_q + out_pixels_q, FMEM);
       end

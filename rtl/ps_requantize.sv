@@ -4,6 +4,7 @@
 // residual (9 bits) is added and the sum clamped to 16 bits.  Three pipeline stages, no stall;
 // enable_i travels along and keeps idle stages still.
 // A narrow accumulator (AccWidth) makes the shifter narrow too; shifts up to 47 stay legal.
+// Shift 0 rounds nothing; a greater one than 47 gives 0.
 module ps_requantize #(
   parameter int unsigned AccWidth = 32
 ) (

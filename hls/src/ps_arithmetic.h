@@ -47,8 +47,10 @@ inline Row row_of(beat_t beat) {
 #pragma HLS INLINE
   Row row;
   row.bias = acc_t(int32_t(get_word(beat, 0)));
-  row.multiplier = multiplier_t(get_word(beat, 1) & 0xFFFF);
-  row.shift = shift_t((get_word(beat, 1) >> 16) & 0x3F);
+  // A shift past MAX_SHIFT leaves nothing of any product.
+  const uint32_t shift = (get_word(beat, 1) >> 16) & 0x3F;
+  row.multiplier = multiplier_t(shift > MAX_SHIFT ? 0 : get_word(beat, 1) & 0xFFFF);
+  row.shift = shift_t(shift > MAX_SHIFT ? MAX_SHIFT : shift);
   row.channel = 0;
   return row;
 }

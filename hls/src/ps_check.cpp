@@ -64,8 +64,11 @@ bool conv_bounds(const Descriptor& d, const Limits& limits) {
          too_far(d.w_addr, blob, limits.weight_bytes);
 }
 
+bool bad_clamp(const Descriptor& d) { return d.clamp_lo > d.clamp_hi; }
+
 bool dense_field(const Descriptor& d) {
-  return d.cin == 0 || d.cin > MAX_CHANNELS || d.cout == 0 || d.cout > 2 * MAX_CHANNELS - 1 ||
+  return (d.op == OP_DENSE && bad_clamp(d)) || d.cin == 0 || d.cin > MAX_CHANNELS || d.cout == 0 ||
+         d.cout > 2 * MAX_CHANNELS - 1 ||
          d.list_from > d.cout || bad_list(d.out_list) ||
          uint64_t(d.cout - d.list_from) + (d.op == OP_GATE ? d.src : 0) > MAX_CHANNELS ||
          d.w_addr % GATE_WORD_BYTES != 0 || d.variant > 1 ||
@@ -89,7 +92,7 @@ bool copy_bounds(const Descriptor& d) {
 bool pool_field(const Descriptor& d) {
   const uint32_t shift = d.w_addr >> 16;
   const uint32_t padding = 2 * uint32_t(d.pad);
-  return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || d.kernel == 0 ||
+  return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || bad_clamp(d) || d.kernel == 0 ||
          d.kernel > MAX_KERNEL || padding >= d.kernel || d.kernel > d.height + padding ||
          d.kernel > d.width + padding ||
          (d.average && (d.kernel == 1 || shift == 0 || shift > MAX_SHIFT));
@@ -111,7 +114,7 @@ bool bad_field(const Descriptor& d, const Limits& limits) {
     case OP_STORE:
       return bad_length(d) || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
     case OP_CONV:
-      return conv_field(d);
+      return conv_field(d) || bad_clamp(d);
     case OP_COPY:
       return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || bad_phase(d) ||
              d.variant == 3 || (d.variant == 2 && d.height == 1);

@@ -76,6 +76,10 @@ def _bad_map(d: Descriptor) -> Rule:
     return not all(1 <= side <= MAX_SIDE for side in sides), f"map of {d.height} x {d.width}"
 
 
+def _bad_clamp(d: Descriptor) -> Rule:
+    return d.clamp_lo > d.clamp_hi, f"clamp {d.clamp_lo} .. {d.clamp_hi}"
+
+
 def _bad_phase(d: Descriptor, config: HwConfig) -> Rule:
     rows, columns = out_size(d)
     banks = config.fmem_banks
@@ -102,6 +106,7 @@ def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
             yield from _unaligned(d, "ddr", *(["src"] if d.from_scores else []))
         case Op.CONV:
             yield from _conv_fields(d, config)
+            yield _bad_clamp(d)
         case Op.GATE | Op.DENSE:
             channels = config.max_channels
             yield not 0 < d.cin <= channels, f"cin {d.cin}"
@@ -111,6 +116,7 @@ def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
             yield _bad_list(d, "out_list", config)
             yield d.w_addr % GATE_WORD_BYTES != 0, f"w_addr {d.w_addr}"
             yield d.variant > 1 or (d.variant == 1 and d.list_from == 0), f"variant {d.variant}"
+            yield d.op == Op.DENSE and _bad_clamp(d)[0], "clamp"
         case Op.COPY:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
             yield _bad_map(d)
@@ -119,6 +125,7 @@ def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
         case Op.POOL:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
             yield _bad_map(d)
+            yield _bad_clamp(d)
             yield not 0 < d.kernel <= MAX_KERNEL, f"kernel {d.kernel}"
             yield 2 * d.pad >= d.kernel, f"pad {d.pad}"
             yield d.kernel > min(d.height, d.width) + 2 * d.pad, "the kernel exceeds the map"

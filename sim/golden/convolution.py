@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
-from penstock.compiler.numerics import fold, requantize
+from penstock.compiler.numerics import MAX_SHIFT, fold, requantize
 from penstock.program.config import ALL_CHANNELS, HwConfig
 from penstock.program.descriptor import Descriptor
 from penstock.program.registers import ErrorCode
@@ -28,12 +28,17 @@ class Rows:
 
 
 def parameters(data: Array) -> tuple[Array, Array, Array]:
-    """(bias, multiplier, shift) as int64 from uint8 [n, 8]."""
+    """(bias, multiplier, shift) as int64 from uint8 [n, 8].
+
+    The shift is its low six bits; past 47 every result is 0, as it is with multiplier 0.
+    """
     table = np.ascontiguousarray(data).view(_PARAMETERS).reshape(-1)
     bias, multiplier, shift = (
         table[name].astype(np.int64) for name in ("bias", "multiplier", "shift")
     )
-    return bias, multiplier, shift
+    shift &= 0x3F
+    gone = shift > MAX_SHIFT
+    return bias, np.where(gone, 0, multiplier), np.where(gone, MAX_SHIFT, shift)
 
 
 def wrap32(acc: Array) -> Array:

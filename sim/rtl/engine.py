@@ -32,6 +32,9 @@ BASES = {
 #: Cycles without which a run is taken for hung, per image.
 MAX_CYCLES_PER_IMAGE = 50_000_000
 
+#: Seed of a core whose memories start at zero, as golden's do.
+ZERO_SEED = (1 << 64) - 1
+
 _STEP_CYCLES = 1_000_000  # between two looks at Ctrl-C and the progress callback
 _STATUS = ("running", "done", "timeout", "stopped")
 
@@ -218,7 +221,8 @@ class RtlCore:
             latency: cycles from a read's AR handshake to its first beat, and from a write's
                 last beat to its response.
             stall: probability that a channel stalls in a cycle; or one for each of CHANNELS.
-            seed: of the stalls, and of the uninitialised memories when the core is created.
+            seed: of the stalls, and of the uninitialised memories when the core is created
+                (ZERO_SEED: they start at zero).
             vcd: write waves here (another, slower build of the core).
             max_cycles: after so many cycles the run counts as hung.
             progress: called with (images begun, images) about every million cycles.

@@ -15,11 +15,12 @@ from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_rng, stall_pattern
 LATENCY = 3
 ACCUMULATORS = (-(1 << 31), -(1 << 31) + 1, -65537, -3, -2, -1, 0, 1, 2, 3, 65536, (1 << 31) - 1)
 MULTIPLIERS = (0, 1, 2, 3, 0x7FFF, 0x8000, 0xFFFF)
-SHIFTS = (MIN_SHIFT, 2, 15, 16, 17, 31, 32, 33, MAX_SHIFT - 1, MAX_SHIFT)
+SHIFTS = (0, MIN_SHIFT, 2, 15, 16, 17, 31, 32, 33, MAX_SHIFT - 1, MAX_SHIFT, 48, 49, 50, 63)
 
 
 def expected(acc: int, multiplier: int, shift: int) -> int:
     """What the module must give."""
+    multiplier, shift = (0, MAX_SHIFT) if shift > MAX_SHIFT else (multiplier, shift)
     exact = int(requantize(np.int64(acc), np.int64(multiplier), np.int64(shift)))
     return min(max(exact, -65536), 65535)
 

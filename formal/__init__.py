@@ -1,0 +1,1 @@
+"""Formal properties of the core's units, proved with SymbiYosys (docs/verification.md)."""

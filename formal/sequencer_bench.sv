@@ -1,0 +1,158 @@
+// The sequencer always comes to an end when those around it do.
+//
+// Program, checks, scores and lists are the solver's choice.  Assumed: a descriptor comes within
+// Wait cycles of its turn, a unit is busy for at most Busy cycles after its start and idle
+// otherwise, the masters are idle within Busy cycles of a stop, HALT loops into the program.
+// Then a run takes a descriptor, begins an image or ends at least every Limit cycles; and as each
+// such step goes on in the program or to a later image, there are at most
+// n_images * (n_descriptors + 1) of them: HALT or an error is always reached.
+module sequencer_bench
+  import ps_cfg::*;
+  import ps_pkg::*;
+#(
+  parameter int unsigned Descriptors = 3,
+  parameter int unsigned Wait = 1,
+  parameter int unsigned Busy = 2,
+  parameter int unsigned Limit = 16
+) (
+  input logic        clk_i,
+  input logic        rst_ni,
+  input logic        start_i,
+  input logic        comes_i,       // the descriptor is there
+  input logic [4:0]  busy_i,        // of fetch, conv, copy, gate, move
+  input logic        masters_busy_i,
+  input logic [7:0]  score_i,
+  input logic [31:0] check_i,
+  input logic [N_LISTS-1:0][CH_W-1:0] list_count_i,
+  input logic [N_LISTS-1:0][CH_W-1:0] list_bound_i,
+  input logic [31:0] hash_i
+);
+  localparam int unsigned Units = 5;
+
+  // Registers without a first value that keep what they have: the solver's choice.
+  desc_t [Descriptors-1:0] program_q;
+  logic [31:0] count_q, images_q;
+  always_ff @(posedge clk_i) begin
+    program_q <= program_q;
+    count_q   <= count_q;
+    images_q  <= images_q;
+  end
+
+  logic begun_q = 1'b0, past_q = 1'b0;
+  logic done, running, stop, restart, desc_valid, desc_ready, shown_q;
+  logic [31:0] restart_index, next_q, image_q, since_q;
+  logic [Units-1:0] starts, busy, busy_q;
+  logic [Units-1:0][2:0] age_q;
+  logic [2:0] age_stop_q, age_next_q;
+  logic record_start, gate_start, move_start, fetch_start, conv_start, copy_start;
+  desc_t desc;
+
+  assign desc = program_q[next_q[1:0]];
+  assign desc_valid = next_q < count_q && (shown_q || comes_i || 32'(age_next_q) >= Wait);
+  assign starts = {move_start || record_start, gate_start, copy_start, conv_start, fetch_start};
+  always_comb begin
+    for (int unsigned u = 0; u < Units; u++) begin
+      busy[u] = busy_q[u] && busy_i[u] && 32'(age_q[u]) < Busy;
+    end
+  end
+
+  ps_sequencer u_sequencer (
+    .clk_i,
+    .rst_ni,
+    .start_i,
+    .done_o             (done),
+    .running_o          (running),
+    .stop_o             (stop),
+    .error_o            (),
+    .position_o         (),
+    .config_hash_i      (hash_i),
+    .n_images_i         (images_q),
+    .input_stride_i     ('0),
+    .output_stride_i    ('0),
+    .input_i            ('0),
+    .output_i           ('0),
+    .image_input_o      (),
+    .image_output_o     (),
+    .restart_o          (restart),
+    .restart_index_o    (restart_index),
+    .desc_valid_i       (desc_valid),
+    .desc_ready_o       (desc_ready),
+    .desc_i             (desc),
+    .desc_at_end_i      (next_q >= count_q),
+    .check_error_i      (check_i),
+    .score_addr_o       (),
+    .score_i,
+    .list_count_i,
+    .list_bound_i,
+    .n_in_o             (),
+    .n_out_o            (),
+    .fetch_start_o      (fetch_start),
+    .conv_start_o       (conv_start),
+    .copy_start_o       (copy_start),
+    .gate_start_o       (gate_start),
+    .move_start_o       (move_start),
+    .record_start_o     (record_start),
+    .fetch_busy_i       (busy[0]),
+    .array_busy_i       (busy[1] || busy[2]),
+    .copy_busy_i        (busy[2]),
+    .gate_busy_i        (busy[3]),
+    .move_busy_i        (busy[4]),
+    .masters_busy_i     (masters_busy_i && running && 32'(age_stop_q) < Busy),
+    .read_error_i       (1'b0),
+    .write_error_i      (1'b0),
+    .hung_i             (1'b0),
+    .counters_clear_o   (),
+    .executed_o         (),
+    .skipped_o          (),
+    .channels_executed_o(),
+    .channels_skipped_o (),
+    .exit_o             ()
+  );
+
+  always_ff @(posedge clk_i) begin
+    begun_q <= 1'b1;
+    past_q  <= rst_ni;
+    age_stop_q <= !stop ? '0 : (32'(age_stop_q) < Busy) ? age_stop_q + 3'd1 : age_stop_q;
+    for (int unsigned u = 0; u < Units; u++) begin
+      if (!rst_ni || stop) busy_q[u] <= 1'b0;
+      else if (starts[u]) busy_q[u] <= 1'b1;
+      else busy_q[u] <= busy[u];
+      age_q[u] <= (starts[u] || !busy[u]) ? '0 : age_q[u] + 3'd1;
+    end
+    if (restart) next_q <= restart_index;
+    else if (desc_ready) next_q <= next_q + 32'd1;
+    shown_q    <= !restart && !desc_ready && desc_valid;
+    age_next_q <= (restart || desc_ready || !running) ? '0
+        : (32'(age_next_q) < Wait) ? age_next_q + 3'd1 : age_next_q;
+    if (!running) image_q <= '0;
+    else if (restart) image_q <= image_q + 32'd1;
+    since_q <= (!rst_ni || !running || restart || desc_ready || done) ? '0 : since_q + 32'd1;
+  end
+
+  always_comb begin
+    assume (rst_ni == begun_q);
+    assume (count_q <= Descriptors && images_q != '0 && images_q <= 32'd3);
+    if (running) assume (!start_i);
+    // ps_check refuses any other HALT and every unknown operation.
+    for (int unsigned i = 0; i < Descriptors; i++) begin
+      assume (program_q[i].op >= OP_LOAD && program_q[i].length < count_q);
+    end
+  end
+
+  always_comb if (begun_q && past_q && rst_ni) begin
+    a_steps: assert (since_q <= Limit);
+    a_on: assert (!desc_ready || (running && desc_valid && next_q < count_q));
+    a_later: assert (!running || !restart || image_q + 32'd1 < images_q);
+    a_inside: assert (!running || next_q <= count_q);
+    a_image: assert (!running || (u_sequencer.image_q == image_q && image_q < images_q));
+    a_done: assert (!done || running);
+    a_starts: assert (starts == '0 || (running && !stop));
+    a_not_busy: assert ((starts & busy) == '0);
+  end
+
+  always_ff @(posedge clk_i) if (begun_q && rst_ni) begin
+    c_two_images: cover (done && image_q == 32'd1 && next_q == count_q - 32'd1);
+    c_slow: cover (since_q == 32'd6 && busy != '0);
+    c_no_halt: cover (done && next_q == count_q && count_q == Descriptors);
+  end
+endmodule
