@@ -105,6 +105,7 @@ distclean: clean ## remove .venv as well
 
 include bench/bench.mk
 include formal/formal.mk
+include tests/fuzz.mk
 
 check-system:
 	@sh .ci/check_system.sh "$(PYTHON)"

@@ -1,0 +1,126 @@
+"""`make fuzz`: many seeds of networks and of damaged files; a summary in JSON; exit code 1 on a
+finding.  Every finding comes with the command that repeats it."""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz.case import CONFIGS, Outcome, draw, run
+from tests.fuzz.files import damaged
+from tests.fuzz.sandbox import Sandbox
+
+#: Networks between two lines of progress.
+PROGRESS = 50
+
+
+def main() -> int:
+    """Parse, run, report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--networks", type=int, default=500, metavar="N")
+    parser.add_argument("--files", type=int, default=2000, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, help="the first; the others follow it")
+    parser.add_argument("--configs", default=",".join(CONFIGS), help="commas between names")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("-o", "--output", type=Path, default=Path("build/fuzz.json"))
+    options = parser.parse_args()
+    summary: dict[str, Any] = {}
+    if options.networks:
+        seeds = range(options.seed, options.seed + options.networks)
+        summary["networks"] = fuzz_networks(seeds, options.configs.split(","), options.jobs)
+    if options.files:
+        summary["files"] = fuzz_files(range(options.seed, options.seed + options.files))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(summary, indent=2) + "\n")
+    print(json.dumps({kind: _short(part) for kind, part in summary.items()}, indent=2))
+    return 1 if any(part["failures"] for part in summary.values()) else 0
+
+
+def fuzz_networks(seeds: range, configs: Sequence[str], jobs: int) -> dict[str, Any]:
+    """Every engine on the case of each seed."""
+    began, failures, outcomes = time.perf_counter(), [], []
+    for seed, outcome in _run_all(seeds, configs, jobs):
+        outcomes.append(outcome)
+        if outcome.mismatches:
+            again = f"make fuzz N=1 FILES=0 SEED={seed} CONFIGS={','.join(configs)}"
+            failures.append({"seed": seed, "mismatches": outcome.mismatches, "repeat": again})
+            print(f"seed {seed}: {'; '.join(outcome.mismatches)}\n  {again}", flush=True)
+        if len(outcomes) % PROGRESS == 0:
+            print(f"{len(outcomes)} networks, {len(failures)} failures", file=sys.stderr)
+    seconds = [outcome.seconds for outcome in outcomes]
+    features = Counter(name for outcome in outcomes for name in outcome.features)
+    return {
+        "first_seed": seeds[0],
+        "last_seed": seeds[-1],
+        "networks": len(outcomes),
+        "mismatches": len(failures),
+        "failures": failures,
+        "refused": sum(outcome.refused for outcome in outcomes),
+        "core_cycles": sum(outcome.cycles for outcome in outcomes),
+        "seconds": round(time.perf_counter() - began, 1),
+        "seconds_per_network": {
+            "mean": round(statistics.mean(seconds), 3),
+            "median": round(statistics.median(seconds), 3),
+            "greatest": round(max(seconds), 3),
+        },
+        "networks_with": dict(features.most_common()),
+    }
+
+
+def _run_all(seeds: range, configs: Sequence[str], jobs: int) -> Iterator[tuple[int, Outcome]]:
+    """(seed, outcome) as they come, from `jobs` processes."""
+    if jobs == 1:
+        yield from ((seed, _run_one(seed, configs)) for seed in seeds)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting: dict[Future[Outcome], int] = {
+            pool.submit(_run_one, seed, configs): seed for seed in seeds
+        }
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+
+
+def _run_one(seed: int, configs: Sequence[str]) -> Outcome:
+    return run(draw(seed, configs))
+
+
+def fuzz_files(seeds: range) -> dict[str, Any]:
+    """The compiler on the damaged file of each seed."""
+    began, failures, verdicts = time.perf_counter(), [], Counter[str]()
+    with tempfile.TemporaryDirectory() as folder, Sandbox() as sandbox:
+        path = Path(folder) / "net.onnx"
+        for seed in seeds:
+            path.write_bytes(damaged(seed))
+            verdict = sandbox.try_file(path)
+            verdicts[verdict.kind] += 1
+            if not verdict.good:
+                again = f"make fuzz N=0 FILES=1 SEED={seed}"
+                failures.append({"seed": seed, "kind": verdict.kind, "repeat": again})
+                print(f"file {seed}: {verdict.kind}: {verdict.text}\n  {again}", flush=True)
+    seconds = time.perf_counter() - began
+    return {
+        "first_seed": seeds[0],
+        "last_seed": seeds[-1],
+        "files": len(seeds),
+        "failures": failures,
+        "verdicts": dict(verdicts),
+        "seconds": round(seconds, 1),
+        "seconds_per_file": round(seconds / len(seeds), 4),
+    }
+
+
+def _short(part: dict[str, Any]) -> dict[str, Any]:
+    """What is worth a line on the terminal."""
+    return {key: value for key, value in part.items() if key != "networks_with"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""One random case: a network, a configuration and a memory, through every engine.
+
+graph interpreter == golden == csim == rtl on every byte of every record, and golden's counters are
+those of csim and rtl.  A case is its seed: configuration, network, images, latency and stalls all
+follow from it.
+"""
+
+import dataclasses
+import functools
+import random as stdlib
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.cli.engines import COUNTED
+from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.errors import CompileError
+from penstock.compiler.pipeline import compile_graph
+from penstock.program.config import HwConfig, get_config
+from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.sim import golden
+from penstock.sim.csim.engine import CsimCore
+from penstock.sim.rtl.engine import RtlCore
+from tests.compiler.back.graphs import random_inputs
+from tests.fuzz.networks import Layer, Recipe, build, recipe
+
+Bytes = npt.NDArray[np.uint8]
+
+#: Configurations and how often each is drawn; z7020 simulates ten times slower.
+CONFIGS = {"tiny": 7, "z7020": 1}
+#: Networks drawn for a case until the configuration has room for one.
+ATTEMPTS = 50
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What runs: a compiled network, its images and the memory of the simulated core."""
+
+    recipe: Recipe
+    network: CompiledNetwork
+    inputs: Bytes  # (N, input bytes)
+    memory: dict[str, Any]  # latency, stall, seed of `RtlCore.run`
+    refused: int = 0  # networks drawn before it that did not fit
+
+    @property
+    def config(self) -> HwConfig:
+        return self.network.package.config
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """`mismatches`: one line each.  `features`: what the network had, for the summary."""
+
+    mismatches: tuple[str, ...]
+    seconds: float
+    refused: int
+    cycles: int
+    features: tuple[str, ...]
+
+
+def draw(seed: int, configs: Sequence[str] = tuple(CONFIGS)) -> Case:
+    """The case of a seed among these configurations.
+
+    Raises:
+        RuntimeError: none of many networks fits; the generator draws too large ones.
+    """
+    random = stdlib.Random(f"penstock {seed}")
+    weights = [CONFIGS.get(name, 1) for name in configs]
+    config = random.choices(list(configs), weights)[0]
+    for attempt in range(ATTEMPTS):
+        chosen = recipe(random)
+        try:
+            return make(chosen, config, random.getrandbits(32), refused=attempt)
+        except CompileError:
+            continue
+    raise RuntimeError(f"seed {seed}: none of {ATTEMPTS} networks fits '{config}'")
+
+
+def make(chosen: Recipe, config: str = "tiny", seed: int = 0, refused: int = 0) -> Case:
+    """A recipe with images and a memory of `seed`.
+
+    Raises:
+        CompileError: `config` has no room for it.
+    """
+    rng = np.random.default_rng(seed)
+    graph = build(chosen)
+    reshape = bool(rng.random() < 0.8)
+    package = compile_graph(graph, get_config(config), chosen.schedule, reshape=reshape)
+    inputs, _ = random_inputs(package, int(rng.integers(1, 4)), rng)
+    stall = float(rng.choice([0.0, 0.05, 0.3, 0.7]))
+    latency = int(rng.choice([1, 7, 40, 120]))
+    return Case(
+        recipe=chosen,
+        network=CompiledNetwork(package=package, graph=graph),
+        inputs=inputs,
+        memory={"latency": latency, "stall": stall, "seed": seed},
+        refused=refused,
+    )
+
+
+def run(case: Case) -> Outcome:
+    """Every engine on one case.  What an engine raises is a mismatch too."""
+    began = time.perf_counter()
+    package, inputs = case.network.package, case.inputs
+    reference = golden.run(package, inputs)
+    found = [*_compare("graph", reference, case.network.run_graph(inputs), ())]
+    core = _rtl(case.config.name)
+    engines = {
+        "csim": lambda: _csim(case.config.name).run(package, inputs),
+        "rtl": lambda: core.run(package, inputs, **case.memory),
+    }
+    cycles = 0
+    for name, engine in engines.items():
+        try:
+            records = engine()
+        except Exception as error:  # a crash is a finding like any other
+            found.append(f"{name}: {type(error).__name__}: {error}")
+            continue
+        found += _compare(name, reference, records, COUNTED["golden"])
+        if name == "rtl":
+            cycles = int(_counter(records, "cycles").sum())
+    core.close()  # a case must not depend on what an earlier one left in the core
+    return Outcome(
+        mismatches=tuple(found),
+        seconds=time.perf_counter() - began,
+        refused=case.refused,
+        cycles=cycles,
+        features=tuple(features(case)),
+    )
+
+
+def _compare(name: str, expected: Bytes, got: Bytes, counters: Sequence[str]) -> list[str]:
+    """Lines about results and counters that differ from golden's."""
+    found = []
+    differ = np.argwhere(expected[:, COUNTER_BYTES:] != got[:, COUNTER_BYTES:])
+    if len(differ):
+        image, byte = (int(index) for index in differ[0])
+        found.append(f"{name}: {len(differ)} bytes differ, first image {image} byte {byte}")
+    for counter in counters:
+        if (_counter(expected, counter) != _counter(got, counter)).any():
+            values = [_counter(records, counter).tolist() for records in (expected, got)]
+            found.append(f"{name}: counter {counter} is {values[1]}, golden has {values[0]}")
+    return found
+
+
+def _counter(records: Bytes, name: str) -> npt.NDArray[np.uint32]:
+    at = COUNTER_NAMES.index(name)
+    words = np.ascontiguousarray(records[:, :COUNTER_BYTES]).view("<u4")
+    return words[:, at].astype(np.uint32)
+
+
+@functools.lru_cache
+def _csim(config: str) -> CsimCore:
+    return CsimCore(config)
+
+
+@functools.lru_cache
+def _rtl(config: str) -> RtlCore:
+    return RtlCore(config)
+
+
+def features(case: Case) -> list[str]:
+    """What the case exercises, for the summary's table of coverage."""
+    chosen, package = case.recipe, case.network.package
+    found = Counter([package.config.name, chosen.schedule, "dense head" if chosen.classes else ""])
+    found["extreme numbers"] += chosen.extreme
+    for layer in chosen.layers:
+        if not isinstance(layer, Layer):
+            found[("average" if layer.average else "maximum") + f" pool stride {layer.stride}"] += 1
+            continue
+        found[f"kernel {layer.kernel} stride {layer.stride}"] += 1
+        found["residual"] += layer.residual is not None
+        if layer.gate is not None:
+            gate = chosen.gates[layer.gate]
+            kind = "block" if gate.outputs == 1 else "channel"
+            found[f"{kind} gate{' binary' if gate.binary else ''}"] += 1
+    records = case.network.run_graph(case.inputs)
+    for gate in package.meta["gates"]:
+        scores = records[:, gate["offset"] : gate["offset"] + gate["count"]]
+        shares = {(0.0,): "all closed", (1.0,): "all open"}
+        kept = (scores > 0).mean(axis=1)
+        found[shares.get(tuple(np.unique(kept).tolist()), "mixed scores")] += 1
+    return [name for name, count in found.items() if name and count]

@@ -1,0 +1,95 @@
+"""A fixed slice of `make fuzz`: random networks, graph == golden == csim == rtl."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from penstock.compiler.errors import CompileError
+from penstock.program.counters import COUNTER_BYTES
+from penstock.sim.csim.engine import CsimCore
+from tests.fuzz import case
+from tests.fuzz.__main__ import fuzz_networks
+from tests.fuzz.networks import KERNELS, MAX_CHANNELS, Layer, Recipe, recipe, recipes
+
+SLICE = range(60)
+
+
+@pytest.mark.parametrize("seed", SLICE)
+def test_every_engine_agrees(seed: int) -> None:
+    mismatches = case.run(case.draw(seed)).mismatches
+    assert not mismatches, f"{mismatches}; again: make fuzz N=1 FILES=0 SEED={seed}"
+
+
+@given(chosen=recipes())
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_programs_mean_what_their_graphs_do(chosen: Recipe) -> None:
+    """graph == golden alone, where hypothesis can shrink a failure."""
+    try:
+        made = case.make(chosen)
+    except CompileError:
+        return  # no room on `tiny`
+    expected = made.network.run_graph(made.inputs)
+    got = case.golden.run(made.network.package, made.inputs)
+    np.testing.assert_array_equal(got[:, COUNTER_BYTES:], expected[:, COUNTER_BYTES:])
+
+
+def test_the_slice_has_everything() -> None:
+    """Each kind of layer and gate, and scores all 0, all 1 and mixed, in several cases."""
+    found = [name for seed in SLICE for name in case.features(case.draw(seed))]
+    wanted = [f"kernel {k} stride {s}" for k in KERNELS for s in (1, 2)]
+    wanted += [f"{kind} pool stride {s}" for kind in ("maximum", "average") for s in (1, 2)]
+    wanted += [f"{kind} gate{b}" for kind in ("block", "channel") for b in ("", " binary")]
+    wanted += ["residual", "all closed", "all open", "mixed scores", "dense head"]
+    wanted += ["extreme numbers"]
+    wanted += ["sequential", "parallel", *case.CONFIGS]
+    assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
+
+
+def test_recipes_reach_the_corners() -> None:
+    chosen = [recipe(random.Random(seed)) for seed in range(400)]
+    layers = [layer for one in chosen for layer in one.layers if isinstance(layer, Layer)]
+    channels = {layer.channels for layer in layers}
+    assert {1, 2, MAX_CHANNELS} <= channels and max(channels) == MAX_CHANNELS
+    assert any(one.gates and one.gates[0].source == 0 for one in chosen)  # a gated first layer
+    assert any(layer.residual and layer.gate is not None for layer in layers)
+    assert {side for one in chosen for side in one.shape[1:]} >= {1, 2, 3, 5, 7, 19}
+    assert all(1 <= count <= MAX_CHANNELS for count in channels)
+
+
+def test_a_seed_is_one_case() -> None:
+    first, second = case.draw(5), case.draw(5)
+    assert first.network.package.encode() == second.network.package.encode()
+    assert (first.inputs == second.inputs).all() and first.memory == second.memory
+    assert case.draw(6).network.package.encode() != first.network.package.encode()
+
+
+@pytest.mark.parametrize("at", [COUNTER_BYTES, -1, 4 * case.COUNTER_NAMES.index("executed")])
+def test_one_wrong_byte_is_found(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """In the first result, the last, and in a counter."""
+
+    class Wrong(CsimCore):
+        def run(self, *arguments: Any) -> Any:
+            records = super().run(*arguments)
+            records[-1, at] ^= 1
+            return records
+
+    monkeypatch.setattr(case, "_csim", Wrong)
+    (mismatch,) = case.run(case.draw(1, ["tiny"])).mismatches
+    assert mismatch.startswith("csim: counter executed" if at > 0 and at < 64 else "csim: 1 bytes")
+
+
+def test_a_failure_says_how_to_repeat_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Broken(CsimCore):
+        def run(self, *arguments: Any) -> Any:
+            raise OSError("gone")
+
+    monkeypatch.setattr(case, "_csim", Broken)
+    summary = fuzz_networks(range(7, 8), ["tiny"], 1)
+    assert summary["mismatches"] == 1
+    assert "make fuzz N=1 FILES=0 SEED=7 CONFIGS=tiny" in capsys.readouterr().out
+    assert summary["failures"][0]["mismatches"] == ("csim: OSError: gone",)
