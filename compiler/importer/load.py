@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.external import MAX_MODEL_BYTES, load_external
+from penstock.compiler.importer.functions import inline_functions
 from penstock.compiler.importer.net import Array, Net, OpNode
 
 MIN_OPSET, MAX_OPSET = 13, 21
@@ -38,9 +39,7 @@ def load_model(path: Path) -> onnx.ModelProto:
     except (onnx.checker.ValidationError, ValueError) as error:
         reason = f"'{path.name}' is not a valid ONNX model: {_first_line(error)}"
         raise CompileError(reason) from None
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
-    return infer(model)
+    return infer(inline_functions(model))
 
 
 def infer(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -109,6 +108,8 @@ def _check_versions(model: onnx.ModelProto, name: str) -> None:
     versions = _opsets(model)
     if not versions:
         raise CompileError(f"'{name}' is not an ONNX file: it names no operator set")
+    if len(versions) > 1:
+        raise CompileError(f"'{name}' names the standard operator set twice: {versions}")
     if not MIN_OPSET <= versions[0] <= MAX_OPSET:
         raise CompileError(
             f"'{name}' uses opset {versions[0]}, {MIN_OPSET} to {MAX_OPSET} are read",
@@ -117,7 +118,7 @@ def _check_versions(model: onnx.ModelProto, name: str) -> None:
 
 
 def _opsets(model: onnx.ModelProto) -> list[int]:
-    """Versions of the standard operator set (one entry in a valid model)."""
+    """Versions of the standard operator set; a valid model has one."""
     return [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
 
 
@@ -181,11 +182,17 @@ def _node(proto: onnx.NodeProto) -> OpNode:
         op=domain + proto.op_type,
         inputs=tuple(proto.input),
         outputs=tuple(proto.output),
-        attrs={attribute.name: _attribute(attribute) for attribute in proto.attribute},
+        attrs={attribute.name: _attribute(proto, attribute) for attribute in proto.attribute},
     )
 
 
-def _attribute(attribute: onnx.AttributeProto) -> Any:
+def _attribute(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> Any:
+    if attribute.ref_attr_name:
+        raise CompileError(
+            f"attribute '{attribute.name}' refers to one of a function, there is none around it",
+            node=node.name,
+            op=node.op_type,
+        )
     value = onnx.helper.get_attribute_value(attribute)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")

@@ -55,11 +55,10 @@ def network(**change: Any) -> onnx.ModelProto:
 def between(*nodes: onnx.NodeProto, constants: dict[str, Any] | None = None) -> onnx.ModelProto:
     """The network with `nodes` before its convolution, whose input becomes "new"."""
     model = network()
-    at, conv = next((i, n) for i, n in enumerate(model.graph.node) if n.op_type == "Conv")
+    at = next(i for i, node in enumerate(model.graph.node) if node.op_type == "Conv")
     for offset, node in enumerate(nodes):
         model.graph.node.insert(at + offset, node)
     model.graph.node[at + len(nodes)].input[1 if constants else 0] = "new"
-    del conv
     for name, array in (constants or {}).items():
         model.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
     return model
@@ -208,8 +207,8 @@ def deeper_than_the_parser_goes() -> bytes:
         return bytes([number << 3 | 2]) + length + bytes([size]) + data
 
     data = b""
-    for _ in range(20000):
-        data = field(1, field(5, field(6, data)))[-200000:]  # node.attribute.g
+    for _ in range(2000):
+        data = field(1, field(5, field(6, data)))  # node.attribute.g
     return network().SerializeToString() + field(7, data)
 
 
@@ -327,10 +326,20 @@ def slow_constant_convolution() -> onnx.ModelProto:
 
 
 @attack
+def constant_convolution_of_hours() -> onnx.ModelProto:
+    """The same with a result of ordinary size, and terabytes of patches."""
+    values = {"x": np.zeros((4, 8, 128, 128), np.float32)}
+    values["w"] = np.zeros((3, 8, 127, 127), np.float32)
+    return weight_of("Conv", values, pads=[64] * 4)
+
+
+@attack
 def slow_pattern() -> onnx.ModelProto:
     """A regular expression with exponential backtracking."""
     text = {"text": np.array(["a" * 40 + "b"], dtype=object)}
-    return weight_of("RegexFullMatch", text, pattern="(a|a)*")
+    model = weight_of("RegexFullMatch", text, pattern="(a|a)*")
+    model.opset_import[0].version = 20
+    return model
 
 
 @attack
@@ -645,6 +654,32 @@ def hidden_external(place: str) -> Callable[[Path], Path]:
 
 for _place in ("subgraph", "function", "sparse", "list"):
     setting(hidden_external(_place))
+
+
+@setting
+def external_data_from_the_working_folder(folder: Path) -> Path:
+    """A name that is no path, and exists where the program was started, not beside the model."""
+    model = calls(1, doubling=False)
+    tensor = outside(next(p.name for p in Path.cwd().iterdir() if p.is_file()))
+    value = AttributeProto(name="value", type=AttributeProto.TENSOR, t=tensor)
+    node = onnx.NodeProto(op_type="Constant", output=["k"], attribute=[value])
+    model.functions[0].node.append(node)
+    (folder / "net.onnx").write_bytes(model.SerializeToString())
+    return folder / "net.onnx"
+
+
+@setting
+def external_data_of_gigabytes(folder: Path) -> Path:
+    """Twenty tensors of 100 MB each, all from one file, shapes and lengths as they should be."""
+    path = external_data_many_times(folder)
+    model = onnx.ModelProto.FromString(path.read_bytes())
+    del model.graph.initializer[20:]
+    for tensor in model.graph.initializer:
+        if tensor.external_data:
+            del tensor.dims[:]
+            tensor.dims.extend([100, 1 << 20])
+    path.write_bytes(model.SerializeToString())
+    return path
 
 
 @setting

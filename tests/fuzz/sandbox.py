@@ -10,7 +10,7 @@ import multiprocessing
 import resource
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from penstock.program.config import get_config
 from penstock.program.errors import PenstockError
 
 #: Address space beyond what the loaded libraries take, and seconds for one file.
-MEMORY = 768 << 20
+MEMORY = 1 << 30
 SECONDS = 20.0
 
 GOOD = ("accepted", "refused")
@@ -92,7 +92,7 @@ def _work(pipe: Connection, read: Callable[[Path], None]) -> None:
     """The worker: a path in, (kind, text) out."""
     opened: list[str] = []
     sys.addaudithook(lambda event, args: _note(opened, event, args))
-    with contextlib.suppress(PenstockError):
+    with contextlib.suppress(Exception):
         read(Path("no such file"))  # whatever it imports late
     limit = _address_space() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -134,10 +134,3 @@ def _address_space() -> int:
     """Bytes of this process's address space."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     return pages * resource.getpagesize()
-
-
-@contextlib.contextmanager
-def reading(read: Callable[[Path], None] = compile_file) -> Iterator[Sandbox]:
-    """A sandbox for a block."""
-    with Sandbox(read) as sandbox:
-        yield sandbox

@@ -148,6 +148,10 @@ def _geometry(builder: Builder, node: OpNode, weight: Array) -> int:
         raise node.error(f"has {attrs['group']} groups", "grouped convolutions are not supported")
     if rows != columns or rows not in KERNELS:
         raise node.error(f"has a {rows}x{columns} kernel", "kernels are 1x1, 3x3, 5x5 or 7x7")
+    if list(attrs.get("kernel_shape", weight.shape[2:])) != list(weight.shape[2:]):
+        raise node.error(
+            f"has kernel_shape {attrs['kernel_shape']}, its weight is {rows}x{columns}"
+        )
     if any(step != 1 for step in attrs.get("dilations", [1, 1])):
         raise node.error("is dilated", "dilated convolutions are not supported")
     strides = list(attrs.get("strides", [1, 1]))

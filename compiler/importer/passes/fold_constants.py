@@ -9,9 +9,19 @@ from onnx.reference import ReferenceEvaluator
 from penstock.compiler.importer.net import Array, Net, OpNode
 
 #: Folding never builds anything larger than this (elements).
-MAX_ELEMENTS = 1 << 26
-#: DequantizeLinear stays: its integers are the weights.
-KEPT = frozenset(["DequantizeLinear"])
+MAX_ELEMENTS = 1 << 24
+#: What exporters compute of constants, each in time proportional to its operands.  Nothing else
+#: is evaluated: a Loop need not end, a Conv can take hours.  DequantizeLinear is not among them:
+#: its integers are the weights.
+# fmt: off
+FOLDED = frozenset([
+    "Abs", "Add", "And", "Cast", "Ceil", "Clip", "Concat", "ConstantOfShape", "Div", "Equal",
+    "Exp", "Expand", "Flatten", "Floor", "Gather", "Greater", "Identity", "Less", "Log", "Max",
+    "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "QuantizeLinear", "Range", "Reciprocal",
+    "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Round",
+    "Sigmoid", "Slice", "Sqrt", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where",
+])
+# fmt: on
 
 
 def fold_constants(net: Net) -> Net:
@@ -35,11 +45,13 @@ def _evaluate(node: OpNode, constants: dict[str, Array], net: Net) -> Array | No
         span = slice(node.attrs.get("start", 0), node.attrs.get("end"))
         return np.array(net.shapes[node.inputs[0]], dtype=np.int64)[span]
     inputs = [name for name in node.inputs if name]
-    plain = "." not in node.op and len(node.outputs) == 1 and node.op not in KEPT
+    plain = node.op in FOLDED and len(node.outputs) == 1
     if not plain or not inputs or not all(name in constants for name in inputs):
         return None
     if node.output not in net.shapes or math.prod(net.shapes[node.output]) > MAX_ELEMENTS:
         return None
+    if node.op == "QuantizeLinear" and not np.isfinite(constants[inputs[0]]).all():
+        raise node.error(f"quantises '{inputs[0]}', which holds infinity")
     return _run(node, {name: constants[name] for name in inputs}, net.opset)
 
 

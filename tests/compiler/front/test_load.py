@@ -180,3 +180,30 @@ def test_identities_and_functions_of_constants_vanish(net: Any, load: Any) -> No
     net.node("Softmax", y)  # read by nobody
     graph = load(net, net.node("Identity", net.qdq(y, Y)))
     assert [node.name for node in graph.nodes] == ["c"]
+
+
+def test_functions_are_replaced_by_their_nodes(net: Any, load: Any) -> None:
+    y = small(net)
+    plain, model = load(net, y), net.model(y)
+    conv = next(node for node in model.graph.node if node.op_type == "Conv")
+    opsets = [onnx.helper.make_opsetid("", 18)]
+    body = [onnx.helper.make_node("Identity", ["x"], ["y"])]
+    model.functions.append(onnx.helper.make_function("own", "Same", ["x"], ["y"], body, opsets))
+    model.opset_import.add(domain="own", version=1)
+    call = onnx.helper.make_node("Same", [conv.input[0]], ["same"], domain="own")
+    conv.input[0] = "same"
+    model.graph.node.insert(list(model.graph.node).index(conv), call)
+    graph = load(model)
+    assert [node.name for node in graph.nodes] == [node.name for node in plain.nodes]
+
+
+def test_infinity_is_not_quantised(net: Any, load: Any) -> None:
+    weight = net.qdq(net.const(np.full((4, 3, 1, 1), np.inf)), 0.01)
+    with pytest.raises(CompileError, match=r"quantises 'const.*', which holds infinity"):
+        load(net, net.qdq(net.node("Conv", net.image(), weight), Y))
+
+
+def test_kernel_shape_of_another_weight(net: Any, load: Any) -> None:
+    y = net.conv(net.image(), 4, kernel=1, kernel_shape=[3, 3], pads=[1] * 4, name="c")
+    with pytest.raises(CompileError, match=r"has kernel_shape \[3, 3\], its weight is 1x1"):
+        load(net, net.qdq(y, Y))
