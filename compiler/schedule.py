@@ -162,7 +162,9 @@ class _Scheduler:
             yield step
         if split and not always and name not in self.finished:
             self.finished.add(name)
-            yield dataclasses.replace(step, name=f"{name}.odd", rows=2, predicate=odd)
+            # A narrow reader that comes first may be what the wide ones' gate looks at.
+            known = odd if odd in self.scores else None
+            yield dataclasses.replace(step, name=f"{name}.odd", rows=2, predicate=known)
 
     def _only_gate(self, convs: list[Conv]) -> str | None:
         """The one gate that can skip all of these, if there is one."""

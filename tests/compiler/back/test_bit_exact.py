@@ -214,3 +214,17 @@ def test_subsampled_projections() -> None:
         ops = [d.op for d in decode(compile_graph(graph, get_config("tiny")))]
         assert (ops.count(Op.POOL), ops.count(Op.COPY)) == ((1, 0) if kernel == 1 else (0, 1))
         assert_exact(graph, "tiny")
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_odd_rows_are_copied_before_their_gate_is_known(schedule: str) -> None:
+    """Fuzz seed 1348: a 1x1 stride-2 convolution decides the gate that could skip the COPY of the
+    odd rows, which a 3x3 one reads; that COPY ran or not by the gate's score of the image before.
+    """
+    for keep in (-16.0, 0.0, 16.0):
+        build = GraphBuilder(rng=np.random.default_rng(1))
+        x = build.value("x", (3, 7, 3), False)
+        narrow = build.conv(x, 3, 1, stride=2, signed=True)
+        fold = Fold(scores=build.gate(build.pool(narrow), 1, keep), per_channel=False)
+        y = build.conv(build.conv(x, 3, 3, stride=2), 6, fold=fold)
+        assert_exact(build.graph("x", y), "tiny", schedule, images=8)
