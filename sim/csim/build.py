@@ -15,6 +15,7 @@ from penstock.hls.sources import (
 )
 from penstock.program.config import HwConfig
 from penstock.program.cplusplus import CONFIG_HEADER, config_header
+from penstock.sim import sanitize
 from penstock.sim.cache import build_once, fingerprint
 from penstock.sim.sources import build_root
 
@@ -25,8 +26,10 @@ LIBRARY = "libcsim.so"
 OPTIMISE = {Types.PLAIN: ("-O3", "-march=native"), Types.AP: ("-O2",)}
 
 
-def build_csim(config: HwConfig, types: Types = Types.PLAIN) -> Path:
+def build_csim(config: HwConfig, types: Types = Types.PLAIN, *, sanitized: bool = False) -> Path:
     """The shared library of `config`'s core with these element types, built if need be.
+
+    `sanitized`: the variant of sim/sanitize.py.
 
     Raises:
         HlsError: g++ or the ap_types headers are missing, or the build fails.
@@ -34,7 +37,8 @@ def build_csim(config: HwConfig, types: Types = Types.PLAIN) -> Path:
     if shutil.which("g++") is None:
         raise HlsError("'g++' is missing, C simulation needs it", hint="apt-get install g++")
     header = config_header(config)
-    flags = [f"-std={CXX_STANDARD}", *OPTIMISE[types], *CXX_FLAGS, "-fPIC", "-shared"]
+    optimise = sanitize.FLAGS if sanitized else OPTIMISE[types]
+    flags = [f"-std={CXX_STANDARD}", *optimise, *CXX_FLAGS, "-fPIC", "-shared"]
     version = _output(["g++", "-march=native", "-Q", "--help=target", "--version"])
     files = [*sources(), *headers(types), HARNESS]
     key = fingerprint([version, header, *flags], files)

@@ -2,6 +2,7 @@
 
 import ctypes
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,18 @@ class CsimResult:
 class CsimCore:
     """One core.  Its on-chip memories are the library's: they live on from run to run."""
 
-    def __init__(self, config: HwConfig | str, *, types: Types = Types.PLAIN) -> None:
+    def __init__(
+        self, config: HwConfig | str, *, types: Types = Types.PLAIN, library: Path | None = None
+    ) -> None:
         """Build (first time only) and load the core with plain integers or ap_types.
+
+        `library`: one of build.build_csim to load instead (tests).
 
         Raises:
             HlsError: the core cannot be built.
         """
         self.config = get_config(config) if isinstance(config, str) else config
-        self._library = ctypes.CDLL(str(build_csim(self.config, types)))
+        self._library = ctypes.CDLL(str(library or build_csim(self.config, types)))
         self._library.ps_csim_run.argtypes = [ctypes.c_void_p] * 6
         self._library.ps_csim_run.restype = None
 

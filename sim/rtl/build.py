@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.program.errors import PenstockError
+from penstock.sim import sanitize
 from penstock.sim.cache import build_once, fingerprint
 from penstock.sim.sources import TOP, build_root, rtl_sources, verilator_env
 
@@ -65,11 +66,13 @@ def build_library(
     top: str,
     trace: bool = False,
     assertions: bool = True,
+    sanitized: bool = False,
 ) -> Path:
     """The shared library of any `top` with the core's ports: build/rtl/<name>-<hash>/libcore.so.
 
     The hash covers every source, the harness, the flags, Verilator's version and the CPU, so a
     library is never out of date; a lock keeps two processes from building the same one.
+    `sanitized`: the variant of sim/sanitize.py.
 
     Raises:
         SimulationError: a tool is missing or the build fails.
@@ -81,6 +84,9 @@ def build_library(
         raise SimulationError(str(error)) from None
     variants = {"--trace": trace, "--assert": assertions, "--no-assert": not assertions}
     flags = [*FLAGS, *(flag for flag, wanted in variants.items() if wanted), "--top-module", top]
+    if sanitized:
+        words = " ".join(sanitize.FLAGS)
+        flags += ["-CFLAGS", words, "-LDFLAGS", words]
     folder = build_root() / "rtl" / f"{name}-{_key(sources, flags, env)}"
     return build_once(folder, LIBRARY, lambda work: _build(work, folder, sources, flags, env))
 

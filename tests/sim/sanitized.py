@@ -1,0 +1,52 @@
+"""Random networks on one engine built with the sanitizers; test_sanitizers.py runs it.
+
+python -m tests.sim.sanitized csim|rtl LIBRARY [overrun]
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from penstock.program.counters import COUNTER_BYTES
+from penstock.program.descriptor import DESCRIPTOR_BYTES
+from penstock.sim import golden
+from penstock.sim.csim.engine import CsimCore
+from penstock.sim.rtl import engine as rtl
+from penstock.sim.rtl.engine import RtlCore
+from tests.fuzz.case import Case, draw
+
+SEEDS = range(6)
+
+Core = CsimCore | RtlCore
+
+
+def check(core: Core, case: Case) -> None:
+    """The results are golden's."""
+    package = case.network.package
+    memory = case.memory if isinstance(core, RtlCore) else {}
+    got = core.run(package, case.inputs, **memory)
+    expected = golden.run(package, case.inputs)
+    np.testing.assert_array_equal(got[:, COUNTER_BYTES:], expected[:, COUNTER_BYTES:])
+
+
+def overrun(core: Core, case: Case) -> None:
+    """Make the engine fetch descriptors behind the end of a program, as far as it knows."""
+    package = case.network.package
+    region = rtl._Region
+    rtl._Region = lambda base, size, data: region(base, size + 4096, data)  # type: ignore
+    program = package.descriptors[:-DESCRIPTOR_BYTES]  # without its HALT
+    sizes = (package.meta["record_bytes"], package.n_descriptors + 8, package.config_hash)
+    core.execute(program, package.weights, case.inputs, *sizes)
+
+
+def main(name: str, library: str, fault: str = "") -> None:
+    """Every seed, or the first with a fault that the sanitizer must end."""
+    core = (CsimCore if name == "csim" else RtlCore)("tiny", library=Path(library))
+    for seed in SEEDS:
+        (overrun if fault else check)(core, draw(seed, ["tiny"]))
+    print(f"{len(SEEDS)} networks")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
