@@ -21,7 +21,7 @@ def read_array(path: Path) -> npt.NDArray[Any]:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # NumPy passes on whatever zipfile and tokenize raise
         raise InputError(
             f"{path} is not a NumPy .npy array", hint="write it with numpy.save"
         ) from (error)

@@ -21,6 +21,7 @@ from penstock.compiler.importer.external import load_external
 from penstock.compiler.importer.load import infer
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Graph
+from penstock.compiler.legal import check_program
 from penstock.compiler.macs import MacCount, count_macs
 from penstock.compiler.masks import close_within
 from penstock.compiler.numerics import quantize
@@ -233,7 +234,13 @@ def load(path: Path) -> CompiledNetwork:
     """
     path = Path(path)
     if not path.is_dir():
-        return CompiledNetwork(package=Package.load(path))
-    package = Package.load(path / PROGRAM_FILE)
+        return CompiledNetwork(package=_load_package(path))
+    package = _load_package(path / PROGRAM_FILE)
     model = path / MODEL_FILE
     return CompiledNetwork(package=package, model=model.read_bytes() if model.is_file() else None)
+
+
+def _load_package(path: Path) -> Package:
+    package = Package.load(path)
+    check_program(package, str(path))
+    return package

@@ -20,6 +20,7 @@ from typing import Any
 from penstock.program.config import CONFIGS, HwConfig
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.errors import PenstockError
+from penstock.program.metadata import check_metadata, parse_metadata
 
 MAGIC = b"PENSTOCK"
 FORMAT_VERSION = 1
@@ -98,11 +99,15 @@ class Package:
             raise PackageError(f"{source}: checksum differs (corrupted)", hint="compile it again")
         weights_at = HEADER.size + count * DESCRIPTOR_BYTES
         meta_at = weights_at + n_weights
+        try:
+            meta = parse_metadata(data[meta_at:])
+        except ValueError as error:
+            raise PackageError(f"{source}: its metadata {error}", hint="compile it again") from None
         return cls(
             config_hash=config_hash,
             descriptors=data[HEADER.size : weights_at],
             weights=data[weights_at:meta_at],
-            meta=json.loads(data[meta_at:]),
+            meta=meta,
         )
 
     @classmethod
@@ -112,4 +117,9 @@ class Package:
             data = path.read_bytes()
         except OSError as error:
             raise PackageError(f"{path}: {error.strerror}") from error
-        return cls.decode(data, str(path))
+        package = cls.decode(data, str(path))
+        try:
+            check_metadata(package.meta, package.n_descriptors)
+        except ValueError as error:
+            raise PackageError(f"{path}: its metadata {error}", hint="compile it again") from None
+        return package

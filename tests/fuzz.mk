@@ -1,11 +1,9 @@
-# ---- random networks through every engine, damaged files into the compiler (docs/verification.md)
-N       ?= 500
-FILES   ?= 2000
-SEED    ?= 0
-CONFIGS ?= tiny,z7020
+# Random networks through every engine, damaged files into every reader; included by the Makefile.
 
 .PHONY: fuzz
 
-fuzz: $(STAMP) ## N=500 random networks on every engine, FILES=2000 damaged files (SEED, CONFIGS, JOBS)
-	$(BIN)/python -m tests.fuzz --networks $(N) --files $(FILES) --seed $(SEED) \
-	  --configs $(CONFIGS) --jobs $(JOBS) -o build/fuzz.json
+fuzz: $(STAMP) ## random networks on every engine, damaged files: N=500 FILES=2000 SEED=0 CONFIGS=tiny,z7020
+	$(BIN)/python -m tests.fuzz --networks $(or $(N),500) --files $(or $(FILES),2000) \
+	  --seed $(or $(SEED),0) --configs $(or $(CONFIGS),tiny$(comma)z7020) --jobs $(JOBS) -o build/fuzz.json
+
+comma := ,

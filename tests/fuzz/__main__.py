@@ -8,15 +8,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from tests.fuzz import programs
 from tests.fuzz.case import CONFIGS, Outcome, draw, run
 from tests.fuzz.files import damaged
-from tests.fuzz.sandbox import Sandbox
+from tests.fuzz.sandbox import Sandbox, compile_file
 
 #: Networks between two lines of progress.
 PROGRESS = 50
@@ -37,7 +38,10 @@ def main() -> int:
         seeds = range(options.seed, options.seed + options.networks)
         summary["networks"] = fuzz_networks(seeds, options.configs.split(","), options.jobs)
     if options.files:
-        summary["files"] = fuzz_files(range(options.seed, options.seed + options.files))
+        seeds = range(options.seed, options.seed + options.files)
+        summary["networks as files"] = fuzz_files(seeds, compile_file, write_network)
+        seeds = seeds[: -(-len(seeds) // 4)]
+        summary["programs and arrays"] = fuzz_files(seeds, programs.read, programs.write_damaged)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(summary, indent=2) + "\n")
     print(json.dumps({kind: _short(part) for kind, part in summary.items()}, indent=2))
@@ -92,14 +96,20 @@ def _run_one(seed: int, configs: Sequence[str]) -> Outcome:
     return run(draw(seed, configs))
 
 
-def fuzz_files(seeds: range) -> dict[str, Any]:
-    """The compiler on the damaged file of each seed."""
+def write_network(seed: int, folder: Path) -> Path:
+    """The damaged network of a seed, as a file in `folder`."""
+    (folder / "net.onnx").write_bytes(damaged(seed))
+    return folder / "net.onnx"
+
+
+def fuzz_files(
+    seeds: range, read: Callable[[Path], None], write: Callable[[int, Path], Path]
+) -> dict[str, Any]:
+    """`read` on what `write` makes of each seed."""
     began, failures, verdicts = time.perf_counter(), [], Counter[str]()
-    with tempfile.TemporaryDirectory() as folder, Sandbox() as sandbox:
-        path = Path(folder) / "net.onnx"
+    with tempfile.TemporaryDirectory() as folder, Sandbox(read) as sandbox:
         for seed in seeds:
-            path.write_bytes(damaged(seed))
-            verdict = sandbox.try_file(path)
+            verdict = sandbox.try_file(write(seed, Path(folder)))
             verdicts[verdict.kind] += 1
             if not verdict.good:
                 again = f"make fuzz N=0 FILES=1 SEED={seed}"

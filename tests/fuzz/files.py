@@ -52,11 +52,11 @@ def damaged(seed: int) -> bytes:
     """The file of a seed: bytes or fields of a valid network, changed once, twice or four times."""
     random = stdlib.Random(f"file {seed}")
     data = valid(random.randrange(len(BASES)))
-    change = random.choice((_bytes, _fields, _fields, _fields))
+    change = random.choice((change_bytes, _fields, _fields, _fields))
     return change(data, random)
 
 
-def _bytes(data: bytes, random: stdlib.Random) -> bytes:
+def change_bytes(data: bytes, random: stdlib.Random) -> bytes:
     """Overwrite, cut out, double or drop the end."""
     changed = bytearray(data)
     for _ in range(random.choice((1, 1, 2, 4))):

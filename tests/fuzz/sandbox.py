@@ -15,8 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from penstock.compiler.api import compile_onnx, load
-from penstock.compiler.disasm import listing
+from penstock.compiler.api import compile_onnx
 from penstock.program.config import get_config
 from penstock.program.errors import PenstockError
 
@@ -42,11 +41,6 @@ class Verdict:
 def compile_file(path: Path) -> None:
     """An ONNX file through the whole compiler."""
     compile_onnx(path, get_config("tiny"))
-
-
-def list_program(path: Path) -> None:
-    """A program file as `penstock disasm` reads it."""
-    listing(load(path).package)
 
 
 class Sandbox:

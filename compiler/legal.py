@@ -1,0 +1,42 @@
+"""What a program file's descriptors must be for its listing, its cost and its reports.
+
+The core checks far more, each descriptor when its turn comes (docs/program.md, "Checks").
+"""
+
+from penstock.compiler.activity import decode
+from penstock.program.config import ALL_CHANNELS
+from penstock.program.descriptor import Descriptor, Op
+from penstock.program.package import Package, PackageError
+
+
+def check_program(package: Package, source: str) -> None:
+    """PackageError, naming file and descriptor, unless each one is known and in bounds."""
+    scores = sum(gate["count"] for gate in package.meta["gates"])
+    lists: set[int] = {ALL_CHANNELS}
+    descriptors = decode(package)
+    for index, descriptor in enumerate(descriptors):
+        reason = _reason(descriptor, scores, lists)
+        if reason:
+            raise PackageError(
+                f"{source}: descriptor {index} {reason}", hint="compile the network again"
+            )
+        if descriptor.op == Op.GATE:
+            lists.add(descriptor.out_list)
+    last = descriptors[-1] if descriptors else None
+    if last is None or last.op != Op.HALT or last.length >= len(descriptors):
+        raise PackageError(f"{source}: it does not end with HALT", hint="compile the network again")
+
+
+def _reason(d: Descriptor, scores: int, lists: set[int]) -> str:
+    """Why a descriptor is illegal; "" if it is not."""
+    if d.op not in set(Op):
+        return f"has the unknown operation {d.op}"
+    if d.pred_en and d.pred_slot >= scores:
+        return f"is skipped by score {d.pred_slot} of {scores}"
+    if d.op == Op.CONV and not {d.in_list, d.out_list} <= lists:
+        return "walks a list that no GATE before it makes"
+    if d.op == Op.CONV and d.fold_en and d.fold_slot + (d.cout if d.fold_channel else 1) > scores:
+        return f"folds scores from {d.fold_slot}, there are {scores}"
+    if d.op == Op.GATE and not d.src <= d.dst + d.list_from <= d.dst + d.cout <= scores:
+        return f"writes scores {d.dst} to {d.dst + d.cout}, there are {scores}"
+    return ""

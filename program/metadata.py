@@ -1,0 +1,79 @@
+"""The shape of a program's metadata (docs/program.md): what every reader may rely on.
+
+The checksum finds accidents; this finds a file that another tool wrote wrongly, or on purpose.
+"""
+
+import json
+import math
+from typing import Any
+
+#: Largest number of the format: sizes, addresses and counts are 32-bit words.
+LARGEST = (1 << 32) - 1
+
+#: A type, a list of one kind of element, or a dictionary of what must be there (more may be).
+Kind = type | list[Any] | dict[str, Any]
+
+KIND: Kind = {
+    "network": str,
+    "config": str,
+    "schedule": str,
+    "input": {"name": str, "shape": [int], "signed": bool, "scale": float, "bytes": int},
+    "output": {"name": str, "classes": int, "signed": bool, "scale": float, "offset": int},
+    "record_bytes": int,
+    "gates": [{"name": str, "score": int, "count": int, "offset": int}],
+    "memory": [{"name": str, "address": int, "bytes": int, "steps": [int]}],
+    "layers": [{"name": str}],
+}
+
+
+def parse_metadata(data: bytes) -> dict[str, Any]:
+    """The metadata's JSON; ValueError, in a few words, if it is not an object of JSON."""
+    try:
+        meta = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ValueError("is not JSON") from None
+    if not isinstance(meta, dict):
+        raise ValueError("is not an object")
+    return meta
+
+
+def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
+    """ValueError, in a few words, unless `meta` is as documented and within its own sizes."""
+    _check(meta, KIND, "it")
+    image, result, record = meta["input"], meta["output"], meta["record_bytes"]
+    if len(image["shape"]) != 3 or not 1 <= math.prod(image["shape"]) <= image["bytes"]:
+        raise ValueError(f"has an input of shape {image['shape']} in {image['bytes']} bytes")
+    places = [(result["offset"], result["classes"])]
+    places += [(gate["offset"], gate["count"]) for gate in meta["gates"]]
+    if any(offset + count > record for offset, count in places):
+        raise ValueError(f"has results outside its record of {record} bytes")
+    if len(meta["layers"]) != n_descriptors:
+        raise ValueError(f"has {len(meta['layers'])} layers for {n_descriptors} descriptors")
+    for layer in meta["layers"]:
+        counts = isinstance(layer.get("macs_per_pair", 0), int)
+        if not counts or ("kind" in layer) != ("macs_per_pair" in layer):
+            raise ValueError(f"has a bad layer '{layer['name']}'")
+
+
+def _check(value: Any, kind: Kind, where: str) -> None:
+    if isinstance(kind, dict):
+        _require(isinstance(value, dict), where)
+        for key, inner in kind.items():
+            _require(key in value, f"{where}.{key}")
+            _check(value[key], inner, f"{where}.{key}")
+    elif isinstance(kind, list):
+        _require(isinstance(value, list), where)
+        for item in value:
+            _check(item, kind[0], f"{where}[]")
+    elif kind is int:
+        _require(type(value) is int and 0 <= value <= LARGEST, where)
+    elif kind is float:
+        number = type(value) in (int, float)
+        _require(number and math.isfinite(value) and value > 0, where)
+    else:
+        _require(isinstance(value, kind), where)
+
+
+def _require(good: bool, where: str) -> None:
+    if not good:
+        raise ValueError(f"lacks {where.removeprefix('it.')}, or has it wrong")
