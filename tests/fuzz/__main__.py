@@ -10,12 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from tests.fuzz import programs
-from tests.fuzz.case import CONFIGS, Outcome, draw, run
+from tests.fuzz.case import CONFIGS, Outcome, run_seed
 from tests.fuzz.files import damaged
 from tests.fuzz.sandbox import Sandbox, compile_file
 
@@ -82,18 +83,19 @@ def fuzz_networks(seeds: range, configs: Sequence[str], jobs: int) -> dict[str, 
 def _run_all(seeds: range, configs: Sequence[str], jobs: int) -> Iterator[tuple[int, Outcome]]:
     """(seed, outcome) as they come, from `jobs` processes."""
     if jobs == 1:
-        yield from ((seed, _run_one(seed, configs)) for seed in seeds)
+        yield from ((seed, run_seed(seed, configs)) for seed in seeds)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         waiting: dict[Future[Outcome], int] = {
-            pool.submit(_run_one, seed, configs): seed for seed in seeds
+            pool.submit(run_seed, seed, configs): seed for seed in seeds
         }
         for future in as_completed(waiting):
-            yield waiting[future], future.result()
-
-
-def _run_one(seed: int, configs: Sequence[str]) -> Outcome:
-    return run(draw(seed, configs))
+            seed = waiting.pop(future)
+            try:
+                yield seed, future.result()
+            except BrokenProcessPool:
+                suspects = sorted([seed, *waiting.values()])[: 2 * jobs]
+                sys.exit(f"an engine's process died at one of seeds {suspects}: try each alone")
 
 
 def write_network(seed: int, folder: Path) -> Path:

@@ -133,6 +133,11 @@ def run(case: Case) -> Outcome:
     )
 
 
+def run_seed(seed: int, configs: Sequence[str]) -> Outcome:
+    """`run` of `draw`."""
+    return run(draw(seed, configs))
+
+
 def _compare(name: str, expected: Bytes, got: Bytes, counters: Sequence[str]) -> list[str]:
     """Lines about results and counters that differ from golden's."""
     found = []

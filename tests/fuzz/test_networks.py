@@ -1,6 +1,10 @@
 """A fixed slice of `make fuzz`: random networks, graph == golden == csim == rtl."""
 
+import json
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,3 +97,18 @@ def test_a_failure_says_how_to_repeat_it(
     assert summary["mismatches"] == 1
     assert "make fuzz N=1 FILES=0 SEED=7 CONFIGS=tiny" in capsys.readouterr().out
     assert summary["failures"][0]["mismatches"] == ("csim: OSError: gone",)
+
+
+def test_the_runner_in_two_processes(repository: Path, tmp_path: Path) -> None:
+    """Seed 1348 was a wrong result once."""
+    options = ["--networks", "2", "--seed", "1348", "--configs", "tiny,z7020", "--jobs", "2"]
+    options += ["--files", "4", "-o", str(tmp_path / "fuzz.json")]
+    command = [sys.executable, "-m", "tests.fuzz", *options]
+    subprocess.run(command, cwd=repository, check=True, capture_output=True)
+    summary = json.loads((tmp_path / "fuzz.json").read_text())
+    networks = summary["networks"]
+    seeds = (networks["first_seed"], networks["last_seed"], networks["mismatches"])
+    assert seeds == (1348, 1349, 0)
+    assert networks["networks"] == 2 and networks["seconds_per_network"]["mean"] > 0
+    assert summary["networks as files"]["files"] == 4
+    assert summary["programs and arrays"]["files"] == 1
