@@ -47,6 +47,8 @@ def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
     places += [(gate["offset"], gate["count"]) for gate in meta["gates"]]
     if any(offset + count > record for offset, count in places):
         raise ValueError(f"has results outside its record of {record} bytes")
+    if any(len(block["steps"]) != 2 for block in meta["memory"]):
+        raise ValueError("has a block of memory without a first and a last step")
     if len(meta["layers"]) != n_descriptors:
         raise ValueError(f"has {len(meta['layers'])} layers for {n_descriptors} descriptors")
     for layer in meta["layers"]:

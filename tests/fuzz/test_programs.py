@@ -71,6 +71,7 @@ def test_metadata_that_is_none(sandbox: Sandbox, tmp_path: Path, text: bytes, me
         (("output", "classes"), 1 << 30, "has results outside its record"),
         (("gates", 0, "offset"), 1 << 31, "has results outside its record"),
         (("record_bytes",), 1 << 40, "lacks record_bytes, or has it wrong"),
+        (("memory", 0, "steps"), [1], "has a block of memory without"),  # fuzz seed 10733
         (("layers",), [], "has 0 layers for"),
         (("layers", 0, "macs_per_pair"), "x", "has a bad layer"),
     ],
