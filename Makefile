@@ -13,18 +13,22 @@ JOBS   ?= 2
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme test test-one lint format clean distclean check-system
+.PHONY: help setup demo readme figures test test-one lint format clean distclean check-system
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
 	  awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
-demo: $(STAMP) ## train, compile and run a gated network on the simulated core (DATA=cifar10 DATA_DIR=... for others)
+demo: $(STAMP) ## train, compile and run a gated network on the simulated core (DATA=cifar10 DATA_DIR=...: the zoo's ResNet-20)
 	$(BIN)/penstock demo --dataset $(DATA) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) -o $(OUT)
 
 readme: $(STAMP) ## run the demo and put its figures into README.md and docs/results.md
 	$(BIN)/penstock demo --dataset digits -o build/demo
 	$(BIN)/python docs/update.py build/demo/report.json
+
+figures: $(STAMP) ## the trained networks' table and pictures, from docs/zoo/*.json into docs/
+	$(BIN)/python docs/zoo_table.py
+	$(BIN)/python docs/pictures.py
 
 test: $(STAMP) test-host ## every test (JOBS=2 at a time)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -q

@@ -17,6 +17,12 @@ MASKS: tuple[tuple[float, float], ...] = (
 )
 QUICK_MASKS = ((1.0, 0.0), (0.5, 0.0), (0.3, 0.0), (1.0, 2 / 3))
 
+#: Network -> cores whose rows `make bench` measures; others with --config.  The gates of ResNet-18
+#: stay on chip on zu5ev, which is z7020 otherwise.
+ROWS: dict[str, tuple[str, ...]] = {"resnet20": ("z7020", "z7020x2"), "resnet18": ("zu5ev",)}
+#: The same for a trained network.
+TRAINED_ROWS = ("z7020", "z7020x2")
+
 #: Cores with fewer multipliers are for tests.
 LEAST_MACS = 128
 

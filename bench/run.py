@@ -15,7 +15,14 @@ from rich.progress import Progress
 
 from penstock.bench.bars import bar_table
 from penstock.bench.cache import ROOT, Cache, source_hash
-from penstock.bench.cases import Case, bench_configs, forced_cases, trained_cases
+from penstock.bench.cases import (
+    ROWS,
+    TRAINED_ROWS,
+    Case,
+    bench_configs,
+    forced_cases,
+    trained_cases,
+)
 from penstock.bench.measure import Measured, measure_forced, measure_own
 from penstock.bench.networks import NETWORKS, TRAINED, network_inputs, network_onnx
 from penstock.bench.table import bench_row, bench_table, counter_table, put_into
@@ -75,10 +82,10 @@ def measure(case: Case, progress: Progress | None = None) -> Measured:
             progress.remove_task(task)
 
 
-def cases(quick: bool, networks: list[str], configs: list[str]) -> Iterator[Case]:
-    """Every row of what fits; says on stderr what does not."""
+def cases(quick: bool, networks: list[str], configs: list[str] | None) -> Iterator[Case]:
+    """Every row of what fits, on `configs` or the network's own; says on stderr what does not."""
     for network in networks:
-        for config in configs:
+        for config in configs or ROWS.get(network, TRAINED_ROWS):
             try:
                 compiled(network, config, "sequential", True)
             except CompileError as error:
@@ -125,9 +132,7 @@ def main() -> int:
         networks.append(TRAINED)
     else:
         print("no rows for the trained network: run `make demo` first", file=sys.stderr)
-    todo = list(
-        cases(arguments.quick, arguments.network or networks, arguments.config or bench_configs())
-    )
+    todo = list(cases(arguments.quick, arguments.network or networks, arguments.config))
     inputs = [
         hashlib.sha256(path.read_bytes()).hexdigest()
         for path in (DEMO / "net.onnx", DEMO / "images.npy")

@@ -24,6 +24,8 @@ from penstock.cli.output import STDOUT, emit, json_option, note, step, table
 from penstock.cli.report import ratios, rows
 from penstock.cli.train import train_checkpoint
 
+#: Images of a zoo network's demo: every one goes through the simulated core three times.
+ZOO_IMAGES = 100
 #: The second run's memory: every AXI channel stalls in a fifth of the cycles, at random.
 STALLS = Memory(stall=0.2, seed=1)
 
@@ -31,6 +33,7 @@ STALLS = Memory(stall=0.2, seed=1)
 @click.command(
     epilog="""Examples:\n
     penstock demo -o build/demo\n
+    penstock demo --dataset cifar10 --data-dir data/ -o build/demo-cifar10\n
     penstock demo --dataset cifar10 --data-dir data/ --network lcnet-resnet20 --epochs 40 -o r20\n
     penstock demo --schedule parallel --seed 3 -o build/demo3 --json -
     """
@@ -43,7 +46,12 @@ STALLS = Memory(stall=0.2, seed=1)
     type=click.Path(path_type=Path),
     help="Folder for the checkpoint, the ONNX file, the program, the images and report.json.",
 )
-@click.option("--network", default="lcnet-resnet8", show_default=True, metavar="NAME")
+@click.option(
+    "--network",
+    metavar="NAME",
+    help="Network to train.  [default: lcnet-resnet8 on digits; on cifar10 nothing is trained, the"
+    " zoo's ResNet-20 runs]",
+)
 @click.option("--dataset", default="digits", show_default=True, metavar="NAME")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="CIFAR-10's binary files.")
 @click.option("--config", "config_name", default="z7020", show_default=True, metavar="NAME")
@@ -55,16 +63,22 @@ STALLS = Memory(stall=0.2, seed=1)
 )
 @click.option("--epochs", type=int, help="Epochs in floating point.")
 @click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    help="Test images to run.  [default: all of digits, 100 with a network of the zoo]",
+)
 @json_option
 def demo(
     output: Path,
-    network: str,
+    network: str | None,
     dataset: str,
     data_dir: Path | None,
     config_name: str,
     schedule: str,
     epochs: int | None,
     seed: int,
+    limit: int | None,
     json_to: str | None,
 ) -> int:
     """Train, export, compile and run a gated network, and report what its gates save.
@@ -75,37 +89,40 @@ def demo(
     """
     started = time.monotonic()
     config = hardware(config_name)
-    metrics = train_checkpoint(
-        network=network,
-        dataset=dataset,
-        data_dir=data_dir,
-        out=output / "checkpoint.pt",
-        epochs=epochs,
-        seed=seed,
-        schedule=schedule,
-        quiet=json_to == STDOUT,
-    )
-    with step("export"):
-        load("penstock.model.flow", "model").export_checkpoint(
-            output / "checkpoint.pt", output / "net.onnx"
+    onnx_path = output / "net.onnx"
+    if network is None and dataset in load("penstock.model.zoo", "model").DEMO_NETWORKS:
+        network, accuracy = fetch_trained(dataset, onnx_path)
+        limit = limit or ZOO_IMAGES
+    else:
+        network = network or "lcnet-resnet8"
+        metrics = train_checkpoint(
+            network=network,
+            dataset=dataset,
+            data_dir=data_dir,
+            out=output / "checkpoint.pt",
+            epochs=epochs,
+            seed=seed,
+            schedule=schedule,
+            quiet=json_to == STDOUT,
         )
+        with step("export"):
+            load("penstock.model.flow", "model").export_checkpoint(
+                output / "checkpoint.pt", onnx_path
+            )
+        accuracy = {"float": metrics["float_accuracy"], "qat": metrics["qat_accuracy"]}
     with step(f"compile for {config.name}"):
         compiled = load("penstock.compiler.api", "compiler").compile_onnx(
-            output / "net.onnx", config, schedule
+            onnx_path, config, schedule
         )
         write_folder(output / "net", compiled.save, MARKER)
-    images, labels = save_test_images(dataset, data_dir, output)
+    images, labels = save_test_images(dataset, data_dir, output, limit)
     runs = run_all(compiled, images)
     write_file(output / "results.npz", lambda path: save_arrays(path, runs["rtl"]))
     report = {
         "network": network,
         "dataset": dataset,
         "images": len(images),
-        "accuracy": {
-            "float": metrics["float_accuracy"],
-            "qat": metrics["qat_accuracy"],
-            "integer": float((runs["rtl"].labels == labels).mean()),
-        },
+        "accuracy": accuracy | {"integer": float((runs["rtl"].labels == labels).mean())},
         **measure(compiled, runs),
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -118,13 +135,24 @@ def demo(
     return show_mismatches(runs)
 
 
+def fetch_trained(dataset: str, onnx_path: Path) -> tuple[str, dict[str, float]]:
+    """Copy the zoo's network for `dataset`; its name, and its accuracy on the whole test set."""
+    zoo = load("penstock.model.zoo", "model")
+    name = zoo.DEMO_NETWORKS[dataset]
+    content = zoo.zoo_onnx(name).read_bytes()
+    write_file(onnx_path, lambda path: path.write_bytes(content))
+    accuracy = zoo.zoo_card(name)["accuracy"]
+    return name, {"float": accuracy["float"], "qat": accuracy["fake_quantized"]}
+
+
 def save_test_images(
-    dataset: str, data_dir: Path | None, output: Path
+    dataset: str, data_dir: Path | None, output: Path, limit: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The test set as the network takes it; also written as images.npy and labels.npy."""
+    """The test set, or its first `limit` images, as the network takes them; also written as
+    images.npy and labels.npy."""
     data = load("penstock.model.data", "model").load_dataset(dataset, data_dir)
-    images = data.normalize(data.test_images).numpy().astype(np.float32)
-    labels = data.test_labels.numpy().astype(np.int64)
+    images = data.normalize(data.test_images[:limit]).numpy().astype(np.float32)
+    labels = data.test_labels[:limit].numpy().astype(np.int64)
     write_file(output / "images.npy", lambda path: np.save(path, images))
     write_file(output / "labels.npy", lambda path: np.save(path, labels))
     return check_images(images, None, "the test set"), labels

@@ -37,6 +37,7 @@ class TrainConfig:
     gate_lr: float | None = None  # learning rate of the gates; None: that of the backbone
     weight_decay: float = 5e-4
     l1: float = 1.2  # weight of the mean gate score in the loss, after its ramp
+    strict_gates: bool = False  # train on the scores that run, not on the paper's leaky ones
     mac_target: float | None = None  # executed / dense MACs that `l1` is steered to
     init: Path | None = None  # a checkpoint whose backbone to start from, its gates if it has any
     precision: Precision = "fp32"  # of the training's arithmetic; figures are always float32

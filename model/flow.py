@@ -71,7 +71,8 @@ class _Run:
 
     def train(self) -> Checkpoint:
         """Both phases; the checkpoint's networks are on the CPU."""
-        net = _initial_network(self.config, self.data).to(self.workers.device)
+        net, epochs = _initial_network(self.config, self.data)
+        net = net.to(self.workers.device)
         in_float = self._float_phase(net)
         quantized = QuantLCNet(net).to(self.workers.device)
         figures = self._quantised_phase(quantized)
@@ -80,7 +81,7 @@ class _Run:
             quantized=quantized.cpu(),
             training=_plain(self.config),
             normalization=_normalization(self.data),
-            metrics=in_float | _metrics(figures),
+            metrics=in_float | _metrics(figures) | {"epochs": epochs + _epochs(self.config)},
         )
 
     def _float_phase(self, net: LCNet) -> dict[str, float]:
@@ -117,12 +118,18 @@ class _Run:
         return trainer
 
 
-def _initial_network(config: TrainConfig, data: Dataset) -> LCNet:
-    """Fresh, or with the backbone of the checkpoint `config.init` (LC-Net, section 3.4)."""
+def _epochs(config: TrainConfig) -> float:
+    """Epochs of both phases; a float, as every figure of a checkpoint is."""
+    return float(config.epochs + config.qat_epochs)
+
+
+def _initial_network(config: TrainConfig, data: Dataset) -> tuple[LCNet, float]:
+    """Fresh, or with the backbone of the checkpoint `config.init`; epochs trained so far."""
     net = build_network(network_config(config, data), config.seed)
     if config.init is None:
-        return net
-    donor, own = load_checkpoint(config.init).net.state_dict(), net.state_dict()
+        return net, 0.0
+    loaded = load_checkpoint(config.init)
+    donor, own = loaded.net.state_dict(), net.state_dict()
     gates = {name for name in own if ".lnet." in name or ".cnet" in name}
     foreign = [
         name
@@ -135,7 +142,7 @@ def _initial_network(config: TrainConfig, data: Dataset) -> LCNet:
             "train the network of the same depth and widths first",
         )
     net.load_state_dict(donor, strict=False)
-    return net
+    return net, loaded.metrics["epochs"]
 
 
 def export_checkpoint(

@@ -29,7 +29,15 @@ def leaky_relu1(z: Tensor) -> Tensor:
 
 
 class Gate(nn.Module):
-    """Fully connected layer -> ReLU-1: leaky in training, strict in evaluation."""
+    """Fully connected layer -> ReLU-1: leaky in training, strict in evaluation.
+
+    With `strict` the training's values are the strict ones too, and only their gradient is the
+    leaky one's (straight through).  A leaky score of a closed gate is not zero, so what is trained
+    without it is not what runs: LC-Net ResNet-20 on CIFAR-10 fell from 93 % on its training
+    batches to 78 % in evaluation.
+    """
+
+    strict = False
 
     def __init__(self, channels: int, outputs: int, bias: float) -> None:
         super().__init__()
@@ -40,7 +48,10 @@ class Gate(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         """Pooled input, float [N, C] -> scores, float [N, outputs]."""
         z = self.fc(pooled)
-        return leaky_relu1(z) if self.training else relu1(z)
+        if not self.training:
+            return relu1(z)
+        leaky = leaky_relu1(z)
+        return relu1(z).detach() + (leaky - leaky.detach()) if self.strict else leaky
 
 
 class LNet(Gate):

@@ -16,6 +16,7 @@ FOLDER = Path(__file__).parent / "recipes"
 PLACES = frozenset({"data_dir", "out", "init", "resume", "quiet"})
 SETTINGS = {field.name: str(field.type) for field in fields(TrainConfig)}
 TYPES: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
     "int": (int,),
     "float": (int, float),
     "float | None": (int, float, type(None)),
@@ -52,7 +53,7 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         allowed = ", ".join(name for name in SETTINGS if name not in PLACES)
         raise ConfigError(f"{path}: unknown setting '{key}'", f"one of {allowed}")
     expected = TYPES.get(SETTINGS[key], (str,))
-    if not isinstance(value, expected) or isinstance(value, bool):
+    if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
         raise ConfigError(
             f"{path}: {key} is {value!r}, not {SETTINGS[key]}", "YAML wants 5.0e-4, not 5e-4"
         )

@@ -14,6 +14,7 @@ from penstock.model.batches import batches
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset
 from penstock.model.evaluation import evaluate
+from penstock.model.gates import Gate
 from penstock.model.networks import LCNet
 from penstock.model.optimize import GatePressure, Phase, build_optimizer, build_schedule, gate_l1
 from penstock.model.progress import RunLog, epoch_bar
@@ -65,6 +66,8 @@ class Trainer:
     ) -> None:
         self.net, self.data, self.config, self.phase = net, data, config, phase
         self.generator, self.workers = generator, workers
+        for gate in (module for module in net.modules() if isinstance(module, Gate)):
+            gate.strict = config.strict_gates
         self.replica = workers.replicate(net)
         self.epoch_steps = -(-len(data.train_labels) // config.batch_size)
         self.optimizer = build_optimizer(net, phase, config.weight_decay)

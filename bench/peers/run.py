@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.bench.cache import ROOT
+from penstock.bench.peers.conv import own_conv
 from penstock.bench.peers.published import PUBLISHED
 from penstock.bench.table import put_into
 from penstock.program.config import CONFIGS
@@ -98,7 +99,8 @@ def measured_table(own: Sequence[dict[str, Any]], nngen: Sequence[dict[str, Any]
         for row in nngen
     ]
     for row in own:
-        work = "ResNet-20, dense" if row["keep"] == 1.0 else f"ResNet-20, keep {row['keep']:g}"
+        dense = row["keep"] == 1.0
+        work = names[row["network"]] if dense else f"ResNet-20, keep {row['keep']:g}"
         entries.append((work, f"Penstock {row['config']}", row))
     for work, system, row in sorted(entries, key=lambda entry: entry[:2]):
         lines.append(
@@ -125,6 +127,7 @@ def main() -> int:
     own = own_rows(json.loads(BENCH.read_text())) if BENCH.is_file() else []
     if not own:
         print("no rows of our own: run `make bench` first", file=sys.stderr)
+    own += [own_conv(config) for config in sorted({row["config"] for row in own})]
     OUT.mkdir(parents=True, exist_ok=True)
     published = [dataclasses.asdict(entry) for entry in PUBLISHED]
     figures = {"nngen": nngen, "penstock": own, "published": published}

@@ -34,8 +34,9 @@ def test_within_two_percent_of_the_core(keep: float, skipped: float) -> None:
     assert sum(layer["macs"] for layer in layers) == figures["macs"]
     fetched = sum(layer["weight_bytes"] for layer in layers)
     assert fetched == pytest.approx(figures["weight_bytes"])
-    # The rest is the record of the image before.
-    assert 0 <= figures["cycles"] - sum(layer["cycles"] for layer in layers) < 100
+    # The rest is the record of the image before; means over three images are not exact sums.
+    rest = figures["cycles"] - sum(layer["cycles"] for layer in layers)
+    assert 0 <= round(rest, 6) < 100
 
 
 @pytest.fixture(scope="module")

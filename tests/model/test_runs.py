@@ -76,6 +76,7 @@ def test_starts_from_a_backbone(tmp_path: Path) -> None:
     gated = load_checkpoint(tmp_path / "gated.pt").net
     assert torch.equal(plain.fc.weight, gated.fc.weight)
     assert torch.equal(plain.blocks[1].conv2.weight, gated.blocks[1].conv2.weight)
+    assert load_checkpoint(tmp_path / "gated.pt").metrics["epochs"] == 3 + 3
     with pytest.raises(CheckpointError, match="not a backbone of lcnet-resnet14"):
         train_network(
             short(tmp_path / "x.pt", network="lcnet-resnet14", init=tmp_path / "plain.pt")

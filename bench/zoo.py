@@ -1,0 +1,168 @@
+"""`python -m penstock.bench.zoo`: a trained network of the zoo on real images, on the core.
+
+Every image goes through golden and the simulated core: as the gates decide in the sequential and
+in the parallel schedule, and dense. The figures of every image are stored in docs/zoo/NAME.json,
+from which the table of docs/results.md and the pictures are made (`make figures`).
+"""
+
+import argparse
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.bench.cache import ROOT
+from penstock.cli.engines import Memory, Run, mismatches, run_engine
+from penstock.cli.output import step
+from penstock.cli.report import ratios
+from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.model.data import Dataset, load_dataset
+from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
+from penstock.program.config import get_config
+
+STORE = ROOT / "docs" / "zoo"
+CONFIG = "z7020"
+SCHEDULES = ("sequential", "parallel")
+EXTREMES = 8  # images with the fewest and with the most MACs that are kept as pixels
+
+
+def run_both(compiled: CompiledNetwork, images: npt.NDArray[np.float32], label: str) -> Any:
+    """(golden's run, the core's run) of all images."""
+    runs = []
+    for engine in ("golden", "rtl"):
+        with step(f"{label}, {engine}, {len(images)} images") as progress:
+            runs.append(run_engine(engine, compiled, images, Memory(), progress))
+    return runs
+
+
+def macs_per_image(compiled: CompiledNetwork, run: Run) -> list[int]:
+    """Backbone MACs that each image executes."""
+    return [
+        round(compiled.macs({gate: s[i : i + 1] for gate, s in run.scores.items()}).executed)
+        for i in range(len(run.logits))
+    ]
+
+
+def schedule_figures(
+    compiled: CompiledNetwork, run: Run, dense: Run, differ: int
+) -> dict[str, Any]:
+    """Means an image of one schedule, and the figures of every image."""
+    count = compiled.macs(run.scores)
+    macs = {"dense": count.dense, "executed": count.executed, "gates": count.gates}
+    cycles = {
+        "dense": dense.mean("cycles"),
+        "dynamic": run.mean("cycles"),
+        "predicted_dynamic": float(np.mean(compiled.predict(run.scores).cycles)),
+    }
+    weight_bytes = {
+        "dense": dense.mean("weight_bytes"),
+        "fetched": run.mean("weight_bytes"),
+        "survivors": count.survivor_weights,
+    }
+    config = compiled.package.config
+    return {
+        "mismatches": differ,
+        "macs": macs,
+        "cycles": cycles,
+        "weight_bytes": weight_bytes,
+        **ratios(
+            macs=macs,
+            cycles=cycles,
+            weight_bytes=weight_bytes,
+            dense_weights=count.dense_weights,
+            pes=config.p_oc * config.p_px,
+        ),
+        "image_macs": macs_per_image(compiled, run),
+        "image_cycles": run.counters["cycles"].tolist(),
+    }
+
+
+def activity(run: Run, labels: npt.NDArray[np.int64]) -> dict[str, list[list[float]]]:
+    """Gate -> class -> channel: share of the class's images whose score is not zero."""
+    members = [labels == c for c in range(int(labels.max()) + 1)]
+    return {
+        gate: [
+            np.round((scores[chosen] > 0).sum(axis=0) / max(chosen.sum(), 1), 3).tolist()
+            for chosen in members
+        ]
+        for gate, scores in run.scores.items()
+    }
+
+
+def extremes(data: Dataset, macs: list[int]) -> dict[str, list[dict[str, Any]]]:
+    """The images with the fewest and the most executed MACs; pixels are base64 of C x H x W."""
+    order = np.argsort(np.array(macs), kind="stable")
+    chosen = {"easiest": order[:EXTREMES], "hardest": order[::-1][:EXTREMES]}
+    return {
+        name: [
+            {
+                "index": int(i),
+                "label": int(data.test_labels[i]),
+                "macs": macs[i],
+                "pixels": base64.b64encode(data.test_images[i].numpy().tobytes()).decode(),
+            }
+            for i in indices
+        ]
+        for name, indices in chosen.items()
+    }
+
+
+def measure(name: str, data: Dataset, count: int) -> dict[str, Any]:
+    """The stored result of one network over the first `count` test images."""
+    images = data.normalize(data.test_images[:count]).numpy().astype(np.float32)
+    labels = data.test_labels[:count].numpy()
+    config = get_config(CONFIG)
+    schedules: dict[str, Any] = {}
+    result: dict[str, Any] = {
+        "name": name,
+        "card": zoo_card(name),
+        "config": CONFIG,
+        "images": len(labels),
+    }
+    dense: Run | None = None
+    for schedule in SCHEDULES:
+        compiled = compile_onnx(zoo_onnx(name), config, schedule)
+        if dense is None:
+            reference, dense = run_both(compiled.force_gates_open(), images, "dense")
+            result["dense_mismatches"] = mismatches(reference, dense)
+        golden, rtl = run_both(compiled, images, schedule)
+        schedules[schedule] = schedule_figures(compiled, rtl, dense, mismatches(golden, rtl))
+        if schedule == SCHEDULES[0]:
+            result["accuracy"] = float((rtl.labels == labels).mean())
+            result["correct"] = (rtl.labels == labels).astype(int).tolist()
+            if rtl.scores:
+                result["activity"] = activity(rtl, labels)
+                result |= extremes(data, schedules[schedule]["image_macs"])
+        if not rtl.scores:
+            break  # without gates there is one schedule
+    return result | {"schedules": schedules}
+
+
+def main() -> int:
+    """Measure and store; 1 if a byte differs."""
+    parser = argparse.ArgumentParser(prog="python -m penstock.bench.zoo", description=__doc__)
+    parser.add_argument("name", nargs="*", help=f"of {zoo_names()}; default: all of them")
+    parser.add_argument("--data-dir", type=Path, required=True, help="CIFAR-10's binary files")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--out", type=Path, default=STORE, help="folder of the results")
+    arguments = parser.parse_args()
+    differ = 0
+    for name in arguments.name or zoo_names():
+        data = load_dataset(zoo_card(name)["dataset"], arguments.data_dir)
+        result = measure(name, data, arguments.images)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        part = arguments.out / f".{name}.part"
+        part.write_text(json.dumps(result) + "\n")
+        part.replace(arguments.out / f"{name}.json")
+        found = [s["mismatches"] for s in result["schedules"].values()]
+        differ += sum(found) + result["dense_mismatches"]
+        print(f"{name}: accuracy {result['accuracy']:.2%}, {differ} bytes differ")
+    return int(differ > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

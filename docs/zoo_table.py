@@ -1,0 +1,117 @@
+"""The table of trained networks in docs/results.md, from docs/zoo/*.json (`make figures`).
+
+python docs/zoo_table.py            prints it and puts it between its markers
+python docs/zoo_table.py --check    exit code 1 if the document is not current
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from penstock.bench.table import replace_between
+
+ROOT = Path(__file__).resolve().parent.parent
+STORE = ROOT / "docs" / "zoo"
+DOCUMENT = ROOT / "docs" / "results.md"
+
+COLUMNS = (
+    "network",
+    "schedule",
+    "epochs",
+    "accuracy, float",
+    "integer",
+    "MACs dense",
+    "executed",
+    "cycles dense",
+    "executed",
+    "realisation",
+    "images",
+    "mismatches",
+)
+#: LC-Net, table 1 (CIFAR-10, the original pixels): (network, GFLOPs, accuracy in percent).
+PUBLISHED = (
+    ("ResNet-18", 0.55, 93.02),
+    ("LC-Net on ResNet-18", 0.33, 95.25),
+    ("LC-Net pre-trained (parallel)", 0.19, 93.27),
+    ("LC-Net pre-trained (sequential)", 0.06, 93.27),
+)
+
+
+def stored() -> list[dict[str, Any]]:
+    """Every stored result, by name."""
+    return [json.loads(path.read_text()) for path in sorted(STORE.glob("*.json"))]
+
+
+def lines(results: list[dict[str, Any]]) -> Iterator[str]:
+    """Our networks, then what the two schedules cost, then the published figures apart."""
+    yield "| " + " | ".join(COLUMNS) + " |"
+    yield "|---|---|" + "---:|" * (len(COLUMNS) - 2)
+    for result in results:
+        for schedule, figures in result["schedules"].items():
+            yield "| " + " | ".join(_cells(result, schedule, figures)) + " |"
+    for result in results:
+        if len(result["schedules"]) == 2:
+            yield ""
+            yield _cost_of_sequential(result)
+    yield ""
+    yield "Published, not measured here (LC-Net, table 1; CIFAR-10, GFLOPs of that paper):"
+    yield ""
+    yield "| network | GFLOPs | accuracy |"
+    yield "|---|---:|---:|"
+    for network, flops, accuracy in PUBLISHED:
+        yield f"| {network} | {flops:.2f} | {accuracy:.2f}% |"
+
+
+def _cells(result: dict[str, Any], schedule: str, figures: dict[str, Any]) -> list[str]:
+    card = result["card"]
+    macs, cycles = figures["macs"], figures["cycles"]
+    return [
+        result["name"],
+        schedule if len(result["schedules"]) > 1 else "no gates",
+        f"{card['metrics']['epochs']:.0f}",
+        f"{card['accuracy']['float']:.2%}",
+        f"{card['accuracy']['integer']:.2%}",
+        f"{macs['dense']:,.0f}",
+        f"{macs['executed']:,.0f} ({macs['executed'] / macs['dense']:.1%})",
+        f"{cycles['dense']:,.0f}",
+        f"{cycles['dynamic']:,.0f}",
+        f"{figures['realisation_ratio']:.3f}",
+        f"{result['images']:,}",
+        f"{figures['mismatches'] + result['dense_mismatches']}",
+    ]
+
+
+def _cost_of_sequential(result: dict[str, Any]) -> str:
+    """The same network in both schedules, in one sentence."""
+    two = [result["schedules"][name] for name in ("sequential", "parallel")]
+    macs = [figures["macs"]["executed"] for figures in two]
+    cycles = [figures["cycles"]["dynamic"] for figures in two]
+    extra = (cycles[0] / macs[0]) / (cycles[1] / macs[1]) - 1
+    return (
+        f"{result['name']}, *sequential* against *parallel*: {macs[0] / macs[1]:.3f} of the MACs, "
+        f"{cycles[0] / cycles[1]:.3f} of the cycles an image, {extra:+.2%} cycles an executed MAC."
+    )
+
+
+def main() -> int:
+    """Rewrite or check the document."""
+    parser = argparse.ArgumentParser(description="put the trained networks into docs/results.md")
+    parser.add_argument("--check", action="store_true", help="only compare")
+    arguments = parser.parse_args()
+    table = "\n".join(lines(stored()))
+    old = DOCUMENT.read_text()
+    new = replace_between(old, "zoo", table)
+    if arguments.check:
+        if new != old:
+            print("docs/results.md is not current: run `make figures`")
+        return int(new != old)
+    DOCUMENT.write_text(new)
+    print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
