@@ -101,6 +101,9 @@ format: $(STAMP) ## rewrite the Python sources in the house format
 
 setup: $(STAMP) ## make .venv with everything needed
 
+lock: $(STAMP) ## requirements.lock, with hashes, from what pip resolves today
+	$(BIN)/python .ci/lock.py
+
 clean: ## remove build products
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 

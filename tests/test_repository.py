@@ -1,6 +1,7 @@
 """Promises about the repository itself: set-up, documents, packaging."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -135,3 +136,16 @@ def test_old_python_is_refused(repository: Path, tmp_path: Path) -> None:
     fake.chmod(0o755)
     message = missing_tool(repository, tmp_path, "g++", "make", "perl")
     assert "Python 3.8.1 is too old, Penstock needs Python >= 3.10" in message
+
+
+def test_lock_holds_every_requirement(repository: Path) -> None:
+    pytest.importorskip("tomllib", reason="Python 3.10 has no TOML reader of its own")
+    command = [sys.executable, str(repository / ".ci" / "lock.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_locked_package_has_a_hash(repository: Path) -> None:
+    lines = (repository / "requirements.lock").read_text().splitlines()[1:]
+    assert len(lines) > 20
+    assert all(re.fullmatch(r"[a-z0-9-]+==\S+ --hash=sha256:[0-9a-f]{64}", line) for line in lines)
