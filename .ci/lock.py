@@ -65,8 +65,8 @@ def locked() -> dict[str, str]:
 def direct_requirements() -> list[Requirement]:
     """What pyproject.toml asks for: the package's own requirements and all extras'."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    texts = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
-    requirements = [Requirement(text) for text in texts]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    requirements = [Requirement(text) for group in groups for text in group]
     return [requirement for requirement in requirements if requirement.name != "penstock"]
 
 
