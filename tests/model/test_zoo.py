@@ -38,7 +38,8 @@ def kept_images(name: str) -> tuple[np.ndarray, list[int]]:
     images = [image for group in ("easiest", "hardest") for image in stored(name)[group]]
     pixels = [np.frombuffer(base64.b64decode(image["pixels"]), np.uint8) for image in images]
     raw = np.stack(pixels).reshape(-1, 3, 32, 32)
-    recorded = {entry.key: entry.value for entry in onnx.load(zoo_onnx(name)).metadata_props}
+    properties = onnx.load(zoo_onnx(name)).metadata_props
+    recorded = {entry.key.removeprefix("penstock."): entry.value for entry in properties}
     mean, std = (
         np.array([float(value) for value in recorded[key].split(",")], np.float32)
         for key in ("mean", "std")
