@@ -39,7 +39,12 @@ SLOW_MUTANTS = (
         "id >= first_q + count",
     ),
     ("gate-list", "ps_gate_unit", "&& score != '0;", "&& score > 8'd1;"),
-    ("sequencer", "ps_sequencer", "else if (desc_at_end_i) state_q <= Stop;", ";"),
+    (
+        "sequencer",
+        "ps_sequencer",
+        "else if (desc_at_end_i) state_q <= Stop;",
+        "else if (1'b0) state_q <= Stop;",
+    ),
 )
 
 

@@ -54,11 +54,11 @@ def in_capitals(folder: Path) -> Path:
 
 
 def _assigned(text: str) -> str:
-    """The body of the top, its connections in capitals."""
+    """The body of the top, its own ports in capitals; those of its units stand after a dot."""
     _, end, body = text.partition(");")
     return end + re.sub(
-        r"\((s_axi_control|m_axi_gmem)_(\w+)\)",
-        lambda match: f"({match[1]}_{match[2].upper()})",
+        r"(?<![.\w])(s_axi_control|m_axi_gmem)_(\w+)",
+        lambda match: f"{match[1]}_{match[2].upper()}",
         body,
     )
 
