@@ -69,7 +69,7 @@ def broken(task: Task, unit: str, old: str, new: str, folder: Path) -> list[Path
 )
 def test_mutant_fails(name: str, unit: str, old: str, new: str, tmp_path: Path) -> None:
     """With a real counterexample from reset, not merely without an induction."""
-    task = dataclasses.replace(BY_NAME[name], depth=max(BY_NAME[name].depth, 20))
+    task = dataclasses.replace(BY_NAME[name], depth=max(BY_NAME[name].depth, 26))
     verdict, folder = run_sby(task, Mode.BOUNDED.value, broken(task, unit, old, new, tmp_path))
     assert verdict == "FAIL"
     assert "Assert failed" in (folder / "logfile.txt").read_text()
