@@ -22,7 +22,7 @@ class Activity:
 
     descriptor: Descriptor
     runs: Array  # (N,) bool; CONV with pred_empty always runs
-    inputs: Array  # (N,) input channels walked
+    inputs: Array  # (N,) input channels walked for each output channel
     input_runs: Array  # (N,) runs of neighbours among them: read together
     outputs: Array  # (N,) output channels computed; GATE: outputs, fewer where it stops
 
@@ -71,7 +71,7 @@ def activity(package: Package, memory: Array) -> list[Activity]:
         skip = np.zeros(count, bool)
         if d.pred_en:
             skip = (memory[:, d.pred_slot] == 0) != bool(d.pred_not)
-        walked, together = np.full(count, d.cin), np.ones(count, np.int64)
+        walked, together = np.full(count, d.row_inputs), np.ones(count, np.int64)
         made = np.full(count, d.cout)
         if d.op == Op.CONV:
             if d.in_list != ALL_CHANNELS:

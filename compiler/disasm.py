@@ -62,7 +62,7 @@ def _list(selector: int) -> str:
 def _conv(d: Descriptor, owner: dict[int, str]) -> str:
     rows, columns = out_size(d)
     parts = [
-        f"{d.kernel}x{d.kernel}/{2 if d.polyphase else 1}",
+        f"{d.kernel}x{d.kernel}/{2 if d.polyphase else 1}{' depthwise' if d.depthwise else ''}",
         f"{d.cin}{_list(d.in_list)} x {d.height} x {d.width} {_type(d.src_signed)} @{d.src:#x}",
         f"-> {d.cout}{_list(d.out_list)} x {rows} x {columns} @{d.dst:#x}",
         f"clamp {d.clamp_lo}..{d.clamp_hi}",

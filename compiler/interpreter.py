@@ -69,7 +69,11 @@ def _within(images: IntArray, low: int, high: int) -> bool:
 
 def _conv(node: ir.Conv, values: dict[str, IntArray]) -> IntArray:
     """(N, O, H', W') int64, clamped."""
-    acc = _accumulate(values[node.input], node.weight, node.stride)
+    source = values[node.input]
+    sources = np.split(source, node.groups, axis=1)
+    weights = np.split(node.weight, node.groups)
+    groups = [_accumulate(x, w, node.stride) for x, w in zip(sources, weights, strict=True)]
+    acc = np.concatenate(groups, axis=1)
     acc += node.bias.astype(np.int64)[:, None, None]
     multiplier = node.requantize.multiplier.astype(np.int64)[None, :]  # (1, O)
     if node.fold is not None:

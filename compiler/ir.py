@@ -43,14 +43,14 @@ class Fold:
 class Conv:
     """acc = bias + sum(w * x); y = clamp(sat?(requantize(acc)) + residual, lo, hi).
 
-    Square odd kernel K, padding K // 2, stride 1 or 2, groups 1.
-    Output map: ceil(H / stride) x ceil(W / stride).
+    Square odd kernel K, padding K // 2, stride 1 or 2.  Output map: ceil(H / stride) x
+    ceil(W / stride).  Of G groups the g-th has outputs and inputs g * O / G .. and g * I / G ..
     """
 
     name: str
     input: str
     output: str
-    weight: IntArray  # (O, I, K, K) int8
+    weight: IntArray  # (O, I / groups, K, K) int8
     bias: IntArray  # (O,) int32
     requantize: Requantize
     stride: int
@@ -58,6 +58,12 @@ class Conv:
     fold: Fold | None = None
     residual: str | None = None
     saturate_before_add: bool = False  # clamp to int8 before the residual is added
+    groups: int = 1
+
+    @property
+    def depthwise(self) -> bool:
+        """Output channel oc reads input channel oc alone, and so for every channel."""
+        return self.groups > 1 and self.weight.shape[:2] == (self.groups, 1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

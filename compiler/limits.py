@@ -14,7 +14,8 @@ MAX_LOAD_BYTES = ((1 << 16) - 1) * BEAT_BYTES
 
 def check_conv(step: ConvStep, source: Value, config: HwConfig) -> None:
     """CompileError if a convolution exceeds what a descriptor of `config` can do."""
-    outputs, inputs, kernel, _ = step.conv.weight.shape
+    outputs, row_inputs, kernel, _ = step.conv.weight.shape
+    inputs = row_inputs * step.conv.groups
     if max(outputs, inputs) > config.max_channels:
         raise CompileError(
             f"{inputs} -> {outputs} channels, '{config.name}' has at most {config.max_channels}",
@@ -28,9 +29,10 @@ def check_conv(step: ConvStep, source: Value, config: HwConfig) -> None:
             op="Conv",
         )
     depth = config.row_taps(kernel, w_rows=step.out_list is not None)
-    if inputs * depth > config.wbuf_bytes:
+    if row_inputs * depth > config.wbuf_bytes:
+        taken = row_inputs * depth
         raise CompileError(
-            f"{inputs} input channels of a {kernel}x{kernel} kernel take {inputs * depth} bytes "
+            f"{row_inputs} input channels of a {kernel}x{kernel} kernel take {taken} bytes "
             f"a row, the weight buffer of '{config.name}' has {config.wbuf_bytes}",
             node=step.name,
             op="Conv",

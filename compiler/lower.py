@@ -33,7 +33,7 @@ from penstock.compiler.weights import (
 )
 from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Descriptor, GateKind, Op
+from penstock.program.descriptor import DEPTHWISE, Descriptor, GateKind, Op
 from penstock.program.package import Package
 
 
@@ -114,7 +114,7 @@ class _Lowering:
 
     def _conv(self, step: ConvStep) -> None:
         conv, config = step.conv, self.config
-        outputs, inputs, kernel, _ = conv.weight.shape
+        outputs, row_inputs, kernel, _ = conv.weight.shape
         check_conv(step, self.plan.graph.values[conv.input], config)
         if step.out_list is not None:
             image, w_stride = pack_rows(conv.weight, conv.bias, conv.requantize)
@@ -140,7 +140,8 @@ class _Lowering:
             w_rows=step.out_list is not None,
             polyphase=conv.stride == 2,
             kernel=kernel,
-            cin=inputs,
+            variant=DEPTHWISE if conv.depthwise else 0,
+            cin=row_inputs * conv.groups,
             cout=outputs,
             height=height,
             width=width,

@@ -30,7 +30,7 @@ def _pairs(act: Activity, dense: bool) -> Array:
     if not dense:
         return act.inputs * act.outputs
     # With pred_not it is the other form of a convolution that is counted already.
-    return np.full(len(act.runs), 0 if d.pred_not else d.cin * d.cout)
+    return np.full(len(act.runs), 0 if d.pred_not else d.row_inputs * d.cout)
 
 
 def count_macs(package: Package, scores: dict[str, Array]) -> MacCount:

@@ -75,12 +75,25 @@ class _Scheduler:
         """In the parallel schedule this convolution does not wait for the gate."""
         return self.mode == "parallel" and conv.input == self.analysis.gate_source(scores)
 
+    def in_list(self, conv: Conv) -> str | None:
+        """The gate whose survivors a convolution walks; None: every channel of a group."""
+        return self.analysis.survivors(conv.input) if conv.groups == 1 else None
+
     def out_list(self, conv: Conv) -> str | None:
-        """The gate whose survivors a convolution computes; None: every channel."""
-        scores = self.analysis.survivors(conv.output)
-        if scores is None or self.analysis.only_conv_input(conv.output) is None:
+        """The gate whose survivors a convolution computes; None: every channel.
+
+        They are all that its readers read.  A depthwise reader reads the channels it computes: so
+        the list of a gate behind it serves the convolution before it too.
+        """
+        readers = self.analysis.only_conv_input(conv.output)
+        if readers is None or not (conv.groups == 1 or conv.depthwise):
             return None
-        return None if self._early(conv, scores) else scores
+        read = {self.out_list(c) if c.depthwise else self.in_list(c) for c in readers}
+        scores = read.pop()
+        if read or scores is None or self._early(conv, scores):
+            return None
+        decided = self.analysis.position[self.analysis.gate_source(scores)]
+        return scores if decided < self.analysis.position[conv.output] else None
 
     def _all_predicates(self) -> dict[str, str]:
         """Convolution output -> the gate whose score 0 skips it (last reader first)."""
@@ -195,7 +208,7 @@ class _Scheduler:
             src=src,
             dst=dst,
             kind="copy" if is_copy(conv) else "conv",
-            in_list=self.analysis.survivors(conv.input),
+            in_list=self.in_list(conv),
             out_list=self.out_list(conv),
             predicate=predicate,
             pred_empty=self._pred_empty(conv) and self._shortcut(conv) is None,
@@ -291,7 +304,7 @@ class _Scheduler:
         users = [
             conv
             for conv in self.analysis.convs
-            if channels in (self.out_list(conv), self.analysis.survivors(conv.input))
+            if channels in (self.out_list(conv), self.in_list(conv))
             or (conv.fold is not None and conv.fold.scores == channels)
         ]
         return block if all(self.predicates.get(c.output) == block for c in users) else None
@@ -305,7 +318,9 @@ class _Scheduler:
 
     def _walked(self, value: str) -> bool:
         readers = self.analysis.readers(value)
-        return any(isinstance(node, Conv) and node.input == value for node in readers)
+        return any(
+            isinstance(node, Conv) and node.input == value and node.groups == 1 for node in readers
+        )
 
 
 def _check_output(graph: Graph) -> None:

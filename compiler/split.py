@@ -31,8 +31,15 @@ def pass_mode(rows: int, split: int, config: HwConfig) -> int:
     return min((split >> 2 * entry(rows, config)) & 3, config.modes - 1)
 
 
-def passes(rows: int, split: int, config: HwConfig) -> list[tuple[int, int]]:
-    """(mode, rows) of every pass over a group of `rows` rows."""
+def passes(
+    rows: int, split: int, config: HwConfig, *, depthwise: bool = False
+) -> list[tuple[int, int]]:
+    """(mode, rows) of every pass over a group of `rows` rows.
+
+    A pass of a depthwise convolution is one row in the shape with the fewest rows.
+    """
+    if depthwise:
+        return [(config.modes - 1, 1)] * rows
     result = []
     while rows > 0:
         mode = pass_mode(rows, split, config)

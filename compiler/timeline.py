@@ -188,11 +188,12 @@ class Timeline:
         self, act: Activity, shape: "_Shapes", lanes: Array, steps: Array
     ) -> tuple[Array, Array]:
         """Cycles a tile waits for the one before, and those of the very last tile's rows."""
-        least, last = np.full_like(steps, self.timing.tile), shape.last_slices[lanes]
+        last = shape.last_slices[lanes]
+        least = self.timing.tile + np.maximum(shape.slices[lanes] - self.timing.shadow_slices, 0)
         if act.descriptor.res_en:  # reads and writes take turns, unless the array reads nothing
             slow = act.inputs > 0
             extra = 2 * np.maximum(shape.slices[lanes] - self.timing.shadow_rows, 0)
-            least += np.where(slow, extra, 0)
+            least = np.where(slow, self.timing.tile + extra, least)
             last = np.where(slow, last * 2 - 1, last)
         return np.maximum(least - steps, 0), last
 
@@ -229,7 +230,7 @@ def _group_shapes(d: Descriptor, pixels: int, config: HwConfig) -> _Shapes:
     """Tiles and slices of every size of group of a CONV (docs/program.md, "Passes")."""
     table = np.zeros((3, config.p_oc + 1), np.int64)
     for rows in range(1, config.p_oc + 1):
-        parts = passes(rows, d.split, config)
+        parts = passes(rows, d.split, config, depthwise=d.depthwise)
         mode, taken = parts[-1]
         full, lanes = config.p_oc >> mode, config.p_px << mode
         left = (pixels - 1) % lanes + 1

@@ -19,7 +19,8 @@ class Timing:
         walk: until the first survivor of a group of rows is known.
         group: from the release of a half of the weight buffer to the request for its next group.
         tile: least cycles of a tile: its sums on their way to the shadow accumulators.
-        shadow_rows: rows of a residual tile that may be left when the next one ends.
+        shadow_slices: slices of a tile that may be left when the next one ends.
+        shadow_rows: the same of a residual tile that may be left when the next one ends.
         drain: from a CONV's last step to its last write, rows not counted.
         release: from a group's last step to the release of its weights, rows not counted.
         gate: fixed part of GATE and DENSE.  follow: from a sum to its element of the vector.
@@ -41,6 +42,7 @@ class Timing:
     walk: int = 4
     group: int = 2
     tile: int = 10
+    shadow_slices: int = 9
     shadow_rows: int = 4
     drain: int = 18
     release: int = 10

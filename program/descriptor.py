@@ -11,6 +11,9 @@ from typing import Any
 DESCRIPTOR_BYTES = 64
 DESCRIPTOR_WORDS = DESCRIPTOR_BYTES // 4
 
+#: `variant` of a CONV whose output channels read the input channel of their own number alone.
+DEPTHWISE = 1
+
 
 class Op(enum.IntEnum):
     """Operations of the instruction set (design section 6)."""
@@ -65,7 +68,13 @@ FIELDS: tuple[Field, ...] = (
     Field("pred_not", 0, 23, 1, "predicated the other way round: a score other than 0 means skip"),
     Field("kernel", 0, 24, 4, "kernel size K: CONV 1, 3, 5, 7, padding K // 2; POOL 1 .. 7"),
     Field("pad", 0, 28, 2, "POOL: rows and columns of padding on every side, 2 * pad < K"),
-    Field("variant", 0, 30, 2, "COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop"),
+    Field(
+        "variant",
+        0,
+        30,
+        2,
+        "CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop",
+    ),
     Field("pred_slot", 1, 0, 16, "score address of the predicate"),
     Field("fold_slot", 1, 16, 16, "score address of the fold"),
     Field("in_list", 2, 0, 8, "input-channel list, 0xFF = all"),
@@ -133,6 +142,16 @@ class Descriptor:
             return self.values[name]
         except KeyError:
             raise AttributeError(name) from None
+
+    @property
+    def depthwise(self) -> bool:
+        """A CONV whose output channel oc reads input channel oc alone."""
+        return bool(self.op == Op.CONV and self.variant == DEPTHWISE)
+
+    @property
+    def row_inputs(self) -> int:
+        """CONV: input channels that an output channel has weights for."""
+        return 1 if self.depthwise else int(self.cin)
 
     def encode(self) -> bytes:
         """The 64 bytes of the descriptor."""

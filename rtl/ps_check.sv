@@ -27,6 +27,12 @@ module ps_check
   // Wide enough that no sum below wraps: fields of 32 bits, products of at most 37.
   typedef logic [39:0] wide_t;
 
+  // A depthwise convolution has weights of one input channel for each output channel.
+  logic depthwise;
+  logic [15:0] row_inputs;
+  assign depthwise = desc_i.variant[0];
+  assign row_inputs = depthwise ? 16'd1 : desc_i.cin;
+
   // ---- stage 1: products
   logic halved;
   logic [9:0] out_height, out_width;
@@ -62,8 +68,8 @@ module ps_check
         * desc_i.src_stride[FA_W-1:0];
     dst_last_q      <= less_one(desc_i.cout) * desc_i.dst_stride[FA_W-1:0];
     phases_q        <= 2'd3 * desc_i.phase_stride[FA_W-1:0];
-    row_weights_q   <= desc_i.cin * taps;
-    group_weights_q <= desc_i.cin * taps * P_OC;
+    row_weights_q   <= row_inputs * taps;
+    group_weights_q <= row_inputs * taps * P_OC;
     blob_last_q     <= less_one(desc_i.w_rows ? desc_i.cout : groups) * desc_i.w_stride[19:0];
     dense_q         <= desc_i.cout * wide_t'({13'(((17'(desc_i.cin) + 17'd15) >> 4) + 17'd1), 4'd0});
   end
@@ -130,7 +136,8 @@ module ps_check
       OP_CONV: begin
         field = !desc_i.kernel[0] || desc_i.kernel[3] || desc_i.cin > CHANNELS
             || desc_i.cout == '0 || desc_i.cout > CHANNELS || bad_map
-            || bad_list(desc_i.in_list) || bad_list(desc_i.out_list)
+            || bad_list(desc_i.in_list) || bad_list(desc_i.out_list) || desc_i.variant[1]
+            || (depthwise && (desc_i.cin != desc_i.cout || desc_i.in_list != ALL_CHANNELS))
             || (!desc_i.w_rows && desc_i.out_list != ALL_CHANNELS)
             || unaligned(desc_i.w_addr) || unaligned(desc_i.w_stride)
             || desc_i.w_stride[31:20] != '0

@@ -12,6 +12,9 @@
 // epilogue promises that the shadow is empty when the sums arrive; tile_* then describes the tile.
 //
 // An empty input list takes one step with every lane masked: the sum is 0.
+//
+// Depthwise: a pass has one row in the widest shape, and its one input channel is the output channel
+// itself: the walk is over the output channels, one a pass, in the order in which groups have them.
 module ps_conv_ctrl
   import ps_cfg::*;
   import ps_pkg::*;
@@ -22,7 +25,8 @@ module ps_conv_ctrl
   /* verilator lint_off UNUSEDSIGNAL */  // each unit uses its own fields of a descriptor
   input  desc_t             desc_i,
   /* verilator lint_on UNUSEDSIGNAL */
-  input  logic [CH_W-1:0]   n_in_i,        // surviving input channels
+  input  logic [CH_W-1:0]   n_in_i,        // surviving input channels; depthwise: 1
+  input  logic [CH_W-1:0]   n_out_i,       // surviving output channels
   input  logic [9:0]        out_width_i,
   input  logic [19:0]       out_pixels_i,
   output logic              busy_o,
@@ -68,7 +72,7 @@ module ps_conv_ctrl
   state_e state_q;
 
   // ---- the descriptor, reduced to what is used every cycle
-  logic polyphase_q, empty_q, w_rows_q;
+  logic polyphase_q, empty_q, w_rows_q, depthwise, depthwise_q;
   logic [2:0] kernel_q;
   logic odd_height_q, odd_width_q;
   logic [9:0] out_width_q;
@@ -77,8 +81,11 @@ module ps_conv_ctrl
   logic [15:0] split_q;
   logic [5:0] taps_q;  // taps of a channel in the weight buffer, padding included
 
+  assign depthwise = desc_i.variant[0];
+
   always_ff @(posedge clk_i) begin
     if (start_i) begin
+      depthwise_q    <= depthwise;
       polyphase_q    <= desc_i.polyphase;
       empty_q        <= n_in_i == '0;
       w_rows_q       <= desc_i.w_rows;
@@ -95,21 +102,25 @@ module ps_conv_ctrl
     end
   end
 
-  // ---- surviving input channels, over and over: base addresses, one channel ahead
+  // ---- surviving input channels, over and over (depthwise: output channels, once): base addresses,
+  // one channel ahead
+  logic [7:0] walked_list;
   logic id_valid, id_ready, id_last;
   logic [CH_W-1:0] id, pos;
   logic ch_valid_q, ch_last_q, ch_take;
   logic [FA_W-1:0] ch_base_q;
   logic [WA_W-1:0] ch_weight_q;
 
+  assign walked_list = depthwise ? desc_i.out_list : desc_i.in_list;
+
   ps_list_walk u_walk (
     .clk_i,
     .rst_ni,
     .start_i,
-    .all_i     (desc_i.in_list == ALL_CHANNELS),
-    .list_i    (desc_i.in_list[LI_W-1:0]),
-    .count_i   (n_in_i),
-    .loop_i    (1'b1),
+    .all_i     (walked_list == ALL_CHANNELS),
+    .list_i    (walked_list[LI_W-1:0]),
+    .count_i   (depthwise ? n_out_i : n_in_i),
+    .loop_i    (!depthwise),
     .mem_addr_o(list_addr_o),
     .mem_data_i(list_data_i),
     .valid_o   (id_valid),
@@ -126,8 +137,8 @@ module ps_conv_ctrl
     else if (id_ready) ch_valid_q <= id_valid;
     if (id_ready) begin
       ch_base_q   <= src_q + FA_W'(id * src_stride_q);
-      ch_weight_q <= WA_W'(w_rows_q ? id : pos) * WA_W'(taps_q);
-      ch_last_q   <= id_last;
+      ch_weight_q <= depthwise_q ? '0 : WA_W'(w_rows_q ? id : pos) * WA_W'(taps_q);
+      ch_last_q   <= depthwise_q || id_last;
     end
   end
 
@@ -160,13 +171,13 @@ module ps_conv_ctrl
   endfunction
 
   assign rows_next   = group_take ? group_rows_i : rows_q - pass_rows_q;
-  assign mode_next   = mode_of(rows_next, split_q);
+  assign mode_next   = depthwise_q ? 2'(MODES - 1) : mode_of(rows_next, split_q);
   assign tile_pixels = 20'(P_PX) << mode_q;
 
   assign tap_last = empty_q || (kh_q == kernel_q - 3'd1 && kw_q == kernel_q - 3'd1);
   assign last_step = tap_last && (empty_q || ch_last_q);
   assign step = state_q == Run && (ch_valid_q || empty_q) && (!last_step || shadow_free_i);
-  assign ch_take = step && tap_last && !empty_q;
+  assign ch_take = step && tap_last && !empty_q && (!depthwise_q || tile_is_last);
   assign tile_is_last = left_q <= tile_pixels;
   assign pass_done = step && last_step && tile_is_last;
   assign pass_more = pass_done && rows_q != pass_rows_q;
@@ -201,7 +212,7 @@ module ps_conv_ctrl
       rows_q        <= rows_next;
       lane_q        <= group_take ? '0 : lane_q + pass_rows_q[ROW_W-2:0];
       mode_q        <= mode_next;
-      pass_rows_q   <= rows_of(rows_next, mode_next);
+      pass_rows_q   <= depthwise_q ? ROW_W'(1) : rows_of(rows_next, mode_next);
       left_q        <= out_pixels_q;
       tile_offset_q <= '0;
       tile_first_q  <= 1'b1;

@@ -331,6 +331,7 @@ module ps_core
     .start_i      (conv_start),
     .desc_i       (desc),
     .n_in_i       (n_in),
+    .n_out_i      (n_out),
     .out_width_i  (out_width),
     .out_pixels_i (out_pixels),
     .busy_o       (conv_busy),

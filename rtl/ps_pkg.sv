@@ -68,7 +68,7 @@ package ps_pkg;
     logic [7:0] in_list;  // input-channel list, 0xFF = all
     logic [15:0] fold_slot;  // score address of the fold
     logic [15:0] pred_slot;  // score address of the predicate
-    logic [1:0] variant;  // COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop
+    logic [1:0] variant;  // CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop
     logic [1:0] pad;  // POOL: rows and columns of padding on every side, 2 * pad < K
     logic [3:0] kernel;  // kernel size K: CONV 1, 3, 5, 7, padding K // 2; POOL 1 .. 7
     logic pred_not;  // predicated the other way round: a score other than 0 means skip

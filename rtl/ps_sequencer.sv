@@ -160,7 +160,9 @@ module ps_sequencer
     end
     if (state_q != Idle && hung_i) error_q <= ERR_WATCHDOG;
     if (state_q == Decide) begin
-      n_in_q  <= skip ? '0 : desc_i.in_list == ALL_CHANNELS ? desc_i.cin[CH_W-1:0]
+      // An output channel of a depthwise convolution (variant) has one input channel.
+      n_in_q  <= skip ? '0 : is_conv && desc_i.variant[0] ? CH_W'(1)
+          : desc_i.in_list == ALL_CHANNELS ? desc_i.cin[CH_W-1:0]
                                                             : list_count_i[desc_i.in_list[LI_W-1:0]];
       n_out_q <= desc_i.out_list == ALL_CHANNELS ? desc_i.cout[CH_W-1:0]
                                                  : list_count_i[desc_i.out_list[LI_W-1:0]];

@@ -37,6 +37,7 @@ Walk walk_of(const Descriptor& d, bool skip, const ListSize sizes[N_LISTS]) {
   const OutSize size = out_size(d);
   Walk walk;
   walk.n_in = d.in_list == ALL_CHANNELS ? d.cin : sizes[d.in_list % N_LISTS].count;
+  if (depthwise(d)) walk.n_in = 1;
   if (skip) walk.n_in = 0;
   walk.n_out = d.out_list == ALL_CHANNELS ? d.cout : sizes[d.out_list % N_LISTS].count;
   walk.out_height = size.height;

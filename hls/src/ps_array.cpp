@@ -14,7 +14,9 @@ struct Lane {
 
 // Where the loop nest stands: tile, surviving input channel, tap.
 struct Step {
-  uint32_t tile_offset;  // first pixel of the tile
+  uint32_t tile;         // of the group, first to last
+  uint32_t tile_offset;  // its first pixel
+  uint8_t row;           // depthwise: the row of the group whose tile it is, else 0
   uint16_t position;     // in the list of input channels
   uint8_t kh;
   uint8_t kw;
@@ -24,6 +26,7 @@ struct Step {
 // The tile in the shadow accumulators.
 struct Drain {
   uint32_t offset;
+  uint8_t row;  // the first of its rows within the group
   bool first;
 };
 
@@ -37,6 +40,7 @@ struct Timing {
   uint32_t total;       // iterations of the group
 };
 
+// `n_rows`: rows that a tile drains.
 Timing timing_of(const Descriptor& d, const Walk& walk, uint32_t n_rows, uint32_t tiles) {
 #pragma HLS INLINE
   Timing t;
@@ -100,14 +104,23 @@ mask:
   }
 }
 
-// One outer product: a weight of every row times a pixel of every lane.
-void accumulate(bool first, bool last, uint32_t address, const beat_t wbuf[P_OC][WBUF_WORDS],
-                const pixel_t pixels[P_PX], acc_t acc[P_OC][P_PX], acc_t shadow[P_OC][P_PX]) {
+// One outer product: a weight of every row times a pixel of every lane.  The first row takes the
+// weight of row `row` of the group: in a depthwise convolution it alone counts.
+void accumulate(bool first, bool last, uint32_t address, uint32_t row,
+                const beat_t wbuf[P_OC][WBUF_WORDS], const pixel_t pixels[P_PX],
+                acc_t acc[P_OC][P_PX], acc_t shadow[P_OC][P_PX]) {
 #pragma HLS INLINE
+  beat_t words[P_OC];
+#pragma HLS ARRAY_PARTITION variable=words complete
+weight_rows:
+  for (uint32_t r = 0; r < P_OC; ++r) {
+#pragma HLS UNROLL
+    words[r] = wbuf[r][address / BEAT_BYTES % WBUF_WORDS];
+  }
 product_rows:
   for (uint32_t r = 0; r < P_OC; ++r) {
 #pragma HLS UNROLL
-    const beat_t word = wbuf[r][address / BEAT_BYTES % WBUF_WORDS];
+    const beat_t word = r == 0 ? words[row % P_OC] : words[r];
     const weight_t weight = weight_of(get_byte(word, int(address % BEAT_BYTES)));
   product_lanes:
     for (uint32_t i = 0; i < P_PX; ++i) {
@@ -175,18 +188,24 @@ ArrayWork compute_group(const Descriptor& d, const Walk& walk, uint32_t n_rows,
 #pragma HLS ARRAY_PARTITION variable=sums complete
   Lane lanes[P_PX];
 #pragma HLS ARRAY_PARTITION variable=lanes complete
+  Lane first_lanes[P_PX];
+#pragma HLS ARRAY_PARTITION variable=first_lanes complete
   byte_t window[FB];
 #pragma HLS ARRAY_PARTITION variable=window complete
   pixel_t pixels[P_PX];
 #pragma HLS ARRAY_PARTITION variable=pixels complete
 
   const uint32_t out_pixels = uint32_t(walk.out_height) * walk.out_width;
-  const uint32_t tiles = (out_pixels + P_PX - 1) / P_PX;
-  const Timing timing = timing_of(d, walk, n_rows, tiles);
+  // A depthwise group is one row after the other, each with every tile of the map.
+  const bool alone = depthwise(d);
+  const uint32_t tiles = (out_pixels + P_PX - 1) / P_PX * (alone ? n_rows : 1);
+  const uint32_t drained = alone ? 1 : n_rows;
+  const Timing timing = timing_of(d, walk, drained, tiles);
   const Lane by = {uint16_t(P_PX / walk.out_width), uint16_t(P_PX % walk.out_width)};
   const uint32_t taps = row_taps(d.kernel, d.w_rows);
   const int pad = d.kernel / 2;
   place_lanes(walk.out_width, lanes);
+  place_lanes(walk.out_width, first_lanes);
 clear:
   for (uint32_t r = 0; r < P_OC; ++r) {
 #pragma HLS UNROLL
@@ -199,8 +218,8 @@ clear:
     sums[r] = 0;
   }
 
-  Step step = {0, 0, 0, 0, 0};
-  Drain drain = {0, true};
+  Step step = {0, 0, 0, 0, 0, 0, 0};
+  Drain drain = {0, 0, true};
   uint32_t phase = 0;  // of the tile's period
 step_loop:
   for (uint32_t iteration = 0; iteration < timing.total; ++iteration) {
@@ -208,13 +227,14 @@ step_loop:
 #pragma HLS LOOP_TRIPCOUNT min=1 max=589824
     // A write lands on its own channel's pixels, which no later iteration reads.
 #pragma HLS DEPENDENCE variable=fmem type=inter false
-    const bool stepping = step.tile_offset < out_pixels && phase >= timing.step_from &&
+    const bool stepping = step.tile < tiles && phase >= timing.step_from &&
                           phase - timing.step_from < timing.steps;
-    const bool draining = phase >= timing.drain_from && phase - timing.drain_from < n_rows &&
-                          (d.res_en || step.tile_offset != 0);
-    const uint32_t lane_row = phase - timing.drain_from;
+    const bool draining = phase >= timing.drain_from && phase - timing.drain_from < drained &&
+                          (d.res_en || step.tile != 0);
+    const uint32_t lane_row = drain.row + phase - timing.drain_from;
     const Row row = rows[lane_row % P_OC];
-    const channel_t channel = channel_at(lists, d.in_list, step.position);
+    const channel_t channel = alone ? rows[step.row % P_OC].channel
+                                    : channel_at(lists, d.in_list, step.position);
     const int dh = step.kh - pad;
     const int dw = step.kw - pad;
     const uint32_t source = d.src + uint32_t(channel) * d.src_stride + step.tile_offset +
@@ -235,19 +255,30 @@ step_loop:
     }
     if (stepping) {
       const bool first = step.position == 0 && step.tap == 0;
-      const uint32_t place = d.w_rows ? uint32_t(channel) : step.position;
+      const uint32_t place = d.w_rows && !alone ? uint32_t(channel) : step.position;
       const uint32_t address = place * taps + step.tap;
       const bool last = next_tap(d, walk, step);
-      accumulate(first, last, address, wbuf, pixels, acc, shadow);
+      accumulate(first, last, address, step.row, wbuf, pixels, acc, shadow);
       if (last) {
         drain.offset = step.tile_offset;
+        drain.row = step.row;
         drain.first = step.tile_offset == 0;
       }
     }
     if (++phase == timing.period) {
       phase = 0;
+      ++step.tile;
       step.tile_offset += P_PX;
       move_lanes(walk.out_width, by, lanes);
+      if (alone && step.tile_offset >= out_pixels) {
+        step.tile_offset = 0;
+        ++step.row;
+      first_tile:
+        for (uint32_t i = 0; i < P_PX; ++i) {
+#pragma HLS UNROLL
+          lanes[i] = first_lanes[i];
+        }
+      }
     }
   }
   const ArrayWork work = {walk.n_in == 0 ? 0 : tiles * timing.steps, timing.total};

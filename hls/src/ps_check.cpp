@@ -36,15 +36,17 @@ uint64_t last_of(uint32_t count, uint32_t stride) {
 }
 
 uint64_t row_bytes(const Descriptor& d) {
-  return BEAT_BYTES + whole_beats(uint64_t(d.cin) * row_taps(d.kernel, true));
+  return BEAT_BYTES + whole_beats(uint64_t(row_inputs(d)) * row_taps(d.kernel, true));
 }
 
 bool conv_field(const Descriptor& d) {
   return d.kernel % 2 == 0 || d.kernel > MAX_KERNEL || d.cin > MAX_CHANNELS || d.cout == 0 ||
          d.cout > MAX_CHANNELS || bad_map(d) || bad_list(d.in_list) || bad_list(d.out_list) ||
+         d.variant > 1 ||
+         (depthwise(d) && (d.cin != d.cout || d.in_list != ALL_CHANNELS)) ||
          (!d.w_rows && d.out_list != ALL_CHANNELS) || unaligned(d.w_addr) ||
          unaligned(d.w_stride) || d.w_stride >= MAX_W_STRIDE ||
-         uint64_t(d.cin) * row_taps(d.kernel, d.w_rows) > WBUF_BYTES ||
+         uint64_t(row_inputs(d)) * row_taps(d.kernel, d.w_rows) > WBUF_BYTES ||
          (d.w_rows && d.w_stride != row_bytes(d)) || (d.polyphase && bad_phase(d));
 }
 
@@ -55,7 +57,7 @@ bool conv_bounds(const Descriptor& d, const Limits& limits) {
   const uint64_t taps = row_taps(d.kernel, false);
   const uint64_t blob = d.w_rows ? last_of(d.cout, d.w_stride) + row_bytes(d)
                                  : last_of(groups, d.w_stride) + BEAT_BYTES * P_OC +
-                                       uint64_t(d.cin) * taps * P_OC;
+                                       uint64_t(row_inputs(d)) * taps * P_OC;
   return d.src_stride >= FMEM_BYTES || d.dst_stride >= FMEM_BYTES ||
          (d.fold_en && too_far(d.fold_slot, d.fold_channel ? d.cout : 1, SCORE_DEPTH)) ||
          (d.pool_en && too_far(d.pool_base, d.cout, POOL_DEPTH)) ||

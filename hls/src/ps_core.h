@@ -70,6 +70,18 @@ inline OutSize out_size(const Descriptor& d) {
   return size;
 }
 
+// A CONV whose output channel oc reads input channel oc alone.
+inline bool depthwise(const Descriptor& d) {
+#pragma HLS INLINE
+  return d.op == OP_CONV && d.variant != 0;
+}
+
+// CONV: input channels that an output channel has weights for.
+inline uint32_t row_inputs(const Descriptor& d) {
+#pragma HLS INLINE
+  return depthwise(d) ? 1 : uint32_t(d.cin);
+}
+
 // How many channels a list selects, and a bound all of them are below.
 struct ListSize {
   uint16_t count;

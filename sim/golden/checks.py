@@ -15,7 +15,7 @@ from penstock.program.config import (
     gate_row_bytes,
 )
 from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.descriptor import DEPTHWISE, Descriptor, Op
 from penstock.program.registers import ErrorCode
 from penstock.sim.golden.state import GoldenError
 
@@ -138,8 +138,11 @@ def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
 
 def _conv_fields(d: Descriptor, config: HwConfig) -> Iterator[Rule]:
     yield d.kernel % 2 == 0 or d.kernel > MAX_KERNEL, f"kernel {d.kernel}"
+    yield d.variant > DEPTHWISE, f"variant {d.variant}"
     yield d.cin > config.max_channels, f"cin {d.cin}"
     yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
+    yield d.depthwise and d.cin != d.cout, f"depthwise from {d.cin} to {d.cout} channels"
+    yield d.depthwise and d.in_list != ALL_CHANNELS, "depthwise with an input list"
     yield _bad_map(d)
     yield _bad_list(d, "in_list", config)
     yield _bad_list(d, "out_list", config)
@@ -147,7 +150,7 @@ def _conv_fields(d: Descriptor, config: HwConfig) -> Iterator[Rule]:
     yield from _unaligned(d, "w_addr", "w_stride")
     yield d.w_stride >= MAX_W_STRIDE, f"w_stride {d.w_stride}"
     taps = config.row_taps(d.kernel, bool(d.w_rows))
-    yield d.cin * taps > config.wbuf_bytes, "a row's weights exceed the weight buffer"
+    yield d.row_inputs * taps > config.wbuf_bytes, "a row's weights exceed the weight buffer"
     if d.w_rows:
         yield d.w_stride != _row_bytes(d, config), f"w_stride {d.w_stride}"
     if d.polyphase:
@@ -155,7 +158,7 @@ def _conv_fields(d: Descriptor, config: HwConfig) -> Iterator[Rule]:
 
 
 def _row_bytes(d: Descriptor, config: HwConfig) -> int:
-    return 8 + _up(d.cin * config.row_taps(d.kernel, w_rows=True))
+    return 8 + _up(d.row_inputs * config.row_taps(d.kernel, w_rows=True))
 
 
 def _bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
@@ -210,5 +213,6 @@ def _conv_bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
         end = (d.cout - 1) * d.w_stride + _row_bytes(d, config)
     else:
         groups = -(-d.cout // config.p_oc)
-        end = (groups - 1) * d.w_stride + 8 * config.p_oc + d.cin * config.chunk_bytes(d.kernel)
+        chunks = d.row_inputs * config.chunk_bytes(d.kernel)
+        end = (groups - 1) * d.w_stride + 8 * config.p_oc + chunks
     yield d.w_addr + end > limits.weight_bytes, "weights"

@@ -21,7 +21,7 @@ _PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"),
 class Rows:
     """Parameters and weights of every output channel of one CONV."""
 
-    weight: Array  # (cout, cin, K * K) int8
+    weight: Array  # (cout, inputs, K * K) int8; depthwise: one input, the channel itself
     bias: Array  # (cout,) int64
     multiplier: Array  # (cout,) int64
     shift: Array  # (cout,) int64
@@ -48,21 +48,21 @@ def wrap32(acc: Array) -> Array:
 
 def read_rows(d: Descriptor, blob: Array, config: HwConfig) -> Rows:
     """Decode the weights of a checked CONV from the weight blob (uint8)."""
-    taps = d.kernel * d.kernel
+    taps, inputs = d.kernel * d.kernel, d.row_inputs
     if d.w_rows:
-        size = 8 + d.cin * taps
+        size = 8 + inputs * taps
         image = as_strided(blob[d.w_addr :], (d.cout, size), (d.w_stride, 1))
         heads, body = image[:, :8], np.ascontiguousarray(image[:, 8:])
-        weight = body.view(np.int8).reshape(d.cout, d.cin, taps)
+        weight = body.view(np.int8).reshape(d.cout, inputs, taps)
     else:
         lanes, depth = config.p_oc, config.row_taps(d.kernel, w_rows=False)
         groups = -(-d.cout // lanes)
-        size = 8 * lanes + d.cin * config.chunk_bytes(d.kernel)
+        size = 8 * lanes + inputs * config.chunk_bytes(d.kernel)
         image = as_strided(blob[d.w_addr :], (groups, size), (d.w_stride, 1))
         heads = image[:, : 8 * lanes].reshape(groups * lanes, 8)[: d.cout]
         body = np.ascontiguousarray(image[:, 8 * lanes :]).view(np.int8)
-        lane = body.reshape(groups, d.cin, depth, lanes).transpose(0, 3, 1, 2)
-        weight = lane.reshape(groups * lanes, d.cin, depth)[: d.cout, :, :taps]
+        lane = body.reshape(groups, inputs, depth, lanes).transpose(0, 3, 1, 2)
+        weight = lane.reshape(groups * lanes, inputs, depth)[: d.cout, :, :taps]
     bias, multiplier, shift = parameters(heads)
     return Rows(weight=weight, bias=bias, multiplier=multiplier, shift=shift)
 
@@ -104,12 +104,25 @@ def channels(selector: int, count: int, state: State) -> Array:
     return state.lists[selector]
 
 
+def _depthwise(d: Descriptor, rows: Rows, fmem: Array, ocs: Array) -> Array:
+    """(n, Ho * Wo) sums of the channels `ocs`, each over its own input channel, int64."""
+    taps = d.kernel * d.kernel
+    windows = _columns(d, fmem, ocs, np.int32).reshape(len(ocs), taps, -1)
+    weight = rows.weight[ocs].reshape(len(ocs), taps).astype(np.int32)
+    return np.asarray(np.einsum("ct,ctp->cp", weight, windows).astype(np.int64))
+
+
 def convolve(d: Descriptor, rows: Rows, state: State, ics: Array, ocs: Array) -> None:
-    """Compute the output channels `ocs` from the input channels `ics` and write them."""
+    """Compute the output channels `ocs` from the input channels `ics` and write them.
+
+    A depthwise convolution reads the channels `ocs`, or none if `ics` is empty.
+    """
     height, width = out_size(d)
     acc = np.broadcast_to(rows.bias[ocs, None], (len(ocs), height * width))
     terms = len(ics) * d.kernel * d.kernel
-    if terms and len(ocs):
+    if d.depthwise and terms and len(ocs):
+        acc = acc + _depthwise(d, rows, state.fmem, ocs)
+    elif terms and len(ocs):
         dtype = np.float32 if terms <= _FLOAT32_TERMS else np.float64
         weight = rows.weight[ocs][:, ics].reshape(len(ocs), terms).astype(dtype)
         acc = acc + (weight @ _columns(d, state.fmem, ics, dtype)).astype(np.int64)

@@ -129,7 +129,8 @@ class Machine:
             fetched = len(ocs) * d.w_stride
         else:
             groups = -(-d.cout // self.config.p_oc)
-            fetched = groups * (8 * self.config.p_oc + len(ics) * self.config.chunk_bytes(d.kernel))
+            chunks = min(len(ics), d.row_inputs) * self.config.chunk_bytes(d.kernel)
+            fetched = groups * (8 * self.config.p_oc + chunks)
         state.counters["weight_bytes"] += fetched
         state.counters["channels_executed"] += len(ocs)
         state.counters["channels_skipped"] += d.cout - len(ocs)

@@ -49,6 +49,7 @@ class Layer:
     gate: int | None = None
     residual: int | None = None
     saturate: bool = False
+    groups: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ def build(recipe: Recipe) -> Graph:
         residual = None if layer.residual is None else maps[layer.residual]
         shape = (layer.channels, layer.kernel, layer.stride, layer.signed)
         extra = {"fold": fold, "residual": residual, "saturate_before_add": layer.saturate}
+        extra["groups"] = layer.groups
         maps.append(builder.conv(maps[layer.input], *shape, **extra))
         if layer.clamp is not None:
             builder.nodes[-1] = dataclasses.replace(builder.nodes[-1], clamp=layer.clamp)
@@ -142,6 +144,7 @@ class _Composer:
         self.layers: list[Layer | Window] = []
         self.gates: list[GateSpec] = []
         self.macs = 0
+        self.grouped = False  # some convolutions are depthwise
         self.keep = random.choice((-16.0, 0.0, 0.0, 0.0, 16.0))
 
     def chance(self, share: float) -> bool:
@@ -164,7 +167,7 @@ class _Composer:
         """Add a convolution, with a 1x1 kernel where a larger one exceeds the budget."""
         inputs, height, width = self.maps[layer.input]
         rows, columns = -(-height // layer.stride), -(-width // layer.stride)
-        work = inputs * layer.channels * rows * columns
+        work = inputs * layer.channels * rows * columns // layer.groups
         if self.macs + work * layer.kernel**2 > MAC_BUDGET:
             layer = dataclasses.replace(layer, kernel=1)
         self.macs += work * layer.kernel**2
@@ -186,11 +189,15 @@ class _Composer:
         source = self.pick_map()
         stride = 2 if self.chance(0.25) else 1
         channels, signed = self.channels(), self.chance(0.4)
+        groups = 1
+        if self.grouped and self.chance(0.3):
+            groups = channels = self.maps[source][0]
         sides = [-(-side // stride) for side in self.maps[source][1:]]
         fits = [i for i, m in enumerate(self.maps) if i and list(m[1:]) == sides]
         residual = self.random.choice(fits) if fits and self.chance(0.3) else None
         if residual is not None:
             channels = self.maps[residual][0]
+            groups = groups if channels == self.maps[source][0] else 1
         self.convolve(
             Layer(
                 input=source,
@@ -202,6 +209,7 @@ class _Composer:
                 gate=self.any_gate(channels),
                 residual=residual,
                 saturate=residual is not None and self.chance(0.5),
+                groups=groups,
             )
         )
 
@@ -269,6 +277,36 @@ class _Composer:
             )
         )
 
+    def inverted(self) -> None:
+        """An inverted residual: 1x1 to more channels, depthwise, 1x1; gates behind either or both.
+
+        A gate behind the depthwise convolution alone skips the channels of both before it.
+        """
+        source = len(self.maps) - 1
+        inputs = self.maps[source][0]
+        width = self.channels()
+        stride = 2 if self.chance(0.3) else 1
+        channels = inputs if self.chance(0.6) else self.channels()
+        gate = self.gate(source, width) if self.chance(0.7) else None
+        first = gate if self.chance(0.3) else None
+        x = self.convolve(Layer(input=source, channels=width, kernel=1, gate=first))
+        kernel = self.random.choice((3, 3, 5, 7, 1))
+        x = self.convolve(
+            Layer(input=x, channels=width, kernel=kernel, stride=stride, gate=gate, groups=width)
+        )
+        same = stride == 1 and channels == inputs
+        score = self.gate(source, 1) if same and self.chance(0.4) else None
+        self.convolve(
+            Layer(
+                input=x,
+                channels=channels,
+                kernel=1,
+                signed=self.chance(0.5),
+                gate=score,
+                residual=source if same else None,
+            )
+        )
+
 
 def recipe(random: stdlib.Random) -> Recipe:
     """A random network; equal generators give equal ones."""
@@ -277,6 +315,10 @@ def recipe(random: stdlib.Random) -> Recipe:
     compose = _Composer(random, (random.randint(1, channels), sides[0], sides[1]))
     weights, signed = random.getrandbits(32), compose.chance(0.5)
     parts: Sequence[str] = ("plain", "plain", "block", "block", "block", "window")
+    # Not a draw: the networks of other seeds stay what they were before there were groups.
+    compose.grouped = weights % 5 < 2
+    if compose.grouped:
+        parts = (*parts, "inverted", "inverted", "inverted")
     for _ in range(random.randint(1, 6)):
         getattr(compose, random.choice(parts))()
         if compose.macs > MAC_BUDGET:

@@ -68,6 +68,9 @@ ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
     (Op.CONV, {"in_list": TINY.n_lists}, ErrorCode.FIELD),
     (Op.CONV, {"out_list": 0}, ErrorCode.FIELD),  # interleaved
     (Op.CONV, {"w_addr": 4}, ErrorCode.FIELD),
+    (Op.CONV, {"variant": 1}, ErrorCode.FIELD),  # from 2 to 6 channels
+    (Op.CONV, {"variant": 1, "cin": 6, "in_list": 0}, ErrorCode.FIELD),
+    (Op.CONV, {"variant": 2}, ErrorCode.FIELD),
     (Op.CONV, {"polyphase": 1, "phase_stride": 16}, ErrorCode.FIELD),
     (Op.CONV, {"src": TINY.fmem_bytes - 95}, ErrorCode.BOUNDS),
     (Op.CONV, {"dst": TINY.fmem_bytes - 8}, ErrorCode.BOUNDS),

@@ -51,6 +51,7 @@ class GraphBuilder:
     ) -> str:
         """A convolution; uint8 with ReLU unless `signed`."""
         inputs, height, width = self.values[source].shape
+        inputs //= extra.get("groups", 1)
         name = f"conv{len(self.nodes)}"
         shape = (channels, -(-height // stride), -(-width // stride))
         self.nodes.append(
@@ -191,6 +192,24 @@ class GraphBuilder:
         fold = Fold(scores=block, per_channel=False)
         return self.conv(y, channels, 1, fold=fold, residual=residual)
 
+    def inverted(
+        self, x: str, width: int, channels: int, stride: int = 1, keep: float | None = None
+    ) -> str:
+        """An inverted residual: 1x1, depthwise 3x3 (with the stride), 1x1 without ReLU.
+
+        With `keep` the width is gated behind the depthwise convolution, the block if it is added.
+        """
+        added = stride == 1 and self.values[x].shape[0] == channels
+        gate = block = None
+        if keep is not None:
+            pooled = self.pool(x)
+            score = self.gate(pooled, 1, keep) if added else None
+            block = None if score is None else Fold(scores=score, per_channel=False)
+            gate = Fold(scores=self.gate(pooled, width, keep / 2), per_channel=True)
+        y = self.conv(x, width, 1)
+        y = self.conv(y, width, 3, stride, groups=width, fold=gate)
+        return self.conv(y, channels, 1, signed=True, fold=block, residual=x if added else None)
+
     def graph(self, source: str, output: str, name: str = "test") -> Graph:
         return Graph(
             name=name,
@@ -218,6 +237,34 @@ def single_conv(
     if residual:
         extra["residual"] = build.conv(x, channels, kernel=1, stride=stride, signed=True)
     return build.graph(x, build.conv(x, channels, kernel, stride, **extra))
+
+
+def depthwise(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    kernel: int = 3,
+    stride: int = 1,
+    residual: bool = False,
+    signed_input: bool = False,
+) -> Graph:
+    """`single_conv` with as many groups as channels."""
+    build = GraphBuilder(rng=rng)
+    x, channels = build.value("x", shape, signed_input), shape[0]
+    extra: dict[str, Any] = {"groups": channels}
+    if residual:
+        extra["residual"] = build.conv(x, channels, kernel=1, stride=stride, signed=True)
+    return build.graph(x, build.conv(x, channels, kernel, stride, **extra))
+
+
+def mobilenet(
+    rng: np.random.Generator, shape: tuple[int, int, int], keep: float | None = None
+) -> Graph:
+    """Inverted residuals of three resolutions, gated with `keep`, and a classifier."""
+    build = GraphBuilder(rng=rng)
+    y = build.conv(build.value("x", shape, True), 6, signed=True)
+    for width, channels, stride in ((9, 6, 1), (20, 10, 2), (21, 10, 1), (33, 12, 2)):
+        y = build.inverted(y, width, channels, stride, keep)
+    return build.graph("x", build.dense(build.pool(y), 7))
 
 
 def lcnet(

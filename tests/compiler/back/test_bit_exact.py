@@ -7,16 +7,18 @@ import pytest
 
 from penstock.compiler.activity import decode
 from penstock.compiler.interpreter import run_graph
-from penstock.compiler.ir import Fold, Graph
+from penstock.compiler.ir import Conv, Fold, Graph
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import get_config
+from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.descriptor import Op
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import (
     GraphBuilder,
     bottleneck,
+    depthwise,
     imagenet_form,
     lcnet,
+    mobilenet,
     random_inputs,
     single_conv,
     single_pool,
@@ -56,6 +58,82 @@ def test_single_convolution(
     rng = np.random.default_rng(kernel * 10 + stride)
     for residual, signed in ((False, True), (True, False)):
         assert_exact(single_conv(rng, shape, 6, kernel, stride, residual, signed), config)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("shape", [(5, 8, 8), (4, 9, 13), (17, 4, 4), (2, 2, 33)])
+def test_depthwise_convolution(
+    config: str, kernel: int, stride: int, shape: tuple[int, int, int]
+) -> None:
+    rng = np.random.default_rng(kernel * 10 + stride)
+    for residual, signed in ((False, True), (True, False)):
+        assert_exact(depthwise(rng, shape, kernel, stride, residual, signed), config)
+
+
+def conv_lists(graph: Graph, schedule: str) -> list[tuple[int, bool, bool]]:
+    """(variant, walks an input list, walks an output list) of every convolution."""
+    code = decode(compile_graph(graph, get_config("tiny"), schedule))
+    return [
+        (d.variant, d.in_list != ALL_CHANNELS, d.out_list != ALL_CHANNELS)
+        for d in code
+        if d.op == Op.CONV and d.kernel
+    ]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("keep", [-16.0, 0.0, 0.4, 16.0])
+def test_gated_inverted_residuals(schedule: str, keep: float) -> None:
+    graph = mobilenet(np.random.default_rng(11), (3, 13, 10), keep)
+    for config in CONFIGS:
+        assert_exact(graph, config, schedule, images=6)
+
+
+def test_a_gate_behind_a_depthwise_convolution_skips_what_it_reads() -> None:
+    """One list serves the convolution before it, itself, and the one behind it."""
+    graph = mobilenet(np.random.default_rng(1), (3, 6, 6), 0.2)
+    stem, *lists = conv_lists(graph, "sequential")
+    assert stem == (0, False, False)
+    assert lists[:3] == [(0, False, True), (1, False, True), (0, True, False)]
+    # In the parallel schedule the first does not wait for the gate.
+    lists = conv_lists(graph, "parallel")[1:]
+    assert lists[:3] == [(0, False, False), (1, False, True), (0, True, False)]
+
+
+def test_a_depthwise_convolution_needs_every_channel_that_it_computes() -> None:
+    """Its gated input is not 0 behind it: where it computes all, all are there."""
+    for gated in (False, True):
+        build = GraphBuilder(rng=np.random.default_rng(3))
+        x = build.value("x", (4, 7, 6), False)
+        pooled = build.pool(x)
+        inner, outer = build.gate(pooled, 9), build.gate(pooled, 9)
+        y = build.conv(x, 9, 1, fold=Fold(scores=inner, per_channel=True))
+        fold = Fold(scores=outer, per_channel=True) if gated else None
+        y = build.conv(y, 9, 3, groups=9, fold=fold)
+        graph = build.graph("x", build.dense(build.pool(build.conv(y, 5, 1)), 3))
+        for schedule in SCHEDULES:
+            assert_exact(graph, "tiny", schedule, images=6)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_forms_of_a_depthwise_convolution(config: str) -> None:
+    """AFFINE y = ((w x + b) m + half) >> r and ADD, both channel by channel (docs/program.md)."""
+    for added in (False, True):
+        build = GraphBuilder(rng=np.random.default_rng(added))
+        x = build.value("x", (9, 5, 7), True)
+        other = build.conv(x, 9, 3, signed=True)
+        y = build.conv(x, 9, 1, groups=9, residual=other if added else None, signed=not added)
+        values = assert_exact(build.graph("x", y), config)
+        node = build.nodes[-1]
+        assert isinstance(node, Conv) and node.depthwise
+        per_channel = (None, slice(None), None, None)
+        m, r = node.requantize.multiplier.astype(int), node.requantize.shift.astype(int)
+        acc = values["x"] * node.weight.reshape(9).astype(int)[per_channel]
+        acc = (acc + node.bias[per_channel]) * m[per_channel]
+        expected = (acc + (1 << r - 1)[per_channel]) >> r[per_channel]
+        expected = np.clip(expected + (values[other] if added else 0), *node.clamp)
+        np.testing.assert_array_equal(values[y], expected)
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -12,7 +12,15 @@ from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_NAMES
 from penstock.program.package import Package
 from penstock.sim.golden import run
-from tests.compiler.back.graphs import imagenet_form, lcnet, random_inputs, single_conv, single_pool
+from tests.compiler.back.graphs import (
+    depthwise,
+    imagenet_form,
+    lcnet,
+    mobilenet,
+    random_inputs,
+    single_conv,
+    single_pool,
+)
 
 RNG = np.random.default_rng
 NETWORKS = {
@@ -24,6 +32,8 @@ NETWORKS = {
     "imagenet": lambda: imagenet_form(RNG(7), (3, 32, 32), (8, 12), (1, 2), keep=0.2),
     "maximum": lambda: single_pool(RNG(8), (5, 31, 33), 3, 2, 1),
     "average": lambda: single_pool(RNG(9), (6, 24, 18), 2, 2, average=True, signed=True),
+    "depthwise": lambda: depthwise(RNG(10), (9, 24, 20), 3),
+    "inverted": lambda: mobilenet(RNG(12), (3, 17, 16), keep=0.2),
     "convolution": lambda: single_conv(RNG(6), (9, 16, 16), 21),
 }
 
@@ -42,7 +52,7 @@ def setup(name: str, config: str, schedule: str, images: int) -> tuple[Package, 
 
 @pytest.mark.parametrize("config", ["tiny", "z7020"])
 @pytest.mark.parametrize("schedule", ["sequential", "parallel"])
-@pytest.mark.parametrize("name", ["digits", "deep", "closed", "open"])
+@pytest.mark.parametrize("name", ["digits", "deep", "closed", "open", "inverted"])
 def test_bytes_are_those_golden_fetches(name: str, config: str, schedule: str) -> None:
     package, inputs = setup(name, config, schedule, 6)
     records = run(package, inputs)

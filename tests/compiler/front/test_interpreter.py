@@ -19,10 +19,11 @@ def naive(node: ir.Conv, x: Array, scores: Array, residual: Array | None) -> Arr
     y = np.zeros((outputs, -(-height // step), -(-width // step)), dtype=np.int64)
     for oc, row, column in np.ndindex(y.shape):
         acc = int(node.bias[oc])
+        first = oc * node.groups // outputs * channels
         for ic, kh, kw in np.ndindex(channels, kernel, kernel):
             r, c = row * step + kh - pad, column * step + kw - pad
             if 0 <= r < height and 0 <= c < width:
-                acc += int(node.weight[oc, ic, kh, kw]) * int(x[ic, r, c])
+                acc += int(node.weight[oc, ic, kh, kw]) * int(x[first + ic, r, c])
         m, r = int(node.requantize.multiplier[oc]), int(node.requantize.shift[oc])
         if node.fold:
             m = (m * int(scores[oc if node.fold.per_channel else 0]) + 64) >> 7
@@ -105,6 +106,24 @@ def test_gated_residual_conv(
         assert np.array_equal(got["a"][index], expected)
         expected = naive(gated, images[index], got["s"][index], got["a"][index])
         assert np.array_equal(got["y"][index], expected)
+
+
+@pytest.mark.parametrize(("groups", "inputs"), [(2, 3), (4, 2), (4, 1)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_groups(groups: int, inputs: int, stride: int, rng: np.random.Generator) -> None:
+    more = {"channels": inputs, "clamp": (-128, 127), "groups": groups}
+    node = random_conv(rng, 3, stride, "y", **more)
+    assert node.depthwise == (inputs == 1)
+    shapes = {"x": (groups * inputs, 5, 4), "y": (4, -(-5 // stride), 4 // stride)}
+    values = {
+        name: ir.Value(name=name, shape=shape, signed=name == "y", scale=1.0)
+        for name, shape in shapes.items()
+    }
+    graph = ir.Graph(name="g", input="x", output="y", values=values, nodes=(node,), metadata={})
+    images = rng.integers(0, 256, (2, *shapes["x"]))
+    got = run_graph(graph, images)["y"]
+    expected = [naive(node, image, np.zeros(0), None) for image in images]
+    assert np.array_equal(got, expected)
 
 
 @pytest.mark.parametrize(

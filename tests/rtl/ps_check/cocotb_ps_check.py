@@ -8,7 +8,7 @@ import cocotb
 from cocotb.clock import Clock
 
 from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.descriptor import FIELD_BY_NAME, FIELDS, Descriptor, Op
+from penstock.program.descriptor import DEPTHWISE, FIELD_BY_NAME, FIELDS, Descriptor, Op
 from penstock.program.registers import ErrorCode
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng
 from penstock.sim.cocotb.stream import cycles
@@ -34,11 +34,14 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
     height, width = rng.randint(1, 12), rng.randint(1, 12)
     kernel = rng.choice([1, 3, 5])
     cin, cout = rng.randint(1, 6), rng.randint(1, 6)
+    depthwise = op == Op.CONV and rng.random() < 0.3
+    cout = cin if depthwise else cout
+    row_inputs = 1 if depthwise else cin
     plane = ((height + 1) // 2) * ((width + 1) // 2)
     w_rows = rng.randrange(2)
-    stride = 8 + -(-cin * kernel * kernel // 8) * 8
+    stride = 8 + -(-row_inputs * kernel * kernel // 8) * 8
     if not w_rows:
-        stride = 8 * config.p_oc + cin * config.chunk_bytes(kernel)
+        stride = 8 * config.p_oc + row_inputs * config.chunk_bytes(kernel)
     values = {
         "height": height,
         "width": width,
@@ -55,7 +58,8 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
         "w_rows": w_rows,
         "length": 8 * rng.randint(1, 40),
         "ddr": 8 * rng.randrange(20),
-        "in_list": rng.choice([ALL_CHANNELS, 0, config.n_lists - 1]),
+        "in_list": ALL_CHANNELS if depthwise else rng.choice([ALL_CHANNELS, 0, config.n_lists - 1]),
+        "variant": DEPTHWISE if depthwise else 0,
         "out_list": rng.choice([ALL_CHANNELS, 0, 1]) if w_rows else ALL_CHANNELS,
         "list_from": rng.randint(0, cout),
         "pred_slot": rng.randrange(config.score_depth),
@@ -145,6 +149,7 @@ async def same_code_as_golden(dut: Any) -> None:
     rng, config = bench_rng(), bench_config()
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
     seen: Counter[tuple[int, int]] = Counter()
+    depthwise: Counter[int] = Counter()
     for index in range(DESCRIPTORS):
         limits = Limits(
             config=config,
@@ -170,6 +175,7 @@ async def same_code_as_golden(dut: Any) -> None:
         code = golden(d, limits)
         assert int(dut.error_o.value) == code, f"{ErrorCode(code).name} {limits} {d}"
         seen[d.op, code] += 1
+        depthwise[code] += d.depthwise
         if code == ErrorCode.NONE and d.op in (Op.CONV, Op.COPY, Op.POOL):
             rows, columns = out_size(d)
             assert int(dut.out_width_o.value) == columns
@@ -177,6 +183,7 @@ async def same_code_as_golden(dut: Any) -> None:
     for op in Op:
         for code in (ErrorCode.NONE, ErrorCode.FIELD, ErrorCode.BOUNDS):
             assert seen[int(op), int(code)] > 10, (op.name, code.name, seen)
+            assert depthwise[code] > 10, depthwise
 
 
 @cocotb.test(**TIMEOUT)

@@ -15,7 +15,7 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.descriptor import Op
+from penstock.program.descriptor import DEPTHWISE, Op
 from penstock.sim.cocotb.bench import (
     STALLS,
     TIMEOUT,
@@ -32,7 +32,7 @@ LIST = 1
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One convolution: sizes, channels, groups of rows."""
+    """One convolution: sizes, channels (depthwise: of each row in turn), groups of rows."""
 
     height: int
     width: int
@@ -46,6 +46,7 @@ class Job:
     channels: tuple[int, ...]
     listed: bool
     groups: tuple[int, ...]
+    depthwise: bool = False
 
     @property
     def out_size(self) -> tuple[int, int]:
@@ -73,8 +74,13 @@ class Step:
 Tile = tuple[int, ...]
 
 
-def passes(config: HwConfig, rows: int, split: int) -> Iterator[tuple[int, int, int]]:
+def passes(
+    config: HwConfig, rows: int, split: int, depthwise: bool
+) -> Iterator[tuple[int, int, int]]:
     """(mode, rows, first row) of each pass of a group."""
+    if depthwise:
+        yield from ((config.modes - 1, 1, lane) for lane in range(rows))
+        return
     lane = 0
     while rows:
         mode = 0
@@ -109,20 +115,25 @@ def model(job: Job, config: HwConfig) -> tuple[list[Step], list[Tile]]:
     depth = config.row_taps(job.kernel, job.w_rows)
     steps: list[Step] = []
     tiles: list[Tile] = []
+    own = iter(job.channels)  # depthwise: a pass has one row and its channel alone
     for group, group_rows in enumerate(job.groups):
-        for mode, taken, lane in passes(config, group_rows, job.split):
+        for mode, taken, lane in passes(config, group_rows, job.split, job.depthwise):
+            channels = job.channels
+            if job.depthwise and job.channels:
+                channels = (next(own),)
             size = config.p_px << mode
             for offset in range(0, pixels, size):
                 end = min(offset + size, pixels)
                 found: list[tuple[int | None, int, int | None]] = []
-                for position, channel in enumerate(job.channels):
+                for position, channel in enumerate(channels):
                     source = job.src + channel * job.src_stride
                     for tap, (valid, where) in enumerate(taps):
                         on = valid[offset:end]
                         bases = (source + where[offset:end] - np.arange(end - offset))[on]
                         base = int(bases[0]) % config.fmem_bytes if len(bases) else None
                         assert (bases % config.fmem_bytes == base).all(), "not one window"
-                        weight = (channel if job.w_rows else position) * depth + tap
+                        place = channel if job.w_rows and not job.depthwise else position
+                        weight = place * depth + tap
                         found.append((base, pack(on, 1), weight))
                 found = found or [(None, 0, None)]
                 for index, step in enumerate(found):
@@ -208,9 +219,12 @@ class Bench:
             src=job.src,
             src_stride=job.src_stride,
             phase_stride=job.phase_stride,
-            in_list=LIST if job.listed else ALL_CHANNELS,
+            variant=DEPTHWISE if job.depthwise else 0,
+            in_list=LIST if job.listed and not job.depthwise else ALL_CHANNELS,
+            out_list=LIST if job.listed and job.depthwise else ALL_CHANNELS,
         )
-        dut.n_in_i.value = len(job.channels)
+        dut.n_in_i.value = min(len(job.channels), 1) if job.depthwise else len(job.channels)
+        dut.n_out_i.value = sum(job.groups)
         dut.out_width_i.value = columns
         dut.out_pixels_i.value = rows * columns
         self.steps.clear()
@@ -270,6 +284,7 @@ def make_job(
     split: int,
     groups: tuple[int, ...],
     channels: int = 1,
+    depthwise: bool = False,
 ) -> Job:
     """A job with random addresses, and channels of a list or all of them."""
     height, width = size
@@ -290,6 +305,7 @@ def make_job(
         channels=tuple(sorted(rng.sample(range(limit), channels)) if listed else ids),
         listed=listed,
         groups=groups,
+        depthwise=depthwise,
     )
 
 
@@ -374,6 +390,29 @@ async def groups_and_passes(dut: Any, idle: str, back_pressure: str) -> None:
             split=rng.getrandbits(16),
             groups=(config.p_oc,) * rng.randrange(3) + (rng.randint(1, config.p_oc),),
             channels=channels,
+        )
+        await bench.run(job, idle)
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+@cocotb.parametrize(idle=STALLS, back_pressure=STALLS)
+async def depthwise(dut: Any, idle: str, back_pressure: str) -> None:
+    """Every output channel, of a list or all, against its own input channel; or against none."""
+    bench = Bench(dut)
+    await bench.start(shadow=back_pressure)
+    rng, config = bench.rng, bench.config
+    for turn in range(6):
+        groups = (config.p_oc,) * rng.randrange(3) + (rng.randint(1, config.p_oc),)
+        job = make_job(
+            rng,
+            config,
+            (rng.randint(1, 14), rng.randint(1, 14)),
+            rng.choice([1, 3, 5]),
+            polyphase=rng.random() < 0.5,
+            split=rng.getrandbits(16),
+            groups=groups,
+            channels=sum(groups) if turn else 0,
+            depthwise=True,
         )
         await bench.run(job, idle)
 

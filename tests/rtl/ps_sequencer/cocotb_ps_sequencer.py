@@ -11,7 +11,7 @@ import cocotb
 from cocotb.triggers import RisingEdge
 
 from penstock.program.config import ALL_CHANNELS
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.descriptor import DEPTHWISE, Descriptor, Op
 from penstock.program.registers import ErrorCode
 from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_config, bench_rng, stall_pattern, start
 from penstock.sim.cocotb.stream import pack, pulse, read_port
@@ -79,7 +79,7 @@ def model(program: list[Descriptor], images: int, faults: dict[int, ErrorCode]) 
                     error = ErrorCode.BOUNDS
                     return outcome()
             n_in = d.cin if d.in_list == ALL_CHANNELS else LISTS[d.in_list][0]
-            n_in = 0 if skip else n_in
+            n_in = 0 if skip else 1 if d.depthwise else n_in
             n_out = d.cout if d.out_list == ALL_CHANNELS else LISTS[d.out_list][0]
             done, left = done + n_out, left + d.cout - n_out
         executed += 1
@@ -268,6 +268,8 @@ def random_program(rng: random.Random, length: int) -> list[Descriptor]:
                 "in_list": rng.choice([ALL_CHANNELS, 0, 1]),
                 "out_list": rng.choice([ALL_CHANNELS, ALL_CHANNELS, 0, 1]),
             }
+            if rng.random() < 0.3:
+                values |= {"variant": DEPTHWISE, "in_list": ALL_CHANNELS}
         program.append(Descriptor.make(op, **values))
     return [*program, Descriptor.make(Op.HALT, length=rng.randrange(length))]
 

@@ -15,8 +15,10 @@ from penstock.sim.csim.build import build_csim
 from penstock.sim.csim.engine import CsimCore
 from tests.compiler.back.graphs import (
     bottleneck,
+    depthwise,
     imagenet_form,
     lcnet,
+    mobilenet,
     random_inputs,
     single_conv,
     single_pool,
@@ -93,6 +95,19 @@ def test_pools(config: str, kernel: int, stride: int, pad: int, average: bool) -
         pytest.skip("an average of one pixel")
     for shape, signed in (((3, 9, 14), True), ((2, 8, 35), False), ((1, 7, 7), True)):
         check(single_pool(RNG(kernel), shape, kernel, stride, pad, average, signed), config)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (3, 2), (5, 2), (7, 1)])
+def test_depthwise(config: str, kernel: int, stride: int) -> None:
+    for shape, residual in (((9, 4, 5), False), ((3, 13, 11), True)):
+        check(depthwise(RNG(kernel), shape, kernel, stride, residual, not residual), config)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("keep", [-16.0, 0.2, 16.0])
+def test_gated_inverted_residuals(schedule: str, keep: float) -> None:
+    check(mobilenet(RNG(7), (3, 11, 14), keep), "tiny", schedule, images=4)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

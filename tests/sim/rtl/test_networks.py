@@ -10,7 +10,13 @@ from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.sim import golden
 from penstock.sim.rtl.engine import RtlCore
-from tests.compiler.back.graphs import imagenet_form, random_inputs, single_pool
+from tests.compiler.back.graphs import (
+    depthwise,
+    imagenet_form,
+    mobilenet,
+    random_inputs,
+    single_pool,
+)
 from tests.compiler.back.test_stream import wide
 
 RNG = np.random.default_rng
@@ -32,6 +38,20 @@ def test_pools(config: str, kernel: int, stride: int, pad: int) -> None:
     for average in (False, True)[: 1 if kernel == 1 else 2]:
         for shape, signed in (((3, 9, 14), True), ((2, 8, 35), False), ((1, 7, 7), True)):
             check(single_pool(RNG(kernel), shape, kernel, stride, pad, average, signed), config)
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (3, 2), (5, 2), (7, 1)])
+def test_depthwise(config: str, kernel: int, stride: int) -> None:
+    """Maps smaller and larger than the widest tile, with and without a residual."""
+    for shape, residual in (((9, 4, 5), False), ((3, 13, 11), True)):
+        check(depthwise(RNG(kernel), shape, kernel, stride, residual, not residual), config)
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+@pytest.mark.parametrize("keep", [-16.0, 0.2, 16.0])
+def test_gated_inverted_residuals(schedule: str, keep: float) -> None:
+    check(mobilenet(RNG(7), (3, 11, 14), keep), "tiny", schedule, images=4)
 
 
 @pytest.mark.parametrize("config", ["tiny", "z7020"])
