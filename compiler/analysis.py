@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from penstock.compiler.ir import Conv, Graph, MapPool, Node, Pool
+from penstock.compiler.ir import Conv, Gate, Graph, MapPool, Node, Pool
 from penstock.compiler.numerics import type_range
 
 
@@ -58,6 +58,19 @@ class Analysis:
         pool = self.producer[gate.input]
         return pool.input
 
+    @functools.cached_property
+    def deciding(self) -> frozenset[str]:
+        """Values that gates alone are computed from: the maps and vectors of gate networks."""
+        found: set[str] = set()
+        for node in reversed(self.graph.nodes):
+            readers = self.readers(node.output)
+            alone = bool(readers) and all(
+                isinstance(reader, Gate) or reader.output in found for reader in readers
+            )
+            if alone and node.output != self.graph.output:
+                found.add(node.output)
+        return frozenset(found)
+
     def only_conv_input(self, value: str) -> list[Conv] | None:
         """The readers, if each is a convolution and reads the value as its input alone."""
         readers = self.readers(value)
@@ -81,8 +94,25 @@ class Analysis:
             return node.clamp
         return type_range(self.graph.values[value].signed)
 
+    def needs_sums(self, value: str) -> bool:
+        """Whether the sums of a map are read, or those of one that continues it in place.
+
+        A later in-place convolution that is skipped, whole or in part, leaves them as they are.
+        """
+        return bool(self.pools(value)) or (
+            isinstance(self.producer.get(value), Conv)
+            and any(
+                node.residual == value
+                and node.fold is not None
+                and self.skip_is_identity(node)
+                and self.needs_sums(node.output)
+                for node in self.readers(value)
+                if isinstance(node, Conv)
+            )
+        )
+
     def skip_is_identity(self, conv: Conv) -> bool:
-        """A block-gated residual convolution with score 0 leaves every byte as it was."""
+        """Where the score of a gated residual convolution is 0, every byte stays as it was."""
         if conv.residual is None:
             return False
         low, high = self.range(conv.residual)

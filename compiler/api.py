@@ -15,7 +15,7 @@ import onnx
 from penstock.compiler import cost
 from penstock.compiler.calibrate import quantize_float
 from penstock.compiler.disasm import listing
-from penstock.compiler.force import force_graph_open, force_package_open
+from penstock.compiler.force import force_graph_open, force_package_open, without_gates
 from penstock.compiler.importer import import_model, import_onnx
 from penstock.compiler.importer.external import load_external
 from penstock.compiler.importer.load import infer
@@ -141,6 +141,16 @@ class CompiledNetwork:
         """The same program with every score 128: the dense baseline."""
         package = force_package_open(self.package)
         return dataclasses.replace(self, package=package, open_gates=True)
+
+    def static(self) -> "CompiledNetwork":
+        """The same network without its gates, compiled for the same core: what skipping is worth.
+
+        Raises:
+            PenstockError: the ONNX file is not there (a lone program file was loaded).
+        """
+        graph = without_gates(self._graph())
+        package = compile_graph(graph, self.package.config, self.package.meta["schedule"])
+        return CompiledNetwork(package=package, graph=graph)
 
     def predict(self, scores: dict[str, Bytes]) -> cost.Prediction:
         """Cycles and bytes for gate scores, one array (N, n) a gate."""

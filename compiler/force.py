@@ -1,6 +1,7 @@
 """A network whose gates give chosen scores, whatever the image: every one open, or a mask.
 
 The gates still run: only their weights and parameters change, so their cost stays in the cycles.
+`without_gates` leaves them out: the static network, which costs nothing but itself.
 """
 
 import dataclasses
@@ -9,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler.activity import decode
-from penstock.compiler.ir import Gate, Graph, Requantize
+from penstock.compiler.importer.graph.prune import prune_graph
+from penstock.compiler.ir import Conv, Gate, Graph, Requantize
 from penstock.compiler.numerics import SCORE_ONE
 from penstock.compiler.weights import pack_gate_rows
 from penstock.program.config import GATE_WORD_BYTES
@@ -63,3 +65,12 @@ def force_graph_open(graph: Graph) -> Graph:
             node = dataclasses.replace(node, weight=weight, bias=bias, requantize=factors)
         nodes.append(node)
     return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def without_gates(graph: Graph) -> Graph:
+    """The network with neither gates nor their networks; its result is that of every score 128."""
+    nodes = tuple(
+        dataclasses.replace(node, fold=None) if isinstance(node, Conv) else node
+        for node in graph.nodes
+    )
+    return prune_graph(dataclasses.replace(graph, nodes=nodes))

@@ -156,7 +156,7 @@ class _Lowering:
             w_stride=w_stride,
             split=best_split(out_pixels, config) if self.reshape else 0,
         )
-        counted = kernel * kernel * out_pixels if step.kind == "conv" else 0
+        counted = kernel * kernel * out_pixels if step.kind in ("conv", "gate") else 0
         self.emit(
             descriptor,
             step.name,

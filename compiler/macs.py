@@ -1,6 +1,7 @@
 """Multiply-accumulates, convention `macs`: convolutions and the classifier; gates apart.
 
-Work the compiler adds (sums of the input map, copies) is not the network's and not counted.
+A gate's are those of its whole network: its convolutions and its dense layer.  Work the compiler
+adds (sums of the input map, copies) is not the network's and not counted.
 """
 
 import dataclasses
@@ -14,11 +15,15 @@ from penstock.program.package import Package
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class MacCount:
-    """Counts of a batch; `executed` and `survivor_weights` are means an image."""
+    """Counts of a batch; `executed`, `gates_executed` and `survivor_weights` are means an image.
+
+    `gates` counts every input channel of a gate network, `gates_executed` those that it walks.
+    """
 
     dense: int
     executed: float
     gates: int
+    gates_executed: float
     dense_weights: int
     survivor_weights: float
     executed_per_image: Array  # (N,) int64
@@ -33,15 +38,22 @@ def _pairs(act: Activity, dense: bool) -> Array:
     return np.full(len(act.runs), 0 if d.pred_not else d.row_inputs * d.cout)
 
 
+def _mean(counts: Array | int) -> float:
+    return float(np.mean(counts))
+
+
 def count_macs(package: Package, scores: dict[str, Array]) -> MacCount:
     """MACs of a program for gate scores, one uint8 array (N, n) a gate."""
     acts = activity(package, score_memory(package, scores))
-    layers = list(zip(acts, package.meta["layers"], strict=True))
-    convs = [
-        (act, layer["macs_per_pair"], act.descriptor.kernel**2)
-        for act, layer in layers
-        if act.op == Op.CONV and layer["kind"] == "conv"
-    ]
+    convs, networks = (
+        [
+            (act, layer["macs_per_pair"], act.descriptor.kernel**2)
+            for act, layer in zip(acts, package.meta["layers"], strict=True)
+            if act.op == Op.CONV and layer["kind"] == kind
+        ]
+        for kind in ("conv", "gate")
+    )
+    gates = sum(a.descriptor.cin * a.descriptor.cout for a in acts if a.op == Op.GATE)
     fixed = sum(a.descriptor.cin * a.descriptor.cout for a in acts if a.op == Op.DENSE)
     executed = fixed + sum(_pairs(act, False) * each for act, each, _ in convs)
     per_image = np.broadcast_to(np.asarray(executed, np.int64), (len(acts[0].runs),))
@@ -49,8 +61,9 @@ def count_macs(package: Package, scores: dict[str, Array]) -> MacCount:
     return MacCount(
         dense=fixed + sum(int(_pairs(act, True)[0]) * each for act, each, _ in convs),
         executed=float(per_image.mean()),
-        gates=sum(a.descriptor.cin * a.descriptor.cout for a in acts if a.op == Op.GATE),
+        gates=gates + sum(int(_pairs(act, True)[0]) * each for act, each, _ in networks),
+        gates_executed=gates + _mean(sum(_pairs(act, False) * each for act, each, _ in networks)),
         dense_weights=sum(int(_pairs(act, True)[0]) * taps for act, _, taps in convs),
-        survivor_weights=float(np.mean(survivors)),
+        survivor_weights=_mean(survivors),
         executed_per_image=per_image,
     )

@@ -1,11 +1,13 @@
-"""Pass: convolutions that read one map go in the order of their kernel size.
+"""Pass: gate networks first, then the convolutions of one map in the order of their kernel size.
 
-After a gate the first weights are waited for, and those of a small kernel (a projection) arrive
-sooner; the others then come while it computes.  Legal always; preserves every value.
+What a gate decides can only be skipped once it is decided.  After a gate the first weights are
+waited for, and those of a small kernel (a projection) arrive sooner; the others then come while it
+computes.  Legal always; preserves every value.
 """
 
 import dataclasses
 
+from penstock.compiler.analysis import Analysis
 from penstock.compiler.ir import Conv, Graph, Node
 
 
@@ -19,14 +21,15 @@ def _needs(node: Node) -> set[str]:
 
 
 def order_siblings(graph: Graph) -> Graph:
-    """A topological order in which ready convolutions of one input go by kernel size."""
+    """A topological order: what only gates need first, convolutions of one input by kernel size."""
+    deciding = Analysis(graph=graph).deciding
     waiting = list(graph.nodes)
     known = {graph.input}
     ordered: list[Node] = []
     while waiting:
         ready = [node for node in waiting if _needs(node) <= known]
-        node = ready[0]
-        if isinstance(node, Conv):
+        node = next((node for node in ready if node.output in deciding), ready[0])
+        if isinstance(node, Conv) and node.output not in deciding:
             siblings = [c for c in ready if isinstance(c, Conv) and c.input == node.input]
             node = min(siblings, key=lambda conv: conv.weight.shape[2])
         waiting = [other for other in waiting if other is not node]

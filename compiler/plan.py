@@ -29,7 +29,8 @@ class LoadStep:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ConvStep:
-    """CONV.  `kind` is "conv", or "pool" / "copy" for work the network itself does not have."""
+    """CONV.  `kind` is "conv", "gate" in a gate's own network, or "pool" / "copy" for work that the
+    network does not have."""
 
     name: str
     conv: Conv

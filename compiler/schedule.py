@@ -1,10 +1,11 @@
 """Pass Graph -> Plan: which channels each step computes, what is skipped, and where values live.
 
 *sequential*: a convolution whose channels are gated computes survivors only, and everything that
-only skipped work would read is skipped with it.  *parallel*: a convolution that reads the same map
-as its gate does not wait for it: it always runs, on every channel; its readers still walk the
-survivors.  Both give the bytes of the graph; where a reader cannot walk a list (pool, residual,
-network output) every channel is computed.
+only skipped work would read is skipped with it.  A gate may look at any map, and may be a network
+of convolutions of its own; it runs before what it decides.  *parallel*: a convolution that reads
+the same map as its gate does not wait for it: it always runs, on every channel; its readers still
+walk the survivors.  Both give the bytes of the graph; where a reader cannot walk a list (pool,
+residual, network output) every channel is computed.
 """
 
 import dataclasses
@@ -85,6 +86,8 @@ class _Scheduler:
         They are all that its readers read.  A depthwise reader reads the channels it computes: so
         the list of a gate behind it serves the convolution before it too.
         """
+        if self._masked_in_place(conv):
+            return conv.fold.scores if conv.fold else None
         readers = self.analysis.only_conv_input(conv.output)
         if readers is None or not (conv.groups == 1 or conv.depthwise):
             return None
@@ -94,6 +97,23 @@ class _Scheduler:
             return None
         decided = self.analysis.position[self.analysis.gate_source(scores)]
         return scores if decided < self.analysis.position[conv.output] else None
+
+    def _masked_in_place(self, conv: Conv) -> bool:
+        """A sum in place of which channels with score 0 are there already, and their sums too."""
+        fold = conv.fold
+        return (
+            fold is not None
+            and fold.per_channel
+            and (conv.groups == 1 or conv.depthwise)
+            and self.analysis.skip_is_identity(conv)
+            and self._sums_valid(conv)
+            and not self._early(conv, fold.scores)
+        )
+
+    def _sums_valid(self, conv: Conv) -> bool:
+        """What an in-place convolution leaves untouched has its sums, if they are needed."""
+        needed = self.analysis.needs_sums(conv.output)
+        return not needed or bool(conv.residual and self.analysis.needs_sums(conv.residual))
 
     def _all_predicates(self) -> dict[str, str]:
         """Convolution output -> the gate whose score 0 skips it (last reader first)."""
@@ -201,13 +221,13 @@ class _Scheduler:
         else:
             dst = self.buffer_of[conv.output] = self.buffer_of[conv.residual]
         predicate = self.predicates.get(conv.output)
-        pooled = bool(self.analysis.pools(conv.output))
+        pooled = self.analysis.needs_sums(conv.output)
         step = ConvStep(
             name=conv.name,
             conv=conv,
             src=src,
             dst=dst,
-            kind="copy" if is_copy(conv) else "conv",
+            kind=self._kind(conv),
             in_list=self.in_list(conv),
             out_list=self.out_list(conv),
             predicate=predicate,
@@ -220,14 +240,18 @@ class _Scheduler:
         else:
             yield from self._two_forms(step, block)
 
+    def _kind(self, conv: Conv) -> str:
+        """Whose work it is: the network's, a gate network's, or none that either has."""
+        if is_copy(conv):
+            return "copy"
+        return "gate" if conv.output in self.analysis.deciding else "conv"
+
     def _pred_empty(self, conv: Conv) -> bool:
         """With a block score of 0 it must run without inputs: its map or sums are not there yet."""
         if conv.fold is None or conv.fold.per_channel:
             return False
         # Skipped outright, the map and its sums must already be there.
-        pooled = bool(self.analysis.pools(conv.output))
-        sums_valid = not pooled or bool(conv.residual and self.analysis.pools(conv.residual))
-        return not (self.analysis.skip_is_identity(conv) and sums_valid)
+        return not (self.analysis.skip_is_identity(conv) and self._sums_valid(conv))
 
     def _shortcut(self, conv: Conv) -> Conv | None:
         """The convolution that can write the result of a skipped block itself: its shortcut.
@@ -258,7 +282,7 @@ class _Scheduler:
             conv=dataclasses.replace(step.conv, clamp=(low, high)),
             predicate=gate,
             pred_not=True,
-            pool=self._region(step.conv.output) if self.analysis.pools(block.output) else None,
+            pool=self._region(step.conv.output) if self.analysis.needs_sums(block.output) else None,
         )
 
     def _after(self, value: str) -> Iterator[Step]:
@@ -311,8 +335,8 @@ class _Scheduler:
 
     def _has_list(self, gate: Gate) -> bool:
         return any(
-            self.analysis.survivors(conv.output) == gate.output
-            and (self.out_list(conv) or self._walked(conv.output))
+            self.out_list(conv) == gate.output
+            or (self.analysis.survivors(conv.output) == gate.output and self._walked(conv.output))
             for conv in self.analysis.convs
         )
 

@@ -36,7 +36,8 @@ class TrainConfig:
     warmup: float = 0.0  # epochs in which the learning rate rises to its full value
     gate_lr: float | None = None  # learning rate of the gates; None: that of the backbone
     weight_decay: float = 5e-4
-    l1: float = 1.2  # weight of the mean gate score in the loss, after its ramp
+    l1: float = 1.2  # weight in the loss of the mean gate score, or of the share of MACs executed
+    free_epochs: int = 0  # at the start, without that term: the first of ACS's two steps
     strict_gates: bool = False  # train on the scores that run, not on the paper's leaky ones
     mac_target: float | None = None  # executed / dense MACs that `l1` is steered to
     init: Path | None = None  # a checkpoint whose backbone to start from, its gates if it has any
@@ -64,7 +65,16 @@ class TrainConfig:
         for field in ("epochs", "step_epochs", "batch_size", "threads"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it starts at 1")
-        for field in ("qat_epochs", "eval_every", "warmup", "lr", "qat_lr", "weight_decay", "l1"):
+        for field in (
+            "qat_epochs",
+            "free_epochs",
+            "eval_every",
+            "warmup",
+            "lr",
+            "qat_lr",
+            "weight_decay",
+            "l1",
+        ):
             if not 0 <= getattr(self, field) < float("inf"):
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it cannot be negative")
         if self.gate_lr is not None and not 0 <= self.gate_lr < float("inf"):

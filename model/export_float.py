@@ -13,6 +13,9 @@ import onnx
 from torch import Tensor, nn
 
 from penstock.model.export import BATCH, INPUT, OUTPUT, STEM_POOL, network_properties
+from penstock.model.export_gate import HALVE, take, threshold
+from penstock.model.export_layers import as_map
+from penstock.model.gate_network import GateNet
 from penstock.model.networks import LCNet, ResidualBlock, cnet_names
 from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.quantizers import identity_conv
@@ -22,13 +25,16 @@ def build_float_onnx(net: LCNet, metadata: Mapping[str, str] | None = None) -> o
     """The network, in evaluation mode, as an ONNX model: "input" -> "logits" as `build_onnx`."""
     config = net.config
     graph = GraphBuilder()
+    policy: list[str | None] = [None] * len(net.blocks)
+    if net.policy is not None:
+        policy = [*_policy(graph, net.policy)]
     x = _conv(graph, "stem.conv", net.conv, net.bn, INPUT)
     x = graph.node("Relu", "stem.relu", [x])
     if config.stem == "imagenet":
         x = graph.node("MaxPool", "stem.pool", [x], **STEM_POOL)
-    for block in net.blocks:
+    for block, decided in zip(net.blocks, policy, strict=True):
         assert isinstance(block, ResidualBlock)
-        x = _block(graph, block, x)
+        x = _block(graph, block, x, decided)
     x = _pool(graph, "classifier", x)
     x = _dense(graph, "classifier.fc", net.fc, x)
     graph.rename_output(x, OUTPUT)
@@ -42,24 +48,60 @@ def build_float_onnx(net: LCNet, metadata: Mapping[str, str] | None = None) -> o
     )
 
 
-def _block(graph: GraphBuilder, block: ResidualBlock, x: str) -> str:
+def _block(graph: GraphBuilder, block: ResidualBlock, x: str, policy: str | None) -> str:
+    """One residual block; `policy`: its score, if something else decides it."""
     name = block.plan.name
     gated = block.lnet is not None or block.cnet is not None
     pooled = _pool(graph, name, x) if gated else ""
     y, layers, cnets = x, block.layers(), block.cnets()
+    score = policy if block.gate is None else _gate_network(graph, block.gate, x)
     for number, (conv, bn) in enumerate(layers, start=1):
+        gate = getattr(block, f"gate{number}", None)
+        mask = None if gate is None else _gate_network(graph, gate, y)
         y = _conv(graph, f"{name}.conv{number}", conv, bn, y)
         if number < len(layers):
             y = graph.node("Relu", f"{name}.relu{number}", [y])
+        if mask is not None:
+            y = graph.node("Mul", f"{name}.gate{number}.scale", [y, mask])
         if number <= len(cnets):
             cnet = f"{name}.{cnet_names(block.plan)[number - 1]}"
-            score = _gate(graph, cnet, cnets[number - 1].fc, pooled)
-            y = graph.node("Mul", f"{cnet}.scale", [y, score])
+            y = graph.node(
+                "Mul", f"{cnet}.scale", [y, _gate(graph, cnet, cnets[number - 1].fc, pooled)]
+            )
     if block.lnet is not None:
         score = _gate(graph, f"{name}.lnet", block.lnet.fc, pooled)
-        y = graph.node("Mul", f"{name}.lnet.scale", [y, score])
+    if score is not None:
+        y = graph.node(
+            "Mul", f"{name}.{'gate' if block.lnet is None else 'lnet'}.scale", [y, score]
+        )
     y = graph.node("Add", f"{name}.add", [y, _shortcut(graph, block, x)])
     return graph.node("Relu", f"{name}.relu{len(layers)}", [y])
+
+
+def _gate_network(graph: GraphBuilder, gate: GateNet, x: str) -> str:
+    """The scores of a gate network, [N, outputs, 1, 1]."""
+    scores = _scores(graph, gate, x)
+    return as_map(graph, scores, gate.plan.name, gate.plan.outputs)
+
+
+def _policy(graph: GraphBuilder, gate: GateNet) -> list[str]:
+    """The scores of a policy on the image, block by block, [N, 1, 1, 1] each."""
+    name = gate.plan.name
+    scores = _scores(graph, gate, INPUT)
+    return [
+        as_map(graph, take(graph, scores, name, block), f"{name}.block{block}", 1)
+        for block in range(gate.plan.outputs)
+    ]
+
+
+def _scores(graph: GraphBuilder, gate: GateNet, x: str) -> str:
+    """Convolutions, average, Gemm, Sigmoid, Greater: [N, outputs]."""
+    name = gate.plan.name
+    if gate.plan.halve:
+        x = graph.node("MaxPool", f"{name}.maxpool", [x], **HALVE)
+    for plan, (conv, bn) in zip(gate.plan.convs, gate.layers(), strict=True):
+        x = graph.node("Relu", f"{plan.name}.relu", [_conv(graph, plan.name, conv, bn, x)])
+    return threshold(graph, name, _dense(graph, f"{name}.fc", gate.fc, _pool(graph, name, x)))
 
 
 def _shortcut(graph: GraphBuilder, block: ResidualBlock, x: str) -> str:
@@ -101,8 +143,7 @@ def _gate(graph: GraphBuilder, name: str, fc: nn.Linear, pooled: str) -> str:
     zero = graph.constant("score_min", np.array(0, dtype=np.float32))
     one = graph.constant("score_max", np.array(1, dtype=np.float32))
     score = graph.node("Clip", f"{name}.relu1", [z, zero, one])
-    shape = np.array([-1, fc.out_features, 1, 1], dtype=np.int64)
-    return graph.node("Reshape", f"{name}.reshape", [score, graph.constant(f"{name}.shape", shape)])
+    return as_map(graph, score, name, fc.out_features)
 
 
 def _pool(graph: GraphBuilder, name: str, x: str) -> str:

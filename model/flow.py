@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +29,8 @@ from penstock.model.workers import Workers, join_workers
 
 CALIBRATION_IMAGES = 512
 CALIBRATION_BATCH = 128
+# Parameters of gates in a state dict: of LC-Net, of gate networks, of a policy.
+GATE_NAMES = re.compile(r"\.(lnet|cnet\d?|gate\d?)\.|^policy\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +133,7 @@ def _initial_network(config: TrainConfig, data: Dataset) -> tuple[LCNet, float]:
         return net, 0.0
     loaded = load_checkpoint(config.init)
     donor, own = loaded.net.state_dict(), net.state_dict()
-    gates = {name for name in own if ".lnet." in name or ".cnet" in name}
+    gates = {name for name in own if GATE_NAMES.search(name)}
     foreign = [
         name
         for name in sorted((own.keys() - gates) | donor.keys())

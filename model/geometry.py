@@ -11,8 +11,13 @@ from penstock.model.errors import ConfigError
 
 Schedule = Literal["sequential", "parallel"]
 SCHEDULES: tuple[Schedule, ...] = ("sequential", "parallel")
-Gates = Literal["lc", "l", "c", "none"]
-GATES: tuple[Gates, ...] = ("lc", "l", "c", "none")
+Gates = Literal["lc", "l", "c", "none", "skipnet1", "skipnet2", "blockdrop", "acs", "iadi"]
+GATES: tuple[Gates, ...] = (
+    *("lc", "l", "c", "none"),
+    *("skipnet1", "skipnet2", "blockdrop", "acs", "iadi"),  # `penstock.model.families`
+)
+LC = ("lc", "l", "c")  # LC-Net and its halves
+MASKS = ("acs", "iadi")  # those that mask the channels of every convolution
 Block = Literal["basic", "bottleneck"]
 BLOCKS: tuple[Block, ...] = ("basic", "bottleneck")
 Stem = Literal["cifar", "imagenet"]
@@ -34,10 +39,11 @@ DEEP: dict[int, tuple[Block, tuple[int, ...]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """A ResNet with LC-Net gates in every block, unless `gates` is "none".
+    """A ResNet with LC-Net gates in every block, unless `gates` says otherwise.
 
     `gates`: "lc" has both gates, "l" the block gate alone (L-Net), "c" the channel gate
-    alone (C-Net).  `blocks` counts the blocks of each stage; empty, `depth` is split evenly:
+    alone (C-Net), "none" none; the others are families of `penstock.model.families`.
+    `blocks` counts the blocks of each stage; empty, `depth` is split evenly:
     three stages of n basic blocks have depth 6n+2 (ResNet-20 of the CIFAR papers), four have
     8n+2.  `widths` are the channels of each stage; bottlenecks put out four times as many.
 
@@ -145,7 +151,7 @@ class NetworkConfig:
     @property
     def name(self) -> str:
         """The network's name, for example "lcnet-resnet8"."""
-        prefix = f"{self.gates}net-" if self.gated else ""
+        prefix = f"{self.gates}{'net' if self.gates in LC else ''}-" if self.gated else ""
         return f"{prefix}resnet{self.depth}"
 
 
@@ -159,7 +165,7 @@ class ConvPlan:
     kernel: int
     stride: int
     out_size: tuple[int, int]
-    gated: bool = False  # a C-Net scores its output channels, after its ReLU
+    gated: bool = False  # its output channels have scores (1 without a gate), after its ReLU
 
     @property
     def outputs(self) -> int:
@@ -178,6 +184,7 @@ class BlockPlan:
 
     name: str
     stage: int
+    first: bool  # of the network
     in_channels: int
     channels: int  # that it puts out
     stride: int
@@ -198,12 +205,12 @@ class BlockPlan:
 
     @property
     def gated(self) -> tuple[ConvPlan, ...]:
-        """The convolutions whose channels a C-Net scores, in order; scored if there is one."""
+        """The convolutions whose channels have scores, in order."""
         return tuple(conv for conv in self.convs if conv.gated)
 
     @property
     def gated_channels(self) -> int:
-        """Channels a C-Net scores."""
+        """Channels that have scores."""
         return sum(conv.channels for conv in self.gated)
 
 
@@ -256,6 +263,7 @@ def _block_plan(
     if config.block == "bottleneck":
         rows = [(1, width, 1), (3, width, stride), (1, EXPANSION * width, 1)]
     convs: list[ConvPlan] = []
+    changes = stride != 1 or rows[-1][1] != in_channels
     source, conv_size = in_channels, size
     for number, (kernel, channels, conv_stride) in enumerate(rows, start=1):
         conv_size = halved(conv_size, conv_stride)
@@ -267,7 +275,7 @@ def _block_plan(
                 kernel=kernel,
                 stride=conv_stride,
                 out_size=conv_size,
-                gated=number <= config.gated_convs,
+                gated=_is_gated(config, number, changes),
             )
         )
         source = channels
@@ -284,6 +292,7 @@ def _block_plan(
     return BlockPlan(
         name=name,
         stage=stage,
+        first=name == "stage0.block0",
         in_channels=in_channels,
         channels=source,
         stride=stride,
@@ -294,21 +303,34 @@ def _block_plan(
     )
 
 
+def _is_gated(config: NetworkConfig, number: int, changes_shape: bool) -> bool:
+    """Whether convolution `number` of a block can be masked.
+
+    A mask of the last one leaves the shortcut's channels as they are, which are the block's result
+    only where it does not change the shape.
+    """
+    if config.gates in MASKS:
+        return number < config.block_convs or not changes_shape
+    return number <= config.gated_convs
+
+
 def parse_network(name: str) -> NetworkConfig:
-    """The network of a name such as "lcnet-resnet20", "lnet-resnet18" or "resnet50".
+    """The network of a name such as "lcnet-resnet20", "skipnet2-resnet14" or "resnet50".
 
     Depths 18, 34, 50, 101 and 152 are the networks of four stages, 64 to 512 wide; any other
     is the CIFAR form of three stages, 16 to 64 wide.  Its images are 3 x 32 x 32 in ten
     classes, 3 x 224 x 224 in a thousand for bottlenecks: `for_images` takes others.
     """
-    match = re.fullmatch(r"(?:(lc|l|c)net-)?resnet(\d{1,4})", name)
+    families = "|".join(gates for gates in GATES if gates not in (*LC, "none"))
+    match = re.fullmatch(rf"(?:(?:(lc|l|c)net|({families}))-)?resnet(\d{{1,4}})", name)
     if match is None:
         raise ConfigError(
             f"unknown network {name!r}",
-            "lcnet-, lnet- and cnet-resnetN are gated, resnetN is not; N = 6n+2 or 18, 34, 50",
+            "lcnet-, lnet- and cnet-resnetN are gated, resnetN is not; N = 6n+2 or 18, 34, 50; "
+            f"other gates: {families.replace('|', '-, ')}-",
         )
-    gates: Gates = match[1] or "none"  # type: ignore[assignment]
-    depth = int(match[2])
+    gates: Gates = match[1] or match[2] or "none"  # type: ignore[assignment]
+    depth = int(match[3])
     if depth not in DEEP:
         return NetworkConfig(depth=depth, gates=gates, in_channels=3, input_size=(32, 32))
     block, blocks = DEEP[depth]

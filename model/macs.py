@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from penstock.model.families import gate_networks
 from penstock.model.geometry import (
     BlockPlan,
     NetworkConfig,
@@ -77,8 +78,13 @@ def layer_macs(config: NetworkConfig, convention: Convention = "macs") -> dict[s
 
 
 def gate_layer_macs(config: NetworkConfig) -> dict[str, int]:
-    """MACs of every gate's fully connected layer (it has no batch norm)."""
+    """MACs of every gate's layers: of LC-Net's, and of the other families' gate networks.
+
+    Every input channel of a gate network counts, also where the map it reads is masked.
+    """
     counts: dict[str, int] = {}
+    for gate in gate_networks(config):
+        counts |= gate.layer_macs
     for plan in block_plans(config):
         if config.block_gates:
             counts[f"{plan.name}.lnet.fc"] = plan.in_channels
@@ -95,7 +101,7 @@ def dense_macs(config: NetworkConfig, convention: Convention = "macs") -> int:
 
 
 def gate_macs(config: NetworkConfig) -> int:
-    """MACs of all L-Nets and C-Nets of a network for one image."""
+    """MACs of all gates of a network for one image."""
     return sum(gate_layer_macs(config).values())
 
 

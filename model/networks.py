@@ -1,15 +1,18 @@
-"""ResNets with LC-Net gates, in floating point: basic and bottleneck blocks."""
+"""ResNets with gates, in floating point: basic and bottleneck blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from penstock.model.families import block_gate, channel_gate, policy_gate
+from penstock.model.gate_network import GateNet, plain_conv
 from penstock.model.gates import CNet, LNet, global_average_pool
-from penstock.model.geometry import BlockPlan, ConvPlan, NetworkConfig, block_plans, stem_plan
+from penstock.model.geometry import BlockPlan, NetworkConfig, block_plans, stem_plan
 
 
 class BlockScores(NamedTuple):
@@ -20,18 +23,6 @@ class BlockScores(NamedTuple):
 
     block: Tensor  # float [N, 1]
     channels: Tensor  # float [N, C]: the gated convolutions' output channels, in order
-
-
-def conv_of(plan: ConvPlan) -> nn.Conv2d:
-    """Convolution without bias, for a batch norm follows; padded to keep or halve the map."""
-    return nn.Conv2d(
-        plan.in_channels,
-        plan.channels,
-        plan.kernel,
-        stride=plan.stride,
-        padding=plan.kernel // 2,
-        bias=False,
-    )
 
 
 def pool_of_stem(x: Tensor) -> Tensor:
@@ -45,7 +36,10 @@ class ResidualBlock(nn.Module):
     F is conv1, bn1, relu, ... up to the last convolution, which has no ReLU of its own:
     two 3x3 for a basic block, 1x1, 3x3, 1x1 for a bottleneck.  The output of a gated
     convolution, conv1 unless configured otherwise, is scaled by S_C behind its ReLU.  All
-    gates read the same pooled input.
+    gates of LC-Net read the same pooled input.
+
+    Other families' gates are networks: `gate` reads x and decides the block, `gate1`, `gate2`
+    and so on read the input of convolution 1, 2, ... and mask its output.
     """
 
     conv1: nn.Conv2d
@@ -56,14 +50,20 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.plan = plan
         for number, conv in enumerate(plan.convs, start=1):
-            self.add_module(f"conv{number}", conv_of(conv))
+            self.add_module(f"conv{number}", plain_conv(conv))
             self.add_module(f"bn{number}", nn.BatchNorm2d(conv.channels))
         self.shortcut: nn.Conv2d | None = None
         self.shortcut_bn: nn.BatchNorm2d | None = None
         if plan.shortcut is not None:
-            self.shortcut = conv_of(plan.shortcut)
+            self.shortcut = plain_conv(plan.shortcut)
             self.shortcut_bn = nn.BatchNorm2d(plan.shortcut.channels)
         self.lnet = LNet(plan.in_channels) if config.block_gates else None
+        gate = block_gate(config, plan)
+        self.gate = GateNet(gate) if gate is not None else None
+        for number in range(1, len(plan.convs) + 1):
+            channel = channel_gate(config, plan, number)
+            if channel is not None:
+                self.add_module(f"gate{number}", GateNet(channel))
         self.cnet = None
         if config.channel_gates:
             for name, conv in zip(cnet_names(plan), plan.gated, strict=True):
@@ -78,14 +78,19 @@ class ResidualBlock(nn.Module):
         """The channel gates, one a gated convolution; empty without C-Net."""
         return [] if self.cnet is None else [getattr(self, n) for n in cnet_names(self.plan)]
 
-    def scores(self, x: Tensor) -> BlockScores | None:
-        """The scores of the gates for the block's input, or None without gates."""
+    def block_score(self, x: Tensor, pooled: Tensor | None, policy: Tensor | None) -> Tensor | None:
+        """The block's score, float [N, 1]: of a policy, a gate network or an L-Net; None: open."""
+        if policy is not None or self.gate is not None:
+            return policy if self.gate is None else self.gate(x)
+        return self.lnet(pooled) if self.lnet is not None else None
+
+    def channel_score(self, number: int, y: Tensor, pooled: Tensor | None) -> Tensor | None:
+        """Scores of the outputs of convolution `number` (from 1), whose input is y; None: open."""
+        gate = getattr(self, f"gate{number}", None)
+        if gate is not None:
+            return gate(y)
         cnets = self.cnets()
-        if self.lnet is None and not cnets:
-            return None
-        pooled = global_average_pool(x)  # [N, Cin]
-        block = self.lnet(pooled) if self.lnet is not None else None
-        return join_scores(self.plan, pooled, block, [cnet(pooled) for cnet in cnets])
+        return cnets[number - 1](pooled) if number <= len(cnets) else None
 
     def skip(self, x: Tensor) -> Tensor:
         """The shortcut: identity, projection, or every second pixel and zero channels."""
@@ -96,20 +101,26 @@ class ResidualBlock(nn.Module):
         stride, missing = self.plan.stride, self.plan.channels - self.plan.in_channels
         return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, missing))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, BlockScores | None]:
-        """Float [N, Cin, H, W] -> float [N, C, H', W'] and the gate scores."""
-        scores = self.scores(x)
-        shortcut = self.skip(x)
-        *inner, (last, last_bn) = self.layers()
+    def forward(self, x: Tensor, policy: Tensor | None = None) -> tuple[Tensor, BlockScores]:
+        """Float [N, Cin, H, W] -> float [N, C, H', W'] and the gate scores.
+
+        `policy`: the block's score, float [N, 1], if something else decides it.
+        """
+        lc = self.lnet is not None or self.cnet is not None
+        pooled = global_average_pool(x) if lc else None  # [N, Cin]
+        block = self.block_score(x, pooled, policy)
+        layers, channels = self.layers(), []
         y = x
-        for (conv, bn), score in zip(inner, channel_scores(self, scores), strict=True):
-            y = F.relu(bn(conv(y)))
+        for number, (conv, bn) in enumerate(layers, start=1):
+            score = self.channel_score(number, y, pooled)
+            y = bn(conv(y))
+            y = F.relu(y) if number < len(layers) else y
             if score is not None:
+                channels.append(score)
                 y = y * score[:, :, None, None]
-        y = last_bn(last(y))  # [N, C, H', W']
-        if scores is not None and self.lnet is not None:
-            y = y * scores.block[:, :, None, None]
-        return F.relu(y + shortcut), scores
+        if block is not None:
+            y = y * block[:, :, None, None]  # [N, C, H', W']
+        return F.relu(y + self.skip(x)), join_scores(self.plan, x, block, channels)
 
 
 def cnet_names(plan: BlockPlan) -> list[str]:
@@ -118,36 +129,28 @@ def cnet_names(plan: BlockPlan) -> list[str]:
 
 
 def join_scores(
-    plan: BlockPlan, pooled: Tensor, block: Tensor | None, channels: list[Tensor]
+    plan: BlockPlan, like: Tensor, block: Tensor | None, channels: list[Tensor]
 ) -> BlockScores:
-    """The scores of a block, 1 where a gate is missing; `pooled` (float [N, Cin]) tells N."""
-    count = pooled.shape[0]
+    """The scores of a block, 1 where a gate is missing; `like` (float [N, ...]) tells N."""
+    count = like.shape[0]
     return BlockScores(
-        pooled.new_ones(count, 1) if block is None else block,
-        torch.cat(channels, dim=1) if channels else pooled.new_ones(count, plan.gated_channels),
+        like.new_ones(count, 1) if block is None else block,
+        torch.cat(channels, dim=1) if channels else like.new_ones(count, plan.gated_channels),
     )
 
 
-def channel_scores(block: nn.Module, scores: BlockScores | None) -> list[Tensor | None]:
-    """What scales each convolution's output but the last's: float [N, C], or None for nothing."""
-    plan = block.plan
-    assert isinstance(plan, BlockPlan)
-    if scores is None or block.cnet is None:
-        return [None] * (len(plan.convs) - 1)
-    pieces = iter(scores.channels.split([conv.channels for conv in plan.gated], dim=1))
-    return [next(pieces) if conv.gated else None for conv in plan.convs[:-1]]
-
-
 class LCNet(nn.Module):
-    """A ResNet; plain when `config.gates` is "none"."""
+    """A ResNet; plain when `config.gates` is "none".  `policy`, if there, decides every block."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.conv = conv_of(stem_plan(config))
+        self.conv = plain_conv(stem_plan(config))
         self.bn = nn.BatchNorm2d(config.widths[0])
         self.blocks = nn.ModuleList(ResidualBlock(plan, config) for plan in block_plans(config))
         self.fc = nn.Linear(config.out_channels, config.classes)
+        policy = policy_gate(config)
+        self.policy = GateNet(policy) if policy is not None else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -168,12 +171,19 @@ class LCNet(nn.Module):
         The list has one entry a block in the order they run, and is empty without gates.
         """
         collected: list[BlockScores] = []
+        policy = policy_scores(self.policy(x) if self.policy is not None else None, self.config)
         x = self.stem(x)
-        for block in self.blocks:
-            x, scores = block(x)
-            if scores is not None:
+        for block, decided in zip(self.blocks, policy, strict=True):
+            x, scores = block(x, decided)
+            if self.config.gated:
                 collected.append(scores)
         return self.fc(global_average_pool(x)), collected  # [N, classes]
+
+
+def policy_scores(scores: Tensor | None, config: NetworkConfig) -> Sequence[Tensor | None]:
+    """A policy's scores, float [N, blocks], block by block; None for each without one."""
+    blocks = sum(config.stage_blocks)
+    return [None] * blocks if scores is None else scores.split(1, dim=1)
 
 
 def build_network(config: NetworkConfig, seed: int) -> LCNet:

@@ -16,11 +16,14 @@ from torch.optim.lr_scheduler import (
 )
 
 from penstock.model.config import TrainConfig
+from penstock.model.families import FAMILIES
+from penstock.model.gate_network import GateNet
 from penstock.model.gates import Gate
-from penstock.model.geometry import NetworkConfig
-from penstock.model.macs import dense_macs, executed_macs
+from penstock.model.geometry import NetworkConfig, block_plans
+from penstock.model.macs import dense_macs, executed_macs, layer_macs
 from penstock.model.networks import BlockScores
 from penstock.model.quantize import QuantBlock
+from penstock.model.quantize_gate import QuantGateNet
 
 WARMUP_START = 0.01  # share of the learning rate at the first step of a warm-up
 STEP_DECAY = 0.1
@@ -40,6 +43,7 @@ class Phase:
     gate_lr: float
     l1_ramp: float  # share of the steps in which the L1 weight rises to its full value
     warmup: float  # epochs
+    free_epochs: int = 0  # at the start, in which the gates cost nothing
 
 
 def phases(config: TrainConfig) -> tuple[Phase, Phase]:
@@ -57,6 +61,7 @@ def phases(config: TrainConfig) -> tuple[Phase, Phase]:
             gate_lr=config.lr * ratio,
             l1_ramp=0.5 if config.mac_target is None else 0.0,
             warmup=config.warmup,
+            free_epochs=config.free_epochs,
         ),
         Phase(
             label="quantise",
@@ -70,10 +75,10 @@ def phases(config: TrainConfig) -> tuple[Phase, Phase]:
 
 
 def gate_parameters(net: nn.Module) -> set[nn.Parameter]:
-    """The parameters of all L-Nets and C-Nets of a float or quantised network."""
+    """The parameters of all gates of a float or quantised network."""
     layers: list[nn.Module] = []
     for module in net.modules():
-        if isinstance(module, Gate):
+        if isinstance(module, Gate | GateNet | QuantGateNet):
             layers.append(module)
         elif isinstance(module, QuantBlock):
             layers.extend(module.cnets())
@@ -118,14 +123,39 @@ def gate_l1(scores: list[BlockScores]) -> Tensor:
     return torch.stack(terms).mean()
 
 
+def executed_share(config: NetworkConfig, scores: list[BlockScores]) -> Tensor:
+    """Executed MACs over dense ones, mean over the batch, with the scores' gradients.
+
+    The resource term of ACS (section 3.3, equation 5) for scores of 0 and 1; gates apart.
+    """
+    layers = layer_macs(config)
+    executed = scores[0].block.new_tensor(float(sum(layers.values())))
+    for plan, score in zip(block_plans(config), scores, strict=True):
+        pieces = iter(score.channels.split([conv.channels for conv in plan.gated], dim=1))
+        read = score.block.new_full((len(score.block),), 1.0)  # share of the channels read
+        for conv in plan.convs:
+            written = next(pieces).mean(dim=1) if conv.gated else torch.ones_like(read)
+            share = read * written * score.block[:, 0]
+            executed = executed + layers[conv.name] * (share.mean() - 1.0)
+            read = written
+    return executed / sum(layers.values())
+
+
 class GatePressure:
-    """The weight of `gate_l1` in the loss: ramped in, and steered towards a share of the MACs.
+    """The weight of `penalty` in the loss: ramped in, and steered towards a share of the MACs.
 
     Steering is integral control on the logarithm of the weight, on what the batches execute.
     """
 
-    def __init__(self, config: TrainConfig, network: NetworkConfig, ramp_steps: float) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        network: NetworkConfig,
+        ramp_steps: float,
+        free_steps: float = 0.0,
+    ) -> None:
         self.base = config.l1
+        self.free_steps = free_steps
         self.target = config.mac_target
         self.network = network
         self.ramp_steps = ramp_steps
@@ -133,8 +163,17 @@ class GatePressure:
 
     def weight(self, step: int) -> float:
         """The weight at a step of the phase."""
-        ramp = min(1.0, step / self.ramp_steps) if self.ramp_steps else 1.0
+        step_now = step - self.free_steps
+        if step_now < 0:
+            return 0.0
+        ramp = min(1.0, step_now / self.ramp_steps) if self.ramp_steps else 1.0
         return self.base * ramp * math.exp(self.exponent)
+
+    def penalty(self, scores: list[BlockScores]) -> Tensor:
+        """What the gates cost: LC-Net's mean score, or the share of MACs they leave."""
+        if self.network.gates in FAMILIES:
+            return executed_share(self.network, scores)
+        return gate_l1(scores)
 
     def mac_ratio(self, scores: list[BlockScores]) -> float:
         """Executed (gates included) over dense MACs of a batch, as the strict gates decide."""

@@ -20,11 +20,12 @@ from penstock.model.networks import (
     BlockScores,
     LCNet,
     ResidualBlock,
-    channel_scores,
     cnet_names,
     join_scores,
+    policy_scores,
     pool_of_stem,
 )
+from penstock.model.quantize_gate import QuantGateNet
 from penstock.model.quantizers import (
     ActivationQuantizer,
     QuantConv,
@@ -35,7 +36,8 @@ from penstock.model.quantizers import (
 
 
 class QuantBlock(nn.Module):
-    """A residual block, quantised; `conv1`, ..., `shortcut`, `lnet`, `cnet` are its layers.
+    """A residual block, quantised; `conv1`, ..., `shortcut`, `lnet`, `cnet` are its layers, `gate`,
+    `gate1`, ... its gate networks.
 
     `inner`, and `inner2` of a bottleneck, quantise what the last convolution but one, or
     two, hands on.
@@ -61,6 +63,11 @@ class QuantBlock(nn.Module):
                 self.plan.in_channels, self.plan.channels, self.plan.stride
             )
         self.lnet = QuantLinear(block.lnet.fc) if block.lnet is not None else None
+        self.gate = QuantGateNet(block.gate) if block.gate is not None else None
+        for number in range(1, len(self.plan.convs) + 1):
+            channel = getattr(block, f"gate{number}", None)
+            if channel is not None:
+                self.add_module(f"gate{number}", QuantGateNet(channel))
         self.cnet = None
         for name, cnet in zip(cnet_names(self.plan), block.cnets(), strict=False):
             setattr(self, name, QuantLinear(cnet.fc))
@@ -82,38 +89,57 @@ class QuantBlock(nn.Module):
         """The channel gates, one a gated convolution; empty without C-Net."""
         return [] if self.cnet is None else [getattr(self, n) for n in cnet_names(self.plan)]
 
-    def scores(self, x: Tensor) -> BlockScores | None:
-        """Scores on the UQ1.7 grid for the block's (quantised) input, or None."""
-        if self.pool is None:
+    def block_score(self, x: Tensor, scale: Tensor, pooled: Tensor | None) -> Tensor | None:
+        """The block's own score for its (quantised) input, float [N, 1]; None: open."""
+        if self.gate is not None:
+            return self.gate(x, scale)
+        if self.lnet is None or self.pool is None:
             return None
-        pooled, scale = self.pool(global_average_pool(x)), self.pool.scale  # [N, Cin], uint8
-        block = None
-        if self.lnet is not None:
-            block = quantize_score(self.lnet(pooled, scale), self.training)
-        channels = [quantize_score(cnet(pooled, scale), self.training) for cnet in self.cnets()]
-        return join_scores(self.plan, pooled, block, channels)
+        return quantize_score(self.lnet(pooled, self.pool.scale), self.training)
+
+    def channel_score(
+        self, number: int, y: Tensor, scale: Tensor, pooled: Tensor | None
+    ) -> Tensor | None:
+        """Scores of the outputs of convolution `number` (from 1), whose input is y; None: open."""
+        gate = getattr(self, f"gate{number}", None)
+        if gate is not None:
+            return gate(y, scale)
+        cnets = self.cnets()
+        if number > len(cnets) or self.pool is None:
+            return None
+        return quantize_score(cnets[number - 1](pooled, self.pool.scale), self.training)
 
     def forward(
-        self, x: Tensor, before: ActivationQuantizer, after: ActivationQuantizer
-    ) -> tuple[Tensor, BlockScores | None]:
-        """Float [N, Cin, H, W] on `before`'s grid -> [N, C, H', W'] on `after`'s, scores."""
-        scores = self.scores(x)
+        self,
+        x: Tensor,
+        before: ActivationQuantizer,
+        after: ActivationQuantizer,
+        policy: Tensor | None = None,
+    ) -> tuple[Tensor, BlockScores]:
+        """Float [N, Cin, H, W] on `before`'s grid -> [N, C, H', W'] on `after`'s, scores.
+
+        `policy`: the block's score, float [N, 1], if something else decides it.
+        """
+        pooled = None if self.pool is None else self.pool(global_average_pool(x))  # [N, Cin]
+        block = self.block_score(x, before.scale, pooled) if policy is None else policy
         shortcut = x
         if self.shortcut is not None:
             shortcut = after(self.shortcut(x, before.scale), signed=True)
-        *layers, last = self.layers()
+        channels: list[Tensor] = []
         y, scale = x, before.scale
-        for conv, quantizer, score in zip(
-            layers, self.inners(), channel_scores(self, scores), strict=True
+        for number, (conv, quantizer) in enumerate(
+            zip(self.layers(), [*self.inners(), None], strict=True), start=1
         ):
-            y = F.relu(conv(y, scale))
+            score = self.channel_score(number, y, scale, pooled)
+            y = conv(y, scale) if quantizer is None else F.relu(conv(y, scale))
             if score is not None:
+                channels.append(score)
                 y = y * score[:, :, None, None]
-            y, scale = quantizer(y), quantizer.scale
-        y = last(y, scale)  # [N, C, H', W']
-        if scores is not None and self.lnet is not None:
-            y = y * scores.block[:, :, None, None]
-        return after(F.relu(y + shortcut)), scores
+            if quantizer is not None:
+                y, scale = quantizer(y), quantizer.scale
+        if block is not None:
+            y = y * block[:, :, None, None]  # [N, C, H', W']
+        return after(F.relu(y + shortcut)), join_scores(self.plan, x, block, channels)
 
 
 class QuantLCNet(nn.Module):
@@ -134,6 +160,7 @@ class QuantLCNet(nn.Module):
         self.pool = ActivationQuantizer()
         self.fc = QuantLinear(net.fc)
         self.logits = ActivationQuantizer()
+        self.policy = QuantGateNet(net.policy) if net.policy is not None else None
 
     def first_chain(self) -> ActivationQuantizer:
         """The quantiser of the stem's output."""
@@ -146,14 +173,15 @@ class QuantLCNet(nn.Module):
         collected: list[BlockScores] = []
         before = self.first_chain()
         x = self.input(x, signed=True)
+        decided = self.policy(x, self.input.scale) if self.policy is not None else None
         x = before(F.relu(self.conv(x, self.input.scale)))  # [N, widths[0], H, W]
         if self.config.stem == "imagenet":
             x = pool_of_stem(x)  # stays on the grid
-        for block in self.blocks:
+        for block, policy in zip(self.blocks, policy_scores(decided, self.config), strict=True):
             after = self.chains[block.plan.stage]
-            x, scores = block(x, before, after)
+            x, scores = block(x, before, after, policy)
             before = after
-            if scores is not None:
+            if self.config.gated:
                 collected.append(scores)
         pooled = self.pool(global_average_pool(x))  # [N, out_channels]
         logits = self.fc(pooled, self.pool.scale)  # [N, classes]

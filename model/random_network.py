@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from penstock.model.gate_network import GateNet
 from penstock.model.gates import Gate, global_average_pool
 from penstock.model.geometry import NetworkConfig
-from penstock.model.networks import LCNet, ResidualBlock, build_network
+from penstock.model.networks import LCNet, ResidualBlock, build_network, policy_scores
 from penstock.model.quantize import QuantLCNet
 
 CALIBRATION_IMAGES = 128
@@ -81,18 +83,36 @@ def _set_gates(
     net: LCNet, images: Tensor, channels: float, blocks: float, generator: torch.Generator
 ) -> None:
     """Gate by gate in running order: each sees what the gates before it let through."""
+    if net.policy is not None:
+        _set_gate(net.policy, net.policy.pooled(images), blocks, generator)
+    policy = policy_scores(net.policy(images) if net.policy is not None else None, net.config)
     x = net.stem(images)
-    for block in net.blocks:
+    for block, decided in zip(net.blocks, policy, strict=True):
         assert isinstance(block, ResidualBlock)
         pooled = global_average_pool(x)
         for cnet in block.cnets():
             _set_gate(cnet, pooled, channels, generator)
         if block.lnet is not None:
             _set_gate(block.lnet, pooled, blocks, generator)
-        x, _ = block(x)
+        if block.gate is not None:
+            _set_gate(block.gate, block.gate.pooled(x), blocks, generator)
+        _set_masks(block, x, channels, generator)
+        x, _ = block(x, decided)
 
 
-def _set_gate(gate: Gate, pooled: Tensor, keep: float, generator: torch.Generator) -> None:
+def _set_masks(block: ResidualBlock, x: Tensor, keep: float, generator: torch.Generator) -> None:
+    """The gates of the block's convolutions; each reads what the ones before let through."""
+    for number, (conv, bn) in enumerate(block.layers(), start=1):
+        gate = getattr(block, f"gate{number}", None)
+        if gate is None:
+            return
+        _set_gate(gate, gate.pooled(x), keep, generator)
+        x = F.relu(bn(conv(x))) * gate(x)[:, :, None, None]
+
+
+def _set_gate(
+    gate: Gate | GateNet, pooled: Tensor, keep: float, generator: torch.Generator
+) -> None:
     """Random weights, scaled and shifted so that every output is > 0 for `keep` of the rows."""
     spread = pooled.std(dim=0)  # [Cin]
     gate.fc.weight.normal_(generator=generator)
@@ -102,5 +122,7 @@ def _set_gate(gate: Gate, pooled: Tensor, keep: float, generator: torch.Generato
     gate.fc.weight.mul_(SCORE_SPREAD / z.std(dim=0).clamp_min(1e-6)[:, None])
     z = pooled @ gate.fc.weight.T
     gate.fc.bias.copy_(-torch.quantile(z, 1 - keep, dim=0))
-    if keep >= 1:
-        gate.fc.bias.add_(1 / 64)  # the lowest score of all must not round to 0
+    # The lowest score of all must not round to 0, and images on which a small gate network is dead,
+    # all alike, must not lie on its threshold.
+    if keep >= 1 or isinstance(gate, GateNet):
+        gate.fc.bias.add_(1 / 64)

@@ -16,7 +16,7 @@ from penstock.model.data import Dataset
 from penstock.model.evaluation import evaluate
 from penstock.model.gates import Gate
 from penstock.model.networks import LCNet
-from penstock.model.optimize import GatePressure, Phase, build_optimizer, build_schedule, gate_l1
+from penstock.model.optimize import GatePressure, Phase, build_optimizer, build_schedule
 from penstock.model.progress import RunLog, epoch_bar
 from penstock.model.quantize import QuantLCNet
 from penstock.model.workers import Workers
@@ -75,7 +75,8 @@ class Trainer:
         self.optimizer = build_optimizer(net, phase, config.weight_decay)
         self.schedule = build_schedule(self.optimizer, config, phase, self.epoch_steps)
         ramp = phase.l1_ramp * phase.epochs * self.epoch_steps
-        self.pressure = GatePressure(config, net.config, ramp)
+        free = phase.free_epochs * self.epoch_steps
+        self.pressure = GatePressure(config, net.config, ramp, free)
         self.step = 0
         self.epoch = 0
 
@@ -134,7 +135,7 @@ class Trainer:
         ratio = 1.0
         if scores:
             ratio = self.workers.mean(self.pressure.mac_ratio(scores))
-            loss = loss + self.pressure.weight(self.step) * gate_l1(scores)
+            loss = loss + self.pressure.weight(self.step) * self.pressure.penalty(scores)
             self.pressure.steer(ratio)
         self.optimizer.zero_grad()
         loss.backward()

@@ -10,7 +10,7 @@ LAYERS = frozenset(
     ["Conv", "Gemm", "MatMul", "GlobalAveragePool", "ReduceMean", "AveragePool", "MaxPool"]
 )
 ACTIVATIONS = frozenset(["Relu", "Clip", "Min", "Max"])
-VIEWS = frozenset(["Flatten", "Reshape", "Squeeze", "Unsqueeze"])
+VIEWS = frozenset(["Flatten", "Reshape", "Squeeze", "Unsqueeze", "Slice", "Gather", "Split"])
 MEANS = frozenset(["GlobalAveragePool", "ReduceMean", "AveragePool"])
 
 
@@ -94,7 +94,7 @@ def _nonnegative(net: Net, name: str, made: dict[str, OpNode]) -> bool:
     node = made.get(name)
     if node is None:
         return False
-    if node.op == "Relu":
+    if node.op in ("Relu", "Cast"):  # lowering takes no Cast but a comparison's
         return True
     if node.op in ("Clip", "Max", "Min"):
         low = node.optional_input(1) if node.op == "Clip" else ""

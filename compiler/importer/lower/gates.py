@@ -46,7 +46,7 @@ def make_gate(builder: Builder, node: OpNode, term: Linear | Binary, output: str
     """The Gate of a clipped or compared dense layer, made once."""
     binary = isinstance(term, Binary)
     linear = term.linear if isinstance(term, Binary) else term
-    key = ("gate", linear.node.output, binary, linear.bias.tobytes())
+    key = ("gate", linear.node.output, binary, linear.bias.tobytes(), linear.weight.tobytes())
     if key not in builder.made:
         # A binary gate has no multiplier; 1.0 stands in.
         real = np.ones(len(linear.scale)) if binary else linear.scale * SCORE_ONE

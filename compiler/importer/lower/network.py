@@ -11,6 +11,7 @@ from penstock.compiler.importer.lower.linear import lower_conv, lower_gemm
 from penstock.compiler.importer.lower.map_pool import lower_average_pool, lower_max_pool
 from penstock.compiler.importer.lower.pooling import lower_mean, lower_transpose, lower_view
 from penstock.compiler.importer.lower.quantize import lower_dequantize, lower_quantize
+from penstock.compiler.importer.lower.rows import lower_gather, lower_slice, lower_split
 from penstock.compiler.importer.lower.stored import settle
 from penstock.compiler.importer.net import Net, OpNode
 from penstock.compiler.importer.terms import Stored, Term
@@ -73,6 +74,7 @@ HANDLERS: dict[str, Handler] = {
     "Conv": lower_conv,
     "DequantizeLinear": lower_dequantize,
     "Flatten": lower_view,
+    "Gather": lower_gather,
     "Gemm": lower_gemm,
     "GlobalAveragePool": lower_mean,
     "Greater": lower_greater,
@@ -87,6 +89,8 @@ HANDLERS: dict[str, Handler] = {
     "Relu": lower_clip,
     "Reshape": lower_view,
     "Sigmoid": lower_sigmoid,
+    "Slice": lower_slice,
+    "Split": lower_split,
     "Squeeze": lower_view,
     "Transpose": lower_transpose,
     "Unsqueeze": lower_view,

@@ -7,9 +7,7 @@ HINTS = {
     "ArgMax": "end the network at its logits; the label is computed on the host",
     "Concat": "concatenated branches are not supported yet",
     "Pad": "give the padding to the convolution",
-    "Slice": "give every gate its own Gemm",
     "Softmax": "end the network at its logits",
-    "Split": "give every gate its own Gemm",
 }
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from penstock.compiler import ir
 
@@ -150,3 +150,43 @@ def test_score_multiplier_is_exact(net: Any, load: Any) -> None:
     """One step of the accumulator is one step of the score: the factor is 1."""
     (gate,) = nodes_of(load(net, one_output_gate(net, None)), ir.Gate)
     assert (int(gate.requantize.multiplier[0]), int(gate.requantize.shift[0])) == (1 << 15, 15)
+
+
+@pytest.mark.parametrize("form", ["slice", "gather", "index", "split", "stored", "before"])
+def test_a_policy_is_taken_apart(net: Any, check: Any, form: str) -> None:
+    """One dense layer, a score a block: each block's gate is its row."""
+    x = net.stem()
+    scores = net.gemm(
+        net.pool(net.qdq(net.node("Relu", net.conv(x, 4)), Y, signed=False)), 2, "policy"
+    )
+    if form != "before":
+        scores = net.node("Greater", net.node("Sigmoid", scores), net.const(0.5))
+        scores = net.node("Cast", scores, to=TensorProto.FLOAT)
+    if form == "stored":
+        scores = net.qdq(scores, SCORE, signed=False)
+    for block, part in enumerate(parts_of(net, scores, form)):
+        if form == "before":
+            part = net.node("Cast", net.node("Greater", part, net.const(0.0)), to=TensorProto.FLOAT)
+        part = net.node("Reshape", part, net.const([-1, 1, 1, 1], np.int64))
+        y = net.node("Add", net.node("Mul", net.conv(x, 4, name=f"block{block}"), part), x)
+        x = net.qdq(net.node("Relu", y), Y, signed=False)
+    graph = check(net, net.classifier(x), count=40)
+    gates = nodes_of(graph, ir.Gate)
+    assert [gate.weight.shape for gate in gates] == [(1, 4), (1, 4)]
+    assert (gates[0].weight != gates[1].weight).any()
+    assert {gate.input for gate in gates} == {gates[0].input}
+    folded = [node.fold.scores for node in graph.nodes if isinstance(node, ir.Conv) and node.fold]
+    assert folded == [gate.output for gate in gates]
+
+
+def parts_of(net: Any, scores: str, form: str) -> list[str]:
+    """The two outputs of a layer, one tensor each."""
+    if form == "split":
+        parts = ["part0", "part1"]
+        net.nodes.append(helper.make_node("Split", [scores], parts, axis=1, num_outputs=2))
+        return parts
+    if form in ("gather", "index"):
+        indices = [[0], [-1]] if form == "gather" else [0, 1]
+        return [net.node("Gather", scores, net.const(i, np.int64), axis=1) for i in indices]
+    bounds = [[net.const([i], np.int64) for i in (b, b + 1, 1)] for b in range(2)]
+    return [net.node("Slice", scores, *ends) for ends in bounds]

@@ -96,6 +96,31 @@ def threshold_per_column(net: Any) -> str:
     return net.node("Cast", z, to=TensorProto.FLOAT)
 
 
+def sliced_map(net: Any) -> str:
+    bounds = [net.const([i], np.int64) for i in (0, 2, 1)]
+    return net.node("Slice", net.stem(), *bounds, name="slice")
+
+
+def sliced_images(net: Any) -> str:
+    bounds = [net.const([i], np.int64) for i in (0, 1, 0)]
+    return net.node("Slice", net.gemm(net.pool(net.stem()), 4), *bounds, name="slice")
+
+
+def gathered_images(net: Any) -> str:
+    z = net.gemm(net.pool(net.stem()), 4)
+    return net.node("Gather", z, net.const([0], np.int64), axis=0, name="gather")
+
+
+def nothing_left(net: Any) -> str:
+    bounds = [net.const([i], np.int64) for i in (2, 2, 1)]
+    return net.node("Slice", net.gemm(net.pool(net.stem()), 4), *bounds, name="slice")
+
+
+def sliced_logits(net: Any) -> str:
+    bounds = [net.const([i], np.int64) for i in (0, 2, 1)]
+    return net.node("Slice", net.classifier(net.stem()), *bounds, name="slice")
+
+
 CASES: list[tuple[Case, str]] = [
     (score_scale, "node 'score' (Quant*): quantises a gate score as uint8 with scale 0.0039"),
     (unlimited_score, "node 'mul' (Mul): 'reshape*' is multiplied without * [0, 1]; put Clip"),
@@ -111,6 +136,11 @@ CASES: list[tuple[Case, str]] = [
     (float_logits, "node 'fc' (Gemm): the network's output 'fc*' is not quantised; put Quant"),
     (sigmoid_threshold, "node 'greater' (Greater): the threshold of a sigmoid gate must lie"),
     (conv_on_scores, "node 'c' (Conv): its input 'quantizelinear*' is not a map"),
+    (sliced_map, "node 'slice' (Slice): takes nothing, or takes a map apart"),
+    (sliced_images, "node 'slice' (Slice): slices along other axes than 1"),
+    (gathered_images, "node 'gather' (Gather): gathers along other axes than 1"),
+    (nothing_left, "node 'slice' (Slice): takes nothing"),
+    (sliced_logits, "node 'slice' (Slice): '*' is not the output of a gate's dense layer"),
     (threshold_per_column, "node 'greater' (Greater): its threshold has shape (5,) for 5 outputs"),
 ]
 

@@ -1,0 +1,69 @@
+"""Gate families: which gate networks a network has, by the name in its `gates`.
+
+A family is up to three functions that say where gates are and what they look like (`GatePlan`);
+float network, quantised network, exports and MAC counts are made from their plans alone.
+LC-Net is none of them: its gates share one average and have no convolutions (`model/gates.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from penstock.model.families import acs, blockdrop, iadi, skipnet
+from penstock.model.gate_plan import GatePlan
+from penstock.model.geometry import BlockPlan, ConvPlan, NetworkConfig, block_plans
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Where the gates are: each function returns None where there is none.
+
+    `policy`: one network on the image, a score a block.  `block`: on a block's input, its score.
+    `channel`: on a convolution's input, a score for each of its output channels.
+    """
+
+    policy: Callable[[NetworkConfig, int], GatePlan] | None = None
+    block: Callable[[BlockPlan], GatePlan | None] | None = None
+    channel: Callable[[str, ConvPlan, tuple[int, int]], GatePlan] | None = None
+
+
+FAMILIES: dict[str, Family] = {
+    "skipnet1": Family(block=skipnet.ffgate_1),
+    "skipnet2": Family(block=skipnet.ffgate_2),
+    "blockdrop": Family(policy=blockdrop.policy),
+    "acs": Family(channel=acs.gate),
+    "iadi": Family(channel=iadi.gate),
+}
+NONE = Family()
+
+
+def policy_gate(config: NetworkConfig) -> GatePlan | None:
+    """The network that decides every block from the image."""
+    policy = FAMILIES.get(config.gates, NONE).policy
+    return policy(config, sum(config.stage_blocks)) if policy else None
+
+
+def block_gate(config: NetworkConfig, plan: BlockPlan) -> GatePlan | None:
+    """The network on the block's input that decides whether it runs."""
+    block = FAMILIES.get(config.gates, NONE).block
+    return block(plan) if block else None
+
+
+def channel_gate(config: NetworkConfig, plan: BlockPlan, number: int) -> GatePlan | None:
+    """The network on the input of the block's convolution `number` (from 1) that masks it."""
+    channel = FAMILIES.get(config.gates, NONE).channel
+    conv = plan.convs[number - 1]
+    if channel is None or not conv.gated:
+        return None
+    size = plan.in_size if number == 1 else plan.convs[number - 2].out_size
+    return channel(f"{plan.name}.gate{number}", conv, size)
+
+
+def gate_networks(config: NetworkConfig) -> Iterator[GatePlan]:
+    """Every gate network in the order in which they run."""
+    if (policy := policy_gate(config)) is not None:
+        yield policy
+    for plan in block_plans(config):
+        gates = [channel_gate(config, plan, number) for number in range(1, len(plan.convs) + 1)]
+        yield from (gate for gate in (block_gate(config, plan), *gates) if gate is not None)

@@ -1,0 +1,17 @@
+"""BlockDrop (Wu et al., CVPR 2018): a policy network on the image decides every block at once.
+
+The policy here is trained with the network by the straight-through estimator and the resource term,
+not by REINFORCE with a curriculum; it is two convolutions, where the authors have a small ResNet.
+"""
+
+from __future__ import annotations
+
+from penstock.model.gate_plan import GatePlan, gate_plan
+from penstock.model.geometry import NetworkConfig
+
+
+def policy(config: NetworkConfig, blocks: int) -> GatePlan:
+    """Two 3x3 of stride 2, half and all of the first stage's width; a score a block."""
+    width = config.widths[0]
+    rows = ((3, max(width // 2, 1), 2), (3, width, 2))
+    return gate_plan("policy", config.in_channels, config.input_size, rows, blocks)

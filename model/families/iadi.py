@@ -1,0 +1,18 @@
+"""IADI, as far as the ACS paper tells (section 3.1): a channel gate with one convolution.
+
+Like ACS-GN it reads the input of the convolution that it masks.  Its width and stride are this
+project's choice; a pool before it would have to see every channel of a masked map.
+"""
+
+from __future__ import annotations
+
+from penstock.model.gate_plan import GatePlan, gate_plan
+from penstock.model.geometry import ConvPlan
+
+SQUEEZE = 4  # input channels for each of the gate's
+
+
+def gate(name: str, conv: ConvPlan, in_size: tuple[int, int]) -> GatePlan:
+    """The gate of one convolution, whose input has `in_size`."""
+    rows = ((3, max(conv.in_channels // SQUEEZE, 1), 2),)
+    return gate_plan(name, conv.in_channels, in_size, rows, conv.channels)

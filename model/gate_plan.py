@@ -1,0 +1,67 @@
+"""The geometry of a gate that is a network of its own: from a map to scores.
+
+    [2x2 max-pool] -> (convolution, batch norm, ReLU) x n -> global average -> fully connected
+    -> sigmoid > 1/2
+
+The families of `penstock.model.families` differ in which map their gates read, in the convolutions,
+and in what the scores decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.model.geometry import ConvPlan, halved
+
+Row = tuple[int, int, int]  # kernel, channels, stride
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePlan:
+    """One gate network; names as in the exported graph."""
+
+    name: str
+    halve: bool  # a 2x2 max-pool of stride 2 comes first
+    convs: tuple[ConvPlan, ...]
+    outputs: int  # scores
+
+    @property
+    def pooled(self) -> int:
+        """Channels of the global average."""
+        return self.convs[-1].channels
+
+    @property
+    def layer_macs(self) -> dict[str, int]:
+        """MACs of every layer for one image, convention `macs`."""
+        counts = {conv.name: conv.macs for conv in self.convs}
+        return {**counts, f"{self.name}.fc": self.pooled * self.outputs}
+
+
+def gate_plan(
+    name: str,
+    in_channels: int,
+    in_size: tuple[int, int],
+    rows: tuple[Row, ...],
+    outputs: int,
+    *,
+    halve: bool = False,
+) -> GatePlan:
+    """A gate network on a map; one that is a single row or column is not halved."""
+    halve = halve and min(in_size) > 1
+    size = (in_size[0] // 2, in_size[1] // 2) if halve else in_size
+    convs: list[ConvPlan] = []
+    source = in_channels
+    for number, (kernel, channels, stride) in enumerate(rows, start=1):
+        size = halved(size, stride)
+        convs.append(
+            ConvPlan(
+                name=f"{name}.conv{number}",
+                in_channels=source,
+                channels=channels,
+                kernel=kernel,
+                stride=stride,
+                out_size=size,
+            )
+        )
+        source = channels
+    return GatePlan(name=name, halve=halve, convs=tuple(convs), outputs=outputs)

@@ -1,0 +1,203 @@
+"""Gates with convolutions of their own: order, masks of sums in place, MACs, and exactness."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from penstock.compiler.activity import decode
+from penstock.compiler.analysis import Analysis
+from penstock.compiler.force import without_gates
+from penstock.compiler.interpreter import run_graph
+from penstock.compiler.ir import Conv, Fold, Graph
+from penstock.compiler.macs import count_macs
+from penstock.compiler.order import order_siblings
+from penstock.compiler.pipeline import compile_graph
+from penstock.compiler.plan import ConvStep, GateStep
+from penstock.compiler.schedule import schedule_graph
+from penstock.program.config import get_config
+from penstock.program.descriptor import Op
+from penstock.sim.golden import run
+from tests.compiler.back.graphs import GraphBuilder, random_inputs
+from tests.compiler.back.test_bit_exact import assert_exact
+
+SHAPE = (3, 8, 8)
+ALIVE = 34  # a seed whose gates depend on the images
+
+
+def builder(seed: int = 3) -> tuple[GraphBuilder, str]:
+    """A builder whose image went through one convolution to 6 channels."""
+    build = GraphBuilder(rng=np.random.default_rng(seed))
+    return build, build.conv(build.value("x", SHAPE, True), 6)
+
+
+def gate_network(build: GraphBuilder, x: str, outputs: int, keep: float = 0.0) -> str:
+    """3x3 with stride 2, average, binary gate."""
+    return build.gate(build.pool(build.conv(x, 4, 3, 2)), outputs, keep, binary=True)
+
+
+def masked(build: GraphBuilder, x: str, keep: float = 0.0) -> str:
+    """A block whose two convolutions are masked by gates on their inputs, added in place."""
+    channels = build.values[x].shape[0]
+    first = gate_network(build, x, 8, keep)
+    y = build.conv(x, 8, fold=Fold(scores=first, per_channel=True))
+    second = gate_network(build, y, channels, keep)
+    return build.conv(y, channels, fold=Fold(scores=second, per_channel=True), residual=x)
+
+
+def skipped(build: GraphBuilder, x: str, late: bool = False) -> str:
+    """A block with a gate network; `late`: the gate comes after the block's first convolution."""
+    channels = build.values[x].shape[0]
+    gate = None if late else gate_network(build, x, 1)
+    y = build.conv(x, 5)
+    gate = gate or gate_network(build, x, 1)
+    return build.conv(y, channels, fold=Fold(scores=gate, per_channel=False), residual=x)
+
+
+def finish(build: GraphBuilder, y: str) -> Graph:
+    return build.graph("x", build.dense(build.pool(y), 4))
+
+
+def steps_of(graph: Graph) -> list[ConvStep]:
+    plan = schedule_graph(order_siblings(graph), "sequential")
+    return [step for step in plan.steps if isinstance(step, ConvStep)]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_gate_network_runs_before_what_it_decides(late: bool) -> None:
+    build, x = builder()
+    stem, gate, first, last = steps_of(finish(build, skipped(build, x, late)))
+    assert [step.kind for step in (stem, gate, first, last)] == ["conv", "gate", "conv", "conv"]
+    assert gate.predicate is None
+    assert first.predicate == last.predicate is not None
+    assert not last.pred_empty and last.pool == stem.pool  # the stem makes the sums it leaves
+
+
+def test_a_masked_sum_computes_survivors_only() -> None:
+    build, x = builder()
+    stem, _, first, _, last = steps_of(finish(build, masked(build, masked(build, x))))[:5]
+    assert first.out_list == last.in_list is not None
+    assert last.out_list is not None and last.out_list != first.out_list
+    assert last.dst == stem.dst and last.pool == stem.pool
+    assert last.predicate is first.predicate is None
+
+
+def test_a_gate_network_on_a_masked_map_walks_its_list() -> None:
+    build, x = builder()
+    _, _, first, inner, last = steps_of(finish(build, masked(build, x)))
+    assert inner.kind == "gate" and inner.conv.input == first.conv.output
+    assert inner.in_list == last.in_list == first.out_list
+
+
+@pytest.mark.parametrize("why", ["signed", "read"])
+def test_a_masked_sum_that_is_not_there_yet_is_computed_whole(why: str) -> None:
+    """An int8 shortcut must still be clipped; a pooled maximum has no sums yet."""
+    build, x = builder()
+    residual = build.conv(x, 6, 1, signed=True) if why == "signed" else build.map_pool(x, 3, 1, 1)
+    gate = gate_network(build, x, 6)
+    y = build.conv(x, 6, fold=Fold(scores=gate, per_channel=True), residual=residual)
+    graph = finish(build, y)
+    step = next(step for step in steps_of(graph) if step.conv.output == y)
+    assert step.out_list is None
+    assert_exact(graph, "tiny", images=6)
+
+
+@pytest.mark.parametrize("keep", [-16.0, -0.3, 0.0, 0.3, 16.0])
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+def test_masked_blocks_are_exact(config: str, keep: float) -> None:
+    build, x = builder(int(abs(keep)))
+    for _ in range(3):
+        x = masked(build, x, keep)
+    values = assert_exact(finish(build, x), config, images=8)
+    scores = np.concatenate([v.reshape(-1) for name, v in values.items() if "gate" in name])
+    if abs(keep) == 16.0:
+        assert (scores == (128 if keep > 0 else 0)).all()
+    else:
+        assert 0 < (scores > 0).mean() < 1
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+def test_blocks_with_gate_networks_are_exact(schedule: str) -> None:
+    """Gates alive; a stride-2 block with a projection between two in place."""
+    build, x = builder(ALIVE)
+    x = skipped(build, skipped(build, x))
+    gate = gate_network(build, x, 1)
+    shortcut = build.conv(x, 8, 1, 2, signed=True)
+    y = build.conv(x, 8, 3, 2)
+    x = build.conv(y, 8, fold=Fold(scores=gate, per_channel=False), residual=shortcut)
+    values = assert_exact(finish(build, skipped(build, x)), "tiny", schedule, images=24)
+    scores = [v.reshape(-1) for name, v in values.items() if "gate" in name]
+    assert sum(0 < (s > 0).mean() < 1 for s in scores) >= 3
+
+
+def test_one_gate_decides_several_blocks() -> None:
+    """A policy on the image: every score in one GATE, before the first block."""
+    build = GraphBuilder(rng=np.random.default_rng(4))
+    image = build.value("x", SHAPE, True)
+    x = build.conv(image, 6)
+    pooled = build.pool(build.conv(image, 4, 3, 2))
+    gates = [build.gate(pooled, 1, binary=True) for _ in range(3)]
+    for gate in gates:
+        y = build.conv(x, 5)
+        x = build.conv(y, 6, fold=Fold(scores=gate, per_channel=False), residual=x)
+    graph = finish(build, x)
+    plan = schedule_graph(order_siblings(graph), "sequential")
+    (decided,) = [step for step in plan.steps if isinstance(step, GateStep)]
+    assert [gate.output for gate in decided.gates] == gates
+    predicates = [step.predicate for step in plan.steps if isinstance(step, ConvStep)]
+    assert predicates == [None, None, *(gate for gate in gates for _ in range(2))]
+    assert_exact(graph, "tiny", images=16)
+
+
+def test_macs_of_gate_networks_are_the_gates() -> None:
+    build, x = builder()
+    graph = finish(build, masked(build, x))
+    package = compile_graph(graph, get_config("tiny"))
+    inputs, codes = random_inputs(package, 12, np.random.default_rng(1))
+    run(package, inputs)
+    values = run_graph(graph, codes)
+    scores = {gate["name"]: values[gate["name"]] for gate in package.meta["gates"]}
+    count = count_macs(package, scores)
+    assert count.dense == 64 * 9 * (3 * 6 + 6 * 8 + 8 * 6) + 6 * 4
+    assert count.gates == 16 * 9 * (6 * 4 + 8 * 4) + 4 * 8 + 4 * 6
+    first, second = ((scores[gate["name"]] > 0).sum(axis=1) for gate in package.meta["gates"])
+    fixed = 64 * 9 * 3 * 6 + 6 * 4
+    expected = fixed + 64 * 9 * first * (6 + second)
+    assert count.executed_per_image.tolist() == expected.tolist()
+    assert count.gates_executed == 16 * 9 * (24 + 4 * first.mean()) + 56
+    assert len(set(expected)) > 1
+
+
+def test_without_gates_is_every_gate_open() -> None:
+    build, x = builder()
+    graph = finish(build, masked(build, skipped(build, x), keep=16.0))
+    opened = dataclasses.replace(
+        graph,
+        nodes=tuple(
+            dataclasses.replace(node, bias=np.ones_like(node.bias), weight=node.weight * 0)
+            if node.output in {fold.scores for fold in folds(graph)}
+            else node
+            for node in graph.nodes
+        ),
+    )
+    static = without_gates(graph)
+    assert not folds(static) and len(static.nodes) == 7  # stem, 2 + 2, average, classifier
+    package = compile_graph(static, get_config("tiny"))
+    assert Op.GATE not in {d.op for d in decode(package)}
+    inputs, codes = random_inputs(package, 4, np.random.default_rng(2))
+    result = run(package, inputs)[:, package.meta["output"]["offset"] :][:, :4]
+    assert (result.view(np.int8) == run_graph(opened, codes)[graph.output]).all()
+
+
+def folds(graph: Graph) -> list[Fold]:
+    return [node.fold for node in graph.nodes if isinstance(node, Conv) and node.fold is not None]
+
+
+def test_what_only_gates_read_is_told_apart() -> None:
+    build, x = builder()
+    y = build.conv(x, 5)
+    gate = gate_network(build, y, 1)  # y itself is the block's, too
+    graph = finish(build, build.conv(y, 6, fold=Fold(scores=gate, per_channel=False), residual=x))
+    deciding = Analysis(graph=graph).deciding
+    assert y not in deciding and graph.output not in deciding
+    assert len(deciding) == 2  # the gate's map and its average
