@@ -143,6 +143,12 @@ def buffer_blocks(plan: Plan, config: HwConfig) -> list[Block]:
     return _lives(plan, _step_buffers, size)
 
 
+def fits(plan: Plan, config: HwConfig) -> bool:
+    """Whether the feature memory holds the plan's buffers."""
+    blocks = buffer_blocks(plan, config)
+    return extent(blocks, place(blocks)) <= config.fmem_bytes
+
+
 def _alive(blocks: list[Block], step: int) -> list[Block]:
     alive = [block for block in blocks if block.first <= step <= block.last]
     return sorted(alive, key=lambda block: -block.size)

@@ -136,7 +136,7 @@ class _Lowering:
             res_signed=residual and self.plan.graph.values[conv.residual or ""].signed,
             res_sat8=conv.saturate_before_add,
             pool_en=step.pool is not None,
-            pool_base=0 if step.pool is None else self.allocation.pools[step.pool],
+            pool_base=0 if step.pool is None else self.allocation.pools[step.pool] + step.first,
             w_rows=step.out_list is not None,
             polyphase=conv.stride == 2,
             kernel=kernel,
@@ -145,8 +145,8 @@ class _Lowering:
             cout=outputs,
             height=height,
             width=width,
-            src=self.allocation.buffers[step.src],
-            dst=self.allocation.buffers[step.dst],
+            src=self.allocation.buffers[step.src] + step.src_first * src_stride,
+            dst=self.allocation.buffers[step.dst] + step.dst_first * dst_stride,
             src_stride=src_stride,
             dst_stride=dst_stride,
             phase_stride=phase_stride,
@@ -156,7 +156,9 @@ class _Lowering:
             w_stride=w_stride,
             split=best_split(out_pixels, config) if self.reshape else 0,
         )
-        counted = kernel * kernel * out_pixels if step.kind in ("conv", "gate") else 0
+        # Of a bundle's pairs one in `bundle` is of the same group.
+        pixels = out_pixels if step.kind in ("conv", "gate") else 0
+        counted = kernel * kernel * pixels // step.bundle
         self.emit(
             descriptor,
             step.name,
@@ -169,14 +171,15 @@ class _Lowering:
     def _skip_fields(self, step: ConvStep) -> dict[str, int]:
         """Predicate, fold and list fields of a CONV."""
         scores, fold = self.plan.scores, step.conv.fold
+        each = fold is not None and fold.per_channel
         return {
             "pred_en": step.predicate is not None,
             "pred_slot": 0 if step.predicate is None else scores[step.predicate],
             "pred_empty": step.pred_empty,
             "pred_not": step.pred_not,
             "fold_en": fold is not None,
-            "fold_slot": 0 if fold is None else scores[fold.scores],
-            "fold_channel": fold is not None and fold.per_channel,
+            "fold_slot": 0 if fold is None else scores[fold.scores] + step.first * each,
+            "fold_channel": each,
             "in_list": self._list(step.in_list),
             "out_list": self._list(step.out_list),
         }

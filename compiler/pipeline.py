@@ -5,6 +5,7 @@ from penstock.compiler.duplicate import duplicate_residuals
 from penstock.compiler.ir import Graph
 from penstock.compiler.lower import lower
 from penstock.compiler.order import order_siblings
+from penstock.compiler.parts import split_expansions, split_groups
 from penstock.compiler.schedule import schedule_graph
 from penstock.compiler.stream import stream_gates
 from penstock.compiler.subsample import subsample
@@ -25,5 +26,6 @@ def compile_graph(
     """
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
-    plan = stream_gates(schedule_graph(graph, schedule), config)
+    plan = split_groups(schedule_graph(graph, schedule), config)
+    plan = stream_gates(split_expansions(plan, config), config)
     return lower(plan, allocate(plan, config), config, reshape=reshape)

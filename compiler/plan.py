@@ -30,7 +30,12 @@ class LoadStep:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ConvStep:
     """CONV.  `kind` is "conv", "gate" in a gate's own network, or "pool" / "copy" for work that the
-    network does not have."""
+    network does not have.
+
+    Of a convolution in parts (compiler/parts.py) each is a step: `conv` is the part's, `first` the
+    number of its first output channel, for scores and sums; its channels in the buffers begin at
+    `src_first` and `dst_first`.  `bundle` groups share its weights.
+    """
 
     name: str
     conv: Conv
@@ -43,6 +48,10 @@ class ConvStep:
     pred_empty: bool = False
     pred_not: bool = False  # skipped where the predicate's block runs
     pool: str | None = None
+    first: int = 0
+    src_first: int = 0
+    dst_first: int = 0
+    bundle: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

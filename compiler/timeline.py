@@ -179,7 +179,7 @@ class Timeline:
                 np.where(active, self.halves[1], self.halves[0]),
                 np.where(active, end + t.release + drain, self.halves[1]),
             ]
-        self.fetcher = np.where(works, arrived, self.fetcher)
+        self.fetcher = np.where(works, arrived + t.refetch, self.fetcher)
         self.array = np.where(works, now + t.drain + last, self.array)
         self.sums = np.where(works, self.array, self.sums)
         self.kept = self.kept & ~works

@@ -15,6 +15,7 @@ class Timing:
         dispatch: taking, checking and deciding one descriptor, skipped ones included.
         unit: start and end of an operation that is waited for.
         fetch: from the fetcher's start to the array's on a group, beside latency and beats.
+        refetch: from a convolution's last beat to the request of the next one's first group.
         burst: of a read burst's slot, beside latency and beats.
         walk: until the first survivor of a group of rows is known.
         group: from the release of a half of the weight buffer to the request for its next group.
@@ -38,6 +39,7 @@ class Timing:
     dispatch: int = 5
     unit: int = 2
     fetch: int = 9
+    refetch: int = 7
     burst: int = 4
     walk: int = 4
     group: int = 2

@@ -71,12 +71,13 @@ class Linear:
     """
 
     node: OpNode
-    dense: bool  # on a pooled vector: (O, I) weights, else a convolution: (O, I, K, K)
+    dense: bool  # on a pooled vector: (O, I) weights, else a convolution: (O, I / groups, K, K)
     input: str
     weight: Array  # int8
     bias: Array  # (O,) int32
     scale: Array  # (O,) float64: s_in * s_w
     stride: int = 1
+    groups: int = 1
     score: str | None = None
     per_channel: bool = False
     low: float = -INF

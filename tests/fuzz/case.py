@@ -179,7 +179,8 @@ def features(case: Case) -> list[str]:
             continue
         found[f"kernel {layer.kernel} stride {layer.stride}"] += 1
         found["residual"] += layer.residual is not None
-        found[f"depthwise stride {layer.stride}"] += layer.groups > 1
+        groups = "depthwise" if layer.groups == layer.channels else "groups"
+        found[f"{groups} stride {layer.stride}"] += layer.groups > 1
         if layer.gate is not None:
             gate = chosen.gates[layer.gate]
             kind = "block" if gate.outputs == 1 else "channel"

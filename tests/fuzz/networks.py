@@ -144,7 +144,7 @@ class _Composer:
         self.layers: list[Layer | Window] = []
         self.gates: list[GateSpec] = []
         self.macs = 0
-        self.grouped = False  # some convolutions are depthwise
+        self.grouped = False  # some convolutions have groups, or as many as channels
         self.keep = random.choice((-16.0, 0.0, 0.0, 0.0, 16.0))
 
     def chance(self, share: float) -> bool:
@@ -190,14 +190,19 @@ class _Composer:
         stride = 2 if self.chance(0.25) else 1
         channels, signed = self.channels(), self.chance(0.4)
         groups = 1
-        if self.grouped and self.chance(0.3):
-            groups = channels = self.maps[source][0]
+        if self.grouped and self.chance(0.5):
+            inputs = self.maps[source][0]
+            groups = channels = inputs
+            if self.chance(0.6):
+                divisors = [g for g in range(1, inputs + 1) if inputs % g == 0]
+                groups = self.random.choice(divisors[1:] or divisors)
+                channels = groups * self.random.randint(1, max(MAX_CHANNELS // groups, 1))
         sides = [-(-side // stride) for side in self.maps[source][1:]]
         fits = [i for i, m in enumerate(self.maps) if i and list(m[1:]) == sides]
         residual = self.random.choice(fits) if fits and self.chance(0.3) else None
         if residual is not None:
             channels = self.maps[residual][0]
-            groups = groups if channels == self.maps[source][0] else 1
+            groups = groups if channels % groups == 0 else 1
         self.convolve(
             Layer(
                 input=source,

@@ -48,6 +48,7 @@ def test_the_slice_has_everything() -> None:
     wanted += [f"{kind} gate{b}" for kind in ("block", "channel") for b in ("", " binary")]
     wanted += ["residual", "all closed", "all open", "mixed scores", "dense head"]
     wanted += ["extreme numbers", "depthwise stride 1", "depthwise stride 2"]
+    wanted += ["groups stride 1"]
     wanted += ["sequential", "parallel", *case.CONFIGS]
     assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
 

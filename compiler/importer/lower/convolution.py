@@ -29,4 +29,5 @@ def make_conv(
         clamp=clamp,
         fold=fold,
         residual=residual,
+        groups=term.groups,
     )

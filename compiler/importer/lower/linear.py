@@ -38,6 +38,7 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
         bias=bias,
         scale=in_scale,
         stride=stride,
+        groups=_groups(builder, node, source, weight),
     )
 
 
@@ -144,8 +145,6 @@ def _geometry(builder: Builder, node: OpNode, weight: Array) -> int:
     """The stride, after checking everything the core fixes."""
     attrs = node.attrs
     rows, columns = weight.shape[2], weight.shape[3]
-    if attrs.get("group", 1) != 1:
-        raise node.error(f"has {attrs['group']} groups", "grouped convolutions are not supported")
     if rows != columns or rows not in KERNELS:
         raise node.error(f"has a {rows}x{columns} kernel", "kernels are 1x1, 3x3, 5x5 or 7x7")
     if list(attrs.get("kernel_shape", weight.shape[2:])) != list(weight.shape[2:]):
@@ -159,6 +158,19 @@ def _geometry(builder: Builder, node: OpNode, weight: Array) -> int:
         raise node.error(f"has strides {strides}", "strides are 1 or 2, equal both ways")
     _check_padding(builder, node, rows, strides[0])
     return int(strides[0])
+
+
+def _groups(builder: Builder, node: OpNode, source: str, weight: Array) -> int:
+    """The groups, after checking that they divide both sides."""
+    groups = int(node.attrs.get("group", 1))
+    inputs, outputs = builder.values[source].shape[0], len(weight)
+    if groups < 1 or outputs % groups or inputs != groups * weight.shape[1]:
+        raise node.error(
+            f"has {groups} groups for {inputs} -> {outputs} channels, its weight has "
+            f"{weight.shape[1]} inputs",
+            "inputs and outputs are multiples of the groups",
+        )
+    return groups
 
 
 def _check_padding(builder: Builder, node: OpNode, kernel: int, stride: int) -> None:

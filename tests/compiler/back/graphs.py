@@ -256,6 +256,16 @@ def depthwise(
     return build.graph(x, build.conv(x, channels, kernel, stride, **extra))
 
 
+def grouped(
+    rng: np.random.Generator, shape: tuple[int, int, int], channels: int, groups: int
+) -> Graph:
+    """A grouped 3x3, then the same added to its input."""
+    build = GraphBuilder(rng=rng)
+    x = build.conv(build.value("x", shape, False), channels, 1)
+    y = build.conv(x, channels, groups=groups)
+    return build.graph("x", build.conv(y, channels, groups=groups, signed=True, residual=y))
+
+
 def mobilenet(
     rng: np.random.Generator, shape: tuple[int, int, int], keep: float | None = None
 ) -> Graph:

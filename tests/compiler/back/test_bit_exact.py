@@ -117,6 +117,55 @@ def test_a_depthwise_convolution_needs_every_channel_that_it_computes() -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("inputs", "channels", "groups"),
+    [(6, 6, 2), (12, 36, 3), (8, 16, 8), (24, 24, 12), (64, 64, 4)],
+)
+def test_groups(config: str, stride: int, inputs: int, channels: int, groups: int) -> None:
+    """A descriptor a group or a few; folds, residuals and sums of the right channels."""
+    build = GraphBuilder(rng=np.random.default_rng(groups))
+    x = build.value("x", (inputs, 5, 8), False)
+    pooled = build.pool(x)
+    own = Fold(scores=build.gate(pooled, channels), per_channel=True)
+    y = build.conv(x, channels, 3, stride, groups=groups, fold=own)
+    y = build.conv(y, channels, 1, groups=groups, signed=True, residual=y)
+    output = build.dense(build.pool(y), 4)
+    for schedule in SCHEDULES:
+        assert_exact(build.graph("x", output), config, schedule, images=4)
+
+
+def test_a_grouped_convolution_does_not_walk_a_list() -> None:
+    """Gated maps before and behind it are computed in full."""
+    build = GraphBuilder(rng=np.random.default_rng(2))
+    x = build.value("x", (4, 6, 6), False)
+    pooled = build.pool(x)
+    folds = [Fold(scores=build.gate(pooled, 12), per_channel=True) for _ in range(2)]
+    y = build.conv(x, 12, 3, fold=folds[0])
+    y = build.conv(y, 12, 3, groups=4, fold=folds[1])
+    graph = build.graph("x", build.dense(build.pool(build.conv(y, 5, 1)), 3))
+    lists = conv_lists(graph, "sequential")
+    assert lists[1] == (0, False, False) and lists[-1] == (0, True, False)
+    assert not any(listed for _, *lists in lists[2:-1] for listed in lists)
+    assert_exact(graph, "tiny", images=5)
+
+
+def test_expansions_in_parts() -> None:
+    """Maps that do not fit together are made and read in parts, with either stride."""
+    tiny = get_config("tiny")
+    for stride in (1, 2):
+        build = GraphBuilder(rng=np.random.default_rng(stride))
+        x = build.value("x", (6, 16, 16), True)
+        y = build.inverted(x, 33, 6, stride)
+        graph = build.graph("x", y)
+        kinds = [(d.op, d.variant, d.cout) for d in decode(compile_graph(graph, tiny))]
+        depthwise = [cout for op, variant, cout in kinds if op == Op.CONV and variant]
+        assert sum(depthwise) == 33 and len(depthwise) > 1
+        assert len({op for op, _, _ in kinds} & {Op.COPY}) == stride - 1
+        assert_exact(graph, "tiny")
+
+
+@pytest.mark.parametrize("config", CONFIGS)
 def test_forms_of_a_depthwise_convolution(config: str) -> None:
     """AFFINE y = ((w x + b) m + half) >> r and ADD, both channel by channel (docs/program.md)."""
     for added in (False, True):

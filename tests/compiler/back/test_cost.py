@@ -14,6 +14,7 @@ from penstock.program.package import Package
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import (
     depthwise,
+    grouped,
     imagenet_form,
     lcnet,
     mobilenet,
@@ -34,6 +35,8 @@ NETWORKS = {
     "average": lambda: single_pool(RNG(9), (6, 24, 18), 2, 2, average=True, signed=True),
     "depthwise": lambda: depthwise(RNG(10), (9, 24, 20), 3),
     "inverted": lambda: mobilenet(RNG(12), (3, 17, 16), keep=0.2),
+    "groups": lambda: grouped(RNG(13), (24, 9, 8), 36, 6),
+    "small groups": lambda: grouped(RNG(14), (32, 8, 8), 32, 16),
     "convolution": lambda: single_conv(RNG(6), (9, 16, 16), 21),
 }
 

@@ -21,6 +21,19 @@ def test_conv_relu(net: Any, check: Any, kernel: int, stride: int) -> None:
     assert graph.values[graph.output].shape == (5, -(-6 // stride), -(-5 // stride))
 
 
+@pytest.mark.parametrize(("groups", "outputs"), [(6, 6), (6, 12), (2, 8), (3, 3)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_groups(net: Any, check: Any, groups: int, outputs: int, stride: int) -> None:
+    """Depthwise, with a multiplier, and groups of several channels; ReLU6 behind them."""
+    x = net.stem(6)
+    weight = net.weight((outputs, 6 // groups, 3, 3))
+    y = net.node("Conv", x, weight, group=groups, pads=[1] * 4, strides=[stride] * 2)
+    graph = check(net, net.qdq(net.clip(y, 0.0, 6.0), Y, signed=False))
+    conv = graph.nodes[1]
+    assert (conv.groups, conv.clamp) == (groups, (0, 150))
+    assert conv.depthwise == (outputs == groups == 6)
+
+
 @pytest.mark.parametrize(
     ("signed", "activation", "clamp"),
     [

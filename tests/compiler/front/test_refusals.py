@@ -79,7 +79,7 @@ def wrong_weight_axis(net: Any) -> str:
 
 
 def groups(net: Any) -> str:
-    return net.qdq(net.node("Conv", net.image(), net.weight((3, 1, 1, 1)), name="c", group=3), Y)
+    return net.qdq(net.node("Conv", net.image(), net.weight((4, 1, 1, 1)), name="c", group=3), Y)
 
 
 def dilation(net: Any) -> str:
@@ -196,7 +196,7 @@ CASES: list[tuple[Case, str]] = [
     (not_quantized_between, "node 'second' (Conv): its input 'conv*' is not quantised"),
     (float_weight, "node 'first' (Conv): its weight is not a dequantised int8 constant"),
     (wrong_weight_axis, "node 'first' (Conv): its weight scales are not per output channel"),
-    (groups, "node 'c' (Conv): has 3 groups; grouped convolutions"),
+    (groups, "node 'c' (Conv): has 3 groups for 3 -> 4 channels, its weight has 1 inputs; inp"),
     (dilation, "node 'c' (Conv): is dilated"),
     (kernel, "node 'c' (Conv): has a 2x2 kernel; kernels are 1x1"),
     (padding, "node 'c' (Conv): has pads [0, 0, 0, 0] for a 3x3 kernel; pad by 1"),
