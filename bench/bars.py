@@ -87,6 +87,15 @@ BARS = (
         )
         for network in ("resnet20", "resnet18")
     ),
+    *(
+        Bar(
+            figure=f"MAC utilisation, {network}, dense, 8x16",
+            limit=limit,
+            rows=_channels(network, 1.0),
+            value=_key("utilisation"),
+        )
+        for network, limit in (("mobilenetv2", 0.7), ("vgg16", 0.93))
+    ),
     Bar(
         figure="MAC utilisation, resnet20, dense, 256 MACs",
         limit=0.93,

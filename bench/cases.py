@@ -19,7 +19,13 @@ QUICK_MASKS = ((1.0, 0.0), (0.5, 0.0), (0.3, 0.0), (1.0, 2 / 3))
 
 #: Network -> cores whose rows `make bench` measures; others with --config.  The gates of ResNet-18
 #: stay on chip on zu5ev, which is z7020 otherwise.
-ROWS: dict[str, tuple[str, ...]] = {"resnet20": ("z7020", "z7020x2"), "resnet18": ("zu5ev",)}
+ROWS: dict[str, tuple[str, ...]] = {
+    "resnet20": ("z7020", "z7020x2"),
+    "resnet18": ("zu5ev",),
+    "vgg16": ("z7020",),
+    "mobilenetv2": ("z7020",),
+    "mobilenetv2-shortcuts": ("z7020",),
+}
 #: The same for a trained network.
 TRAINED_ROWS = ("z7020", "z7020x2")
 
@@ -28,6 +34,8 @@ LEAST_MACS = 128
 
 IMAGES = 20
 QUICK_IMAGES = 4
+#: Without gates every image takes the same cycles.
+STATIC_IMAGES = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +93,19 @@ def forced_cases(network: str, config: str, *, quick: bool) -> Iterator[Case]:
         for keep, skipped in QUICK_MASKS if quick else MASKS:
             yield dataclasses.replace(base, split=split, keep=keep, blocks_skipped=skipped)
     yield dataclasses.replace(base, schedule="parallel", keep=0.5)
+
+
+def static_case(network: str, config: str) -> Case:
+    """The one row of a network without gates."""
+    return Case(
+        network=network,
+        config=config,
+        schedule="sequential",
+        split=True,
+        keep=1.0,
+        blocks_skipped=0.0,
+        images=STATIC_IMAGES,
+    )
 
 
 def trained_cases(network: str, config: str, images: int) -> Iterator[Case]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from penstock.model.backbones import BackboneConfig, parse_backbone
 from penstock.model.geometry import NetworkConfig
 
 #: Name -> geometry (CIFAR: 32 x 32 x 3).
@@ -15,10 +16,16 @@ NETWORKS: dict[str, NetworkConfig] = {
     ),
 }
 
+#: Networks without gates: one row each, the dense run.
+STATIC: dict[str, BackboneConfig] = {
+    name: parse_backbone(name) for name in ("vgg16", "mobilenetv2", "mobilenetv2-shortcuts")
+}
+
 #: Side by side with the forced rows: the demo's network, trained, with its own masks.
 TRAINED = "lcnet-resnet8, trained"
 
 SEED = 0
+STATIC_CALIBRATION_IMAGES = 32
 
 
 def network_onnx(name: str, folder: Path) -> Path:
@@ -27,12 +34,21 @@ def network_onnx(name: str, folder: Path) -> Path:
     if not path.is_file():
         import onnx
 
-        from penstock.model import build_onnx, random_network
+        from penstock.model import (
+            build_backbone_onnx,
+            build_onnx,
+            random_backbone,
+            random_network,
+        )
 
         folder.mkdir(parents=True, exist_ok=True)
-        net = random_network(NETWORKS[name], keep_channels=0.5, seed=SEED)
+        if name in STATIC:
+            images = STATIC_CALIBRATION_IMAGES
+            model = build_backbone_onnx(random_backbone(STATIC[name], seed=SEED, images=images))
+        else:
+            model = build_onnx(random_network(NETWORKS[name], keep_channels=0.5, seed=SEED))
         part = path.with_suffix(".part")
-        onnx.save(build_onnx(net), str(part))
+        onnx.save(model, str(part))
         part.replace(path)
     return path
 
@@ -44,4 +60,5 @@ def network_inputs(name: str, images: int) -> npt.NDArray[np.float32]:
     from penstock.model import random_images
 
     generator = torch.Generator().manual_seed(SEED + 1)
-    return random_images(NETWORKS[name], images, generator).numpy().astype(np.float32)
+    config = STATIC[name] if name in STATIC else NETWORKS[name]
+    return random_images(config, images, generator).numpy().astype(np.float32)

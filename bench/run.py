@@ -21,10 +21,11 @@ from penstock.bench.cases import (
     Case,
     bench_configs,
     forced_cases,
+    static_case,
     trained_cases,
 )
 from penstock.bench.measure import Measured, measure_forced, measure_own
-from penstock.bench.networks import NETWORKS, TRAINED, network_inputs, network_onnx
+from penstock.bench.networks import NETWORKS, STATIC, TRAINED, network_inputs, network_onnx
 from penstock.bench.table import bench_row, bench_table, counter_table, put_into
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.errors import CompileError
@@ -91,7 +92,9 @@ def cases(quick: bool, networks: list[str], configs: list[str] | None) -> Iterat
             except CompileError as error:
                 print(f"no rows for {network} on {config}: {error}", file=sys.stderr)
                 continue
-            if network == TRAINED:
+            if network in STATIC:
+                yield static_case(network, config)
+            elif network == TRAINED:
                 yield from trained_cases(network, config, TRAINED_IMAGES[quick])
             else:
                 yield from forced_cases(network, config, quick=quick)
@@ -118,16 +121,31 @@ def measure_all(todo: list[Case], cache: Cache) -> dict[Case, Measured]:
     return results
 
 
+def tables_of(full: list[tuple[Case, Measured, Measured]]) -> dict[str, str]:
+    """Tables by the name of their markers; those without a row are left as they are."""
+    gated = [result for result in full if result[0].network not in STATIC]
+    static = [result for result in full if result[0].network in STATIC]
+    tables = {}
+    if gated:
+        tables["bars"] = bar_table([bench_row(*result) for result in full])
+    for prefix, part in (("", gated), ("static-", static)):
+        if part:
+            tables[f"{prefix}bench"] = bench_table([bench_row(*result) for result in part])
+            tables[f"{prefix}counters"] = counter_table(part)
+    return tables
+
+
 def main() -> int:
     """Write bench.json and bench.md; 1 if a byte differs anywhere."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few images, few masks, ResNet-20")
-    parser.add_argument("--network", action="append", choices=[*NETWORKS, TRAINED])
+    parser.add_argument("--network", action="append", choices=[*NETWORKS, *STATIC, TRAINED])
     parser.add_argument("--config", action="append", choices=bench_configs())
     parser.add_argument("--cached", action="store_true", help="only rows measured already")
     parser.add_argument("--update", action="store_true", help="also put it into docs/results.md")
     arguments = parser.parse_args()
-    networks = [name for name in NETWORKS if not arguments.quick or name == "resnet20"]
+    known = [*NETWORKS, *STATIC]
+    networks = [name for name in known if not arguments.quick or name == "resnet20"]
     if (DEMO / "net.onnx").is_file():
         networks.append(TRAINED)
     else:
@@ -145,11 +163,7 @@ def main() -> int:
     full = [(case, measured, results[case.dense]) for case, measured in results.items()]
     rows = [bench_row(*result) for result in full]
     (OUT / "bench.json").write_text(json.dumps(rows, indent=2) + "\n")
-    tables = {
-        "bars": bar_table(rows),
-        "bench": bench_table(rows),
-        "counters": counter_table(full),
-    }
+    tables = tables_of(full)
     (OUT / "bench.md").write_text("\n\n".join(tables.values()) + "\n")
     print(f"{OUT / 'bench.json'}: {len(rows)} rows", file=sys.stderr)
     if arguments.update:

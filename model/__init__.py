@@ -1,18 +1,21 @@
 """Gated networks in PyTorch: training, quantisation-aware training, ONNX export."""
 
+from penstock.model.backbones import BackboneConfig, parse_backbone
 from penstock.model.checkpoint import Checkpoint, load_checkpoint
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
 from penstock.model.errors import CheckpointError, ConfigError, DataError, ModelError
 from penstock.model.evaluation import Evaluation, evaluate
 from penstock.model.export import build_onnx
+from penstock.model.export_backbone import build_backbone_onnx
 from penstock.model.export_float import build_float_onnx
 from penstock.model.flow import TrainResult, export_checkpoint, train_network
 from penstock.model.geometry import NetworkConfig
 from penstock.model.quantize import QuantLCNet
-from penstock.model.random_network import random_images, random_network
+from penstock.model.random_network import random_backbone, random_images, random_network
 
 __all__ = [
+    "BackboneConfig",
     "Checkpoint",
     "CheckpointError",
     "ConfigError",
@@ -24,12 +27,15 @@ __all__ = [
     "QuantLCNet",
     "TrainConfig",
     "TrainResult",
+    "build_backbone_onnx",
     "build_float_onnx",
     "build_onnx",
     "evaluate",
     "export_checkpoint",
     "load_checkpoint",
     "load_dataset",
+    "parse_backbone",
+    "random_backbone",
     "random_images",
     "random_network",
     "train_network",

@@ -42,6 +42,7 @@ def conv(graph: GraphBuilder, name: str, layer: QuantConv, x: str, in_scale: Ten
         kernel_shape=list(layer.weight.shape[2:]),
         strides=[layer.stride] * 2,
         pads=[layer.padding] * 4,
+        group=layer.groups,
     )
 
 

@@ -35,6 +35,7 @@ def plain_conv(plan: ConvPlan) -> nn.Conv2d:
         plan.kernel,
         stride=plan.stride,
         padding=plan.kernel // 2,
+        groups=plan.groups,
         bias=False,
     )
 

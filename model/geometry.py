@@ -166,6 +166,7 @@ class ConvPlan:
     stride: int
     out_size: tuple[int, int]
     gated: bool = False  # its output channels have scores (1 without a gate), after its ReLU
+    groups: int = 1
 
     @property
     def outputs(self) -> int:
@@ -175,7 +176,7 @@ class ConvPlan:
     @property
     def macs(self) -> int:
         """Multiply-accumulates for an image, convention `macs`."""
-        return self.outputs * self.in_channels * self.kernel**2
+        return self.outputs * self.in_channels * self.kernel**2 // self.groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,21 +208,27 @@ class QuantLCNet(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, batches: Iterable[Tensor]) -> None:
-        """Set every activation scale from batches of network input, float [N, Cin, H, W].
+        """Set every activation scale from batches of network input, float [N, Cin, H, W]."""
+        calibrate_scales(self, batches)
 
-        Runs twice: a layer's bias grid depends on its input's scale, which the first run
-        has yet to find.
-        """
-        quantizers = self.quantizers()
-        inputs = list(batches)
-        was_training = self.training
-        self.eval()
-        for quantizer in quantizers:
-            quantizer.scale.fill_(1e-6)
-            quantizer.observing = True
-        for _ in range(2):
-            for batch in inputs:
-                self(batch)
-        for quantizer in quantizers:
-            quantizer.observing = False
-        self.train(was_training)
+
+@torch.no_grad()
+def calibrate_scales(net: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set every activation scale of a quantised network from batches of its input.
+
+    Runs twice: a layer's bias grid depends on its input's scale, which the first run has yet to
+    find.
+    """
+    quantizers = [m for m in net.modules() if isinstance(m, ActivationQuantizer)]
+    inputs = list(batches)
+    was_training = net.training
+    net.eval()
+    for quantizer in quantizers:
+        quantizer.scale.fill_(1e-6)
+        quantizer.observing = True
+    for _ in range(2):
+        for batch in inputs:
+            net(batch)
+    for quantizer in quantizers:
+        quantizer.observing = False
+    net.train(was_training)

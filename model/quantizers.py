@@ -157,11 +157,14 @@ class QuantConv(_QuantizedLayer):
         gain = bn.weight / torch.sqrt(running_var + bn.eps)  # [C]
         super().__init__(conv.weight * gain.view(-1, 1, 1, 1), bn.bias - running_mean * gain)
         self.stride, self.padding = int(conv.stride[0]), int(conv.padding[0])
+        self.groups = conv.groups
 
     def forward(self, x: Tensor, in_scale: Tensor) -> Tensor:
         """Float [N, Cin, H, W] -> float [N, C, H', W'], not requantised."""
         weight, bias = self.quantized(in_scale)
-        return F.conv2d(x, weight, bias, stride=self.stride, padding=self.padding)
+        return F.conv2d(
+            x, weight, bias, stride=self.stride, padding=self.padding, groups=self.groups
+        )
 
 
 def identity_conv(in_channels: int, channels: int, stride: int) -> QuantConv:

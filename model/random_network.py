@@ -10,17 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from penstock.model.backbones import BackboneConfig, build_backbone
 from penstock.model.gate_network import GateNet
 from penstock.model.gates import Gate, global_average_pool
 from penstock.model.geometry import NetworkConfig
 from penstock.model.networks import LCNet, ResidualBlock, build_network, policy_scores
 from penstock.model.quantize import QuantLCNet
+from penstock.model.quantize_backbone import QuantBackbone
 
 CALIBRATION_IMAGES = 128
 SCORE_SPREAD = 0.5  # standard deviation of a gate's pre-activation over the images
 
 
-def random_images(config: NetworkConfig, count: int, generator: torch.Generator) -> Tensor:
+def random_images(
+    config: NetworkConfig | BackboneConfig, count: int, generator: torch.Generator
+) -> Tensor:
     """Float32 [count, C, H, W]: noise whose mean and contrast change from image to image.
 
     Plain noise would give every image the same channel means, and so the same gate scores.
@@ -55,6 +59,32 @@ def random_network(
 
 
 @torch.no_grad()
+def random_backbone(
+    config: BackboneConfig, *, seed: int = 0, images: int = CALIBRATION_IMAGES
+) -> QuantBackbone:
+    """A calibrated, untrained network without gates, for `random_images`."""
+    generator = torch.Generator().manual_seed(seed)
+    batch = random_images(config, images, generator)
+    net = build_backbone(config, seed)
+    _settle(net, batch, generator)
+    quantized = QuantBackbone(net)
+    quantized.calibrate([batch])
+    return quantized.eval()
+
+
+def _settle(net: nn.Module, batch: Tensor, generator: torch.Generator) -> None:
+    """Random batch norms with the statistics of one batch; the network is then in evaluation."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # plain average: one pass settles the statistics
+            module.weight.uniform_(0.5, 1.5, generator=generator)
+            module.bias.uniform_(-0.3, 0.3, generator=generator)
+    net.train()
+    net(batch)
+    net.eval()
+
+
+@torch.no_grad()
 def random_float_network(
     config: NetworkConfig,
     *,
@@ -67,14 +97,7 @@ def random_float_network(
     generator = torch.Generator().manual_seed(seed)
     batch = random_images(config, images, generator)
     net = build_network(config, seed)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # plain average: one pass settles the statistics
-            module.weight.uniform_(0.5, 1.5, generator=generator)
-            module.bias.uniform_(-0.3, 0.3, generator=generator)
-    net.train()
-    net(batch)
-    net.eval()
+    _settle(net, batch, generator)
     _set_gates(net, batch, keep_channels, keep_blocks, generator)
     return net
 

@@ -126,9 +126,9 @@ _Z7020 = HwConfig(
     wbuf_bytes=4608,
     gate_mem_bytes=32 << 10,
     score_depth=4096,
-    max_channels=1024,
+    max_channels=2048,
     n_lists=4,
-    pool_depth=1024,
+    pool_depth=2048,
     max_outstanding=8,
 )
 

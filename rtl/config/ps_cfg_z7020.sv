@@ -12,9 +12,9 @@ package ps_cfg;
   localparam int unsigned WBUF_BYTES = 4608;
   localparam int unsigned GATE_MEM_BYTES = 32768;
   localparam int unsigned SCORE_DEPTH = 4096;
-  localparam int unsigned MAX_CHANNELS = 1024;
+  localparam int unsigned MAX_CHANNELS = 2048;
   localparam int unsigned N_LISTS = 4;
-  localparam int unsigned POOL_DEPTH = 1024;
+  localparam int unsigned POOL_DEPTH = 2048;
   localparam int unsigned MAX_OUTSTANDING = 8;
   localparam int unsigned TAPS_PER_BEAT = 1;
   localparam int unsigned BEATS_PER_TAP = 1;
@@ -29,7 +29,7 @@ package ps_cfg;
   localparam int unsigned ROW_W = $clog2(P_OC) + 1;
   localparam int unsigned PX_W = $clog2(WB) + 1;
   localparam int unsigned SUM_W = $clog2(WBUF_BYTES * 32640 + 1) + 1;
-  localparam logic [31:0] CONFIG_HASH = 32'h9402E150;
+  localparam logic [31:0] CONFIG_HASH = 32'h8D9DF445;
 
   // Taps of one input channel in the weight buffer: K * K, interleaved in whole beats.
   function automatic logic [5:0] row_taps(logic [2:0] kernel, logic w_rows);

@@ -7,8 +7,16 @@ import pytest
 
 from penstock.bench.bars import BARS, bar_table
 from penstock.bench.cache import Cache, source_hash
-from penstock.bench.cases import MASKS, Case, bench_configs, forced_cases, trained_cases
+from penstock.bench.cases import (
+    MASKS,
+    Case,
+    bench_configs,
+    forced_cases,
+    static_case,
+    trained_cases,
+)
 from penstock.bench.measure import Measured
+from penstock.bench.run import tables_of
 from penstock.bench.table import (
     CYCLE_COUNTERS,
     KEYS,
@@ -110,3 +118,17 @@ def test_the_cache_keeps_rows_of_the_same_sources(tmp_path: Path, repository: Pa
     before = source_hash(tmp_path)
     (tmp_path / "rtl" / "a.sv").write_text("module b; endmodule")
     assert source_hash(tmp_path) != before
+
+
+def test_a_network_without_gates_is_its_own_dense_run() -> None:
+    case = static_case("vgg16", "z7020")
+    assert case.is_dense and case.dense == case
+
+
+def test_rows_without_gates_have_tables_of_their_own() -> None:
+    """So that `--network vgg16 --update` leaves the other networks' tables as they are."""
+    static = (static_case("vgg16", "z7020"), MEASURED, MEASURED)
+    assert sorted(tables_of([static])) == ["static-bench", "static-counters"]
+    both = tables_of([(CASE, MEASURED, DENSE), static])
+    assert sorted(both) == ["bars", "bench", "counters", "static-bench", "static-counters"]
+    assert "vgg16" not in both["bench"] and "resnet20" not in both["static-bench"]

@@ -1,0 +1,114 @@
+"""`python -m penstock.bench.layers`: where the cycles of networks without gates go, layer by layer.
+
+A descriptor's cycles and counters are what it adds to those of the Program before it, all from the
+simulated core (sim/rtl/profile.py).
+"""
+
+import argparse
+import dataclasses
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from penstock.bench.networks import STATIC, network_inputs
+from penstock.bench.run import compiled
+from penstock.compiler.activity import decode
+from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.estimate import estimate
+from penstock.program.config import HwConfig
+from penstock.program.descriptor import Op
+from penstock.sim.rtl.engine import RtlCore
+from penstock.sim.rtl.profile import profile
+
+#: Counters of cycles that are lost, and what the table calls them.
+LOST = {
+    "weight_wait": "weights",
+    "drain": "drain",
+    "copy": "layout, pool",
+    "gate": "classifier",
+    "io": "load, store",
+    "overhead": "overhead",
+}
+
+
+@dataclasses.dataclass(kw_only=True)
+class Kind:
+    """Layers of one kind in one stage: sums of their counters."""
+
+    name: str
+    macs: float = 0.0
+    counters: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def add(self, macs: float, counters: dict[str, Any]) -> None:
+        """One more descriptor."""
+        self.macs += macs
+        for name in ("cycles", "mac", *LOST):
+            self.counters[name] = self.counters.get(name, 0.0) + float(counters[name])
+
+    def row(self, config: HwConfig) -> str:
+        """A row of the table; what is lost as shares of the kind's cycles."""
+        cycles, pes = self.counters["cycles"], config.p_oc * config.p_px
+        idle = self.counters["mac"] - self.macs / pes
+        lost = {"idle lanes": idle} | {LOST[name]: self.counters[name] for name in LOST}
+        shares = {name: value / cycles for name, value in lost.items()} if cycles else {}
+        worst = sorted((n for n in shares if shares[n] >= 0.01), key=lambda n: -shares[n])
+        limits = ", ".join(f"{name} {shares[name]:.0%}" for name in worst[:3])
+        used = f"{self.macs / (cycles * pes):.3f}" if self.macs and cycles else ""
+        return f"| {self.name} | {self.macs:,.0f} | {cycles:,.0f} | {used} | {limits} |"
+
+
+def kind_of(op: Op, name: str) -> str:
+    """Stage and kind of a descriptor's layer: "stage1 expand" of "stage1.block0.expand[0:72]"."""
+    stage = name.split(".")[0]
+    if op == Op.COPY:
+        return f"{stage} to polyphase"
+    if op == Op.POOL:
+        return f"{stage} pool"
+    last = re.sub(r"\[.*\]$", "", name).split(".")[-1]
+    return stage if last == stage else f"{stage} {re.sub(r'[0-9]+$', '', last)}"
+
+
+def kinds(network: CompiledNetwork, profiled: Iterable[dict[str, Any]]) -> list[Kind]:
+    """Every kind in the order of its first layer, then the whole network."""
+    package = network.package
+    layers = estimate(package, np.zeros((1, 0), np.uint8), 100.0)["layers"]
+    code = decode(package)
+    found: dict[str, Kind] = {}
+    total = Kind(name="all")
+    for entry in profiled:
+        index = entry["descriptor"]
+        name = kind_of(Op(code[index].op), entry["name"])
+        macs = layers[index]["macs"]
+        found.setdefault(name, Kind(name=name)).add(macs, entry)
+        total.add(macs, entry)
+    return [*found.values(), total]
+
+
+def layer_table(name: str, config: str) -> str:
+    """The table of a network on a core, measured."""
+    network = compiled(name, config, "sequential", True)
+    inputs = network.quantize_input(network_inputs(name, 1))
+    core = RtlCore(config, assertions=False)
+    rows = kinds(network, profile(core, network.package, inputs))
+    core.close()
+    head = f"| {name} on {config} | MACs | cycles | utilisation | cycles lost to |"
+    lines = [head, "|---|---:|---:|---:|---|"]
+    return "\n".join(lines + [row.row(network.package.config) for row in rows])
+
+
+def main() -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", action="append", choices=[*STATIC])
+    parser.add_argument("--config", default="z7020")
+    arguments = parser.parse_args()
+    for name in arguments.network or STATIC:
+        print(layer_table(name, arguments.config), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Export of quantised VGG16-BN and MobileNetV2 to ONNX QDQ: the pattern of export.py, no gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+
+from penstock.model.backbones import RELU6, Activation
+from penstock.model.export import BATCH, INPUT, OUTPUT, network_properties
+from penstock.model.export_layers import conv, dense, pool, scale_of
+from penstock.model.onnx_graph import GraphBuilder
+from penstock.model.quantize_backbone import QuantBackbone, QuantUnit
+from penstock.model.quantizers import ActivationQuantizer
+
+UNIT_POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
+
+
+def build_backbone_onnx(
+    net: QuantBackbone, metadata: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
+    """The network as an ONNX model: float "input" [N, C, H, W] -> float "logits" [N, classes]."""
+    config = net.config
+    graph = GraphBuilder()
+    x = graph.quantize(INPUT, "input", scale_of(graph, "input", net.input), signed=True)
+    names: dict[int, str] = {}  # of the quantisers of units' outputs
+    for unit, before, after in net.steps():
+        name = names.setdefault(id(after), f"{unit.plan.name}.out")
+        x = _unit(graph, unit, x, before, scale_of(graph, name, after))
+    x = pool(graph, "classifier", net.pool, x)
+    x = dense(graph, "classifier.fc", net.fc, x, net.pool.scale)
+    x = graph.quantize(x, OUTPUT, scale_of(graph, OUTPUT, net.logits), signed=True)
+    graph.rename_output(x, OUTPUT)
+    return graph.build(
+        config.name,
+        INPUT,
+        [BATCH, config.in_channels, *config.input_size],
+        OUTPUT,
+        [BATCH, config.classes],
+        network_properties(config, metadata),
+    )
+
+
+def _unit(
+    graph: GraphBuilder, unit: QuantUnit, x: str, before: ActivationQuantizer, chain: str
+) -> str:
+    """One unit; `chain` names the scale of its output."""
+    plan = unit.plan
+    y, scale = x, before.scale
+    for index, (layer, activation) in enumerate(zip(unit.convs, plan.activations, strict=True)):
+        name = plan.convs[index].name
+        y = conv(graph, name, layer, y, scale)
+        y = _activation(graph, name, y, activation)
+        if index < len(unit.inner):
+            inner = unit.inner[index]
+            y = graph.quantize(y, name, scale_of(graph, name, inner), signed=False)
+            scale = inner.scale
+    shortcut = x
+    if unit.shortcut is not None and plan.shortcut is not None:
+        shortcut = conv(graph, plan.shortcut.name, unit.shortcut, x, before.scale)
+        shortcut = graph.quantize(shortcut, plan.shortcut.name, chain, signed=True)
+    if shortcut != x or plan.residual:
+        y = graph.node("Add", f"{plan.name}.add", [y, shortcut])
+    y = graph.quantize(y, f"{plan.name}.out", chain, signed=unit.signed)
+    if plan.pool:
+        y = graph.node("MaxPool", f"{plan.name}.pool", [y], **UNIT_POOL)
+        y = graph.quantize(y, f"{plan.name}.pool", chain, signed=unit.signed)
+    return y
+
+
+def _activation(graph: GraphBuilder, name: str, y: str, activation: Activation) -> str:
+    if activation == "none":
+        return y
+    if activation == "relu":
+        return graph.node("Relu", f"{name}.relu", [y])
+    low = graph.constant("relu6_min", np.array(0, dtype=np.float32))
+    high = graph.constant("relu6_max", np.array(RELU6, dtype=np.float32))
+    return graph.node("Clip", f"{name}.relu6", [y, low, high])
