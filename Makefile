@@ -113,6 +113,7 @@ distclean: clean ## remove .venv as well
 include bench/bench.mk
 include formal/formal.mk
 include tests/fuzz.mk
+include tests/quality.mk
 
 check-system:
 	@sh .ci/check_system.sh "$(PYTHON)"

@@ -67,12 +67,14 @@ def build_library(
     trace: bool = False,
     assertions: bool = True,
     sanitized: bool = False,
+    coverage: bool = False,
 ) -> Path:
     """The shared library of any `top` with the core's ports: build/rtl/<name>-<hash>/libcore.so.
 
     The hash covers every source, the harness, the flags, Verilator's version and the CPU, so a
     library is never out of date; a lock keeps two processes from building the same one.
-    `sanitized`: the variant of sim/sanitize.py.
+    `sanitized`: the variant of sim/sanitize.py.  `coverage`: the variant that counts
+    what runs (`RtlCore.write_coverage`), several times slower.
 
     Raises:
         SimulationError: a tool is missing or the build fails.
@@ -87,6 +89,8 @@ def build_library(
     if sanitized:
         words = " ".join(sanitize.FLAGS)
         flags += ["-CFLAGS", words, "-LDFLAGS", words]
+    if coverage:  # -O3 takes g++ twice as long for these many lines
+        flags += ["--coverage-line", "--coverage-toggle", "-CFLAGS", "-O1"]
     folder = build_root() / "rtl" / f"{name}-{_key(sources, flags, env)}"
     return build_once(folder, LIBRARY, lambda work: _build(work, folder, sources, flags, env))
 

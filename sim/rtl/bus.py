@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from penstock.program.config import HwConfig, get_config
 from penstock.sim.rtl.build import SimulationError, build_core
-from penstock.sim.rtl.engine import _Region, _Result, _Run, load_library
+from penstock.sim.rtl.engine import RtlCore, _Region, _Result, _Run, load_library
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -34,6 +34,7 @@ class RtlBus:
         latency: int = 40,
         library: Path | None = None,
         seed: int = 0,
+        core: RtlCore | None = None,
     ) -> None:
         """Load the core, built if need be.
 
@@ -42,14 +43,20 @@ class RtlBus:
             latency: cycles from a read request to its first beat.
             library: a library that is built already.
             seed: of the on-chip memories' first contents.
+            core: use its model, which stays its own, instead of making one.
 
         Raises:
             SimulationError: the core cannot be built.
         """
         self.config = get_config(config) if isinstance(config, str) else config
-        path = library or build_core(self.config.name, assertions=False)
-        self._library = load_library(path)
-        self._core = self._library.ps_create(seed)
+        self._borrowed = core is not None
+        self._core: int | None
+        if core is not None:
+            self._library, self._core = core.model()
+        else:
+            path = library or build_core(self.config.name, assertions=False)
+            self._library = load_library(path)
+            self._core = self._library.ps_create(seed)
         self._latency = latency
         self._memory: Bytes | None = None  # keeps the array alive that the library points into
         self.cycles = self.bad_accesses = 0
@@ -71,6 +78,10 @@ class RtlBus:
         """Read one 32-bit register over AXI4-Lite."""
         return int(self._library.ps_peek(self._core, offset))
 
+    def host(self, *, strobe: int = 0xF, patience: int = 0) -> None:
+        """How the host behaves: byte enables of its writes, cycles every answer has to wait."""
+        self._library.ps_host(self._core, strobe, patience)
+
     def advance(self, cycles: int) -> bool:
         """Let up to `cycles` pass; True, at once, when the interrupt is high.
 
@@ -86,6 +97,6 @@ class RtlBus:
 
     def close(self) -> None:
         """Free the model."""
-        if self._core:
+        if self._core and not self._borrowed:
             self._library.ps_destroy(self._core)
         self._core = None

@@ -307,6 +307,18 @@ class RtlCore:
             read_log=_read_log(library, handle) if log_reads else None,
         )
 
+    def write_coverage(self, path: Path) -> None:
+        """What the model has counted since it was made, in Verilator's text format.
+
+        Writes nothing unless `library` was built with `coverage` (build.build_library).
+        """
+        for library, handle in self._handles.values():
+            library.ps_write_coverage(handle, os.fsencode(path))
+
+    def model(self, seed: int = 0) -> tuple[ctypes.CDLL, int]:
+        """The library and the model in it, made with `seed` if need be, for a host (bus.py)."""
+        return self._load(trace=False, seed=seed)
+
     def close(self) -> None:
         """Free the model; the next run makes a new one."""
         for library, handle in self._handles.values():
@@ -336,6 +348,8 @@ def load_library(path: Path) -> ctypes.CDLL:
     library.ps_poke.argtypes = [handle, ctypes.c_uint8, word]
     library.ps_peek.argtypes = [handle, ctypes.c_uint8]
     library.ps_peek.restype = word
+    library.ps_host.argtypes = [handle, ctypes.c_uint8, word]
+    library.ps_write_coverage.argtypes = [handle, ctypes.c_char_p]
     library.ps_log.argtypes = [handle, ctypes.c_void_p]
     library.ps_log.restype = library.ps_sizes.restype = ctypes.c_uint64
     sizes = ctypes.sizeof(_Run) << 32 | ctypes.sizeof(_Result)

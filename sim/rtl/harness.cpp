@@ -22,6 +22,9 @@
 #if VM_TRACE
 #include "verilated_vcd_c.h"
 #endif
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 
 namespace {
 
@@ -193,9 +196,14 @@ class Core {
   }
 
   // Register accesses of a simulated host, each a few cycles; `run` lets up to `cycles` pass and
-  // returns at once when the interrupt is high.
+  // returns at once when the interrupt is high.  `host`: byte enables of its writes, and cycles that
+  // it lets every answer wait.
   void poke(uint8_t offset, uint32_t value) { write_register(offset, value); }
   uint32_t peek(uint8_t offset) { return read_register(offset); }
+  void host(uint8_t strobe, uint32_t patience) {
+    strobe_ = strobe;
+    patience_ = patience;
+  }
   bool run(uint64_t cycles) {
     for (uint64_t i = 0; i < cycles && !model_->__SYM__interrupt && g_stop.empty(); i++) tick();
     if (!g_stop.empty()) note_stop();
@@ -271,6 +279,9 @@ class Core {
     const uint64_t addr = model_->m_axi_gmem_araddr;
     const uint32_t beats = model_->m_axi_gmem_arlen + 1u;
     check_burst("read", addr, beats, model_->m_axi_gmem_arsize, model_->m_axi_gmem_arburst);
+    check_attributes(addr, model_->m_axi_gmem_arid, model_->m_axi_gmem_arlock,
+                     model_->m_axi_gmem_arcache, model_->m_axi_gmem_arprot,
+                     model_->m_axi_gmem_arqos);
     reads_.push_back({addr, cycle_ + run_.latency, beats});
     result_.read_bursts++;
     if (run_.log_reads) {
@@ -309,6 +320,9 @@ class Core {
     const uint64_t addr = model_->m_axi_gmem_awaddr;
     const uint32_t beats = model_->m_axi_gmem_awlen + 1u;
     check_burst("write", addr, beats, model_->m_axi_gmem_awsize, model_->m_axi_gmem_awburst);
+    check_attributes(addr, model_->m_axi_gmem_awid, model_->m_axi_gmem_awlock,
+                     model_->m_axi_gmem_awcache, model_->m_axi_gmem_awprot,
+                     model_->m_axi_gmem_awqos);
     writes_.push_back({addr, 0, beats});
     result_.write_bursts++;
   }
@@ -392,6 +406,12 @@ class Core {
     if (size != 3 || type != 1) protocol_error("burst is not INCR of 8-byte beats", addr);
   }
 
+  // One ID, no lock, normal memory that may be buffered, unprivileged secure data, no priority.
+  void check_attributes(uint64_t addr, uint32_t id, uint32_t lock, uint32_t cache, uint32_t prot,
+                        uint32_t qos) {
+    if (id || lock || cache != 3 || prot || qos) protocol_error("other attributes of a burst", addr);
+  }
+
   void check_held() {
     if (!model_->ap_rst_n) return;
     const uint64_t ar = model_->m_axi_gmem_araddr ^ uint64_t(model_->m_axi_gmem_arlen) << 56;
@@ -417,15 +437,20 @@ class Core {
   void write_register(uint8_t offset, uint32_t value) {
     model_->s_axi_control_awaddr = offset;
     model_->s_axi_control_wdata = value;
-    model_->s_axi_control_wstrb = 0xF;
+    model_->s_axi_control_wstrb = strobe_;
     model_->s_axi_control_awvalid = model_->s_axi_control_wvalid = 1;
     bool aw = false, w = false, b = false;
+    uint32_t waited = 0;
     for (int i = 0; i < 1000 && !b; i++) {
+      model_->s_axi_control_bready = waited >= patience_;
       model_->ap_clk = 0;
       model_->eval();  // ready may depend on valid
       aw |= model_->s_axi_control_awvalid && model_->s_axi_control_awready;
       w |= model_->s_axi_control_wvalid && model_->s_axi_control_wready;
-      b = model_->s_axi_control_bvalid;
+      const bool valid = model_->s_axi_control_bvalid;
+      if (waited && !valid) protocol_error("B gone before BREADY", offset);
+      b = valid && waited >= patience_;
+      waited += valid;
       tick();
       if (aw) model_->s_axi_control_awvalid = 0;
       if (w) model_->s_axi_control_wvalid = 0;
@@ -441,15 +466,20 @@ class Core {
   uint32_t read_register(uint8_t offset) {
     model_->s_axi_control_araddr = offset;
     model_->s_axi_control_arvalid = 1;
+    uint32_t waited = 0, first = 0;
     for (int i = 0; i < 1000; i++) {
+      model_->s_axi_control_rready = waited >= patience_;
       model_->ap_clk = 0;
       model_->eval();
       const bool ar = model_->s_axi_control_arvalid && model_->s_axi_control_arready;
-      const bool r = model_->s_axi_control_rvalid;
+      const bool valid = model_->s_axi_control_rvalid, taken = valid && waited >= patience_;
       const uint32_t data = model_->s_axi_control_rdata;
+      if (waited && (!valid || data != first)) protocol_error("R changed before RREADY", offset);
+      first = data;
+      waited += valid;
       tick();
       if (ar) model_->s_axi_control_arvalid = 0;
-      if (r) return data;
+      if (taken) return data;
     }
     protocol_error("no answer to an AXI4-Lite read", offset);
     return 0;
@@ -491,6 +521,15 @@ class Core {
     std::snprintf(result_.message, sizeof result_.message, "%s", g_stop.c_str());
   }
 
+  // ---- coverage
+ public:
+#if VM_COVERAGE
+  void write_coverage(const char* name) { context_->coveragep()->write(name); }
+#else
+  void write_coverage(const char*) {}
+#endif
+
+ private:
   // ---- waves
 #if VM_TRACE
   void open_trace(const char* name) {
@@ -524,7 +563,8 @@ class Core {
   std::deque<WriteResponse> responses_;
   uint64_t cycle_ = 0, start_cycle_ = 0, write_count_ = 0;
   uint64_t ar_ = 0, aw_ = 0, w_ = 0;
-  uint8_t write_response_ = kOkay;
+  uint8_t write_response_ = kOkay, strobe_ = 0xF;
+  uint32_t patience_ = 0;
   bool r_held_ = false, b_held_ = false;
   bool ar_stalled_ = false, aw_stalled_ = false, w_stalled_ = false;
 };
@@ -557,6 +597,7 @@ void ps_step(Core* core, uint64_t cycles, PsResult* result) {
 void ps_attach(Core* core, const PsRun* run) { core->attach(*run); }
 void ps_poke(Core* core, uint8_t offset, uint32_t value) { core->poke(offset, value); }
 uint32_t ps_peek(Core* core, uint8_t offset) { return core->peek(offset); }
+void ps_host(Core* core, uint8_t strobe, uint32_t patience) { core->host(strobe, patience); }
 int ps_run(Core* core, uint64_t cycles, PsResult* result) {
   const bool interrupt = core->run(cycles);
   *result = core->result();
@@ -568,6 +609,9 @@ uint64_t ps_log(Core* core, const uint64_t** pairs) {
   *pairs = core->log().data();
   return core->log().size() / 2;
 }
+
+// What Verilator has counted in the coverage variant, in its text format.
+void ps_write_coverage(Core* core, const char* name) { core->write_coverage(name); }
 
 uint64_t ps_sizes(void) { return sizeof(PsRun) << 32 | sizeof(PsResult); }
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.registers import ErrorCode
+from penstock.program.registers import OFFSETS, ErrorCode
+from penstock.sim.rtl.bus import RtlBus
 from penstock.sim.rtl.engine import RtlCore, RunResult
-from tests.quality.workload import Case, cases, run
+from tests.quality.host import runs
+from tests.quality.workload import PLACES, Case, _edges, cases, run
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,22 @@ def test_there_is_something_of_everything() -> None:
     assert sum(case.error == ErrorCode.FIELD for case in cases()) > 80
     assert sum(case.error == ErrorCode.BOUNDS for case in cases()) > 30
     assert {len(case.inputs) for case in cases()} >= {0, 1, 2, 3, 40}
+
+
+def test_edges_have_two_sides() -> None:
+    """The last legal value runs to the end, the next is refused; each place is in a descriptor."""
+    sides: dict[str, list[ErrorCode | None]] = {}
+    for case in _edges():
+        where, _, _ = case.name.rpartition(" ")
+        sides.setdefault(where, []).append(case.error)
+    both = [where for where, errors in sides.items() if len(errors) == 2]
+    assert len(both) > 60 and {where.split()[-1] for where in sides} >= set(PLACES)
+    legal = [where for where in both if sides[where][0] == ErrorCode.NONE]
+    assert (
+        len(legal) >= len(both) - 1
+    )  # a GATE's list may be too long for the convolution behind it
+    refused = {sides[where][1] for where in both}
+    assert refused == {ErrorCode.FIELD, ErrorCode.BOUNDS}
 
 
 def changed(field: str, value: Any) -> Callable[[RunResult], RunResult]:
@@ -111,3 +129,31 @@ def assert_found(
     execute = core.execute
     monkeypatch.setattr(core, "execute", lambda *a, **k: change(execute(*a, **k)))
     assert any(re.search(found, line) for line in run(case, core))
+
+
+def test_a_wrong_register_is_found(monkeypatch: pytest.MonkeyPatch, core: RtlCore) -> None:
+    """By the host's cases: one bit of one register, an interrupt that does not come."""
+    found = {case.name: case for case in cases()}
+    read, advance = RtlBus.read, RtlBus.advance
+    assert run(found["registers"], core) == run(found["interrupts"], core) == []
+    for name, case in (("n_images", "registers"), ("position", "interrupts")):
+
+        def flipped(bus: RtlBus, at: int, wrong: int = OFFSETS[name]) -> int:
+            return read(bus, at) ^ 4 * (at == wrong)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(RtlBus, "read", flipped)
+            lines = run(found[case], core)
+            assert any(re.search("register 0x48 is|position", line) for line in lines)
+    with monkeypatch.context() as patch:
+        patch.setattr(RtlBus, "advance", lambda bus, cycles: advance(bus, cycles) and cycles > 0)
+        assert any("interrupt False" in line for line in run(found["interrupts"], core))
+
+
+def test_wrong_results_of_a_host_are_found(core: RtlCore) -> None:
+    case = next(case for case in cases() if case.name == "exact after a host")
+    assert case.records is not None
+    wrong = case.records.copy()
+    wrong[-1, -1] ^= 1
+    lines = runs(core, case.package, case.inputs, wrong)
+    assert len(lines) == 4 and all("other results than golden's" in line for line in lines)

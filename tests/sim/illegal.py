@@ -7,7 +7,7 @@ import numpy as np
 
 from penstock.compiler.activity import decode
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import ALL_CHANNELS, get_config
+from penstock.program.config import ALL_CHANNELS, GATE_WORD_BYTES, get_config
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
@@ -45,6 +45,24 @@ def at_index(package: Package, index: int, **values: int) -> Package:
 def first_of(package: Package, op: Op) -> int:
     """Index of the first descriptor with operation `op`."""
     return next(i for i, d in enumerate(decode(package)) if d.op == op)
+
+
+def with_shift(package: Package, shift: int, op: Op = Op.CONV) -> Package:
+    """The first descriptor `op` with another shift, in two places.
+
+    Of a CONV the first two outputs; of a GATE or DENSE its vector and the first output.
+    """
+    code = decode(package)
+    d = next(d for d in code if d.op == op)
+    if op == Op.CONV:
+        at, step = d.w_addr, d.w_stride if d.w_rows else 8
+    else:  # a word for the vector, then the rows
+        load = next(d for d in code if d.op == Op.GLOAD)
+        at, step = load.w_addr + d.w_addr - load.dst, GATE_WORD_BYTES
+    blob = bytearray(package.weights)
+    for place in range(2):
+        blob[at + place * step + 6] = shift
+    return dataclasses.replace(package, weights=bytes(blob))
 
 
 #: (operation whose first descriptor is changed, fields, the error it gives)

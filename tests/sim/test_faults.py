@@ -6,18 +6,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import decode
 from penstock.hls.sources import Types
 from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Op
-from penstock.program.package import Package
 from penstock.program.registers import AP_CTRL, AP_START, GIER, IER, OFFSETS, ErrorCode
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.build import build_core
 from penstock.sim.rtl.bus import RtlBus
 from tests.sim.faults import SEED, Campaign, cases
-from tests.sim.illegal import network
+from tests.sim.illegal import network, with_shift
 
 CASES = 150
 
@@ -127,15 +124,6 @@ def test_truncated_weights(campaign: Campaign, part: float) -> None:
     assert error == ErrorCode.BOUNDS
     result = campaign.execute(campaign.core, package, reset=False)
     assert (result.error, result.position, result.bad_accesses) == (error, position, 0)
-
-
-def with_shift(package: Package, shift: int) -> Package:
-    """The first convolution's parameters with another shift, the first outputs' only."""
-    d = next(d for d in decode(package) if d.op == Op.CONV)
-    blob = bytearray(package.weights)
-    for row in range(2):
-        blob[d.w_addr + row * (d.w_stride if d.w_rows else 8) + 6] = shift
-    return dataclasses.replace(package, weights=bytes(blob))
 
 
 @pytest.mark.parametrize("shift", [0, 1, 47, 48, 49, 50, 63, 64, 255])

@@ -1,0 +1,7 @@
+# How good the tests of the core are; included by the Makefile.
+
+.PHONY: coverage
+
+coverage: $(STAMP) ## lines, branches and toggles of the core that the regression workload reaches, into docs/verification.md (minutes)
+	$(BIN)/python -m tests.quality.measure_coverage -o docs/coverage.json
+	$(BIN)/python docs/coverage_table.py
