@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from penstock.bench.networks import STATIC, network_inputs
-from penstock.bench.run import compiled
+from penstock.bench.run import DOCUMENT, compiled
+from penstock.bench.table import put_into
 from penstock.compiler.activity import decode
 from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.estimate import estimate
@@ -100,13 +101,17 @@ def layer_table(name: str, config: str) -> str:
 
 
 def main() -> int:
-    """Print the tables."""
+    """Print the tables, and with --update put them into docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", action="append", choices=[*STATIC])
     parser.add_argument("--config", default="z7020")
+    parser.add_argument("--update", action="store_true", help="also put it into docs/results.md")
     arguments = parser.parse_args()
     for name in arguments.network or STATIC:
-        print(layer_table(name, arguments.config), flush=True)
+        table = layer_table(name, arguments.config)
+        print(table, flush=True)
+        if arguments.update:
+            put_into(DOCUMENT, f"layers-{name}", table)
     return 0
 
 
