@@ -2,6 +2,7 @@
 
 build/host/net.onnx     a gated network trained on the digits, the demo's if there is one
 build/host/deploy/      the folder `penstock deploy` writes for it
+build/host/families/    a random network of every family of gates, and what it must compute
 build/host/libcsim.so   the C++ of the HLS core, compiled
 build/host/lib/         the simulator under the name it is installed as
 """
@@ -11,12 +12,20 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnx
+import torch
+
 from penstock.cli.main import main as penstock
+from penstock.model import NetworkConfig, build_onnx, random_images, random_network
+from penstock.model.geometry import GATES
 from penstock.program.config import get_config
 from penstock.sim.csim.build import build_csim
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST, DEMO = ROOT / "build" / "host", ROOT / "build" / "demo"
+FAMILIES = [gates for gates in GATES if gates not in ("l", "c", "none")]
+IMAGES = 10
 FILES = ("net.onnx", "images.npy", "labels.npy")
 
 
@@ -34,6 +43,26 @@ def library(link: Path) -> None:
     os.symlink(built, link)
 
 
+def families(folder: Path) -> None:
+    """NAME.pspkg and NAME.npz: small networks of different shapes, all for one configuration."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for number, gates in enumerate(FAMILIES):
+        size, channels = (8 + number % 3, 6 + number % 4), 1 + number % 3
+        config = NetworkConfig(
+            depth=14, gates=gates, widths=(6, 10, 12), in_channels=channels, input_size=size
+        )
+        network = random_network(config, keep_blocks=0.6, seed=number)
+        onnx.save(build_onnx(network), folder / f"{gates}.onnx")
+        images = random_images(config, IMAGES, torch.Generator().manual_seed(number)).numpy()
+        np.save(folder / "images.npy", images)
+        run("compile", folder / f"{gates}.onnx", "--config", "z7020", "-o", folder / "net")
+        given = ("--board", "pynq-z2", "--images", folder / "images.npy")
+        run("deploy", folder / "net", *given, "-o", folder / "deploy")
+        for source, suffix in (("net.pspkg", ".pspkg"), ("vectors.npz", ".npz")):
+            shutil.copyfile(folder / "deploy" / source, folder / f"{gates}{suffix}")
+
+
 def main() -> None:
     """Train if need be, compile, deploy."""
     HOST.mkdir(parents=True, exist_ok=True)
@@ -44,6 +73,7 @@ def main() -> None:
             shutil.copyfile(DEMO / name, HOST / name)
     run("compile", HOST / "net.onnx", "--config", "z7020", "-o", HOST / "net")
     run("deploy", HOST / "net", "--board", "pynq-z2", "-o", HOST / "deploy")
+    families(HOST / "families")
     library(HOST / "libcsim.so")
     link = HOST / "lib" / "penstock" / "sim"
     link.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 # Benchmarks; included by the Makefile.
 
-.PHONY: bench bench-layers bench-zoo bench-peers resources speed
+.PHONY: bench bench-layers bench-zoo bench-families bench-peers resources speed
 
 bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into docs/results.md (an hour; QUICK=1: minutes, no document)
 	$(BIN)/python -m penstock.bench.run $(if $(QUICK),--quick,--update)
@@ -11,6 +11,9 @@ bench-layers: $(STAMP) ## VGG16-BN and MobileNetV2 layer by layer on the simulat
 bench-zoo: $(STAMP) ## the zoo's networks on 1,000 images of DATA_DIR on the simulated core, into docs/zoo (half an hour)
 	@test -n "$(DATA_DIR)" || { echo 'usage: make bench-zoo DATA_DIR=<CIFAR-10 binary files>'; exit 2; }
 	$(BIN)/python -m penstock.bench.zoo --data-dir $(DATA_DIR)
+
+bench-families: $(STAMP) ## every family of gates, trained on digits, on the simulated core, into docs/families.json (half an hour)
+	$(BIN)/python -m penstock.bench.families
 
 build/demo/net.onnx:
 	$(BIN)/penstock demo -o build/demo

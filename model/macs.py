@@ -16,6 +16,7 @@ from torch import Tensor
 
 from penstock.model.families import gate_networks
 from penstock.model.geometry import (
+    LC,
     BlockPlan,
     NetworkConfig,
     Schedule,
@@ -112,7 +113,8 @@ def executed_layer_macs(
 
     Sequential: a closed block costs its projection, an open one the surviving channels of
     its convolutions.  Parallel (LC-Net, section 3.3.2): the first convolution always runs
-    whole.  A convolution behind a gated one reads the surviving channels only.
+    whole; a gate network takes longer than that, so it always runs before its block.  A
+    convolution behind a gated one reads the surviving channels only.
     """
     if not config.gated:
         raise ValueError("a network without gates executes dense_macs()")
@@ -121,8 +123,9 @@ def executed_layer_macs(
         name: torch.full((images,), macs, dtype=torch.int64)
         for name, macs in layer_macs(config, convention).items()
     }
+    schedule = config.schedule if config.gates in LC else "sequential"
     for plan, score in zip(block_plans(config), scores, strict=True):
-        counts |= _block(plan, score, config.schedule, convention)
+        counts |= _block(plan, score, schedule, convention)
     return counts
 
 

@@ -118,8 +118,9 @@ def test_constants_are_those_of_the_core() -> None:
         assert found[1] == value, (name, path)
 
 
-def test_figures_are_current() -> None:
-    command = [sys.executable, "docs/figures.py", "--check"]
+@pytest.mark.parametrize("script", ["figures.py", "families_table.py"])
+def test_figures_are_current(script: str) -> None:
+    command = [sys.executable, f"docs/{script}", "--check"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -24,6 +24,12 @@ FORMS: dict[str, dict[str, Any]] = {
     "bottleneck, channel gates": {"depth": 11, "block": "bottleneck", "gates": "c"},
     "two gated convolutions": {"depth": 20, "block": "bottleneck", "gated_convs": 2},
     "identity shortcuts": {"shortcuts": "identity"},
+    "skipnet, FFGate-I": {"depth": 14, "gates": "skipnet1"},
+    "skipnet, FFGate-II": {"depth": 14, "gates": "skipnet2"},
+    "blockdrop": {"depth": 14, "gates": "blockdrop"},
+    "acs": {"depth": 14, "gates": "acs"},
+    "iadi": {"depth": 14, "gates": "iadi"},
+    "acs, bottleneck": {"depth": 20, "block": "bottleneck", "gates": "acs"},
     "imagenet": {
         "depth": 17,
         "block": "bottleneck",
@@ -70,13 +76,20 @@ def block_scores(config: Any, scores: dict[str, Any]) -> list[Any]:
     from penstock.model.networks import cnet_names, join_scores
 
     joined = []
-    for plan in block_plans(config):
-        found = {
-            gate: torch.from_numpy(scores[f"{plan.name}.{gate}.score.quantize_output"]) / 128
-            for gate in ("lnet", *cnet_names(plan))
-            if f"{plan.name}.{gate}.score.quantize_output" in scores
-        }
-        block = found.pop("lnet", None)
-        rows = next(iter(found.values())) if block is None else block
-        joined.append(join_scores(plan, rows, block, list(found.values())))
+    like = torch.from_numpy(next(iter(scores.values()))) / 128
+    for number, plan in enumerate(block_plans(config)):
+        block, *channels = (
+            [
+                torch.from_numpy(scores[f"{name}.score.quantize_output"]) / 128
+                for name in names
+                if f"{name}.score.quantize_output" in scores
+            ]
+            for names in (
+                (f"{plan.name}.lnet", f"{plan.name}.gate", f"policy.block{number}"),
+                *((f"{plan.name}.{cnet}",) for cnet in cnet_names(plan)),
+                *((f"{plan.name}.gate{conv}",) for conv in range(1, 4)),
+            )
+        )
+        found = [score for scored in channels for score in scored]
+        joined.append(join_scores(plan, like, block[0] if block else None, found))
     return joined

@@ -1,0 +1,165 @@
+"""`python -m penstock.bench.families`: every family of gates on one core.
+
+Trained: each recipe is trained on digits (unless build/families holds its checkpoint), exported,
+compiled and run on test images by graph, golden, csim and the simulated core, all of which must
+agree.  At CIFAR's size: the same with random weights, half the channels and blocks closed.  Beside
+each, the same network compiled without its gates.  Results go into docs/families.json, from which
+the tables of docs/results.md are made (`make figures`).
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from penstock.bench.cache import ROOT
+from penstock.cli.engines import Memory, Run, build_engines, mismatches, run_engine
+from penstock.cli.files import Images
+from penstock.cli.output import step
+from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.model import (
+    Dataset,
+    TrainConfig,
+    build_onnx,
+    export_checkpoint,
+    load_checkpoint,
+    load_dataset,
+    random_images,
+    random_network,
+    train_network,
+)
+from penstock.model.geometry import parse_network
+from penstock.model.recipe import load_recipe
+from penstock.program.config import get_config
+
+STORE = ROOT / "docs" / "families.json"
+FOLDER = ROOT / "build" / "families"
+CONFIG = "z7020"
+RECIPES = ("skipnet1-digits", "skipnet2-digits", "blockdrop-digits", "acs-digits", "iadi-digits")
+LARGE = (
+    *("skipnet1-resnet20", "skipnet2-resnet20", "blockdrop-resnet20"),
+    *("acs-resnet20", "iadi-resnet20", "acs-resnet38"),
+)
+ENGINES = ("graph", "golden", "csim", "rtl")
+IMAGES = 100
+LARGE_IMAGES = 6
+STATIC_IMAGES = 3  # without gates every image takes the same
+KEEP = 0.5  # share of channels and of blocks that random gates keep
+
+
+def trained(recipe: str) -> Path:
+    """The exported network of a recipe; trained if it is not there yet."""
+    checkpoint = FOLDER / f"{recipe}.pt"
+    if not checkpoint.is_file():
+        train_network(TrainConfig(**load_recipe(recipe), out=checkpoint))
+    exported = checkpoint.with_suffix(".onnx")
+    export_checkpoint(checkpoint, exported)
+    return exported
+
+
+def run_all(compiled: CompiledNetwork, images: Images, engines: tuple[str, ...]) -> dict[str, Run]:
+    """One run of all images an engine."""
+    runs = {}
+    build_engines(engines, compiled, Memory())
+    for engine in engines:
+        with step(f"{engine}, {len(images)} images") as progress:
+            runs[engine] = run_engine(engine, compiled, images, Memory(), progress)
+    return runs
+
+
+def steady(run: Run, counter: str) -> float:
+    """Mean of a counter over all images but the first, which also pays what runs once."""
+    return float(run.counters[counter][1:].mean())
+
+
+def figures(compiled: CompiledNetwork, images: Images) -> tuple[dict[str, Any], Run]:
+    """Figures of a network, means an image, and the core's run."""
+    static = compiled.static()
+    runs = run_all(compiled, images, ENGINES)
+    plain = run_all(static, images[:STATIC_IMAGES], ("golden", "rtl"))
+    rtl = runs["rtl"]
+    counted = compiled.macs({gate: scores[1:] for gate, scores in rtl.scores.items()})
+    macs = {
+        "dense": counted.dense,
+        "executed": counted.executed,
+        "gates": counted.gates_executed,
+    }
+    cycles = {
+        "static": steady(plain["rtl"], "cycles"),
+        "dynamic": steady(rtl, "cycles"),
+        "predicted": float(np.mean(compiled.predict(rtl.scores).cycles[1:])),
+    }
+    kept = np.concatenate([scores > 0 for scores in rtl.scores.values()], axis=1)
+    saved = macs["dense"] / (macs["executed"] + macs["gates"])
+    return {
+        "config": compiled.package.config.name,
+        "images": len(images),
+        "mismatches": {
+            **{engine: mismatches(runs["golden"], runs[engine]) for engine in ENGINES},
+            "static": mismatches(plain["golden"], plain["rtl"]),
+        },
+        "macs": macs,
+        "cycles": cycles,
+        "weight_bytes": {
+            "static": steady(plain["rtl"], "weight_bytes"),
+            "dynamic": steady(rtl, "weight_bytes"),
+        },
+        "realisation_ratio": cycles["static"] / cycles["dynamic"] / saved,
+        "scores": {
+            "count": kept.shape[1],
+            "kept": float(kept.mean()),
+            "undecided": int((kept.any(axis=0) & ~kept.all(axis=0)).sum()),
+        },
+    }, rtl
+
+
+def measure_trained(recipe: str, data: Dataset) -> dict[str, Any]:
+    """The stored figures of one recipe over the first test images."""
+    compiled = compile_onnx(trained(recipe), get_config(CONFIG))
+    images = data.normalize(data.test_images[:IMAGES]).numpy().astype(np.float32)
+    result, rtl = figures(compiled, images)
+    checkpoint = load_checkpoint(FOLDER / f"{recipe}.pt")
+    accuracy = {
+        "float": checkpoint.metrics["float_accuracy"],
+        "quantized": checkpoint.metrics["qat_accuracy"],
+        "integer": float((rtl.labels == data.test_labels[:IMAGES].numpy()).mean()),
+    }
+    return {"network": checkpoint.net.config.name, "accuracy": accuracy, **result}
+
+
+def measure_large(name: str) -> dict[str, Any]:
+    """The stored figures of a network of CIFAR's size with random weights."""
+    config = parse_network(name)
+    network = random_network(config, keep_channels=KEEP, keep_blocks=KEEP, images=32)
+    path = FOLDER / f"{name}.onnx"
+    onnx.save(build_onnx(network), path)
+    images = random_images(config, LARGE_IMAGES, torch.Generator().manual_seed(1))
+    result, _ = figures(compile_onnx(path, get_config(CONFIG)), images.numpy())
+    return {"network": name, **result}
+
+
+def main() -> int:
+    """Measure and store; 1 if a byte differs."""
+    parser = argparse.ArgumentParser(prog="python -m penstock.bench.families", description=__doc__)
+    parser.add_argument("name", nargs="*", help=f"of {RECIPES + LARGE}; default: all of them")
+    chosen = parser.parse_args().name or RECIPES + LARGE
+    data = load_dataset("digits", None)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    stored = json.loads(STORE.read_text()) if STORE.is_file() else {}
+    differ = 0
+    for name in chosen:
+        stored[name] = measure_trained(name, data) if name in RECIPES else measure_large(name)
+        differ += sum(stored[name]["mismatches"].values())
+        print(f"{name}: realisation {stored[name]['realisation_ratio']:.3f}, {differ} bytes differ")
+        ordered = {name: stored[name] for name in RECIPES + LARGE if name in stored}
+        STORE.write_text(json.dumps(ordered, indent=2) + "\n")
+    return int(differ > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The tables of gate families in docs/results.md, from docs/families.json (`make figures`).
+
+python docs/families_table.py            prints them and puts them between their markers
+python docs/families_table.py --check    exit code 1 if the document is not current
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from penstock.bench.table import replace_between
+
+ROOT = Path(__file__).resolve().parent.parent
+STORE = ROOT / "docs" / "families.json"
+DOCUMENT = ROOT / "docs" / "results.md"
+
+COLUMNS = (
+    "scores",
+    "depend on the image",
+    "MACs static",
+    "executed",
+    "of them gates",
+    "cycles static",
+    "executed",
+    "model",
+    "realisation",
+    "images",
+    "mismatches",
+)
+ACCURACIES = ("accuracy, float", "quantised", "integer, these images")
+
+
+def lines(results: list[dict[str, Any]]) -> Iterator[str]:
+    """One row a network; accuracies where it was trained."""
+    titles = ("network", *(ACCURACIES if "accuracy" in results[0] else ()), *COLUMNS)
+    yield "| " + " | ".join(titles) + " |"
+    yield "|---|" + "---:|" * (len(titles) - 1)
+    for result in results:
+        shown = [f"{share:.2%}" for share in result.get("accuracy", {}).values()]
+        yield "| " + " | ".join([result["network"], *shown, *_cells(result)]) + " |"
+
+
+def _cells(result: dict[str, Any]) -> list[str]:
+    macs, cycles, scores = result["macs"], result["cycles"], result["scores"]
+    executed = macs["executed"] + macs["gates"]
+    return [
+        f"{scores['count']:,}",
+        f"{scores['undecided']:,}",
+        f"{macs['dense']:,.0f}",
+        f"{executed:,.0f} ({executed / macs['dense']:.1%})",
+        f"{macs['gates']:,.0f}",
+        f"{cycles['static']:,.0f}",
+        f"{cycles['dynamic']:,.0f} ({cycles['dynamic'] / cycles['static']:.1%})",
+        f"{cycles['predicted'] / cycles['dynamic'] - 1:+.2%}",
+        f"{result['realisation_ratio']:.3f}",
+        f"{result['images']}",
+        f"{sum(result['mismatches'].values())}",
+    ]
+
+
+def main() -> int:
+    """Rewrite or check the document."""
+    parser = argparse.ArgumentParser(description="put the gate families into docs/results.md")
+    parser.add_argument("--check", action="store_true", help="only compare")
+    arguments = parser.parse_args()
+    results = list(json.loads(STORE.read_text()).values())
+    trained = "\n".join(lines([result for result in results if "accuracy" in result]))
+    large = "\n".join(lines([result for result in results if "accuracy" not in result]))
+    old = DOCUMENT.read_text()
+    new = replace_between(replace_between(old, "families", trained), "families, large", large)
+    if arguments.check:
+        if new != old:
+            print("docs/results.md is not current: run `make figures`")
+        return int(new != old)
+    DOCUMENT.write_text(new)
+    print(trained, large, sep="\n\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
