@@ -26,9 +26,10 @@ readme: $(STAMP) ## run the demo and put its figures into README.md and docs/res
 	$(BIN)/penstock demo --dataset digits -o build/demo
 	$(BIN)/python docs/update.py build/demo/report.json
 
-figures: $(STAMP) ## the trained networks' tables and pictures, from docs/zoo/*.json and docs/families.json into docs/
+figures: $(STAMP) ## the trained networks' tables and pictures, from docs/zoo, docs/exits and docs/families.json
 	$(BIN)/python docs/zoo_table.py
 	$(BIN)/python docs/families_table.py
+	$(BIN)/python docs/exits_table.py
 	$(BIN)/python docs/pictures.py
 
 test: $(STAMP) test-host ## every test (JOBS=2 at a time)

@@ -1,6 +1,6 @@
 # Benchmarks; included by the Makefile.
 
-.PHONY: bench bench-layers bench-zoo bench-families bench-peers resources speed
+.PHONY: bench bench-layers bench-exits bench-zoo bench-families bench-peers resources speed
 
 bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into docs/results.md (an hour; QUICK=1: minutes, no document)
 	$(BIN)/python -m penstock.bench.run $(if $(QUICK),--quick,--update)
@@ -14,6 +14,9 @@ bench-zoo: $(STAMP) ## the zoo's networks on 1,000 images of DATA_DIR on the sim
 
 bench-families: $(STAMP) ## every family of gates, trained on digits, on the simulated core, into docs/families.json (half an hour)
 	$(BIN)/python -m penstock.bench.families
+
+bench-exits: $(STAMP) ## early exits on digits: trained, swept, on the simulated core, into docs/exits (ten minutes)
+	$(BIN)/python -m penstock.bench.exits
 
 build/demo/net.onnx:
 	$(BIN)/penstock demo -o build/demo

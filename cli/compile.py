@@ -6,6 +6,7 @@ import rich_click as click
 
 from penstock.cli.compiled import MARKER, hardware
 from penstock.cli.errors import InputError, load
+from penstock.cli.exits import thresholds_option
 from penstock.cli.files import check_images, read_array, write_folder
 from penstock.cli.output import emit, json_option, step, table
 from penstock.program.config import CONFIGS
@@ -16,7 +17,8 @@ from penstock.program.config import CONFIGS
     epilog="""Examples:\n
     penstock compile net.onnx --config z7020 -o build/net\n
     penstock compile net.onnx --config tiny --schedule parallel -o build/net\n
-    penstock compile float.onnx --calibration images.npy -o build/net
+    penstock compile float.onnx --calibration images.npy -o build/net\n
+    penstock compile exits.onnx --thresholds 0.9,0.8 -o build/net
     """,
 )
 @click.argument("onnx", type=click.Path(path_type=Path))
@@ -48,6 +50,7 @@ from penstock.program.config import CONFIGS
     default=True,
     help="Reshape the array for the remainder of a list of channels (the results are the same).",
 )
+@thresholds_option
 @json_option
 def compile_command(
     onnx: Path,
@@ -56,6 +59,7 @@ def compile_command(
     schedule: str | None,
     calibration: Path | None,
     reshape: bool,
+    thresholds: tuple[float, ...] | None,
     json_to: str | None,
 ) -> None:
     """Compile an ONNX file to a program for one hardware configuration.
@@ -71,7 +75,9 @@ def compile_command(
         images = check_images(read_array(calibration), None, str(calibration))
     api = load("penstock.compiler.api", "compiler")
     with step(f"compile {onnx} for {config.name}"):
-        compiled = api.compile_onnx(onnx, config, schedule, calibration=images, reshape=reshape)
+        compiled = api.compile_onnx(
+            onnx, config, schedule, calibration=images, reshape=reshape, thresholds=thresholds
+        )
         write_folder(output, compiled.save, MARKER)
     package = compiled.package
     figures = {

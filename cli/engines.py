@@ -64,6 +64,7 @@ class Run:
     results: Bytes
     logits: npt.NDArray[np.float32]  # N x K
     scores: dict[str, Bytes]  # gate -> N x n
+    exits: npt.NDArray[np.int64]  # N: the early exit taken, in order; their number: none
     counters: dict[str, npt.NDArray[np.uint32]]  # name -> N
 
     @property
@@ -128,6 +129,7 @@ def run_engine(
         results=records[:, COUNTER_BYTES:],
         logits=decoded.logits,
         scores=decoded.scores,
+        exits=decoded.exits,
         counters={name: decoded.counters[name] for name in COUNTED[engine]},
     )
 
@@ -147,21 +149,34 @@ def profile_descriptors(
 
 
 def mismatches(reference: Run, other: Run) -> int:
-    """Bytes of the results that differ."""
-    return int((reference.results != other.results).sum())
+    """Bytes of the results that differ, and images that took another exit."""
+    exits = (reference.exits != other.exits).sum()
+    return int((reference.results != other.results).sum() + exits)
 
 
 def first_mismatch(reference: Run, other: Run) -> str:
     """Where two runs differ first, for a person; "" if they are equal."""
     differ = np.argwhere(reference.results != other.results)
     if not len(differ):
-        return ""
+        return _first_exit(reference, other)
     image, byte = (int(index) for index in differ[0])
     values = (int(run.results[image, byte]) for run in (reference, other))
     what = _name_byte(reference, image, other)
     return (
         f"image {image}, result byte {byte}{what}: "
         f"{reference.engine} {next(values)}, {other.engine} {next(values)}"
+    )
+
+
+def _first_exit(reference: Run, other: Run) -> str:
+    """The first image that took another exit; "" if none did."""
+    differ = np.flatnonzero(reference.exits != other.exits)
+    if not len(differ):
+        return ""
+    exits = (int(run.exits[differ[0]]) for run in (reference, other))
+    return (
+        f"image {differ[0]}: {reference.engine} took exit {next(exits)}, "
+        f"{other.engine} exit {next(exits)}"
     )
 
 
@@ -174,8 +189,9 @@ def _name_byte(reference: Run, image: int, other: Run) -> str:
 
 
 def save_arrays(path: Path, run: Run) -> None:
-    """The runs' arrays as .npz: logits, label, gate:<name>, counter:<name>."""
+    """The runs' arrays as .npz: logits, label, exit, gate:<name>, counter:<name>."""
     arrays: dict[str, Any] = {"logits": run.logits, "label": run.labels}
     arrays |= {f"gate:{name}": scores for name, scores in run.scores.items()}
+    arrays |= {"exit": run.exits}
     arrays |= {f"counter:{name}": values for name, values in run.counters.items()}
     np.savez_compressed(path, **arrays)

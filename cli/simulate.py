@@ -20,6 +20,7 @@ from penstock.cli.engines import (
     save_arrays,
 )
 from penstock.cli.errors import MISMATCH, InputError
+from penstock.cli.exits import exit_figures, exit_rows, thresholds_option
 from penstock.cli.files import check_images, read_array, read_labels, write_file
 from penstock.cli.output import emit, json_option, note, step, table
 
@@ -42,6 +43,7 @@ def parse_engines(text: str) -> tuple[str, ...]:
     penstock simulate build/net --engine rtl --images x.npy --labels y.npy --json out.json\n
     penstock simulate build/net --images x.npy --stall 0.2 --seed 7 --save out.npz\n
     penstock simulate build/net --engine rtl --images x.npy --force-gates 1\n
+    penstock simulate build/net --images x.npy --labels y.npy --thresholds 0.9,0.8\n
     penstock simulate build/net --engine rtl --images x.npy --limit 1 --vcd core.vcd
     """
 )
@@ -81,7 +83,7 @@ def parse_engines(text: str) -> tuple[str, ...]:
     "--save",
     type=click.Path(path_type=Path),
     metavar="OUT.NPZ",
-    help="Write per image: logits, label, gate:<name>, counter:<name>.",
+    help="Write per image: logits, label, exit, gate:<name>, counter:<name>.",
 )
 @click.option(
     "--latency",
@@ -108,6 +110,7 @@ def parse_engines(text: str) -> tuple[str, ...]:
     is_flag=True,
     help="rtl: also the counters of every descriptor, in --json (many runs: use --limit).",
 )
+@thresholds_option
 @json_option
 def simulate(
     network: Path,
@@ -124,6 +127,7 @@ def simulate(
     force_gates: str | None,
     vcd: Path | None,
     per_descriptor: bool,
+    thresholds: tuple[float, ...] | None,
     json_to: str | None,
 ) -> int:
     """Run images through a compiled NETWORK on one or more engines and compare every byte.
@@ -144,6 +148,8 @@ def simulate(
         read_array(images_path), compiled.input_shape, str(images_path), limit=limit
     )
     labels = None if labels_path is None else read_labels(labels_path, len(images))
+    if thresholds is not None:
+        compiled = compiled.with_thresholds(thresholds)
     if force_gates:
         compiled = compiled.force_gates_open()
     memory = Memory(latency=latency, stall=stall, seed=seed, vcd=vcd, assertions=assertions)
@@ -163,7 +169,12 @@ def simulate(
     result = table(f"{network}, {len(images)} images", "", *engines)
     for row in table_rows(figures, engines):
         result.add_row(*row)
-    emit(figures, json_to, result)
+    tables = [result]
+    if "exits" in figures:
+        tables.append(table("where the images end", "", "of the images"))
+        for name, share in exit_rows(figures["exits"]):
+            tables[-1].add_row(name, share)
+    emit(figures, json_to, *tables)
     for run in runs[1:]:
         if where := first_mismatch(runs[0], run):
             note(f"{runs[0].engine} and {run.engine} differ: first at {where}")
@@ -175,8 +186,8 @@ def summarize(
 ) -> dict[str, Any]:
     """The figures of `--json`; means are an image."""
     first = runs[0]
-    macs = compiled.macs(first.scores)
-    prediction = compiled.predict(first.scores)
+    macs = compiled.macs(first.scores, first.exits)
+    prediction = compiled.predict(first.scores, first.exits)
     figures: dict[str, Any] = {
         "network": compiled.package.meta["network"],
         "config": compiled.package.config.name,
@@ -192,6 +203,9 @@ def summarize(
             for name, s in first.scores.items()
         },
     }
+    if compiled.package.meta["exits"]:
+        meta = compiled.package.meta
+        figures["exits"] = exit_figures(meta, first.exits, first.labels, labels)
     for run in runs:
         engine: dict[str, Any] = {
             "images": len(run.logits),

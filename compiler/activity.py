@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from penstock.compiler.paths import main_halt, paths
 from penstock.program.config import ALL_CHANNELS, HwConfig
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.package import Package
@@ -18,13 +19,18 @@ Array = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """One descriptor over N images.  A skipped one has no channels."""
+    """One descriptor over N images.  One that is skipped or not reached has no channels."""
 
     descriptor: Descriptor
     runs: Array  # (N,) bool; CONV with pred_empty always runs
     inputs: Array  # (N,) input channels walked for each output channel
     input_runs: Array  # (N,) runs of neighbours among them: read together
     outputs: Array  # (N,) output channels computed; GATE: outputs, fewer where it stops
+
+    def only(self, images: Array) -> "Activity":
+        """The same for some images: indices."""
+        arrays = ("runs", "inputs", "input_runs", "outputs")
+        return dataclasses.replace(self, **{name: getattr(self, name)[images] for name in arrays})
 
     @property
     def op(self) -> Op:
@@ -50,10 +56,13 @@ def pool_size(d: Descriptor) -> tuple[int, int]:
     return (d.height - lost) // stride + 1, (d.width - lost) // stride + 1
 
 
-def score_memory(package: Package, scores: dict[str, Array]) -> Array:
-    """uint8 (N, scores) as the core holds them, from one array (N, n) a gate."""
+def score_memory(package: Package, scores: dict[str, Array], count: int = 1) -> Array:
+    """uint8 (N, scores) as the core holds them, from one array (N, n) a gate.
+
+    `count`: images, where there is no gate.
+    """
     gates = package.meta["gates"]
-    count = len(next(iter(scores.values()))) if scores else 1
+    count = len(next(iter(scores.values()))) if scores else count
     memory = np.zeros((count, sum(gate["count"] for gate in gates)), np.uint8)
     for gate in gates:
         start = gate["score"]
@@ -61,13 +70,25 @@ def score_memory(package: Package, scores: dict[str, Array]) -> Array:
     return memory
 
 
-def activity(package: Package, memory: Array) -> list[Activity]:
-    """Every descriptor's work for score memories uint8 (N, scores)."""
+def halts_of(package: Package, count: int, exits: Array | None) -> Array:
+    """(N,) the HALT of each image, for the exits it takes (`exits_taken`); None: it takes none."""
+    halts = [leave["halt"] for leave in package.meta["exits"]]
+    every = np.array([*halts, main_halt(decode(package))])
+    return every[exits] if exits is not None else np.full(count, every[-1])
+
+
+def activity(package: Package, memory: Array, exits: Array | None = None) -> list[Activity]:
+    """Every descriptor's work for score memories uint8 (N, scores).
+
+    `exits`: the exit each image takes, as `exits_taken` gives it; None: it takes none.
+    """
     count = len(memory)
+    halts, ways = halts_of(package, count, exits), paths(decode(package))
     survivors: dict[int, Array] = {}
     clusters: dict[int, Array] = {}
     result = []
-    for d in decode(package):
+    for index, d in enumerate(decode(package)):
+        reached = np.isin(halts, [halt for halt, way in ways.items() if index in way])
         skip = np.zeros(count, bool)
         if d.pred_en:
             skip = (memory[:, d.pred_slot] == 0) != bool(d.pred_not)
@@ -88,7 +109,9 @@ def activity(package: Package, memory: Array) -> list[Activity]:
         if d.op == Op.GATE and d.variant:
             opened = memory[:, d.dst : d.dst + d.list_from].any(axis=1)
             made = np.where(opened, d.cout, d.list_from)
+        skip = skip | ~reached
         made = np.where(skip, 0, made)
+        walked = np.where(reached, walked, 0)
         result.append(
             Activity(descriptor=d, runs=~skip, inputs=walked, input_runs=together, outputs=made)
         )

@@ -12,6 +12,7 @@ from penstock.compiler.plan import (
     Buffer,
     ConvStep,
     DenseStep,
+    ExitStep,
     GateStep,
     Plan,
     Step,
@@ -43,7 +44,7 @@ class Allocation:
     buffers: dict[str, int]
     pools: dict[str, int]
     lists: dict[str, int]
-    gates: dict[str, int]  # GATE / DENSE step -> byte address of its weights in gate memory
+    gates: dict[str, int]  # GATE, DENSE, EXIT_IF step -> byte address of its part of gate memory
     gate_bytes: int
     blocks: tuple[Block, ...]
     peak: int
@@ -181,11 +182,11 @@ def _limit(blocks: list[Block], used: int, limit: int, plan: Plan, what: str) ->
 
 
 def _gate_addresses(plan: Plan, config: HwConfig) -> tuple[dict[str, int], int]:
-    """Resident gate and dense weights one after the other, streamed ones all at 0 before them."""
+    """Resident weights and tables one after the other, streamed ones all at 0 before them."""
     addresses: dict[str, int] = {}
     end = stream_area(config) if plan.streamed else 0
     for step in plan.steps:
-        if isinstance(step, (GateStep, DenseStep)):
+        if isinstance(step, (GateStep, DenseStep, ExitStep)):
             addresses[step.name] = 0 if step.name in plan.streamed else end
             end += 0 if step.name in plan.streamed else gate_bytes(step)
     assert end <= config.gate_mem_bytes

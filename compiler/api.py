@@ -5,6 +5,7 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ import numpy.typing as npt
 import onnx
 
 from penstock.compiler import cost
+from penstock.compiler.activity import halts_of
 from penstock.compiler.calibrate import quantize_float
 from penstock.compiler.disasm import listing
 from penstock.compiler.force import force_graph_open, force_package_open, without_gates
 from penstock.compiler.importer import import_model, import_onnx
+from penstock.compiler.importer.exits import threshold_properties
 from penstock.compiler.importer.external import load_external
-from penstock.compiler.importer.load import infer
+from penstock.compiler.importer.load import infer, set_properties
+from penstock.compiler.interpreter import exits_taken as graph_exits
 from penstock.compiler.interpreter import run_graph
-from penstock.compiler.ir import Graph
+from penstock.compiler.ir import Graph, IntArray
 from penstock.compiler.legal import check_program
 from penstock.compiler.macs import MacCount, count_macs
 from penstock.compiler.masks import close_within
@@ -30,6 +34,7 @@ from penstock.compiler.report import build_report
 from penstock.program.config import HwConfig
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.errors import PenstockError
+from penstock.program.exits import clear_unreached, decode_logits, exits_taken, with_thresholds
 from penstock.program.package import Package
 
 Bytes = npt.NDArray[np.uint8]
@@ -51,6 +56,7 @@ class Decoded:
     label: npt.NDArray[np.int64]  # (N,)
     scores: dict[str, Bytes]  # gate -> (N, n)
     counters: dict[str, npt.NDArray[np.uint32]]  # name -> (N,)
+    exits: npt.NDArray[np.int64]  # (N,) the early exit taken, in order; their number: none
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,10 +97,7 @@ class CompiledNetwork:
     def decode_output(self, records: Bytes) -> Decoded:
         """Records uint8 [N, record bytes] -> logits, labels, scores and counters."""
         meta = self.package.meta
-        result = meta["output"]
-        codes = records[:, result["offset"] : result["offset"] + result["classes"]]
-        values = codes.view(np.int8) if result["signed"] else codes
-        logits = values.astype(np.float32) * np.float32(result["scale"])
+        logits = decode_logits(records, meta)
         words = np.ascontiguousarray(records[:, :COUNTER_BYTES]).view("<u4")
         return Decoded(
             logits=logits,
@@ -104,12 +107,15 @@ class CompiledNetwork:
                 for gate in meta["gates"]
             },
             counters={name: words[:, i].astype(np.uint32) for i, name in enumerate(COUNTER_NAMES)},
+            exits=exits_taken(records, meta),
         )
 
     def run_graph(self, inputs: Bytes) -> Bytes:
-        """Records (counters 0) of the integer graph: no Program, no skipping.
+        """Records of the integer graph: no Program, no skipping; of the counters only
+        `exit`, where there are early ones.
 
-        Scores are the core's: those of a skipped block's channel gate are 0.
+        Scores are the core's: those of a skipped block's channel gate are 0, and those that an
+        early exit came before.
 
         Raises:
             PenstockError: the ONNX file is not there (a lone program file was loaded).
@@ -126,7 +132,20 @@ class CompiledNetwork:
             records[:, offset : offset + data.shape[1]] = data
         scores = slice(COUNTER_BYTES, COUNTER_BYTES + sum(gate["count"] for gate in meta["gates"]))
         records[:, scores] = close_within(self.package, records[:, scores])
+        if graph.exits:
+            self._take_exits(records, graph, values)
         return records
+
+    def _take_exits(self, records: Bytes, graph: Graph, values: dict[str, IntArray]) -> None:
+        """Make records of images that run to the end those of images that may end before it."""
+        meta, taken = self.package.meta, graph_exits(graph, values)
+        halts = halts_of(self.package, len(records), taken).astype("<u4")
+        at, offset = 4 * COUNTER_NAMES.index("exit"), meta["output"]["offset"]
+        records[:, at : at + 4] = halts.view(np.uint8).reshape(-1, 4)
+        for index, leave in enumerate(graph.exits):
+            data = values[leave.logits].view(np.uint8)[taken == index]
+            records[taken == index, offset : offset + data.shape[1]] = data
+        clear_unreached(records, meta)
 
     def _graph(self) -> Graph:
         if self.graph is None and self.model is None:
@@ -135,6 +154,11 @@ class CompiledNetwork:
                 hint=f"give the folder of `penstock compile`, it holds {MODEL_FILE}",
             )
         graph = self.graph or _import_bytes(self.model or b"")
+        exits = tuple(
+            dataclasses.replace(leave, threshold=meant["threshold"])
+            for leave, meant in zip(graph.exits, self.package.meta["exits"], strict=True)
+        )
+        graph = dataclasses.replace(graph, exits=exits)
         return force_graph_open(graph) if self.open_gates else graph
 
     def force_gates_open(self) -> "CompiledNetwork":
@@ -152,13 +176,25 @@ class CompiledNetwork:
         package = compile_graph(graph, self.package.config, self.package.meta["schedule"])
         return CompiledNetwork(package=package, graph=graph)
 
-    def predict(self, scores: dict[str, Bytes]) -> cost.Prediction:
-        """Cycles and bytes for gate scores, one array (N, n) a gate."""
-        return cost.predict(self.package, scores)
+    def with_thresholds(self, thresholds: Sequence[float]) -> "CompiledNetwork":
+        """The same program with other thresholds of its early exits, in order.
 
-    def macs(self, scores: dict[str, Bytes]) -> MacCount:
-        """Multiply-accumulates for gate scores, one array (N, n) a gate."""
-        return count_macs(self.package, scores)
+        Raises:
+            PenstockError: another number of thresholds, or one that is none.
+        """
+        return dataclasses.replace(self, package=with_thresholds(self.package, thresholds))
+
+    def predict(
+        self, scores: dict[str, Bytes], exits: npt.NDArray[np.int64] | None = None
+    ) -> cost.Prediction:
+        """Cycles and bytes for gate scores, one array (N, n) a gate, and exits (`Decoded`)."""
+        return cost.predict(self.package, scores, exits=exits)
+
+    def macs(
+        self, scores: dict[str, Bytes], exits: npt.NDArray[np.int64] | None = None
+    ) -> MacCount:
+        """Multiply-accumulates for gate scores, one array (N, n) a gate, and exits (`Decoded`)."""
+        return count_macs(self.package, scores, exits)
 
     def save(self, folder: Path) -> None:
         """Write program, listing, report and ONNX file; a reader never sees half of it."""
@@ -203,6 +239,7 @@ def compile_onnx(
     calibration: npt.NDArray[np.float32] | None = None,
     *,
     reshape: bool = True,
+    thresholds: Sequence[float] | None = None,
 ) -> CompiledNetwork:
     """The Program of an ONNX file for one hardware configuration.
 
@@ -212,17 +249,20 @@ def compile_onnx(
         schedule: "sequential" or "parallel"; None: what the file says, else sequential.
         calibration: images (N, C, H, W) to quantise a float network with.
         reshape: let the array reshape for partial groups; False: the fixed array, same results.
+        thresholds: of the early exits, in order; None: what the file says.
 
     Raises:
         CompileError: the network is refused; names the node, the reason and a hint.
     """
     path = Path(path)
+    properties = {} if thresholds is None else threshold_properties(thresholds)
     if calibration is None:
-        graph = import_onnx(path)
+        graph = import_onnx(path, properties)
         model = onnx.load_model_from_string(path.read_bytes())
         load_external(model, path.parent)
+        set_properties(model, properties)
     else:
-        model = quantize_float(path, calibration)
+        model = quantize_float(path, calibration, properties)
         graph = import_model(infer(model))
     mode = schedule or graph.metadata.get("schedule") or DEFAULT_SCHEDULE
     package = compile_graph(graph, config, mode, reshape=reshape)

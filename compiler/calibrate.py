@@ -6,6 +6,7 @@ and its residual operand share one scale (design section 4), so scales merge alo
 Ranges are the largest magnitudes seen; weights are int8 per output channel.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,18 @@ from penstock.compiler.importer.to_onnx import to_onnx
 Images = npt.NDArray[Any]
 
 
-def quantize_float(path: Path, images: Images) -> onnx.ModelProto:
+def quantize_float(
+    path: Path, images: Images, properties: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
     """A QDQ model of the float network in `path`, calibrated with `images` (N, C, H, W).
+
+    `properties`: metadata beside the file's (as in `set_properties`).
 
     Raises:
         CompileError: the network is quantised already or has an unsupported operator; images of
             the wrong shape or with NaN; onnxruntime is missing or fails.
     """
-    net = prune(fold_batch_norm(simplify(to_net(load_model(path)))))
+    net = prune(fold_batch_norm(simplify(to_net(load_model(path, properties)))))
     for node in net.nodes:
         if node.op in ("QuantizeLinear", "DequantizeLinear"):
             raise node.error("the network is quantised already", "compile without --calibration")

@@ -44,7 +44,7 @@ def _code(package: Package) -> Iterator[str]:
         op = Op(d.op)
         text = _OPERANDS[op](d, owner)
         predicate = _predicate(d, owner)
-        yield f"{index:4d}  {op.name:<5s} {layer['name']:<32s} {text}{predicate}"
+        yield f"{index:4d}  {op.name:<7s} {layer['name']:<32s} {text}{predicate}"
 
 
 def _predicate(d: Descriptor, owner: dict[int, str]) -> str:
@@ -121,6 +121,14 @@ def _pool(d: Descriptor, owner: dict[int, str]) -> str:
     )
 
 
+def _exit(d: Descriptor, owner: dict[int, str]) -> str:
+    stride = "" if d.src_stride == 1 else f" + {d.src_stride} i"
+    return (
+        f"{d.cin} {_type(d.src_signed)} @{d.src:#x}{stride}, table @{d.w_addr:#x} of gate memory, "
+        f"sum <= {d.w_stride}: go on at {d.length}"
+    )
+
+
 _OPERANDS: dict[Op, Callable[[Descriptor, dict[int, str]], str]] = {
     Op.LOAD: _move,
     Op.GLOAD: _move,
@@ -131,6 +139,7 @@ _OPERANDS: dict[Op, Callable[[Descriptor, dict[int, str]], str]] = {
     Op.DENSE: _dense,
     Op.COPY: _copy,
     Op.POOL: _pool,
+    Op.EXIT_IF: _exit,
 }
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from penstock.compiler import ir, numerics
 from penstock.compiler.ir import IntArray
+from penstock.program.exits import exit_bound
 
 #: Below these bounds every partial sum of a floating-point matrix product is an exact integer.
 FLOAT32_EXACT = 1 << 24
@@ -32,6 +33,19 @@ def run_graph(graph: ir.Graph, images_q: IntArray) -> dict[str, IntArray]:
     for node in graph.nodes:
         values[node.output] = run_node(graph, node, values)
     return values
+
+
+def exits_taken(graph: ir.Graph, values: dict[str, IntArray]) -> IntArray:
+    """(N,) the exit each image takes, an index of `graph.exits`; their number: none.
+
+    Args:
+        values: what `run_graph` returns.
+    """
+    taken = np.full(len(values[graph.output]), len(graph.exits))
+    for index, leave in reversed(list(enumerate(graph.exits))):
+        sums = numerics.confidence_sums(values[leave.logits], graph.values[leave.logits].scale)
+        taken[sums <= exit_bound(leave.threshold)] = index
+    return taken
 
 
 def run_node(graph: ir.Graph, node: ir.Node, values: dict[str, IntArray]) -> IntArray:

@@ -130,12 +130,26 @@ class Dense:
     clamp: tuple[int, int]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """An early exit: an image for which max softmax(logits) >= threshold ends there.
+
+    In integers: with the table E of `numerics.exp_table`, sum_j E[max l - l_j] <= exit_bound.
+    """
+
+    logits: str  # a Dense's output, of as many classes as the graph's output
+    threshold: float
+
+
 Node = Conv | Pool | MapPool | Gate | Dense
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """Nodes in execution order; `input` is the one image value, `output` the logits."""
+    """Nodes in execution order; `input` is the one image value, `output` the logits.
+
+    `exits` in execution order: the first whose test holds ends the image with its logits.
+    """
 
     name: str
     input: str
@@ -143,3 +157,4 @@ class Graph:
     values: dict[str, Value]
     nodes: tuple[Node, ...]
     metadata: dict[str, str]  # the ONNX file's `penstock.*` properties
+    exits: tuple[Exit, ...] = ()

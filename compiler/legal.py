@@ -3,7 +3,10 @@
 The core checks far more, each descriptor when its turn comes (docs/program.md, "Checks").
 """
 
+from typing import Any
+
 from penstock.compiler.activity import decode
+from penstock.compiler.paths import main_halt
 from penstock.program.config import ALL_CHANNELS
 from penstock.program.descriptor import Descriptor, Op
 from penstock.program.package import Package, PackageError
@@ -25,6 +28,26 @@ def check_program(package: Package, source: str) -> None:
     last = descriptors[-1] if descriptors else None
     if last is None or last.op != Op.HALT or last.length >= len(descriptors):
         raise PackageError(f"{source}: it does not end with HALT", hint="compile the network again")
+    if reason := _bad_exits(descriptors, package.meta["exits"]):
+        raise PackageError(f"{source}: {reason}", hint="compile the network again")
+
+
+def _bad_exits(descriptors: list[Descriptor], exits: list[dict[str, Any]]) -> str:
+    """Why the exits are not those of the metadata, each with a HALT of its own; "" if they are."""
+    last = main_halt(descriptors)
+    found = [index for index, d in enumerate(descriptors) if d.op == Op.EXIT_IF]
+    if found != [leave["descriptor"] for leave in exits] or any(index > last for index in found):
+        return f"exits at descriptors {found}, its metadata has others"
+    halts = [last]
+    for index in found:
+        target = descriptors[index].length
+        if not last < target < len(descriptors):
+            return f"the exit at descriptor {index} goes on at {target}"
+        halts.append(target + main_halt(descriptors[target:]))
+    if halts[1:] != [leave["halt"] for leave in exits] or len(set(halts)) < len(halts):
+        return f"exits end at descriptors {halts[1:]}, its metadata has others"
+    loops = {descriptors[halt].length for halt in halts}
+    return "" if len(loops) == 1 else "its exits go on with different images"
 
 
 def _reason(d: Descriptor, scores: int, lists: set[int]) -> str:

@@ -9,14 +9,17 @@ import numpy as np
 from penstock.compiler.allocate import Allocation, plane_size
 from penstock.compiler.limits import MAX_LOAD_BYTES, check_conv, check_dense, check_pool
 from penstock.compiler.metadata import metadata
+from penstock.compiler.numerics import exp_table
 from penstock.compiler.plan import (
     ConvStep,
     CopyStep,
     DenseStep,
+    ExitStep,
     GateStep,
     LoadStep,
     Plan,
     PoolStep,
+    Resident,
     Step,
     StoreStep,
     layers_of,
@@ -34,6 +37,7 @@ from penstock.compiler.weights import (
 from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import DEPTHWISE, Descriptor, GateKind, Op
+from penstock.program.exits import exit_bound
 from penstock.program.package import Package
 
 
@@ -50,6 +54,7 @@ class _Lowering:
     blob: list[Bytes] = dataclasses.field(default_factory=list)
     blob_bytes: int = 0
     weights: dict[str, int] = dataclasses.field(default_factory=dict)  # convolution -> its place
+    exits: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # as in the metadata
 
     def emit(self, descriptor: Descriptor, name: str, **info: Any) -> None:
         """One descriptor and its line of metadata."""
@@ -66,16 +71,31 @@ class _Lowering:
     # -- program -------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Prologue, the steps of an image, HALT."""
-        layers = [s for s in self.plan.steps if isinstance(s, (GateStep, DenseStep))]
+        """Prologue, the steps of an image, HALT; then for each exit its results and HALT."""
+        layers = [s for s in self.plan.steps if isinstance(s, (GateStep, DenseStep, ExitStep))]
         resident = [step for step in layers if step.name not in self.plan.streamed]
         if resident:
             first = self.allocation.gates[resident[0].name]
-            self._load_gates([self._dense_image(step) for step in resident], first, "gate weights")
+            self._load_gates([self._gate_image(step) for step in resident], first, "gate weights")
         loop = len(self.descriptors)
         for step in self.plan.steps:
             self.step(step)
         self.emit(Descriptor.make(Op.HALT, length=loop), "halt")
+        for step in self.plan.steps:
+            if isinstance(step, ExitStep):
+                self._end(step, loop)
+
+    def _end(self, step: ExitStep, loop: int) -> None:
+        """What an exit goes on at."""
+        leave = next(leave for leave in self.exits if leave["name"] == step.logits.name)
+        at, target = leave["descriptor"], {"length": len(self.descriptors)}
+        self.descriptors[at] = Descriptor(values=self.descriptors[at].values | target)
+        if step.scores:
+            self._store(StoreStep(name=f"{step.name}: scores", src=None, bytes=step.scores))
+        size = math.prod(step.logits.shape)
+        self._store(StoreStep(name=f"{step.name}: result", src=step.src, bytes=size))
+        leave["halt"] = len(self.descriptors)
+        self.emit(Descriptor.make(Op.HALT, length=loop), f"{step.name}: halt")
 
     def _load_gates(self, images: list[Bytes], at: int, name: str) -> None:
         """GLOADs of images that lie one after the other in gate memory."""
@@ -89,7 +109,7 @@ class _Lowering:
     def step(self, step: Step) -> None:
         """Emit one step, after the weights it needs for this image alone."""
         if isinstance(step, (GateStep, DenseStep)) and step.name in self.plan.streamed:
-            self._load_gates([self._dense_image(step)], 0, f"{step.name} weights")
+            self._load_gates([self._gate_image(step)], 0, f"{step.name} weights")
         match step:
             case LoadStep():
                 dst = self.allocation.buffers[step.dst]
@@ -109,6 +129,8 @@ class _Lowering:
                 self._copy(step)
             case PoolStep():
                 self._map_pool(step)
+            case ExitStep():
+                self._exit(step)
             case StoreStep():
                 self._store(step)
 
@@ -187,7 +209,10 @@ class _Lowering:
     def _list(self, name: str | None) -> int:
         return ALL_CHANNELS if name is None else self.allocation.lists[name]
 
-    def _dense_image(self, step: GateStep | DenseStep) -> Bytes:
+    def _gate_image(self, step: Resident) -> Bytes:
+        """What a step has in gate memory."""
+        if isinstance(step, ExitStep):
+            return exp_table(step.logits.scale).astype("<u2").view(np.uint8)
         pool = step.pool
         return pack_dense(layers_of(step), pool.multiplier, pool.shift, outputs_of(step))
 
@@ -280,6 +305,29 @@ class _Lowering:
         )
         self.emit(descriptor, step.name, input=pool.input, output=pool.output)
 
+    def _exit(self, step: ExitStep) -> None:
+        """EXIT_IF; `_end` fills in where it goes on."""
+        self.exits.append(
+            {
+                "name": step.logits.name,
+                "descriptor": len(self.descriptors),
+                "threshold": step.threshold,
+                "signed": step.logits.signed,
+                "scale": step.logits.scale,
+                "scores": step.scores,
+            }
+        )
+        descriptor = Descriptor.make(
+            Op.EXIT_IF,
+            src_signed=step.logits.signed,
+            cin=step.logits.shape[0],
+            src=self.allocation.buffers[step.src],
+            src_stride=1,
+            w_addr=self.allocation.gates[step.name],
+            w_stride=exit_bound(step.threshold),
+        )
+        self.emit(descriptor, step.name, input=step.logits.name)
+
     def _store(self, step: StoreStep) -> None:
         scores = round_up(self.plan.n_scores, BEAT_BYTES)
         descriptor = Descriptor.make(
@@ -305,5 +353,6 @@ def lower(plan: Plan, allocation: Allocation, config: HwConfig, *, reshape: bool
         config_hash=config.hash,
         descriptors=b"".join(descriptor.encode() for descriptor in lowering.descriptors),
         weights=blob.tobytes(),
-        meta=metadata(plan, allocation, config) | {"layers": lowering.layers},
+        meta=metadata(plan, allocation, config)
+        | {"exits": lowering.exits, "layers": lowering.layers},
     )

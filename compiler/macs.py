@@ -42,9 +42,10 @@ def _mean(counts: Array | int) -> float:
     return float(np.mean(counts))
 
 
-def count_macs(package: Package, scores: dict[str, Array]) -> MacCount:
-    """MACs of a program for gate scores, one uint8 array (N, n) a gate."""
-    acts = activity(package, score_memory(package, scores))
+def count_macs(package: Package, scores: dict[str, Array], exits: Array | None = None) -> MacCount:
+    """MACs of a program for gate scores, one uint8 array (N, n) a gate, and exits taken (N,)."""
+    memory = score_memory(package, scores, 1 if exits is None else len(exits))
+    acts = activity(package, memory, exits)
     convs, networks = (
         [
             (act, layer["macs_per_pair"], act.descriptor.kernel**2)
@@ -54,8 +55,11 @@ def count_macs(package: Package, scores: dict[str, Array]) -> MacCount:
         for kind in ("conv", "gate")
     )
     gates = sum(a.descriptor.cin * a.descriptor.cout for a in acts if a.op == Op.GATE)
-    fixed = sum(a.descriptor.cin * a.descriptor.cout for a in acts if a.op == Op.DENSE)
-    executed = fixed + sum(_pairs(act, False) * each for act, each, _ in convs)
+    heads = [(a, a.descriptor.cin * a.descriptor.cout) for a in acts if a.op == Op.DENSE]
+    fixed = sum(each for _, each in heads)
+    executed = sum(act.runs * each for act, each in heads) + sum(
+        _pairs(act, False) * each for act, each, _ in convs
+    )
     per_image = np.broadcast_to(np.asarray(executed, np.int64), (len(acts[0].runs),))
     survivors = sum(_pairs(act, False) * taps for act, _, taps in convs)
     return MacCount(

@@ -11,7 +11,7 @@ from penstock.program.counters import COUNTER_BYTES
 
 
 def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, Any]:
-    """Everything but `layers`, which `lower` adds descriptor by descriptor."""
+    """Everything but `exits` and `layers`, which `lower` adds descriptor by descriptor."""
     graph = plan.graph
     image, result = graph.values[graph.input], graph.values[graph.output]
     offset = COUNTER_BYTES + round_up(plan.n_scores, BEAT_BYTES)

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from penstock.program.config import EXIT_ENTRIES
+from penstock.program.exits import EXIT_ONE
+
 IntArray = npt.NDArray[Any]
 
 #: A score of exactly 1.0 (UQ1.7).
@@ -89,3 +92,18 @@ def quantize(real: npt.NDArray[Any], scale: float, signed: bool) -> IntArray:
         raise ValueError("NaN cannot be quantised")
     low, high = type_range(signed)
     return np.clip(steps, low, high).astype(np.int8 if signed else np.uint8)
+
+
+def exp_table(scale: float) -> IntArray:
+    """Table of an EXIT_IF: round(2^15 * exp(-scale * d)), half up, for distances d = 0 .. 255.
+
+    uint16 (256,); 2^15 stands for 1.  `scale` is that of the logits.
+    """
+    steps = np.exp(-scale * np.arange(EXIT_ENTRIES, dtype=np.float64))
+    return np.floor(EXIT_ONE * steps + 0.5).astype(np.uint16)
+
+
+def confidence_sums(logits: IntArray, scale: float) -> IntArray:
+    """What an EXIT_IF compares: (N, n) integer logits -> (N,) int64 sums of its table's entries."""
+    wide = logits.astype(np.int64)
+    return exp_table(scale)[wide.max(axis=1, keepdims=True) - wide].sum(axis=1, dtype=np.int64)

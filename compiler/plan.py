@@ -115,6 +115,17 @@ class PoolStep:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExitStep:
+    """EXIT_IF: the image ends here with these logits if they are confident enough."""
+
+    name: str
+    logits: Value
+    src: str
+    threshold: float
+    scores: int  # gate scores that are decided by then: the first ones
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StoreStep:
     """STORE of the network's output, or of every score (`src` is None)."""
 
@@ -123,7 +134,10 @@ class StoreStep:
     bytes: int
 
 
-Step = LoadStep | ConvStep | GateStep | DenseStep | CopyStep | PoolStep | StoreStep
+Step = LoadStep | ConvStep | GateStep | DenseStep | CopyStep | PoolStep | ExitStep | StoreStep
+
+#: Steps with something in gate memory.
+Resident = GateStep | DenseStep | ExitStep
 
 
 def layers_of(step: GateStep | DenseStep) -> tuple[Gate, ...] | tuple[Dense]:
@@ -159,7 +173,7 @@ def reads(step: Step) -> tuple[str, ...]:
     match step:
         case ConvStep():
             return (step.src, step.dst) if step.conv.residual else (step.src,)
-        case CopyStep() | PoolStep():
+        case CopyStep() | PoolStep() | ExitStep():
             return (step.src,)
         case StoreStep(src=str()):
             return (step.src,) if step.src else ()
@@ -169,4 +183,4 @@ def reads(step: Step) -> tuple[str, ...]:
 
 def writes(step: Step) -> str | None:
     """The buffer a step writes."""
-    return None if isinstance(step, (GateStep, StoreStep)) else step.dst
+    return None if isinstance(step, (GateStep, StoreStep, ExitStep)) else step.dst

@@ -16,13 +16,14 @@ import numpy as np
 from penstock.compiler.analysis import Analysis
 from penstock.compiler.duplicate import is_copy
 from penstock.compiler.errors import CompileError
-from penstock.compiler.ir import Conv, Dense, Gate, Graph, MapPool, Pool, Requantize
+from penstock.compiler.ir import Conv, Dense, Exit, Gate, Graph, MapPool, Pool, Requantize
 from penstock.compiler.numerics import type_range
 from penstock.compiler.plan import (
     Buffer,
     ConvStep,
     CopyStep,
     DenseStep,
+    ExitStep,
     GateStep,
     LoadStep,
     Plan,
@@ -286,10 +287,17 @@ class _Scheduler:
         )
 
     def _after(self, value: str) -> Iterator[Step]:
-        """What a finished map is needed for: layouts, then gates and dense layers of its sums.
+        """What needs a finished map: exits, layouts, then gates and dense layers of its sums.
 
-        A GATE runs beside a COPY that was started before it, so the COPY comes first.
+        What an image that exits does not need comes after the exit.  A GATE runs beside a COPY that
+        was started before it, so the COPY comes first.
         """
+        leaves = [leave.logits for leave in self.graph.exits]
+        for pool in self.analysis.pools(value):
+            for node in self.analysis.readers(pool.output):
+                if isinstance(node, Dense) and node.output in leaves:
+                    yield self._dense(node, pool, value)
+                    yield self._exit(self.graph.exits[leaves.index(node.output)], node)
         yield from self._polyphase(value, always=True)
         for pool in self.analysis.pools(value):
             readers = self.analysis.readers(pool.output)
@@ -298,9 +306,23 @@ class _Scheduler:
             for kind in (False, True):
                 yield from self._gates([g for g in gates if g.binary is kind], pool, region)
             for node in readers:
-                if isinstance(node, Dense):
-                    dst = self._new_buffer(node.output)
-                    yield DenseStep(name=node.name, dense=node, pool=pool, region=region, dst=dst)
+                if isinstance(node, Dense) and node.output not in leaves:
+                    yield self._dense(node, pool, value)
+
+    def _dense(self, node: Dense, pool: Pool, value: str) -> DenseStep:
+        """A dense layer of the sums of map `value`."""
+        region, dst = self.buffer_of[value], self._new_buffer(node.output)
+        return DenseStep(name=node.name, dense=node, pool=pool, region=region, dst=dst)
+
+    def _exit(self, leave: Exit, node: Dense) -> ExitStep:
+        """The test behind a classifier head."""
+        return ExitStep(
+            name=f"{node.name} exit",
+            logits=self.graph.values[leave.logits],
+            src=self.buffer_of[leave.logits],
+            threshold=leave.threshold,
+            scores=self.n_scores,
+        )
 
     def _gates(self, gates: list[Gate], pool: Pool, region: str) -> Iterator[GateStep]:
         """GATEs of one kind: all without a list and the first list, then one list each."""
@@ -357,6 +379,29 @@ def _check_output(graph: Graph) -> None:
         )
 
 
+def _check_exits(graph: Graph, steps: tuple[Step, ...]) -> None:
+    """Each exit has a classifier head of the network's own classes, and they come in order."""
+    found = [step.logits.name for step in steps if isinstance(step, ExitStep)]
+    classes = graph.values[graph.output].shape
+    for leave in graph.exits:
+        if leave.logits not in found:
+            raise CompileError(
+                f"exit '{leave.logits}' is not made by a dense layer",
+                hint="end each exit with GlobalAveragePool and Gemm",
+            )
+        if graph.values[leave.logits].shape != classes:
+            raise CompileError(
+                f"exit '{leave.logits}' has shape {graph.values[leave.logits].shape}, "
+                f"the network's output {classes}",
+                hint="give every exit the same classes",
+            )
+    if found != [leave.logits for leave in graph.exits]:
+        raise CompileError(
+            f"exits run in the order {', '.join(found)}, not as they are named",
+            hint="name the exits in the order of the layers they read",
+        )
+
+
 def schedule_graph(graph: Graph, mode: str) -> Plan:
     """The plan of a graph whose residuals are free to be overwritten (`duplicate_residuals`).
 
@@ -368,6 +413,7 @@ def schedule_graph(graph: Graph, mode: str) -> Plan:
     _check_output(graph)
     scheduler = _Scheduler(analysis=Analysis(graph=graph), mode=mode)
     steps = tuple(scheduler.run())
+    _check_exits(graph, steps)
     return Plan(
         graph=graph,
         schedule=mode,

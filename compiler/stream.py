@@ -10,15 +10,26 @@ import dataclasses
 from collections.abc import Iterator
 
 from penstock.compiler.errors import CompileError
-from penstock.compiler.plan import DenseStep, GateStep, Plan, Step, layers_of, outputs_of
+from penstock.compiler.plan import (
+    DenseStep,
+    ExitStep,
+    GateStep,
+    Plan,
+    Resident,
+    Step,
+    layers_of,
+    outputs_of,
+)
 from penstock.compiler.weights import dense_bytes, round_up
-from penstock.program.config import GATE_WORD_BYTES, HwConfig
+from penstock.program.config import EXIT_TABLE_BYTES, GATE_WORD_BYTES, HwConfig
 
 DenseLike = GateStep | DenseStep
 
 
-def gate_bytes(step: DenseLike) -> int:
-    """Bytes of a step's weights in gate memory."""
+def gate_bytes(step: Resident) -> int:
+    """Bytes of a step's weights, or of its table, in gate memory."""
+    if isinstance(step, ExitStep):
+        return EXIT_TABLE_BYTES
     first, end = outputs_of(step)
     return dense_bytes(layers_of(step)[0].weight.shape[1], end - first)
 
@@ -59,10 +70,19 @@ def stream_gates(plan: Plan, config: HwConfig) -> Plan:
         CompileError: not even one output fits.
     """
     dense = [step for step in plan.steps if isinstance(step, (GateStep, DenseStep))]
-    if sum(map(gate_bytes, dense)) <= config.gate_mem_bytes:
+    exits = [step for step in plan.steps if isinstance(step, ExitStep)]
+    tables = sum(map(gate_bytes, exits))
+    if sum(map(gate_bytes, dense)) + tables <= config.gate_mem_bytes:
         return plan
     room = stream_area(config)
-    left, resident = config.gate_mem_bytes - room, set()
+    left, resident = config.gate_mem_bytes - room - tables, set()
+    if left < 0:
+        raise CompileError(
+            f"the tables of {len(exits)} exits take {tables} bytes, beside weights that are loaded "
+            f"every image the gate memory of '{config.name}' has {config.gate_mem_bytes - room}",
+            node=exits[-1].name,
+            hint="choose a larger configuration, or fewer exits",
+        )
     for step in sorted(dense, key=gate_bytes):  # the smallest first: most loads are saved
         if gate_bytes(step) <= left:
             left -= gate_bytes(step)

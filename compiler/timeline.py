@@ -107,6 +107,8 @@ class Timeline:
                 return t.load + t.latency + beats
             case Op.STORE:
                 return store_cycles(beats, t)
+            case Op.EXIT_IF:
+                return t.exit + 2 * d.cin
             case Op.POOL:
                 rows, columns = pool_size(d)
                 tiles = -(-columns // self.config.pool_lanes(2 if d.stride2 else 1))

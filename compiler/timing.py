@@ -27,6 +27,7 @@ class Timing:
         gate: fixed part of GATE and DENSE.  follow: from a sum to its element of the vector.
         fill: of a GATE that stops, beside its words of zeros.  copy: fixed part of COPY;
         pool, average: of POOL by its kind.
+        exit: fixed part of EXIT_IF, beside two cycles a logit.
         load: fixed part of LOAD and GLOAD, beside latency.  store: of STORE and of the record.
         capture: from the start of the record to its counters being taken.
     """
@@ -54,6 +55,7 @@ class Timing:
     copy: int = 3
     pool: int = 6
     average: int = 13
+    exit: int = 7
     load: int = 0
     store: int = 11
     capture: int = 2

@@ -2,7 +2,8 @@
 //
 // Program, checks, scores and lists are the solver's choice.  Assumed: a descriptor comes within
 // Wait cycles of its turn, a unit is busy for at most Busy cycles after its start and idle
-// otherwise, the masters are idle within Busy cycles of a stop, HALT loops into the program.
+// otherwise, the masters are idle within Busy cycles of a stop, HALT loops into the program, an
+// EXIT_IF goes on later in it.
 // Then a run takes a descriptor, begins an image or ends at least every Limit cycles; and as each
 // such step goes on in the program or to a later image, there are at most
 // n_images * (n_descriptors + 1) of them: HALT or an error is always reached.
@@ -23,6 +24,7 @@ module sequencer_bench
   input logic        masters_busy_i,
   input logic [7:0]  score_i,
   input logic [31:0] check_i,
+  input logic        taken_i,
   input logic [N_LISTS-1:0][CH_W-1:0] list_count_i,
   input logic [N_LISTS-1:0][CH_W-1:0] list_bound_i,
   input logic [31:0] hash_i
@@ -44,12 +46,13 @@ module sequencer_bench
   logic [Units-1:0] starts, busy, busy_q;
   logic [Units-1:0][2:0] age_q;
   logic [2:0] age_stop_q, age_next_q;
-  logic record_start, gate_start, move_start, fetch_start, conv_start, copy_start;
+  logic jump, exit_start, record_start, gate_start, move_start, fetch_start, conv_start, copy_start;
   desc_t desc;
 
   assign desc = program_q[next_q[1:0]];
   assign desc_valid = next_q < count_q && (shown_q || comes_i || 32'(age_next_q) >= Wait);
-  assign starts = {move_start || record_start, gate_start, copy_start, conv_start, fetch_start};
+  assign jump = running && restart && desc.op == OP_EXIT_IF;
+  assign starts = {move_start || record_start, gate_start || exit_start, copy_start, conv_start, fetch_start};
   always_comb begin
     for (int unsigned u = 0; u < Units; u++) begin
       busy[u] = busy_q[u] && busy_i[u] && 32'(age_q[u]) < Busy;
@@ -91,11 +94,13 @@ module sequencer_bench
     .copy_start_o       (copy_start),
     .gate_start_o       (gate_start),
     .move_start_o       (move_start),
+    .exit_start_o       (exit_start),
     .record_start_o     (record_start),
     .fetch_busy_i       (busy[0]),
     .array_busy_i       (busy[1] || busy[2]),
     .copy_busy_i        (busy[2]),
     .gate_busy_i        (busy[3]),
+    .exit_taken_i       (taken_i),
     .move_busy_i        (busy[4]),
     .masters_busy_i     (masters_busy_i && running && 32'(age_stop_q) < Busy),
     .read_error_i       (1'b0),
@@ -125,7 +130,7 @@ module sequencer_bench
     age_next_q <= (restart || desc_ready || !running) ? '0
         : (32'(age_next_q) < Wait) ? age_next_q + 3'd1 : age_next_q;
     if (!running) image_q <= '0;
-    else if (restart) image_q <= image_q + 32'd1;
+    else if (restart && !jump) image_q <= image_q + 32'd1;
     since_q <= (!rst_ni || !running || restart || desc_ready || done) ? '0 : since_q + 32'd1;
   end
 
@@ -133,16 +138,18 @@ module sequencer_bench
     assume (rst_ni == begun_q);
     assume (count_q <= Descriptors && images_q != '0 && images_q <= 32'd3);
     if (running) assume (!start_i);
-    // ps_check refuses any other HALT and every unknown operation.
+    // ps_check refuses any other HALT or EXIT_IF and every unknown operation.
     for (int unsigned i = 0; i < Descriptors; i++) begin
       assume (program_q[i].op >= OP_LOAD && program_q[i].length < count_q);
+      assume (program_q[i].op != OP_EXIT_IF || program_q[i].length > i);
     end
   end
 
   always_comb if (begun_q && past_q && rst_ni) begin
     a_steps: assert (since_q <= Limit);
     a_on: assert (!desc_ready || (running && desc_valid && next_q < count_q));
-    a_later: assert (!running || !restart || image_q + 32'd1 < images_q);
+    a_forward: assert (!jump || restart_index > next_q);
+    a_later: assert (!running || !restart || jump || image_q + 32'd1 < images_q);
     a_inside: assert (!running || next_q <= count_q);
     a_image: assert (!running || (u_sequencer.image_q == image_q && image_q < images_q));
     a_done: assert (!done || running);
@@ -152,6 +159,7 @@ module sequencer_bench
 
   always_ff @(posedge clk_i) if (begun_q && rst_ni) begin
     c_two_images: cover (done && image_q == 32'd1 && next_q == count_q - 32'd1);
+    c_exit: cover (jump && restart_index == 32'd2 && next_q == '0);
     c_slow: cover (since_q == 32'd6 && busy != '0);
     c_no_halt: cover (done && next_q == count_q && count_q == Descriptors);
   end

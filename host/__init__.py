@@ -13,7 +13,7 @@ without it.
 import importlib
 from typing import Any
 
-from penstock.host.codec import InputCodec, decode_logits
+from penstock.host.codec import InputCodec
 from penstock.host.errors import (
     BufferExhaustedError,
     ClosedError,
@@ -49,7 +49,6 @@ __all__ = [
     "PenstockIP",
     "PenstockOverlay",
     "Trace",
-    "decode_logits",
 ]
 
 

@@ -31,9 +31,14 @@ def shared(shape: tuple[int, ...], purpose: str, device: Any) -> Any:
 def constant(data: bytes, purpose: str, device: Any) -> Any:
     """A buffer that holds `data`, zero padded to whole beats of 8 bytes, for the core to read."""
     buffer = shared((max(-(-len(data) // 8) * 8, 8),), purpose, device)
+    rewrite(buffer, data)
+    return buffer
+
+
+def rewrite(buffer: Any, data: bytes) -> None:
+    """Put `data` at the start of a buffer, for the core to read."""
     buffer[: len(data)] = np.frombuffer(data, np.uint8)
     buffer.flush()
-    return buffer
 
 
 class Slot:

@@ -1,4 +1,4 @@
-"""Images into the core's bytes, output records back into numbers; nothing is allocated an image.
+"""Images into the core's bytes; nothing is allocated an image.
 
 The rounding is the compiler's (`penstock.compiler.numerics.quantize`): float32 division, half to
 even, saturated.  A test holds the two equal.
@@ -70,10 +70,3 @@ class InputCodec:
         np.rint(steps, out=steps)
         np.clip(steps, self._low, self._high, out=steps)
         np.copyto(codes[:count], steps, casting="unsafe")
-
-
-def decode_logits(records: Bytes, output: Mapping[str, Any]) -> npt.NDArray[np.float32]:
-    """float32 [N, classes] of output records; `output` is `meta["output"]` of the program."""
-    codes = records[:, output["offset"] : output["offset"] + output["classes"]]
-    values = codes.view(np.int8) if output["signed"] else codes
-    return values.astype(np.float32) * np.float32(output["scale"])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.host.buffers import Slot, constant
-from penstock.host.codec import Array, Bytes, InputCodec, decode_logits
+from penstock.host.buffers import Slot, constant, rewrite
+from penstock.host.codec import Array, Bytes, InputCodec
 from penstock.host.errors import (
     BufferExhaustedError,
     ClosedError,
@@ -18,6 +18,7 @@ from penstock.host.errors import (
     HostError,
 )
 from penstock.host.trace import Trace
+from penstock.program.exits import decode_logits, with_thresholds
 from penstock.program.package import Package
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Network:
             InterruptMissingError: the interrupt did not come.
         """
         records = self.run(images)
-        self._logits = decode_logits(records, self.meta["output"])
+        self._logits = decode_logits(records, self.meta)
         return self._logits
 
     def run(self, images: Array) -> Bytes:
@@ -113,13 +114,26 @@ class Network:
         self._trace = Trace(records, self.meta)
         return records
 
+    def set_thresholds(self, *thresholds: float) -> None:
+        """Other thresholds of the early exits, in order: 0 always exits, above 1 never.
+
+        The program in memory is changed, nothing is compiled.
+
+        Raises:
+            PenstockError: another number of thresholds than exits, or one that is none.
+        """
+        if not self._slots:
+            raise ClosedError("the network is closed", hint="load it again")
+        self.package = with_thresholds(self.package, thresholds)
+        rewrite(self._buffers[0], self.package.descriptors)
+
     def profile(self, labels: npt.NDArray[Any] | None = None) -> Any:
         """A figure of the last call: skips by class and channel, latency by difficulty, causes."""
         from penstock.host.profile import profile
 
         trace = self.trace
         if self._logits is None:
-            self._logits = decode_logits(trace.records, self.meta["output"])
+            self._logits = decode_logits(trace.records, self.meta)
         return profile(trace, self._logits, labels)
 
     def close(self) -> None:

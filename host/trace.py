@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.exits import exits_taken
 
 Bytes = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.uint32]
@@ -35,7 +36,10 @@ class Trace:
 
     @property
     def scores(self) -> dict[str, Bytes]:
-        """Gate scores 0..128 (128 = 1.0, 0 = skipped) by gate name, uint8 [N, outputs]."""
+        """Gate scores 0..128 (128 = 1.0, 0 = skipped, or after the image's exit) by gate name.
+
+        uint8 [N, outputs].
+        """
         return {
             gate["name"]: self.records[:, gate["offset"] : gate["offset"] + gate["count"]]
             for gate in self.meta["gates"]
@@ -48,8 +52,8 @@ class Trace:
 
     @property
     def exits(self) -> Counts:
-        """Index of the HALT descriptor that ended each image: which exit it took."""
-        return self.counters["exit"]
+        """The early exit that each image took, in order; their number where it took none."""
+        return exits_taken(self.records, self.meta).astype(np.uint32)
 
     @property
     def channels_skipped(self) -> Counts:

@@ -43,6 +43,9 @@ class TrainConfig:
     init: Path | None = None  # a checkpoint whose backbone to start from, its gates if it has any
     precision: Precision = "fp32"  # of the training's arithmetic; figures are always float32
     seed: int = 0
+    exits: tuple[int, ...] | None = None  # stages with an early exit behind them; None: none
+    exit_weight: float = 0.3  # of each exit's loss, the network's own has 1
+    exit_tolerance: float = 0.005  # accuracy that the thresholds may cost on held-out images
     schedule: Schedule = "sequential"
     widths: tuple[int, ...] | None = None  # channels of the stages; None: the network's own
     out: Path = Path("build/lcnet-resnet8-digits.pt")
@@ -66,14 +69,8 @@ class TrainConfig:
             if getattr(self, field) < 1:
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it starts at 1")
         for field in (
-            "qat_epochs",
-            "free_epochs",
-            "eval_every",
-            "warmup",
-            "lr",
-            "qat_lr",
-            "weight_decay",
-            "l1",
+            *("qat_epochs", "free_epochs", "eval_every", "warmup", "lr", "qat_lr"),
+            *("weight_decay", "l1", "exit_weight", "exit_tolerance"),
         ):
             if not 0 <= getattr(self, field) < float("inf"):
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it cannot be negative")

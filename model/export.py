@@ -37,8 +37,8 @@ def network_properties(
 def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
     """The network as an ONNX model: float "input" [N, C, H, W] -> float "logits" [N, classes].
 
-    N is symbolic, all else static.  `metadata` goes into metadata_props under "penstock.";
-    the network's name and schedule are always there.
+    Early exits are outputs "exit0", ... before it.  N is symbolic, all else static.  `metadata`
+    goes into metadata_props under "penstock."; the network's name and schedule are always there.
     """
     config = net.config
     graph = GraphBuilder()
@@ -54,11 +54,13 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
     if config.stem == "imagenet":
         x = graph.node("MaxPool", "stem.pool", [x], **STEM_POOL)
         x = graph.quantize(x, "stem.pool", chain, signed=False)
-    for block, decided in zip(net.blocks, policy, strict=True):
+    for index, (block, decided) in enumerate(zip(net.blocks, policy, strict=True)):
         after = net.chains[block.plan.stage]
         chain = scale_of(graph, f"stage{block.plan.stage}.chain", after)
         x = _block(graph, block, x, before.scale, chain, decided)
         before = after
+        if index in net.exit_blocks:
+            _head(graph, net, net.exit_blocks.index(index), x)
     x = pool(graph, "classifier", net.pool, x)
     x = dense(graph, "classifier.fc", net.fc, x, net.pool.scale)
     x = graph.quantize(x, OUTPUT, scale_of(graph, OUTPUT, net.logits), signed=True)
@@ -70,7 +72,25 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
         OUTPUT,
         [BATCH, config.classes],
         network_properties(config, metadata),
+        [exit_name(index) for index in range(len(config.exits))],
     )
+
+
+def exit_name(index: int) -> str:
+    """Output of an early exit."""
+    return f"exit{index}"
+
+
+def _head(graph: GraphBuilder, net: QuantLCNet, index: int, x: str) -> None:
+    """An early exit's classifier: an output of its own."""
+    name, quantizer = exit_name(index), net.head_pool(index)
+    assert net.head_logits is not None
+    layer = net.heads[index]
+    assert isinstance(layer, QuantLinear)
+    y = pool(graph, name, quantizer, x)
+    y = dense(graph, f"{name}.fc", layer, y, quantizer.scale)
+    y = graph.quantize(y, name, scale_of(graph, "exits", net.head_logits), signed=True)
+    graph.rename_output(y, name)
 
 
 def _block(

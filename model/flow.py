@@ -14,9 +14,10 @@ from rich.console import Console
 from penstock.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
+from penstock.model.early_exit import choose_thresholds, exit_logits, split_validation
 from penstock.model.errors import CheckpointError
 from penstock.model.evaluation import Evaluation, evaluate
-from penstock.model.export import build_onnx
+from penstock.model.export import OUTPUT, build_onnx, exit_name
 from penstock.model.export_float import build_float_onnx
 from penstock.model.files import write_atomically
 from penstock.model.geometry import NetworkConfig, for_images, parse_network
@@ -29,8 +30,10 @@ from penstock.model.workers import Workers, join_workers
 
 CALIBRATION_IMAGES = 512
 CALIBRATION_BATCH = 128
-# Parameters of gates in a state dict: of LC-Net, of gate networks, of a policy.
-GATE_NAMES = re.compile(r"\.(lnet|cnet\d?|gate\d?)\.|^policy\.")
+# Parameters of gates in a state dict: of LC-Net, of gate networks, of a policy; heads of exits.
+GATE_NAMES = re.compile(r"\.(lnet|cnet\d?|gate\d?)\.|^policy\.|^heads\.")
+#: Metric of a checkpoint, with the number of the early exit behind it.
+THRESHOLD = "threshold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,12 @@ def network_config(config: TrainConfig, data: Dataset) -> NetworkConfig:
     """The network that `config` names, shaped for the images of `data`."""
     named = parse_network(config.network)
     shaped = for_images(named, data.in_channels, data.input_size)
-    return replace(shaped, widths=config.widths or named.widths, schedule=config.schedule)
+    return replace(
+        shaped,
+        widths=config.widths or named.widths,
+        schedule=config.schedule,
+        exits=config.exits or (),
+    )
 
 
 def train_network(config: TrainConfig) -> TrainResult:
@@ -69,6 +77,8 @@ class _Run:
 
     def __init__(self, config: TrainConfig, data: Dataset, workers: Workers) -> None:
         self.config, self.data, self.workers = config, data, workers
+        if config.exits:  # thresholds are chosen on images that are not trained on
+            self.data, self.validation = split_validation(data, config.seed)
         self.log = RunLog(config.out, _plain(config), config.resume)
         self.generator = torch.Generator().manual_seed(config.seed)
 
@@ -79,12 +89,16 @@ class _Run:
         in_float = self._float_phase(net)
         quantized = QuantLCNet(net).to(self.workers.device)
         figures = self._quantised_phase(quantized)
+        thresholds = self._thresholds(quantized)
         return Checkpoint(
             net=net.cpu(),
             quantized=quantized.cpu(),
             training=_plain(self.config),
             normalization=_normalization(self.data),
-            metrics=in_float | _metrics(figures) | {"epochs": epochs + _epochs(self.config)},
+            metrics=in_float
+            | _metrics(figures)
+            | {"epochs": epochs + _epochs(self.config)}
+            | thresholds,
         )
 
     def _float_phase(self, net: LCNet) -> dict[str, float]:
@@ -110,6 +124,17 @@ class _Run:
         if self.config.qat_epochs:
             self._trainer(quantized, phases(self.config)[1]).run(self.log)
         return evaluate(quantized, self.data, self.workers.device)
+
+    def _thresholds(self, quantized: QuantLCNet) -> dict[str, float]:
+        """The threshold of each early exit, and the accuracy on the test set with them."""
+        if not self.config.exits:
+            return {}
+        device = self.workers.device
+        held_out = exit_logits(quantized, self.validation, device)
+        chosen = choose_thresholds(held_out, self.config.exit_tolerance)
+        accuracy = exit_logits(quantized, self.data, device).accuracy(chosen)
+        named = {f"{THRESHOLD}{index}": value for index, value in enumerate(chosen)}
+        return named | {"exits_accuracy": accuracy}
 
     def _trainer(self, net: LCNet | QuantLCNet, phase: Phase) -> Trainer:
         """A trainer for the phase, at the epoch where an interrupted run left it."""
@@ -159,6 +184,16 @@ def export_checkpoint(
     metadata = {key: str(loaded.training[key]) for key in ("dataset", "seed")}
     for key, values in loaded.normalization.items():
         metadata[key] = ",".join(f"{value:g}" for value in values)
+    exits = range(len(loaded.net.config.exits))
+    if exits:
+        thresholds = [loaded.metrics[f"{THRESHOLD}{index}"] for index in exits]
+        metadata["exits"] = ",".join([*map(exit_name, exits), OUTPUT])
+        metadata["thresholds"] = ",".join(f"{value:g}" for value in thresholds)
+    if exits and not quantized:
+        raise CheckpointError(
+            f"{checkpoint}: early exits are not exported in floating point",
+            "export the quantised network",
+        )
     if quantized:
         model = build_onnx(loaded.quantized, metadata)
     else:

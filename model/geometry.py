@@ -54,6 +54,8 @@ class NetworkConfig:
     `gated_convs`: the C-Net of a bottleneck scores the outputs of its first convolution
     (1: LC-Net, section 3.3 and figure 4b) or of the first two (2: an extension).
 
+    `exits`: stages with an early exit behind them, a classifier head (`penstock.model.early_exit`).
+
     `schedule` changes the MAC accounting only (LC-Net, section 3.3.2): in the "parallel"
     configuration the gates run beside the first convolution, which therefore always runs
     all its channels; in the "sequential" one they run first and all convolutions skip.
@@ -71,6 +73,7 @@ class NetworkConfig:
     input_size: tuple[int, int] = (8, 8)  # height, width
     classes: int = 10
     schedule: Schedule = "sequential"
+    exits: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.widths) not in STAGES or min(self.widths) < 1:
@@ -92,6 +95,11 @@ class NetworkConfig:
                 f"bad shape: {self.in_channels} channels of {self.input_size}, "
                 f"{self.classes} classes",
                 "sizes start at 1, classes at 2",
+            )
+        last = len(self.widths) - 1
+        if list(self.exits) != sorted(set(self.exits)) or not set(self.exits) <= set(range(last)):
+            raise ConfigError(
+                f"exits behind stages {self.exits}", f"increasing numbers from 0 to {last - 1}"
             )
         most = self.block_convs - 1
         if not 1 <= self.gated_convs <= most:
@@ -152,7 +160,7 @@ class NetworkConfig:
     def name(self) -> str:
         """The network's name, for example "lcnet-resnet8"."""
         prefix = f"{self.gates}{'net' if self.gates in LC else ''}-" if self.gated else ""
-        return f"{prefix}resnet{self.depth}"
+        return f"{prefix}resnet{self.depth}{'-exits' if self.exits else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +255,12 @@ def block_plans(config: NetworkConfig) -> list[BlockPlan]:
             plans.append(plan)
             channels, size = plan.channels, plan.out_size
     return plans
+
+
+def exit_blocks(config: NetworkConfig) -> list[int]:
+    """Index of the block in front of each early exit: the last of its stage."""
+    stages = [plan.stage for plan in block_plans(config)]
+    return [len(stages) - 1 - stages[::-1].index(stage) for stage in config.exits]
 
 
 def _block_plan(

@@ -12,7 +12,13 @@ from torch.nn import functional as F
 from penstock.model.families import block_gate, channel_gate, policy_gate
 from penstock.model.gate_network import GateNet, plain_conv
 from penstock.model.gates import CNet, LNet, global_average_pool
-from penstock.model.geometry import BlockPlan, NetworkConfig, block_plans, stem_plan
+from penstock.model.geometry import (
+    BlockPlan,
+    NetworkConfig,
+    block_plans,
+    exit_blocks,
+    stem_plan,
+)
 
 
 class BlockScores(NamedTuple):
@@ -140,7 +146,12 @@ def join_scores(
 
 
 class LCNet(nn.Module):
-    """A ResNet; plain when `config.gates` is "none".  `policy`, if there, decides every block."""
+    """A ResNet; plain when `config.gates` is "none".  `policy`, if there, decides every block.
+
+    `early`: logits of the early exits, float [N, classes] each, from the last forward pass.
+    """
+
+    early: list[Tensor]
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -151,6 +162,12 @@ class LCNet(nn.Module):
         self.fc = nn.Linear(config.out_channels, config.classes)
         policy = policy_gate(config)
         self.policy = GateNet(policy) if policy is not None else None
+        plans = block_plans(config)
+        self.exit_blocks = exit_blocks(config)
+        self.heads = nn.ModuleList(
+            nn.Linear(plans[block].channels, config.classes) for block in self.exit_blocks
+        )
+        self.early = []
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -171,12 +188,15 @@ class LCNet(nn.Module):
         The list has one entry a block in the order they run, and is empty without gates.
         """
         collected: list[BlockScores] = []
+        self.early = []
         policy = policy_scores(self.policy(x) if self.policy is not None else None, self.config)
         x = self.stem(x)
-        for block, decided in zip(self.blocks, policy, strict=True):
+        for index, (block, decided) in enumerate(zip(self.blocks, policy, strict=True)):
             x, scores = block(x, decided)
             if self.config.gated:
                 collected.append(scores)
+            if index in self.exit_blocks:
+                self.early.append(self.heads[len(self.early)](global_average_pool(x)))
         return self.fc(global_average_pool(x)), collected  # [N, classes]
 
 

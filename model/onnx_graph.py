@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -79,13 +79,20 @@ class GraphBuilder:
         output_name: str,
         output_shape: list[int | str],
         metadata: Mapping[str, str],
+        others: Sequence[str] = (),
     ) -> onnx.ModelProto:
-        """The checked model, with the shape of every value inferred."""
+        """The checked model, with the shape of every value inferred.
+
+        `others`: more outputs, in front of the last, of the same shape.
+        """
         graph = helper.make_graph(
             self._nodes,
             name,
             [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, input_shape)],
-            [helper.make_tensor_value_info(output_name, TensorProto.FLOAT, output_shape)],
+            [
+                helper.make_tensor_value_info(output, TensorProto.FLOAT, output_shape)
+                for output in (*others, output_name)
+            ],
             list(self._initializers.values()),
         )
         model = helper.make_model(

@@ -10,6 +10,7 @@ requantisation.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -161,6 +162,11 @@ class QuantLCNet(nn.Module):
         self.fc = QuantLinear(net.fc)
         self.logits = ActivationQuantizer()
         self.policy = QuantGateNet(net.policy) if net.policy is not None else None
+        self.exit_blocks = net.exit_blocks
+        self.heads = nn.ModuleList(QuantLinear(cast(nn.Linear, head)) for head in net.heads)
+        self.head_pools = nn.ModuleList(ActivationQuantizer() for _ in net.heads)
+        self.head_logits = ActivationQuantizer() if net.config.exits else None
+        self.early: list[Tensor] = []
 
     def first_chain(self) -> ActivationQuantizer:
         """The quantiser of the stem's output."""
@@ -168,21 +174,44 @@ class QuantLCNet(nn.Module):
         assert isinstance(chain, ActivationQuantizer)
         return chain
 
+    def head_pool(self, index: int) -> ActivationQuantizer:
+        """What quantises the average that an exit's head reads: that of the next block's gates.
+
+        So both are one vector in the core; without gates it has its own.
+        """
+        following = self.blocks[self.exit_blocks[index] + 1]
+        own = self.head_pools[index]
+        pool = following.pool if isinstance(following.pool, ActivationQuantizer) else own
+        assert isinstance(pool, ActivationQuantizer)
+        return pool
+
+    def _exit(self, x: Tensor) -> Tensor:
+        """Logits of the next early exit, on the int8 grid: float [N, classes]."""
+        index = len(self.early)
+        pool = self.head_pool(index)
+        assert self.head_logits is not None
+        pooled = pool(global_average_pool(x))
+        return self.head_logits(self.heads[index](pooled, pool.scale), signed=True)
+
     def forward(self, x: Tensor) -> tuple[Tensor, list[BlockScores]]:
         """Images, float [N, Cin, H, W] -> logits on the int8 grid [N, classes], scores."""
         collected: list[BlockScores] = []
+        self.early = []
         before = self.first_chain()
         x = self.input(x, signed=True)
         decided = self.policy(x, self.input.scale) if self.policy is not None else None
         x = before(F.relu(self.conv(x, self.input.scale)))  # [N, widths[0], H, W]
         if self.config.stem == "imagenet":
             x = pool_of_stem(x)  # stays on the grid
-        for block, policy in zip(self.blocks, policy_scores(decided, self.config), strict=True):
+        policies = policy_scores(decided, self.config)
+        for index, (block, policy) in enumerate(zip(self.blocks, policies, strict=True)):
             after = self.chains[block.plan.stage]
             x, scores = block(x, before, after, policy)
             before = after
             if self.config.gated:
                 collected.append(scores)
+            if index in self.exit_blocks:
+                self.early.append(self._exit(x))
         pooled = self.pool(global_average_pool(x))  # [N, out_channels]
         logits = self.fc(pooled, self.pool.scale)  # [N, classes]
         return self.logits(logits, signed=True), collected

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from penstock.model.batches import batches
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset
+from penstock.model.early_exit import joint_loss
 from penstock.model.evaluation import evaluate
 from penstock.model.gates import Gate
 from penstock.model.networks import LCNet
@@ -132,6 +133,8 @@ class Trainer:
             logits, scores = self.replica(images)
         logits = logits.float()
         loss = F.cross_entropy(logits, labels)
+        if self.net.early:
+            loss = loss + joint_loss(self.net.early, labels, self.config.exit_weight)
         ratio = 1.0
         if scores:
             ratio = self.workers.mean(self.pressure.mac_ratio(scores))

@@ -5,7 +5,7 @@ import json
 import zlib
 
 #: Bumped whenever a descriptor, register or record changes meaning; part of every hash.
-ISA_VERSION = 5
+ISA_VERSION = 6
 
 #: Bytes of one beat of the AXI4 master (design section 8: 64 bit).
 BEAT_BYTES = 8
@@ -15,6 +15,10 @@ MAX_LENGTH = 65535 * BEAT_BYTES
 
 #: Bytes of one word of the gate memory; rows of a GATE or DENSE are whole words.
 GATE_WORD_BYTES = 16
+
+#: Table of an EXIT_IF: a uint16 for each distance of a logit from the largest.
+EXIT_ENTRIES = 256
+EXIT_TABLE_BYTES = 2 * EXIT_ENTRIES
 
 #: `in_list` / `out_list` value that means "every channel".
 ALL_CHANNELS = 0xFF

@@ -6,7 +6,7 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("mac", "cycles in which the PE array accumulates"),
     ("weight_wait", "cycles a convolution waits for weights"),
     ("drain", "cycles a convolution waits for its epilogue"),
-    ("gate", "cycles in which nothing but a GATE or DENSE runs"),
+    ("gate", "cycles in which nothing but a GATE, DENSE or EXIT_IF runs"),
     ("copy", "cycles in which a COPY or POOL runs, a GATE beside it or not"),
     ("io", "cycles in which nothing but LOAD, GLOAD, STORE runs"),
     ("overhead", "cycles left: descriptor fetch and decode, pipeline fill"),

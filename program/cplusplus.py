@@ -9,6 +9,7 @@ import dataclasses
 from penstock.program.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
+    EXIT_TABLE_BYTES,
     GATE_WORD_BYTES,
     MAX_LENGTH,
     HwConfig,
@@ -84,6 +85,7 @@ def _sizes(config: HwConfig) -> dict[str, tuple[int, str]]:
         "BEAT_BYTES": (BEAT_BYTES, "bytes of a beat"),
         "MAX_LENGTH": (MAX_LENGTH, "bytes of one LOAD, GLOAD or STORE"),
         "GATE_WORD_BYTES": (GATE_WORD_BYTES, "bytes of a word of the gate memory"),
+        "EXIT_TABLE_BYTES": (EXIT_TABLE_BYTES, "bytes of the table of an EXIT_IF"),
         "DESCRIPTOR_BYTES": (DESCRIPTOR_BYTES, "bytes of a descriptor"),
         "DESCRIPTOR_WORDS": (DESCRIPTOR_WORDS, "32-bit words of a descriptor"),
         "ALL_CHANNELS": (ALL_CHANNELS, "list that means every channel"),

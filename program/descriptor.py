@@ -27,6 +27,7 @@ class Op(enum.IntEnum):
     STORE = 7  # feature memory or scores -> output record
     HALT = 8  # end of image: counters out, next image or stop
     POOL = 9  # maximum or average of windows of a linear map
+    EXIT_IF = 10  # goes on at a later descriptor if a classifier head is confident
 
 
 class GateKind(enum.IntEnum):
@@ -80,7 +81,7 @@ FIELDS: tuple[Field, ...] = (
     Field("in_list", 2, 0, 8, "input-channel list, 0xFF = all"),
     Field("out_list", 2, 8, 8, "output-channel list, 0xFF = all; GATE: list to write"),
     Field("list_from", 2, 16, 16, "GATE: first output that belongs to the list: channel src of it"),
-    Field("cin", 3, 0, 16, "input channels (GATE, DENSE: inputs)"),
+    Field("cin", 3, 0, 16, "input channels (GATE, DENSE: inputs; EXIT_IF: logits)"),
     Field("cout", 3, 16, 16, "output channels (GATE, DENSE: outputs; COPY, POOL: channels)"),
     Field("height", 4, 0, 16, "rows of the source map"),
     Field("width", 4, 16, 16, "columns of the source map"),
@@ -102,13 +103,25 @@ FIELDS: tuple[Field, ...] = (
         11,
         0,
         32,
-        "offset in the weight blob (GATE, DENSE: in gate memory; POOL: m, r << 16)",
+        "offset in the weight blob (GATE, DENSE, EXIT_IF: in gate memory; POOL: m, r << 16)",
     ),
-    Field("w_stride", 12, 0, 32, "bytes from one group (rows: output channel) to the next"),
+    Field(
+        "w_stride",
+        12,
+        0,
+        32,
+        "bytes from one group (rows: output channel) to the next (EXIT_IF: largest sum that exits)",
+    ),
     Field("split", 13, 0, 16, "CONV: rows of the passes of a partial group (docs/program.md)"),
     Field("pool_base", 13, 16, 16, "first pooled sum"),
     Field("ddr", 14, 0, 32, "LOAD, STORE: byte offset in the image's input / output record"),
-    Field("length", 15, 0, 32, "LOAD, GLOAD, STORE: bytes; HALT: descriptor to loop to"),
+    Field(
+        "length",
+        15,
+        0,
+        32,
+        "LOAD, GLOAD, STORE: bytes; HALT: descriptor to loop to; EXIT_IF: to go on at, later",
+    ),
 )
 
 FIELD_BY_NAME = {field.name: field for field in FIELDS}

@@ -21,6 +21,17 @@ KIND: Kind = {
     "output": {"name": str, "classes": int, "signed": bool, "scale": float, "offset": int},
     "record_bytes": int,
     "gates": [{"name": str, "score": int, "count": int, "offset": int}],
+    "exits": [
+        {
+            "name": str,
+            "descriptor": int,
+            "halt": int,
+            "threshold": object,  # a number that may be 0
+            "signed": bool,
+            "scale": float,
+            "scores": int,
+        }
+    ],
     "memory": [{"name": str, "address": int, "bytes": int, "steps": [int]}],
     "layers": [{"name": str}],
 }
@@ -47,6 +58,13 @@ def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
     places += [(gate["offset"], gate["count"]) for gate in meta["gates"]]
     if any(offset + count > record for offset, count in places):
         raise ValueError(f"has results outside its record of {record} bytes")
+    scores = sum(gate["count"] for gate in meta["gates"])
+    if any(leave["scores"] > scores for leave in meta["exits"]):
+        raise ValueError(f"has an exit with more than its {scores} scores")
+    for threshold in (leave["threshold"] for leave in meta["exits"]):
+        number = type(threshold) in (int, float)
+        if not number or not math.isfinite(threshold) or threshold < 0:
+            raise ValueError(f"has the exit threshold {threshold}")
     if any(len(block["steps"]) != 2 for block in meta["memory"]):
         raise ValueError("has a block of memory without a first and a last step")
     if len(meta["layers"]) != n_descriptors:

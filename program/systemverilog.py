@@ -9,7 +9,14 @@ there differs from what would be written.
 import pathlib
 import sys
 
-from penstock.program.config import ALL_CHANNELS, CONFIGS, GATE_WORD_BYTES, MAX_LENGTH, HwConfig
+from penstock.program.config import (
+    ALL_CHANNELS,
+    CONFIGS,
+    EXIT_TABLE_BYTES,
+    GATE_WORD_BYTES,
+    MAX_LENGTH,
+    HwConfig,
+)
 from penstock.program.counters import COUNTERS
 from penstock.program.descriptor import DESCRIPTOR_BYTES, DESCRIPTOR_WORDS, FIELDS, Op
 from penstock.program.registers import OFFSETS, WATCHDOG_CYCLES, ErrorCode
@@ -46,6 +53,7 @@ def package_text() -> str:
         f"  localparam int unsigned DESCRIPTOR_BEATS = {DESCRIPTOR_BYTES // 8};",
         f"  localparam logic [31:0] MAX_LENGTH = 32'd{MAX_LENGTH};",
         f"  localparam int unsigned GATE_WORD_BYTES = {GATE_WORD_BYTES};",
+        f"  localparam int unsigned EXIT_TABLE_BYTES = {EXIT_TABLE_BYTES};",
         f"  localparam logic [7:0] ALL_CHANNELS = 8'h{ALL_CHANNELS:02X};",
         "",
     ]

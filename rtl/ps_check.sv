@@ -15,6 +15,7 @@ module ps_check
   input  logic [31:0] output_stride_i,
   input  logic [31:0] weight_bytes_i,
   input  logic [31:0] n_descriptors_i,
+  input  logic [31:0] index_i,          // of desc_i in the program
   output logic [9:0]  out_width_o,
   output logic [19:0] out_pixels_o,
   output logic [31:0] error_o
@@ -179,6 +180,13 @@ module ps_check
       OP_HALT: begin
         field  = desc_i.length >= n_descriptors_i;
         bounds = bounds || output_stride_i < 32'(4 * N_COUNTERS);
+      end
+      OP_EXIT_IF: begin
+        field  = desc_i.cin == '0 || desc_i.cin > CHANNELS || desc_i.w_addr[3:0] != '0
+            || desc_i.length <= index_i || desc_i.length >= n_descriptors_i;
+        bounds = bounds || desc_i.src_stride >= FMEM
+            || too_far(desc_i.src, src_last_q + wide_t'(1), FMEM)
+            || too_far(desc_i.w_addr, wide_t'(EXIT_TABLE_BYTES), GMEM);
       end
       default: opcode = 1'b1;
     endcase

@@ -60,7 +60,7 @@ module ps_core
 
   // ---- descriptors
   logic restart, desc_valid, desc_ready, desc_at_end;
-  logic [31:0] restart_index, check_error;
+  logic [31:0] restart_index, check_error, exit_pc;
   desc_t desc;
   logic [9:0] out_width;
   logic [19:0] out_pixels;
@@ -91,6 +91,7 @@ module ps_core
     .output_stride_i,
     .weight_bytes_i,
     .n_descriptors_i,
+    .index_i        (exit_pc),
     .out_width_o    (out_width),
     .out_pixels_o   (out_pixels),
     .error_o        (check_error)
@@ -105,8 +106,7 @@ module ps_core
   logic [N_LISTS-1:0][CH_W-1:0] list_count, list_bound;
   logic [SA_W-1:0] predicate_addr;
   logic [7:0] score_a;
-  logic counters_clear, executed, skipped;
-  logic [31:0] exit_pc;
+  logic counters_clear, executed, skipped, exit_start, exit_busy, exit_taken;
 
   ps_sequencer u_sequencer (
     .clk_i,
@@ -143,11 +143,13 @@ module ps_core
     .copy_start_o       (copy_start),
     .gate_start_o       (gate_start),
     .move_start_o       (move_start),
+    .exit_start_o       (exit_start),
     .record_start_o     (record_start),
     .fetch_busy_i       (request_busy || response_busy),
     .array_busy_i       (conv_busy || epilogue_busy || copy_busy || pool_busy),
     .copy_busy_i        (copy_busy || pool_busy),
-    .gate_busy_i        (gate_busy),
+    .gate_busy_i        (gate_busy || exit_busy),
+    .exit_taken_i       (exit_taken),
     .move_busy_i        (move_busy),
     .masters_busy_i     (rd_busy_i || wr_busy_i),
     .read_error_i       (rd_error_i),
@@ -470,6 +472,8 @@ module ps_core
   logic [63:0] gmem_data;
   logic [FA_W-1:0] gate_mem_addr;
   logic [7:0] gate_mem_data;
+  logic [GA_W-2:0] table_addr;
+  logic [8*GATE_WORD_BYTES-1:0] table_word;
 
   ps_gate_unit u_gate_unit (
     .clk_i,
@@ -483,6 +487,9 @@ module ps_core
     .gmem_we_i    (gmem_we),
     .gmem_addr_i  (gmem_addr),
     .gmem_data_i  (gmem_data),
+    .table_read_i (exit_busy),
+    .table_addr_i (table_addr),
+    .table_word_o (table_word),
     .pool_we_i    (pool_we),
     .pool_addr_i  (pool_addr),
     .pool_data_i  (pool_data),
@@ -498,6 +505,22 @@ module ps_core
     .mem_we_o     (gate_mem_we),
     .mem_addr_o   (gate_mem_addr),
     .mem_data_o   (gate_mem_data)
+  );
+
+  // ---- early exits
+  logic [FA_W-1:0] exit_rd_addr;
+
+  ps_exit u_exit (
+    .clk_i,
+    .rst_ni      (unit_rst_n),
+    .start_i     (exit_start),
+    .desc_i      (desc),
+    .busy_o      (exit_busy),
+    .taken_o     (exit_taken),
+    .mem_addr_o  (exit_rd_addr),
+    .mem_data_i  (mem_a_data[0]),
+    .table_addr_o(table_addr),
+    .table_word_i(table_word)
   );
 
   // ---- layout copy, loads and stores
@@ -588,7 +611,7 @@ module ps_core
   logic [FB-1:0][7:0] mem_b_data;
 
   always_comb begin
-    mem_a_addr = move_busy ? move_rd_addr : copy_busy ? copy_rd_addr
+    mem_a_addr = move_busy ? move_rd_addr : exit_busy ? exit_rd_addr : copy_busy ? copy_rd_addr
         : pool_busy ? pool_rd_addr : epi_a_read ? epi_a_addr : window_addr;
     mem_b_addr = epi_addr;
     mem_b_mask = FB'(epi_mask);
@@ -622,9 +645,9 @@ module ps_core
 
   ps_feature_mem u_feature_mem (
     .clk_i,
-    .a_read_i   (move_busy || copy_busy || pool_busy || op_pending || epi_a_read),
+    .a_read_i   (move_busy || exit_busy || copy_busy || pool_busy || op_pending || epi_a_read),
     .a_mode_i   (pool_busy ? (pool_wide ? WidePool : 2'd0)
-                 : (move_busy || copy_busy || epi_a_read) ? 2'd0 : window_mode),
+                 : (move_busy || exit_busy || copy_busy || epi_a_read) ? 2'd0 : window_mode),
     .a_addr_i   (mem_a_addr),
     .a_data_o   (mem_a_data),
     .b_read_i   (epi_read),
@@ -652,7 +675,7 @@ module ps_core
     .mac_i              (step),
     .weight_wait_i      (conv_waiting),
     .conv_i             (conv_busy || epilogue_busy),
-    .gate_i             (gate_busy),
+    .gate_i             (gate_busy || exit_busy),
     .copy_i             (copy_busy || pool_busy),
     .io_i               (move_busy),
     .weight_beat_i      (rd_valid_i[1]),

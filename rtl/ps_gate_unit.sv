@@ -14,7 +14,7 @@
 //
 // Gate memory, from w_addr on, in words of 16 bytes: parameters of the pool, then per output a word
 // with its parameters and its weights (docs/program.md).  gmem_* writes it (GLOAD).  pool_* writes
-// the pooled sums (epilogue), sums_begin_i before each convolution.
+// the pooled sums (epilogue), sums_begin_i before each convolution.  table_* lends the memory out.
 module ps_gate_unit
   import ps_cfg::*;
   import ps_pkg::*;
@@ -34,6 +34,9 @@ module ps_gate_unit
   input  logic              gmem_we_i,
   input  logic [GA_W-1:0]   gmem_addr_i,
   input  logic [63:0]       gmem_data_i,
+  input  logic              table_read_i,  // another reader, while this unit is idle
+  input  logic [GA_W-2:0]   table_addr_i,
+  output logic [8*GATE_WORD_BYTES-1:0] table_word_o,
 
   input  logic              pool_we_i,
   input  logic [PA_W-1:0]   pool_addr_i,
@@ -227,7 +230,7 @@ module ps_gate_unit
     .wr_en_i  ({{8{gmem_we_i && gmem_addr_i[0]}}, {8{gmem_we_i && !gmem_addr_i[0]}}}),
     .wr_addr_i(gmem_addr_i[GA_W-1:1]),
     .wr_data_i({2{gmem_data_i}}),
-    .rd_addr_i(gmem_rd_q),
+    .rd_addr_i(table_read_i ? table_addr_i : gmem_rd_q),
     .rd_data_o(gmem_word)
   );
 
@@ -269,6 +272,7 @@ module ps_gate_unit
   logic [21:0] scale_q4;
 
   assign param = gmem_word[63:0];
+  assign table_word_o = gmem_word;
 
   always_ff @(posedge clk_i) begin
     logic signed [31:0] sum;
@@ -447,5 +451,8 @@ module ps_gate_unit
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       start_i |-> state_q == Idle)
     else $error("ps_gate_unit: started while busy");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      table_read_i |-> state_q == Idle)
+    else $error("ps_gate_unit: the memory is lent out while in use");
 `endif
 endmodule

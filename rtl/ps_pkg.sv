@@ -5,6 +5,7 @@ package ps_pkg;
   localparam int unsigned DESCRIPTOR_BEATS = 8;
   localparam logic [31:0] MAX_LENGTH = 32'd524280;
   localparam int unsigned GATE_WORD_BYTES = 16;
+  localparam int unsigned EXIT_TABLE_BYTES = 512;
   localparam logic [7:0] ALL_CHANNELS = 8'hFF;
 
   localparam logic [7:0] REG_PROGRAM = 8'h10;
@@ -41,17 +42,18 @@ package ps_pkg;
     OP_COPY = 8'd6,
     OP_STORE = 8'd7,
     OP_HALT = 8'd8,
-    OP_POOL = 8'd9
+    OP_POOL = 8'd9,
+    OP_EXIT_IF = 8'd10
   } op_e;
 
   // One descriptor, bit for bit as it lies in memory.
   typedef struct packed {
-    logic [31:0] length;  // LOAD, GLOAD, STORE: bytes; HALT: descriptor to loop to
+    logic [31:0] length;  // LOAD, GLOAD, STORE: bytes; HALT: descriptor to loop to; EXIT_IF: to go on at, later
     logic [31:0] ddr;  // LOAD, STORE: byte offset in the image's input / output record
     logic [15:0] pool_base;  // first pooled sum
     logic [15:0] split;  // CONV: rows of the passes of a partial group (docs/program.md)
-    logic [31:0] w_stride;  // bytes from one group (rows: output channel) to the next
-    logic [31:0] w_addr;  // offset in the weight blob (GATE, DENSE: in gate memory; POOL: m, r << 16)
+    logic [31:0] w_stride;  // bytes from one group (rows: output channel) to the next (EXIT_IF: largest sum that exits)
+    logic [31:0] w_addr;  // offset in the weight blob (GATE, DENSE, EXIT_IF: in gate memory; POOL: m, r << 16)
     logic signed [15:0] clamp_hi;  // upper bound of the result
     logic signed [15:0] clamp_lo;  // lower bound of the result
     logic [31:0] phase_stride;  // bytes from one polyphase plane to the next
@@ -62,7 +64,7 @@ package ps_pkg;
     logic [15:0] width;  // columns of the source map
     logic [15:0] height;  // rows of the source map
     logic [15:0] cout;  // output channels (GATE, DENSE: outputs; COPY, POOL: channels)
-    logic [15:0] cin;  // input channels (GATE, DENSE: inputs)
+    logic [15:0] cin;  // input channels (GATE, DENSE: inputs; EXIT_IF: logits)
     logic [15:0] list_from;  // GATE: first output that belongs to the list: channel src of it
     logic [7:0] out_list;  // output-channel list, 0xFF = all; GATE: list to write
     logic [7:0] in_list;  // input-channel list, 0xFF = all
@@ -95,7 +97,7 @@ package ps_pkg;
   localparam int unsigned CNT_MAC = 1;  // cycles in which the PE array accumulates
   localparam int unsigned CNT_WEIGHT_WAIT = 2;  // cycles a convolution waits for weights
   localparam int unsigned CNT_DRAIN = 3;  // cycles a convolution waits for its epilogue
-  localparam int unsigned CNT_GATE = 4;  // cycles in which nothing but a GATE or DENSE runs
+  localparam int unsigned CNT_GATE = 4;  // cycles in which nothing but a GATE, DENSE or EXIT_IF runs
   localparam int unsigned CNT_COPY = 5;  // cycles in which a COPY or POOL runs, a GATE beside it or not
   localparam int unsigned CNT_IO = 6;  // cycles in which nothing but LOAD, GLOAD, STORE runs
   localparam int unsigned CNT_OVERHEAD = 7;  // cycles left: descriptor fetch and decode, pipeline fill

@@ -5,6 +5,7 @@
 // computes.  COPY and POOL share the array's place in that order.  A GATE or DENSE begins while the
 // convolution before it runs and follows its sums (ps_gate_unit); a GATE may also run beside a COPY
 // or POOL.  Every other operation waits for all units to be idle; all are waited for.
+// An EXIT_IF that is taken restarts the descriptor stream as HALT does, at a later descriptor.
 // Anything illegal, a bad response, or a foreign program stops the run: stop_o stays high until the
 // masters are idle, then done_o with error_o.  So does hung_i (WATCHDOG); a second one while stopped
 // gives done_o although the masters still wait.  Such a bus needs a reset: until it has answered,
@@ -53,11 +54,13 @@ module ps_sequencer
   output logic        copy_start_o,   // COPY, POOL
   output logic        gate_start_o,
   output logic        move_start_o,   // LOAD, GLOAD, STORE
+  output logic        exit_start_o,   // EXIT_IF; gate_busy_i while it runs
   output logic        record_start_o,
   input  logic        fetch_busy_i,
   input  logic        array_busy_i,   // convolution, copy or pool
   input  logic        copy_busy_i,    // COPY, POOL
-  input  logic        gate_busy_i,
+  input  logic        gate_busy_i,    // GATE, DENSE, EXIT_IF
+  input  logic        exit_taken_i,   // right when an EXIT_IF has run
   input  logic        move_busy_i,
   input  logic        masters_busy_i,
   input  logic        read_error_i,
@@ -81,9 +84,10 @@ module ps_sequencer
   logic [CH_W-1:0] n_in_q, n_out_q;
   logic is_gate, unit_ready, unit_done;
   logic skip, no_output, all_idle, bad_list, master_error;
-  logic is_conv, last_image;
+  logic is_conv, is_exit, last_image, jump;
 
   assign is_conv = desc_i.op == OP_CONV;
+  assign is_exit = desc_i.op == OP_EXIT_IF;
   assign skip = desc_i.pred_en && (score_i == '0) != desc_i.pred_not;
   assign score_addr_o = desc_i.pred_slot[SA_W-1:0];
   // A GATE or DENSE follows the sums of a convolution that still runs.  A COPY goes on under a GATE
@@ -168,6 +172,7 @@ module ps_sequencer
                                                  : list_count_i[desc_i.out_list[LI_W-1:0]];
     end
     if (desc_ready_o) pc_q <= pc_q + 32'd1;
+    if (jump) pc_q <= desc_i.length;
     if (state_q == RecordWait && all_idle && !last_image) begin
       image_q        <= image_q + 32'd1;
       pc_q           <= desc_i.length;
@@ -184,19 +189,21 @@ module ps_sequencer
   assign conv_start_o   = state_q == Array && is_conv && !array_busy_i;
   assign copy_start_o   = state_q == Array && !is_conv && !array_busy_i;
   assign gate_start_o   = state_q == Unit && unit_ready && is_gate;
-  assign move_start_o   = state_q == Unit && unit_ready && !gate_start_o;
+  assign exit_start_o   = state_q == Unit && unit_ready && is_exit;
+  assign move_start_o   = state_q == Unit && unit_ready && !is_gate && !is_exit;
   assign record_start_o = state_q == Record && all_idle;
 
   // The descriptor is held until its unit has latched or finished it.
   assign desc_ready_o = (state_q == Decide && skip && !(is_conv && desc_i.pred_empty))
       || (state_q == Fetch && no_output) || (state_q == Array && !array_busy_i)
-      || (state_q == UnitWait && unit_done);
-  assign restart_o = (state_q == Idle && start_i)
+      || (state_q == UnitWait && unit_done && !jump);
+  assign jump = state_q == UnitWait && unit_done && is_exit && exit_taken_i;
+  assign restart_o = (state_q == Idle && start_i) || jump
       || (state_q == RecordWait && all_idle && !last_image);
   assign restart_index_o = state_q == Idle ? '0 : desc_i.length;
 
   assign executed_o = fetch_start_o || (state_q == Fetch && no_output) || copy_start_o
-      || gate_start_o || move_start_o || record_start_o;
+      || gate_start_o || exit_start_o || move_start_o || record_start_o;
   assign skipped_o = state_q == Decide && skip && !(is_conv && desc_i.pred_empty);
   assign channels_executed_o = (is_conv && !skipped_o) ? n_out_q : '0;
   assign channels_skipped_o = !is_conv ? '0 : skipped_o ? desc_i.cout[CH_W-1:0]

@@ -66,6 +66,7 @@ def insert(net: Net, points: Points, scales: dict[str, float]) -> Net:
         constants=out.constants,
         shapes=out.shapes,
         output=real[net.output],
+        exits=tuple(real[name] for name in net.exits),
     )
 
 

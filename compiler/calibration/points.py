@@ -37,7 +37,8 @@ def choose(net: Net, image_unsigned: bool) -> Points:
     for index, node in enumerate(net.nodes):
         if node.op in LAYERS:
             readers.add((index, 0))
-    tensors = {net.nodes[node].inputs[slot] for node, slot in readers} | {net.output, net.input}
+    tensors = {net.nodes[node].inputs[slot] for node, slot in readers}
+    tensors |= {net.output, net.input, *net.exits}
     residuals: dict[str, list[str]] = {}
     for index, node in enumerate(net.nodes):
         if not is_residual(net, node):

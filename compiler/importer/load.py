@@ -1,5 +1,6 @@
 """Read an ONNX file: checked, shapes inferred for batch size 1, turned into a `Net`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from penstock.compiler.errors import CompileError
+from penstock.compiler.importer.exits import read_exits, read_thresholds
 from penstock.compiler.importer.external import MAX_MODEL_BYTES, load_external
 from penstock.compiler.importer.functions import inline_functions
 from penstock.compiler.importer.net import Array, Net, OpNode
@@ -18,8 +20,18 @@ INPUT_TYPES = ("float32", "int8", "uint8")
 METADATA_PREFIX = "penstock."
 
 
-def load_model(path: Path) -> onnx.ModelProto:
+def set_properties(model: onnx.ModelProto, properties: Mapping[str, str]) -> None:
+    """Set metadata of a model, "penstock." before each name, in place of the file's own."""
+    known = {entry.key: entry.value for entry in model.metadata_props}
+    added = {METADATA_PREFIX + key: value for key, value in properties.items()}
+    if added:
+        onnx.helper.set_model_props(model, known | added)
+
+
+def load_model(path: Path, properties: Mapping[str, str] | None = None) -> onnx.ModelProto:
     """The checked model in `path`, batch size 1, with inferred shapes.
+
+    `properties`: metadata beside the file's (as in `set_properties`).
 
     Raises:
         CompileError: not an ONNX file, versions out of range, dynamic shapes, bad weights.
@@ -39,6 +51,7 @@ def load_model(path: Path) -> onnx.ModelProto:
     except (onnx.checker.ValidationError, ValueError) as error:
         reason = f"'{path.name}' is not a valid ONNX model: {_first_line(error)}"
         raise CompileError(reason) from None
+    set_properties(model, properties or {})
     return infer(inline_functions(model))
 
 
@@ -62,12 +75,12 @@ def to_net(model: onnx.ModelProto) -> Net:
     """The model (from `load_model`) as a `Net`."""
     graph = model.graph
     image = _image_input(graph)
-    if len(graph.output) != 1:
-        names = ", ".join(output.name for output in graph.output)
-        raise CompileError(
-            f"the network has {len(graph.output)} outputs ({names})",
-            hint="export the logits alone; gate scores are reported anyway",
-        )
+    metadata = {
+        entry.key.removeprefix(METADATA_PREFIX): entry.value
+        for entry in model.metadata_props
+        if entry.key.startswith(METADATA_PREFIX)
+    }
+    *exits, output = read_exits([output.name for output in graph.output], metadata)
     infos = [*graph.input, *graph.value_info, *graph.output]
     shapes = {info.name: shape for info in infos if (shape := _static_shape(info)) is not None}
     types = {info.name: _type_name(info) for info in infos}
@@ -83,15 +96,13 @@ def to_net(model: onnx.ModelProto) -> Net:
         shapes=shapes,
         types=types,
         input=image.name,
-        output=graph.output[0].name,
-        metadata={
-            entry.key.removeprefix(METADATA_PREFIX): entry.value
-            for entry in model.metadata_props
-            if entry.key.startswith(METADATA_PREFIX)
-        },
+        output=output,
+        metadata=metadata,
         opset=next(
             entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")
         ),
+        exits=tuple(exits),
+        thresholds=read_thresholds(metadata, len(exits)),
     )
 
 

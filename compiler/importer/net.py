@@ -42,7 +42,10 @@ class OpNode:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Net:
-    """A network: nodes in topological order, one image input, one output, batch size 1."""
+    """A network: nodes in topological order, one image input, one output, batch size 1.
+
+    `exits` are the outputs of early exits in order, `thresholds` theirs.
+    """
 
     name: str
     nodes: tuple[OpNode, ...]
@@ -53,6 +56,8 @@ class Net:
     output: str
     metadata: Mapping[str, str]  # the "penstock." properties, without that prefix
     opset: int
+    exits: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
 
     def replace(self, **changes: Any) -> "Net":
         """A copy with other fields."""

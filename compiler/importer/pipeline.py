@@ -1,6 +1,6 @@
 """The import, step by step: ONNX file -> Net -> integer graph."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import onnx
@@ -31,13 +31,15 @@ GRAPH_PASSES: tuple[Callable[[ir.Graph], ir.Graph], ...] = (
 )
 
 
-def import_onnx(path: Path) -> ir.Graph:
+def import_onnx(path: Path, properties: Mapping[str, str] | None = None) -> ir.Graph:
     """The integer graph of an ONNX QDQ network (opset 13-21, batch 1 or symbolic).
+
+    `properties`: metadata beside the file's (as in `set_properties`).
 
     Raises:
         CompileError: the network has no exact integer form; names the node, reason and hint.
     """
-    return import_model(load_model(path))
+    return import_model(load_model(path, properties))
 
 
 def import_model(model: onnx.ModelProto) -> ir.Graph:

@@ -12,7 +12,8 @@ IR_VERSION = 10
 
 def to_onnx(net: Net, extra_outputs: tuple[str, ...] = ()) -> onnx.ModelProto:
     """The network as a model for batch size 1; `extra_outputs` are tensors to give out too."""
-    names = [net.output, *(name for name in extra_outputs if name != net.output)]
+    known = (*net.exits, net.output)
+    names = [*known, *(name for name in extra_outputs if name not in known)]
     graph = helper.make_graph(
         [
             helper.make_node(n.op, list(n.inputs), list(n.outputs), name=n.name, **n.attrs)

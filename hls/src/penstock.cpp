@@ -4,6 +4,7 @@
 #include "ps_check.h"
 #include "ps_convolve.h"
 #include "ps_core.h"
+#include "ps_exit.h"
 #include "ps_gate.h"
 #include "ps_move.h"
 #include "ps_pool.h"
@@ -91,10 +92,10 @@ void count_move(uint32_t bytes, Counter direction, uint32_t counters[N_COUNTERS]
 }
 
 // Why a descriptor may not run: an illegal field or range, or a list longer than its map.
-uint32_t begin(const Descriptor& d, const Limits& limits, bool skip,
+uint32_t begin(const Descriptor& d, const Limits& limits, uint32_t pc, bool skip,
                const ListSize sizes[N_LISTS]) {
 #pragma HLS INLINE
-  const uint32_t code = check(d, limits);
+  const uint32_t code = check(d, limits, pc);
   if (code != ERR_NONE || d.op != OP_CONV || (skip && !d.pred_empty)) return code;
   const bool bad_input = !skip && beyond(d.in_list, d.cin, sizes);
   return bad_input || beyond(d.out_list, d.cout, sizes) ? ERR_BOUNDS : ERR_NONE;
@@ -164,7 +165,7 @@ each_descriptor:
     counters[CNT_READ_BYTES] += DESCRIPTOR_BYTES;
     counters[CNT_OVERHEAD] += DESCRIPTOR_BYTES / BEAT_BYTES;
     const bool skip = d.pred_en && (scores[d.pred_slot % SCORE_DEPTH] == 0) != bool(d.pred_not);
-    code = begin(d, limits, skip, sizes);
+    code = begin(d, limits, pc, skip, sizes);
     if (code != ERR_NONE) break;
     if (skip && !(d.op == OP_CONV && d.pred_empty)) {
       ++counters[CNT_SKIPPED];
@@ -205,6 +206,10 @@ each_descriptor:
         break;
       case OP_POOL:
         counters[CNT_COPY] += pool_windows(d, fmem);
+        break;
+      case OP_EXIT_IF:
+        if (exit_taken(d, gmem, fmem)) next = d.length;
+        counters[CNT_GATE] += exit_work(d);
         break;
       default:  // HALT
         counters[CNT_EXIT] = pc;

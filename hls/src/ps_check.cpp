@@ -107,7 +107,18 @@ bool pool_bounds(const Descriptor& d) {
          too_far(d.dst, last_of(d.cout, d.dst_stride) + out_pixels(d), FMEM_BYTES);
 }
 
-bool bad_field(const Descriptor& d, const Limits& limits) {
+bool exit_field(const Descriptor& d, const Limits& limits, uint32_t index) {
+  return d.cin == 0 || d.cin > MAX_CHANNELS || d.w_addr % GATE_WORD_BYTES != 0 ||
+         d.length <= index || d.length >= limits.n_descriptors;
+}
+
+bool exit_bounds(const Descriptor& d) {
+  return d.src_stride >= FMEM_BYTES ||
+         too_far(d.src, last_of(d.cin, d.src_stride) + 1, FMEM_BYTES) ||
+         too_far(d.w_addr, EXIT_TABLE_BYTES, GATE_MEM_BYTES);
+}
+
+bool bad_field(const Descriptor& d, const Limits& limits, uint32_t index) {
   switch (d.op) {
     case OP_LOAD:
       return bad_length(d) || unaligned(d.ddr);
@@ -124,6 +135,8 @@ bool bad_field(const Descriptor& d, const Limits& limits) {
       return pool_field(d);
     case OP_HALT:
       return d.length >= limits.n_descriptors;
+    case OP_EXIT_IF:
+      return exit_field(d, limits, index);
     default:
       return dense_field(d);
   }
@@ -148,6 +161,8 @@ bool bad_bounds(const Descriptor& d, const Limits& limits) {
       return pool_bounds(d);
     case OP_HALT:
       return limits.output_stride < 4 * N_COUNTERS;
+    case OP_EXIT_IF:
+      return exit_bounds(d);
     default:
       return dense_bounds(d);
   }
@@ -155,9 +170,9 @@ bool bad_bounds(const Descriptor& d, const Limits& limits) {
 
 }  // namespace
 
-ErrorCode check(const Descriptor& d, const Limits& limits) {
-  if (d.op < OP_LOAD || d.op > OP_POOL) return ERR_OPCODE;
-  if (bad_field(d, limits)) return ERR_FIELD;
+ErrorCode check(const Descriptor& d, const Limits& limits, uint32_t index) {
+  if (d.op < OP_LOAD || d.op > OP_EXIT_IF) return ERR_OPCODE;
+  if (bad_field(d, limits, index)) return ERR_FIELD;
   if ((d.pred_en && d.pred_slot >= SCORE_DEPTH) || bad_bounds(d, limits)) return ERR_BOUNDS;
   return ERR_NONE;
 }

@@ -6,8 +6,9 @@
 
 namespace ps {
 
-// ERR_NONE, or the first that applies of ERR_OPCODE, ERR_FIELD, ERR_BOUNDS.
-ErrorCode check(const Descriptor& d, const Limits& limits);
+// ERR_NONE, or the first that applies of ERR_OPCODE, ERR_FIELD, ERR_BOUNDS, for the descriptor
+// number `index` of the program.
+ErrorCode check(const Descriptor& d, const Limits& limits, uint32_t index);
 
 }  // namespace ps
 

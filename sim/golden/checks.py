@@ -9,6 +9,7 @@ from penstock.compiler.numerics import MAX_SHIFT, MIN_SHIFT
 from penstock.program.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
+    EXIT_TABLE_BYTES,
     GATE_WORD_BYTES,
     MAX_LENGTH,
     HwConfig,
@@ -48,12 +49,12 @@ def out_size(d: Descriptor) -> tuple[int, int]:
     return d.height, d.width
 
 
-def check(d: Descriptor, limits: Limits) -> None:
-    """GoldenError if the descriptor is illegal for this core and these DDR buffers."""
+def check(d: Descriptor, limits: Limits, index: int = 0) -> None:
+    """GoldenError if the descriptor, number `index` of the program, is illegal there."""
     if d.op not in set(Op):
         raise GoldenError(ErrorCode.OPCODE, reason=f"operation {d.op}")
     for code, rules in ((ErrorCode.FIELD, _fields), (ErrorCode.BOUNDS, _bounds)):
-        for illegal, reason in rules(d, limits):
+        for illegal, reason in rules(d, limits, index):
             if illegal:
                 raise GoldenError(code, reason=reason)
 
@@ -92,7 +93,7 @@ def _bad_list(d: Descriptor, name: str, config: HwConfig) -> Rule:
     return selector != ALL_CHANNELS and selector >= config.n_lists, f"{name} {selector}"
 
 
-def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
+def _fields(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
     config = limits.config
     match Op(d.op):
         case Op.LOAD:
@@ -134,6 +135,10 @@ def _fields(d: Descriptor, limits: Limits) -> Iterator[Rule]:
             yield bool(d.average) and d.kernel == 1, "an average of one pixel"
         case Op.HALT:
             yield d.length >= limits.n_descriptors, f"loop to {d.length}"
+        case Op.EXIT_IF:
+            yield not 0 < d.cin <= config.max_channels, f"cin {d.cin}"
+            yield d.w_addr % GATE_WORD_BYTES != 0, f"w_addr {d.w_addr}"
+            yield not index < d.length < limits.n_descriptors, f"exit from {index} to {d.length}"
 
 
 def _conv_fields(d: Descriptor, config: HwConfig) -> Iterator[Rule]:
@@ -161,7 +166,7 @@ def _row_bytes(d: Descriptor, config: HwConfig) -> int:
     return 8 + _up(d.row_inputs * config.row_taps(d.kernel, w_rows=True))
 
 
-def _bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
+def _bounds(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
     config = limits.config
     fmem, scores = config.fmem_bytes, config.score_depth
     yield bool(d.pred_en) and d.pred_slot >= scores, "pred_slot"
@@ -195,6 +200,10 @@ def _bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
             yield d.dst + (d.cout - 1) * d.dst_stride + rows * columns > fmem, "destination"
         case Op.HALT:
             yield limits.output_stride < COUNTER_BYTES, "output record"
+        case Op.EXIT_IF:
+            yield d.src_stride >= fmem, "stride"
+            yield d.src + (d.cin - 1) * d.src_stride + 1 > fmem, "source"
+            yield d.w_addr + EXIT_TABLE_BYTES > config.gate_mem_bytes, "table"
 
 
 def _conv_bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:

@@ -27,6 +27,7 @@ from penstock.sim.golden.convolution import (
     read_rows,
     wrap32,
 )
+from penstock.sim.golden.exits import exit_taken
 from penstock.sim.golden.pool import pool
 from penstock.sim.golden.state import Array, GoldenError, State
 
@@ -69,7 +70,7 @@ class Machine:
                 raise GoldenError(ErrorCode.PROGRAM_END, reason="no HALT")
             d = self.descriptors[self.pc]
             if self.pc not in checked:
-                check(d, self._limits)
+                check(d, self._limits, self.pc)
                 checked.add(self.pc)
             self._step(d)
 
@@ -105,6 +106,10 @@ class Machine:
                 self._copy(d)
             case Op.POOL:
                 pool(d, self.state)
+            case Op.EXIT_IF:
+                if exit_taken(d, self.state):
+                    self.pc = d.length
+                    return
             case Op.HALT:
                 self._halt(d)
                 return

@@ -22,6 +22,7 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import HwConfig, get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.exits import exits_taken
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore
@@ -107,7 +108,11 @@ def run(case: Case) -> Outcome:
     began = time.perf_counter()
     package, inputs = case.network.package, case.inputs
     reference = golden.run(package, inputs)
-    found = [*_compare("graph", reference, case.network.run_graph(inputs), ())]
+    found = [
+        *_compare(
+            "graph", reference, case.network.run_graph(inputs), ("exit",) * bool(case.recipe.exits)
+        )
+    ]
     core = _rtl(case.config.name)
     engines = {
         "csim": lambda: _csim(case.config.name).run(package, inputs),
@@ -173,6 +178,10 @@ def features(case: Case) -> list[str]:
     chosen, package = case.recipe, case.network.package
     found = Counter([package.config.name, chosen.schedule, "dense head" if chosen.classes else ""])
     found["extreme numbers"] += chosen.extreme
+    if chosen.exits:
+        taken = exits_taken(golden.run(package, case.inputs), package.meta)
+        found["exit taken"] += bool((taken < len(chosen.exits)).any())
+        found["exit not taken"] += bool((taken > 0).any())
     for layer in chosen.layers:
         if not isinstance(layer, Layer):
             found[("average" if layer.average else "maximum") + f" pool stride {layer.stride}"] += 1

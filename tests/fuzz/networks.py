@@ -74,6 +74,7 @@ class Recipe:
     layers: tuple[Layer | Window, ...]
     classes: int
     schedule: str
+    exits: tuple[tuple[int, float], ...] = ()  # (map, threshold) of early exits
     extreme: bool = False  # multipliers, shifts and biases over the whole legal range
 
 
@@ -109,6 +110,8 @@ def build(recipe: Recipe) -> Graph:
         if layer.clamp is not None:
             builder.nodes[-1] = dataclasses.replace(builder.nodes[-1], clamp=layer.clamp)
     output = maps[-1]
+    for source, threshold in recipe.exits:
+        builder.leave(pool(source), recipe.classes, threshold)
     if recipe.classes:
         output = builder.dense(pool(len(maps) - 1), recipe.classes)
     graph = prune_graph(builder.graph("image", output))
@@ -328,7 +331,7 @@ def recipe(random: stdlib.Random) -> Recipe:
         getattr(compose, random.choice(parts))()
         if compose.macs > MAC_BUDGET:
             break
-    return Recipe(
+    chosen = Recipe(
         weights=weights,
         shape=compose.maps[0],
         signed=signed,
@@ -338,6 +341,17 @@ def recipe(random: stdlib.Random) -> Recipe:
         schedule=random.choice(SCHEDULES),
         extreme=compose.chance(0.25),
     )
+    return dataclasses.replace(chosen, exits=_exits(chosen)) if chosen.classes else chosen
+
+
+def _exits(chosen: Recipe) -> tuple[tuple[int, float], ...]:
+    """Early exits of a third of the networks: from a generator of its own, so that the others stay
+    what their seeds made before there were exits."""
+    random = stdlib.Random(chosen.weights)
+    if random.random() > 0.33:
+        return ()
+    maps = random.sample(range(len(chosen.layers) + 1), min(2, len(chosen.layers) + 1))
+    return tuple((index, random.choice((0.0, 0.2, 0.4, 0.7, 2.0))) for index in sorted(maps))
 
 
 def recipes() -> st.SearchStrategy[Recipe]:

@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from penstock.host import ImageError, InputCodec, decode_logits
+from penstock.host import ImageError, InputCodec
 
 
 def codec(signed: bool = True, scale: float = 0.03, batch: int = 4) -> InputCodec:
@@ -52,12 +52,3 @@ def test_not_finite(bad: float) -> None:
     maker = codec()
     with pytest.raises(ImageError, match="image 17 holds a NaN or an infinity"):
         maker.encode(maker.check(images), np.zeros((4, 30), np.int8), first=16)
-
-
-def test_logits() -> None:
-    records = np.zeros((2, 96), np.uint8)
-    records[:, 70:73] = [[1, 255, 128], [0, 127, 3]]
-    output = {"offset": 70, "classes": 3, "signed": True, "scale": 0.5}
-    assert decode_logits(records, output).tolist() == [[0.5, -0.5, -64.0], [0, 63.5, 1.5]]
-    output["signed"] = False
-    assert decode_logits(records, output).tolist() == [[0.5, 127.5, 64.0], [0, 63.5, 1.5]]

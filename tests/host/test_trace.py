@@ -7,7 +7,9 @@ from penstock.host import Trace
 from penstock.host.profile import margins
 from penstock.program.counters import COUNTER_NAMES
 
-META = {"gates": [{"name": "block", "offset": 64, "count": 1},
+EXIT = {"descriptor": 5, "signed": True, "scale": 0.5, "scores": 1}
+META = {"exits": [EXIT | {"halt": 31_000}, EXIT | {"halt": 47_000}],
+        "gates": [{"name": "block", "offset": 64, "count": 1},
                   {"name": "channels", "offset": 65, "count": 3}]}  # fmt: skip
 
 
@@ -25,10 +27,16 @@ def test_counters(trace: Trace) -> None:
     for index, name in enumerate(COUNTER_NAMES):
         assert trace.counters[name].tolist() == [1000 * (16 * i + index) for i in range(3)]
     assert trace.cycles.tolist() == [0, 16000, 32000]
-    assert trace.exits.tolist() == trace.counters["exit"].tolist()
     assert trace.bytes_read.tolist() == trace.counters["read_bytes"].tolist()
     assert trace.weight_bytes.tolist() == trace.counters["weight_bytes"].tolist()
     assert trace.channels_skipped.tolist() == trace.counters["channels_skipped"].tolist()
+
+
+def test_exits(trace: Trace) -> None:
+    """By the HALT that each record names; one that is no early exit's is the network's own."""
+    assert trace.counters["exit"].tolist() == [15_000, 31_000, 47_000]
+    assert trace.exits.tolist() == [2, 0, 1]
+    assert Trace(trace.records, META | {"exits": []}).exits.tolist() == [0, 0, 0]
 
 
 def test_scores(trace: Trace) -> None:

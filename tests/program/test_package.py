@@ -26,6 +26,7 @@ def package(descriptors: int = 3, weights: bytes = b"\x01" * 24) -> Package:
             "record_bytes": 80,
             "input": {"name": "x", "shape": [1, 2, 4], "signed": True, "scale": 0.1, "bytes": 8},
             "output": {"name": "y", "classes": 3, "signed": True, "scale": 1.0, "offset": 72},
+            "exits": [],
             "gates": [{"name": "g", "score": 0, "count": 2, "offset": 64}],
             "memory": [{"name": "x", "address": 0, "bytes": 8, "steps": [0, 1]}],
             "layers": [{"name": "layer"}] * descriptors,

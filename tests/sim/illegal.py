@@ -22,7 +22,9 @@ def network(keep: float = 0.0, schedule: str = "sequential") -> Package:
     build = GraphBuilder(rng=RNG(1))
     x = build.value("x", (2, 6, 8), signed=True)
     y = build.conv(build.map_pool(x, 3, 1, 1, average=True), 6)
-    y = build.block(build.block(y, 6, 1, keep), 10, 2, keep)
+    y = build.block(y, 6, 1, keep)
+    build.leave(build.pool(y), 10, threshold=2.0)  # never
+    y = build.block(y, 10, 2, keep)
     graph = build.graph(x, build.dense(build.pool(y), 10))
     return compile_graph(graph, TINY, schedule)
 
@@ -65,10 +67,15 @@ def with_shift(package: Package, shift: int, op: Op = Op.CONV) -> Package:
     return dataclasses.replace(package, weights=bytes(blob))
 
 
+def last_halt(package: Package) -> int:
+    """The HALT of an image that takes no exit."""
+    return first_of(package, Op.HALT)
+
+
 #: (operation whose first descriptor is changed, fields, the error it gives)
 ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
     (Op.LOAD, {"op": 0}, ErrorCode.OPCODE),
-    (Op.LOAD, {"op": 10}, ErrorCode.OPCODE),
+    (Op.LOAD, {"op": max(Op) + 1}, ErrorCode.OPCODE),
     (Op.LOAD, {"length": 0}, ErrorCode.FIELD),
     (Op.LOAD, {"ddr": 4}, ErrorCode.FIELD),
     (Op.LOAD, {"length": 97}, ErrorCode.BOUNDS),
@@ -130,6 +137,15 @@ ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
     (Op.STORE, {"src": TINY.score_depth - 8}, ErrorCode.BOUNDS),
     (Op.STORE, {"ddr": 1 << 12}, ErrorCode.BOUNDS),
     (Op.HALT, {"length": 100}, ErrorCode.FIELD),
+    (Op.EXIT_IF, {"cin": 0}, ErrorCode.FIELD),
+    (Op.EXIT_IF, {"cin": TINY.max_channels + 1}, ErrorCode.FIELD),
+    (Op.EXIT_IF, {"w_addr": 8}, ErrorCode.FIELD),
+    (Op.EXIT_IF, {"w_addr": TINY.gate_mem_bytes - 496}, ErrorCode.BOUNDS),
+    (Op.EXIT_IF, {"src": TINY.fmem_bytes - 9}, ErrorCode.BOUNDS),
+    (Op.EXIT_IF, {"src_stride": TINY.fmem_bytes // 9}, ErrorCode.BOUNDS),
+    (Op.EXIT_IF, {"src_stride": TINY.fmem_bytes}, ErrorCode.BOUNDS),
+    (Op.EXIT_IF, {"length": 0}, ErrorCode.FIELD),
+    (Op.EXIT_IF, {"length": 100}, ErrorCode.FIELD),
     # A wrong field is reported before an access out of bounds.
     (Op.CONV, {"kernel": 2, "src": TINY.fmem_bytes}, ErrorCode.FIELD),
 ]
@@ -153,12 +169,38 @@ def _skipped_list_beyond_the_map() -> tuple[Package, ErrorCode, int]:
     package = network(keep=-16.0)
     index = walker(package)
     changed = at_index(package, index, cin=decode(package)[index].cin - 1)
-    return changed, ErrorCode.NONE, 1 << 16 | package.n_descriptors - 1
+    return changed, ErrorCode.NONE, 1 << 16 | last_halt(package)
+
+
+def _exit_to_itself() -> tuple[Package, ErrorCode, int]:
+    """It could run for ever; the descriptor after it is the first it may go on at."""
+    package = network()
+    index = first_of(package, Op.EXIT_IF)
+    return at_index(package, index, length=index), ErrorCode.FIELD, index
+
+
+def _exit_to_the_next() -> tuple[Package, ErrorCode, int]:
+    package = network()
+    index = first_of(package, Op.EXIT_IF)
+    changed = at_index(package, index, length=index + 1, w_stride=0xFFFF_FFFF)
+    return changed, ErrorCode.NONE, 1 << 16 | last_halt(package)
+
+
+def _exit_past_the_halt() -> tuple[Package, ErrorCode, int]:
+    """A taken exit without a HALT behind it runs past the end."""
+    package = network()
+    index = first_of(package, Op.EXIT_IF)
+    end = package.n_descriptors - 1
+    changed = at_index(package, index, length=end, w_stride=0xFFFF_FFFF)
+    return at_index(changed, end, op=int(Op.LOAD), length=8), ErrorCode.PROGRAM_END, end + 1
 
 
 def _no_end() -> tuple[Package, ErrorCode, int]:
     package = network()
-    cut = dataclasses.replace(package, descriptors=package.descriptors[:-DESCRIPTOR_BYTES])
+    end = last_halt(package) * DESCRIPTOR_BYTES
+    index = first_of(package, Op.EXIT_IF)
+    package = at_index(package, index, length=index + 1)
+    cut = dataclasses.replace(package, descriptors=package.descriptors[:end])
     return cut, ErrorCode.PROGRAM_END, cut.n_descriptors
 
 
@@ -176,6 +218,9 @@ PROGRAMS = (
     _skipped_but_wrong,
     _list_beyond_the_map,
     _skipped_list_beyond_the_map,
+    _exit_to_itself,
+    _exit_to_the_next,
+    _exit_past_the_halt,
     _no_end,
     _empty,
     _foreign,

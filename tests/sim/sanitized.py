@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from penstock.compiler.activity import decode
+from penstock.compiler.paths import main_halt
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.sim import golden
@@ -35,7 +37,8 @@ def overrun(core: Core, case: Case) -> None:
     package = case.network.package
     region = rtl._Region
     rtl._Region = lambda base, size, data: region(base, size + 4096, data)  # type: ignore
-    program = package.descriptors[:-DESCRIPTOR_BYTES]  # without its HALT
+    end = main_halt(decode(package)) * DESCRIPTOR_BYTES
+    program = package.descriptors[:end]  # without its HALT
     sizes = (package.meta["record_bytes"], package.n_descriptors + 8, package.config_hash)
     core.execute(program, package.weights, case.inputs, *sizes)
 

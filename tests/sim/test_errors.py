@@ -16,7 +16,7 @@ from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore
 from tests.compiler.back.graphs import random_inputs
-from tests.sim.illegal import ILLEGAL, PROGRAMS, RNG, at_index, first_of, network
+from tests.sim.illegal import ILLEGAL, PROGRAMS, RNG, at_index, first_of, last_halt, network
 
 #: (error code, position) of a package on two images.
 Engine = Callable[[Package], tuple[int, int]]
@@ -29,7 +29,7 @@ def inputs_of(package: Package) -> np.ndarray:
 def run_golden(package: Package) -> tuple[int, int]:
     _, error, position = golden.execute(package, inputs_of(package), get_config("tiny"))
     if error == ErrorCode.NONE:  # golden has no position then; a core stands at the last HALT
-        position = 1 << 16 | package.n_descriptors - 1
+        position = 1 << 16 | last_halt(package)
     return error, position
 
 

@@ -14,7 +14,7 @@ from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
 from penstock.sim.golden import GoldenError, execute, run
 from tests.compiler.back.graphs import random_inputs
-from tests.sim.illegal import ILLEGAL, RNG, at_index, first_of, network, walker
+from tests.sim.illegal import ILLEGAL, RNG, at_index, first_of, last_halt, network, walker
 
 
 def assert_stops(package: Package, code: ErrorCode, index: int, images: int = 2) -> None:
@@ -50,7 +50,9 @@ def test_a_list_beyond_the_map() -> None:
 
 def test_a_program_without_end() -> None:
     package = network()
-    cut = dataclasses.replace(package, descriptors=package.descriptors[:-DESCRIPTOR_BYTES])
+    package = at_index(package, first_of(package, Op.EXIT_IF), length=last_halt(package) - 1)
+    end = last_halt(package) * DESCRIPTOR_BYTES
+    cut = dataclasses.replace(package, descriptors=package.descriptors[:end])
     assert_stops(cut, ErrorCode.PROGRAM_END, cut.n_descriptors)
     assert_stops(dataclasses.replace(package, descriptors=b""), ErrorCode.PROGRAM_END, 0)
 
@@ -64,7 +66,7 @@ def test_a_foreign_core() -> None:
 def test_the_loop_begins_where_halt_says() -> None:
     """HALT may loop to itself: later images then run nothing."""
     package = network()
-    last = package.n_descriptors - 1
+    last = last_halt(package)
     looped = at_index(package, last, length=last)  # every later image is HALT alone
     inputs, _ = random_inputs(package, 3, RNG(0))
     records, error, _ = execute(looped, inputs)
@@ -83,7 +85,7 @@ def test_counters_with_every_gate_open_and_closed() -> None:
         package = network(keep)
         inputs, _ = random_inputs(package, 2, RNG(0))
         found = counters(run(package, inputs))
-        descriptors = decode(package)
+        descriptors = decode(package)[: last_halt(package) + 1]  # the rest is the exit's
         convs = [d for d in descriptors if d.op == Op.CONV]
         skipped = [d for d in descriptors if d.pred_en and (keep < 0) != bool(d.pred_not)]
         outright = [d for d in skipped if d.op == Op.CONV]

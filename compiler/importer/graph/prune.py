@@ -1,4 +1,4 @@
-"""Drop graph nodes the output does not depend on."""
+"""Drop graph nodes that neither the output nor an exit depends on."""
 
 import dataclasses
 
@@ -16,8 +16,8 @@ def inputs_of(node: ir.Node) -> list[str]:
 
 def prune_graph(graph: ir.Graph) -> ir.Graph:
     """Remove dead nodes and values (lowering leaves what a fusion replaced).  Preserves the
-    output."""
-    needed = {graph.output, graph.input}
+    output and the exits."""
+    needed = {graph.output, graph.input, *(leave.logits for leave in graph.exits)}
     kept: list[ir.Node] = []
     for node in reversed(graph.nodes):
         if node.output in needed:

@@ -33,7 +33,11 @@ def lower(net: Net) -> ir.Graph:
     builder = Builder(net)
     for node in net.nodes:
         builder.terms[node.output] = HANDLERS[node.op](builder, node)
-    output = _output(builder)
+    output = _output(builder, net.output)
+    exits = tuple(
+        ir.Exit(logits=_output(builder, name), threshold=threshold)
+        for name, threshold in zip(net.exits, net.thresholds, strict=True)
+    )
     return ir.Graph(
         name=net.name,
         input=net.input,
@@ -41,21 +45,23 @@ def lower(net: Net) -> ir.Graph:
         values=builder.values,
         nodes=tuple(builder.nodes.values()),
         metadata=dict(net.metadata),
+        exits=exits,
     )
 
 
-def _output(builder: Builder) -> str:
+def _output(builder: Builder, output: str) -> str:
+    """The value of one of the network's outputs."""
     net = builder.net
-    term = builder.term(net.output)
-    last = next((node for node in net.nodes if net.output in node.outputs), None)
+    term = builder.term(output)
+    last = next((node for node in net.nodes if output in node.outputs), None)
     if last is None:
-        raise CompileError(f"the output '{net.output}' is not computed")
+        raise CompileError(f"the output '{output}' is not computed")
     if not isinstance(term, Stored):
         raise last.error(
-            f"the network's output '{net.output}' is not quantised",
+            f"the network's output '{output}' is not quantised",
             "put QuantizeLinear and DequantizeLinear after the last layer",
         )
-    value = settle(builder, last, term, net.output).value
+    value = settle(builder, last, term, output).value
     if value not in builder.nodes:
         raise last.error("the network computes nothing")
     return value

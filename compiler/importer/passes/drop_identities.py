@@ -17,7 +17,11 @@ def drop_identities(net: Net) -> Net:
             alias[node.output] = inputs[0]
         else:
             kept.append(dataclasses.replace(node, inputs=inputs))
-    return net.replace(nodes=tuple(kept), output=alias.get(net.output, net.output))
+    return net.replace(
+        nodes=tuple(kept),
+        output=alias.get(net.output, net.output),
+        exits=tuple(alias.get(name, name) for name in net.exits),
+    )
 
 
 def _is_identity(node: OpNode, net: Net) -> bool:

@@ -1,11 +1,11 @@
-"""Drop nodes and constants the output does not depend on."""
+"""Drop nodes and constants that neither the output nor an exit depends on."""
 
 from penstock.compiler.importer.net import Net, OpNode
 
 
 def prune(net: Net) -> Net:
-    """Remove dead nodes.  Always legal; preserves the output."""
-    needed = {net.output}
+    """Remove dead nodes.  Always legal; preserves the outputs."""
+    needed = {net.output, *net.exits}
     kept: list[OpNode] = []
     for node in reversed(net.nodes):
         if needed.intersection(node.outputs):

@@ -8,6 +8,7 @@ import numpy as np
 from penstock.compiler.ir import (
     Conv,
     Dense,
+    Exit,
     Fold,
     Gate,
     Graph,
@@ -28,6 +29,7 @@ class GraphBuilder:
     rng: np.random.Generator
     values: dict[str, Value] = dataclasses.field(default_factory=dict)
     nodes: list[Node] = dataclasses.field(default_factory=list)
+    exits: list[Exit] = dataclasses.field(default_factory=list)
 
     def value(self, name: str, shape: tuple[int, ...], signed: bool, scale: float = 1.0) -> str:
         self.values[name] = Value(name=name, shape=shape, signed=signed, scale=scale)
@@ -161,6 +163,12 @@ class GraphBuilder:
         )
         return f"{name}.y"
 
+    def leave(self, pooled: str, outputs: int, threshold: float, scale: float = 0.02) -> None:
+        """An early exit behind a global average."""
+        logits = self.dense(pooled, outputs)
+        self.values[logits] = dataclasses.replace(self.values[logits], scale=scale)
+        self.exits.append(Exit(logits=logits, threshold=threshold))
+
     def block(self, x: str, channels: int, stride: int, keep: float, binary: bool = False) -> str:
         """An LC-Net basic block: block gate, channel gate, projection where the shape changes."""
         pooled = self.pool(x)
@@ -218,6 +226,7 @@ class GraphBuilder:
             values=self.values,
             nodes=tuple(self.nodes),
             metadata={},
+            exits=tuple(self.exits),
         )
 
 
@@ -293,6 +302,25 @@ def lcnet(
     for stage, width in enumerate(widths):
         for index in range(blocks):
             y = build.block(y, width, 2 if stage and not index else 1, keep, binary)
+    return build.graph(x, build.dense(build.pool(y), classes))
+
+
+def multi_exit(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int] = (1, 8, 8),
+    widths: tuple[int, ...] = (16, 32, 64),
+    thresholds: tuple[float, ...] = (0.5, 0.5),
+    classes: int = 10,
+    keep: float = 0.0,
+) -> Graph:
+    """An LC-Net with an exit behind each stage but the last."""
+    build = GraphBuilder(rng=rng)
+    x = build.value("x", shape, signed=True)
+    y = build.conv(x, widths[0])
+    for stage, width in enumerate(widths):
+        y = build.block(y, width, 2 if stage else 1, keep)
+        if stage < len(thresholds):
+            build.leave(build.pool(y), classes, thresholds[stage])
     return build.graph(x, build.dense(build.pool(y), classes))
 
 

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from penstock.compiler.activity import decode
+from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.errors import CompileError
+from penstock.compiler.interpreter import exits_taken as graph_exits
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Conv, Fold, Graph
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import ALL_CHANNELS, get_config
+from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Op
+from penstock.program.exits import exits_taken
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import (
     GraphBuilder,
@@ -19,6 +24,7 @@ from tests.compiler.back.graphs import (
     imagenet_form,
     lcnet,
     mobilenet,
+    multi_exit,
     random_inputs,
     single_conv,
     single_pool,
@@ -355,3 +361,58 @@ def test_odd_rows_are_copied_before_their_gate_is_known(schedule: str) -> None:
         fold = Fold(scores=build.gate(build.pool(narrow), 1, keep), per_channel=False)
         y = build.conv(build.conv(x, 3, 3, stride=2), 6, fold=fold)
         assert_exact(build.graph("x", y), "tiny", schedule, images=8)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("keep", [-16.0, 0.0])
+def test_exits(config: str, schedule: str, keep: float) -> None:
+    """Each image ends where the graph says, with that exit's logits and no score beyond it."""
+    graph = multi_exit(np.random.default_rng(3), (2, 9, 8), (6, 10, 12), (0.27, 0.52), keep=keep)
+    package = compile_graph(graph, get_config(config), schedule)
+    inputs, codes = random_inputs(package, 24, np.random.default_rng(1))
+    records = run(package, inputs)
+    taken = graph_exits(graph, run_graph(graph, codes))
+    assert (exits_taken(records, package.meta) == taken).all()
+    assert set(taken) == {0, 1, 2}
+    expected = CompiledNetwork(package=package, graph=graph).run_graph(inputs)
+    assert (records[:, COUNTER_BYTES:] == expected[:, COUNTER_BYTES:]).all()
+
+
+def test_thresholds_of_a_compiled_network() -> None:
+    """0 always exits, above 1 never; the graph follows."""
+    graph = multi_exit(np.random.default_rng(2), (2, 9, 8), (6, 10, 12), (0.5, 0.5))
+    package = compile_graph(graph, get_config("tiny"))
+    compiled = CompiledNetwork(package=package, graph=graph)
+    inputs, _ = random_inputs(package, 6, np.random.default_rng(1))
+    for thresholds, exit in (((0.0, 0.0), 0), ((2.0, 0.0), 1), ((1.5, 1.01), 2)):
+        changed = compiled.with_thresholds(thresholds)
+        records = run(changed.package, inputs)
+        assert changed.decode_output(records).exits.tolist() == [exit] * 6
+        expected = changed.run_graph(inputs)
+        assert (records[:, COUNTER_BYTES:] == expected[:, COUNTER_BYTES:]).all()
+        assert (
+            changed.decode_output(records).logits == changed.decode_output(expected).logits
+        ).all()
+
+
+def test_exits_that_are_refused() -> None:
+    build = GraphBuilder(rng=np.random.default_rng(0))
+    x = build.value("x", (2, 6, 6), False)
+    y = build.conv(x, 4)
+    z = build.conv(y, 4)
+    build.leave(build.pool(z), 5, 0.5)
+    build.leave(build.pool(y), 5, 0.5)
+    graph = build.graph("x", build.dense(build.pool(z), 5))
+    config = get_config("tiny")
+    with pytest.raises(CompileError, match=r"exits run in the order dense5\.y, dense3\.y, not as"):
+        compile_graph(graph, config)
+    ordered = dataclasses.replace(graph, exits=graph.exits[::-1])
+    assert compile_graph(ordered, config).meta["exits"][0]["name"] == "dense5.y"
+    other = dataclasses.replace(graph.exits[0], logits="conv0.y")
+    with pytest.raises(CompileError, match=r"exit 'conv0\.y' is not made by a dense layer"):
+        compile_graph(dataclasses.replace(graph, exits=(other,)), config)
+    build.leave(build.pool(z), 4, 0.5)
+    wrong = build.graph("x", graph.output)
+    with pytest.raises(CompileError, match=r"has shape \(4,\), the network's output \(5,\)"):
+        compile_graph(dataclasses.replace(wrong, exits=wrong.exits[2:]), config)

@@ -10,6 +10,7 @@ from penstock.compiler.macs import count_macs
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_NAMES
+from penstock.program.exits import exits_taken
 from penstock.program.package import Package
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import (
@@ -18,6 +19,7 @@ from tests.compiler.back.graphs import (
     imagenet_form,
     lcnet,
     mobilenet,
+    multi_exit,
     random_inputs,
     single_conv,
     single_pool,
@@ -37,6 +39,7 @@ NETWORKS = {
     "inverted": lambda: mobilenet(RNG(12), (3, 17, 16), keep=0.2),
     "groups": lambda: grouped(RNG(13), (24, 9, 8), 36, 6),
     "small groups": lambda: grouped(RNG(14), (32, 8, 8), 32, 16),
+    "exits": lambda: multi_exit(RNG(10), (2, 16, 16), (12, 20, 28), (0.3, 0.3), keep=0.3),
     "convolution": lambda: single_conv(RNG(6), (9, 16, 16), 21),
 }
 
@@ -55,12 +58,13 @@ def setup(name: str, config: str, schedule: str, images: int) -> tuple[Package, 
 
 @pytest.mark.parametrize("config", ["tiny", "z7020"])
 @pytest.mark.parametrize("schedule", ["sequential", "parallel"])
-@pytest.mark.parametrize("name", ["digits", "deep", "closed", "open", "inverted"])
+@pytest.mark.parametrize("name", ["digits", "deep", "closed", "open", "inverted", "exits"])
 def test_bytes_are_those_golden_fetches(name: str, config: str, schedule: str) -> None:
     package, inputs = setup(name, config, schedule, 6)
     records = run(package, inputs)
     words = np.ascontiguousarray(records[:, :64]).view("<u4")
-    prediction = predict(package, scores_of(package, records))
+    exits = exits_taken(records, package.meta)
+    prediction = predict(package, scores_of(package, records), exits=exits)
     counted = words[:, COUNTER_NAMES.index("weight_bytes")]
     assert (prediction.weight_bytes == counted).all()
     assert (prediction.descriptor_bytes.sum(axis=1) == counted).all()
@@ -116,3 +120,21 @@ def test_macs(schedule: str, channels: int, block: bool) -> None:
     assert count.gates == 6 * 7
     assert count.dense_weights == 9 * (3 * 6 + 36 + 36)
     assert count.executed_per_image.tolist() == [count.executed]
+
+
+def test_an_image_pays_for_what_it_reaches() -> None:
+    """MACs, cycles and bytes fall with the exit; those of one exit are the same beside others."""
+    graph = multi_exit(RNG(10), (2, 16, 16), (12, 20, 28), keep=16.0)
+    package = compile_graph(graph, get_config("z7020"))
+    gates = package.meta["gates"]
+    scores = {gate["name"]: np.full((3, gate["count"]), 128, np.uint8) for gate in gates}
+    taken = np.array([2, 1, 0])
+    count = count_macs(package, scores, taken)
+    prediction = predict(package, scores, exits=taken)
+    assert count.dense == count.executed_per_image[0]
+    assert (np.diff(count.executed_per_image) < 0).all()
+    assert (np.diff(prediction.cycles) < 0).all() and (np.diff(prediction.weight_bytes) < 0).all()
+    for exit in (0, 1):
+        alone = predict(package, scores, exits=np.full(3, exit))
+        assert alone.cycles[2 - exit] == prediction.cycles[2 - exit]
+        assert (prediction.descriptor_cycles[2 - exit] == alone.descriptor_cycles[2 - exit]).all()

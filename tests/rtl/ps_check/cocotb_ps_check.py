@@ -19,10 +19,10 @@ DESCRIPTORS = 4500
 LATENCY = 2
 
 
-def golden(d: Descriptor, limits: Limits) -> int:
+def golden(d: Descriptor, limits: Limits, index: int = 0) -> int:
     """The code of the golden checks."""
     try:
-        check(d, limits)
+        check(d, limits, index)
     except GoldenError as error:
         return int(error.code)
     return int(ErrorCode.NONE)
@@ -76,6 +76,8 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
         values |= {"average": rng.randrange(2), "stride2": rng.randrange(2)}
         values["pad"] = rng.randrange((values["kernel"] + 1) // 2)
         values["w_addr"] = rng.getrandbits(16) | rng.randint(0, 50) << 16
+    if op == Op.EXIT_IF:
+        values["length"] = rng.randint(1, max(limits.n_descriptors - 1, 1))
     if op == Op.HALT:
         values["length"] = rng.randrange(limits.n_descriptors * 9 // 8 + 1)
     return values
@@ -164,15 +166,17 @@ async def same_code_as_golden(dut: Any) -> None:
             _at_the_bound(rng, values, limits)
         for _ in range(rng.choice([0, 0, 1, 1, 2, 3])):
             _mutate(rng, values, _edges(config, limits))
-        values["op"] = values["op"] if rng.random() < 0.98 else rng.choice([0, 10, 255])
+        values["op"] = values["op"] if rng.random() < 0.98 else rng.choice([0, max(Op) + 1, 255])
         d = Descriptor(values=dict.fromkeys(FIELD_BY_NAME, 0) | values)
         dut.desc_i.value = int.from_bytes(d.encode(), "little")
         dut.input_stride_i.value = limits.input_stride
         dut.output_stride_i.value = limits.output_stride
         dut.weight_bytes_i.value = limits.weight_bytes
         dut.n_descriptors_i.value = limits.n_descriptors
+        where = rng.choice([0, 0, 0, max(d.length - rng.randrange(3), 0)])
+        dut.index_i.value = where
         await cycles(dut.clk_i, LATENCY)
-        code = golden(d, limits)
+        code = golden(d, limits, where)
         assert int(dut.error_o.value) == code, f"{ErrorCode(code).name} {limits} {d}"
         seen[d.op, code] += 1
         depthwise[code] += d.depthwise

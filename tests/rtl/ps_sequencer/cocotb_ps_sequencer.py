@@ -91,6 +91,9 @@ def model(program: list[Descriptor], images: int, faults: dict[int, ErrorCode]) 
             events.append(("gate", pc, 0, 0))
         elif d.op in MOVES:
             events.append(("move", pc, 0, 0))
+        elif d.op == Op.EXIT_IF:
+            events.append(("exit", pc, 0, 0))
+            pc = d.length - 1 if d.w_stride else pc
         elif d.op == Op.HALT:
             events.append(("record", pc, image, 0))
             if image == images - 1:
@@ -110,7 +113,7 @@ class Bench:
         self.program: list[Descriptor] = []
         self.faults: dict[int, ErrorCode] = {}
         self.events: list[Event] = []
-        self.units = dict.fromkeys(("fetch", "conv", "copy", "gate", "move"), 0)
+        self.units = dict.fromkeys(("fetch", "conv", "copy", "gate", "move", "exit"), 0)
         self.executed = self.skipped = self.done = self.left = 0
         self.records: list[tuple[int, int, int]] = []
         self.beside = {"copy": 0, "conv": 0}  # GATEs and DENSEs started while one ran
@@ -119,6 +122,7 @@ class Bench:
             getattr(dut, f"{name}_i").value = 0
         for name in ("gate_busy", "move_busy", "masters_busy", "read_error", "write_error", "hung"):
             getattr(dut, f"{name}_i").value = 0
+        dut.exit_taken_i.value = 0
 
     async def start(self) -> None:
         dut, config = self.dut, self.config
@@ -166,14 +170,17 @@ class Bench:
         busy = {name for name, left in units.items() if left}  # in the cycle before this edge
         for name in units:
             units[name] = max(units[name] - 1, 0)
-        for name in ("fetch", "conv", "copy", "gate", "move", "record"):
+        for name in ("fetch", "conv", "copy", "gate", "move", "exit", "record"):
             if read(f"{name}_start_o"):
                 self._check_start(name, busy)
                 units["move" if name == "record" else name] = self.rng.choice([1, 2, 9, 30])
         dut.fetch_busy_i.value = int(units["fetch"] > 0)
         dut.array_busy_i.value = int(units["conv"] > 0 or units["copy"] > 0)
         dut.copy_busy_i.value = int(units["copy"] > 0)
-        dut.gate_busy_i.value = int(units["gate"] > 0)
+        dut.gate_busy_i.value = int(units["gate"] > 0 or units["exit"] > 0)
+        if self.next < len(self.program):  # what is taken is known when the unit is idle again
+            taken = bool(self.program[self.next].w_stride)
+            dut.exit_taken_i.value = int(taken != (units["exit"] > 0))
         dut.move_busy_i.value = int(units["move"] > 0)
 
     def _count(self, read: Any) -> None:
@@ -255,8 +262,8 @@ class Bench:
 def random_program(rng: random.Random, length: int) -> list[Descriptor]:
     """Any operations, predicated or not, then a HALT that loops to somewhere before it."""
     program = []
-    ops = [Op.CONV] * 4 + [Op.COPY, Op.GATE, Op.POOL, Op.GATE, Op.DENSE, *MOVES]
-    for _ in range(length):
+    ops = [Op.CONV] * 4 + [Op.COPY, Op.GATE, Op.POOL, Op.GATE, Op.DENSE, *MOVES, Op.EXIT_IF]
+    for index in range(length):
         op = rng.choice(ops)
         values = {"pred_en": int(rng.random() < 0.4), "pred_slot": rng.randrange(SCORES)}
         values["pred_not"] = rng.randrange(2)
@@ -270,6 +277,9 @@ def random_program(rng: random.Random, length: int) -> list[Descriptor]:
             }
             if rng.random() < 0.3:
                 values |= {"variant": DEPTHWISE, "in_list": ALL_CHANNELS}
+        if op == Op.EXIT_IF:  # w_stride: taken
+            later = rng.randint(index + 1, min(index + 5, length))
+            values |= {"length": later, "w_stride": rng.randrange(2)}
         program.append(Descriptor.make(op, **values))
     return [*program, Descriptor.make(Op.HALT, length=rng.randrange(length))]
 
@@ -300,6 +310,23 @@ async def gate_beside_copy(dut: Any) -> None:
     conv = Descriptor.make(Op.CONV, cin=6, cout=6)
     await bench.check([conv, gate, conv, dense] * 10 + [halt], 1)
     assert bench.beside["conv"] > 5
+
+
+@cocotb.test(**TIMEOUT)
+async def exits(dut: Any) -> None:
+    """A taken EXIT_IF goes on at its descriptor, on each image anew; one past the end stops."""
+    bench = Bench(dut)
+    await bench.start()
+    store, halt = Descriptor.make(Op.STORE), Descriptor.make(Op.HALT, length=1)
+    conv = Descriptor.make(Op.CONV, cin=6, cout=6)
+    for taken in (0, 1):
+        leave = Descriptor.make(Op.EXIT_IF, length=5, w_stride=taken)
+        program = [store, conv, leave, conv, halt, store, halt]
+        outcome = await bench.check(program, 3)
+        records = [index for what, index, *_ in outcome.events if what == "record"]
+        assert records == [6 if taken else 4] * 3
+    leave = Descriptor.make(Op.EXIT_IF, length=4, w_stride=1)  # ps_check is the bench's
+    assert (await bench.check([conv, leave, halt], 1)).error == ErrorCode.PROGRAM_END
 
 
 @cocotb.test(**TIMEOUT)

@@ -19,6 +19,7 @@ from tests.compiler.back.graphs import (
     imagenet_form,
     lcnet,
     mobilenet,
+    multi_exit,
     random_inputs,
     single_conv,
     single_pool,
@@ -113,6 +114,13 @@ def test_gated_inverted_residuals(schedule: str, keep: float) -> None:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_imagenet_form(schedule: str) -> None:
     check(imagenet_form(RNG(4), (3, 33, 30), (4, 6, 8), (2, 1, 1)), "tiny", schedule)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_exits(config: str) -> None:
+    graph = multi_exit(RNG(3), (2, 9, 8), (6, 10, 12), (0.27, 0.52))
+    found = counters(check(graph, config, images=24))
+    assert len(set(found["exit"])) > 1
 
 
 @pytest.mark.parametrize("keep", [-16.0, 0.2])

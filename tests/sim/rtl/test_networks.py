@@ -14,6 +14,7 @@ from tests.compiler.back.graphs import (
     depthwise,
     imagenet_form,
     mobilenet,
+    multi_exit,
     random_inputs,
     single_pool,
 )
@@ -61,6 +62,14 @@ def test_imagenet_form(config: str, schedule: str, keep: float) -> None:
     """Stem, max-pool with gates behind it, bottlenecks of three stages, odd sides."""
     graph = imagenet_form(RNG(4), (3, 33, 30), (4, 6, 8), (2, 1, 1), keep=keep)
     check(graph, config, schedule, images=4)
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+def test_exits(config: str, schedule: str) -> None:
+    """Every exit taken, by images in turn: what one leaves behind does not reach the next."""
+    graph = multi_exit(RNG(3), (2, 9, 8), (6, 10, 12), (0.27, 0.52))
+    check(graph, config, schedule, images=24)
 
 
 @pytest.mark.parametrize("keep", [-16.0, 0.2])

@@ -1,0 +1,156 @@
+"""`python -m penstock.bench.exits`: early exits on digits, trained here, measured on the core.
+
+For each recipe with exits: train (a minute), compile, sweep one threshold for all exits over the
+test images in golden, and run the chosen thresholds on the simulated core against golden and the
+HLS core's C simulation.  The baseline is the same network without exits, on the same core.  The
+figures are stored in docs/exits/NAME.json, from which docs/exits_table.py makes the table of
+docs/results.md.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.bench.cache import ROOT
+from penstock.cli.engines import Memory, Run, mismatches, run_engine
+from penstock.cli.output import step
+from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.pipeline import compile_graph
+from penstock.model.config import TrainConfig
+from penstock.model.data import Dataset, load_dataset
+from penstock.model.flow import export_checkpoint, train_network
+from penstock.model.recipe import load_recipe
+from penstock.program.config import get_config
+
+STORE = ROOT / "docs" / "exits"
+BUILD = ROOT / "build" / "exits"
+RECIPES = ("resnet8-digits-exits", "lcnet-resnet8-digits-exits")
+CONFIG = "z7020"
+#: Thresholds of the sweep, the same at every exit; above 1 nothing exits.
+SWEEP = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 2.0)
+NEVER = 2.0
+#: Images for the cost of exits that are not taken.
+UNTAKEN = 16
+
+Images = npt.NDArray[np.float32]
+
+
+def trained(recipe: str) -> CompiledNetwork:
+    """The network of a recipe, trained unless build/exits has it already."""
+    onnx = BUILD / f"{recipe}.onnx"
+    if not onnx.is_file():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        checkpoint = BUILD / f"{recipe}.pt"
+        train_network(TrainConfig(**load_recipe(recipe), out=checkpoint))
+        export_checkpoint(checkpoint, onnx)
+    return compile_onnx(onnx, get_config(CONFIG))
+
+
+def without_exits(compiled: CompiledNetwork) -> CompiledNetwork:
+    """The same network for the same core, its early exits and their heads left out."""
+    assert compiled.graph is not None
+    graph = dataclasses.replace(compiled.graph, exits=())
+    heads = {leave.logits for leave in compiled.graph.exits}
+    graph = dataclasses.replace(
+        graph, nodes=tuple(node for node in graph.nodes if node.output not in heads)
+    )
+    package = compile_graph(graph, compiled.package.config, compiled.package.meta["schedule"])
+    return CompiledNetwork(package=package, graph=graph)
+
+
+def row(
+    compiled: CompiledNetwork, run: Run, labels: npt.NDArray[np.int64], threshold: float | None
+) -> dict[str, Any]:
+    """Means an image at one threshold (None: those of the file); cycles are the cost model's."""
+    exits = len(compiled.package.meta["exits"])
+    shares = np.bincount(run.exits, minlength=exits + 1) / len(run.exits)
+    return {
+        "threshold": threshold,
+        "accuracy": float((run.labels == labels).mean()),
+        "shares": shares.tolist(),
+        "macs": compiled.macs(run.scores, run.exits).executed,
+        "predicted_cycles": float(compiled.predict(run.scores, run.exits).cycles.mean()),
+    }
+
+
+def measured(compiled: CompiledNetwork, images: Images, label: str) -> tuple[Run, dict[str, int]]:
+    """The core's run, and bytes that differ from golden's: of it and of the HLS core."""
+    runs = {}
+    for engine in ("golden", "csim", "rtl"):
+        with step(f"{label}, {engine}, {len(images)} images") as progress:
+            runs[engine] = run_engine(engine, compiled, images, Memory(), progress)
+    differ = {name: mismatches(runs["golden"], runs[name]) for name in ("csim", "rtl")}
+    return runs["rtl"], differ
+
+
+def measure(recipe: str, data: Dataset, count: int) -> dict[str, Any]:
+    """The stored result of one recipe: the sweep over all test images, `count` on the core."""
+    compiled = trained(recipe)
+    images = data.normalize(data.test_images).numpy().astype(np.float32)
+    labels = data.test_labels.numpy()
+    with step(f"{recipe}, sweep, golden") as progress:
+        sweep = []
+        for threshold in SWEEP:
+            changed = compiled.with_thresholds([threshold] * len(compiled.package.meta["exits"]))
+            run = run_engine("golden", changed, images, Memory(), progress)
+            sweep.append(row(changed, run, labels, threshold))
+        chosen = run_engine("golden", compiled, images, Memory(), progress)
+    some = images[:count]
+    exits, differ = measured(compiled, some, f"{recipe}, exits")
+    plain = without_exits(compiled)
+    static, differ_static = measured(plain, some, f"{recipe}, no exits")
+    never = compiled.with_thresholds([NEVER] * len(compiled.package.meta["exits"]))
+    untaken = run_engine("rtl", never, some[:UNTAKEN], Memory()).counters["cycles"]
+    macs = {
+        "static": plain.macs(static.scores, static.exits).executed,
+        "exits": compiled.macs(exits.scores, exits.exits).executed,
+    }
+    cycles = {
+        "static": static.mean("cycles"),
+        "exits": exits.mean("cycles"),
+        "predicted": float(compiled.predict(exits.scores, exits.exits).cycles.mean()),
+    }
+    return {
+        "name": recipe,
+        "config": CONFIG,
+        "thresholds": [leave["threshold"] for leave in compiled.package.meta["exits"]],
+        "test_images": len(images),
+        "sweep": sweep,
+        "chosen": row(compiled, chosen, labels, None),
+        "images": count,
+        "mismatches": {name: differ[name] + differ_static[name] for name in differ},
+        "macs": macs,
+        "cycles": cycles,
+        "realisation_ratio": (cycles["static"] / cycles["exits"])
+        / (macs["static"] / macs["exits"]),
+        "untaken_cycles": float(untaken.mean() - static.counters["cycles"][:UNTAKEN].mean()),
+    }
+
+
+def main() -> int:
+    """Measure and store; 1 if a byte differs."""
+    parser = argparse.ArgumentParser(prog="python -m penstock.bench.exits", description=__doc__)
+    parser.add_argument("recipe", nargs="*", help=f"of {RECIPES}; default: all of them")
+    parser.add_argument("--images", type=int, default=100, help="on the simulated core")
+    parser.add_argument("--out", type=Path, default=STORE, help="folder of the results")
+    arguments = parser.parse_args()
+    data, differ = load_dataset("digits", None), 0
+    for recipe in arguments.recipe or RECIPES:
+        result = measure(recipe, data, arguments.images)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        part = arguments.out / f".{recipe}.part"
+        part.write_text(json.dumps(result, indent=1) + "\n")
+        part.replace(arguments.out / f"{recipe}.json")
+        differ += sum(result["mismatches"].values())
+        print(f"{recipe}: realisation ratio {result['realisation_ratio']:.3f}, {differ} differ")
+    return int(differ > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The tables of early exits in docs/results.md, from docs/exits/*.json (`make figures`).
+
+python docs/exits_table.py            prints them and puts them between their markers
+python docs/exits_table.py --check    exit code 1 if the document is not current
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from penstock.bench.table import replace_between
+
+ROOT = Path(__file__).resolve().parent.parent
+STORE = ROOT / "docs" / "exits"
+DOCUMENT = ROOT / "docs" / "results.md"
+
+
+def lines(results: list[dict[str, Any]]) -> Iterator[str]:
+    """What each network gains, then each one's sweep."""
+    yield (
+        "| network | thresholds | images | MACs without exits | with | cycles without exits | with "
+        "| predicted | cycles of exits not taken | realisation | mismatches |"
+    )
+    yield "|---|---|" + "---:|" * 9
+    for result in results:
+        yield "| " + " | ".join(_cells(result)) + " |"
+    for result in results:
+        exits = len(result["thresholds"])
+        yield ""
+        yield f"{result['name']}, one threshold at every exit, {result['test_images']} test images:"
+        yield ""
+        heads = [f"exit {index}" for index in range(exits)]
+        yield (
+            "| threshold | accuracy | MACs | cycles, predicted | " + " | ".join(heads) + " | end |"
+        )
+        yield "|---:" * (5 + exits) + "|"
+        for row in (*result["sweep"], result["chosen"]):
+            yield "| " + " | ".join(_sweep_cells(row)) + " |"
+
+
+def _cells(result: dict[str, Any]) -> list[str]:
+    macs, cycles = result["macs"], result["cycles"]
+    return [
+        result["name"],
+        ", ".join(f"{value:g}" for value in result["thresholds"]),
+        f"{result['images']}",
+        f"{macs['static']:,.0f}",
+        f"{macs['exits']:,.0f} ({macs['exits'] / macs['static']:.1%})",
+        f"{cycles['static']:,.0f}",
+        f"{cycles['exits']:,.0f} ({cycles['exits'] / cycles['static']:.1%})",
+        f"{cycles['predicted'] / cycles['exits'] - 1:+.2%}",
+        f"{result['untaken_cycles']:,.0f}",
+        f"{result['realisation_ratio']:.3f}",
+        f"{sum(result['mismatches'].values())}",
+    ]
+
+
+def _sweep_cells(row: dict[str, Any]) -> list[str]:
+    threshold = row["threshold"]
+    name = "chosen" if threshold is None else "never" if threshold > 1 else f"{threshold:g}"
+    return [
+        name,
+        f"{row['accuracy']:.2%}",
+        f"{row['macs']:,.0f}",
+        f"{row['predicted_cycles']:,.0f}",
+        *(f"{share:.1%}" for share in row["shares"]),
+    ]
+
+
+def main() -> int:
+    """Rewrite or check the document."""
+    parser = argparse.ArgumentParser(description="put early exits into docs/results.md")
+    parser.add_argument("--check", action="store_true", help="only compare")
+    arguments = parser.parse_args()
+    results = [json.loads(path.read_text()) for path in sorted(STORE.glob("*.json"))]
+    table = "\n".join(lines(results))
+    old = DOCUMENT.read_text()
+    new = replace_between(old, "exits", table)
+    if arguments.check:
+        if new != old:
+            print("docs/results.md is not current: run `make figures`")
+        return int(new != old)
+    DOCUMENT.write_text(new)
+    print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+#include "ps_exit.h"
+
+#include "ps_arithmetic.h"
+
+namespace ps {
+namespace {
+
+pixel_t logit(const Descriptor& d, const byte_t fmem[FMEM_ROWS][FB], uint32_t i) {
+#pragma HLS INLINE
+  const uint32_t address = d.src + i * d.src_stride;
+  return pixel_of(fmem[address / FB % FMEM_ROWS][address % FB], d.src_signed);
+}
+
+// Entry `distance` (0 .. 255) of the table: four to a beat.
+uint32_t entry(const Descriptor& d, const beat_t gmem[GMEM_WORDS], uint32_t distance) {
+#pragma HLS INLINE
+  const beat_t beat = gmem[(d.w_addr / BEAT_BYTES + distance / 4) % GMEM_WORDS];
+  const uint32_t pair = get_word(beat, int(distance / 2 % 2));
+  return distance % 2 != 0 ? pair >> 16 : pair & 0xFFFF;
+}
+
+}  // namespace
+
+bool exit_taken(const Descriptor& d, const beat_t gmem[GMEM_WORDS],
+                const byte_t fmem[FMEM_ROWS][FB]) {
+#pragma HLS INLINE off
+  int largest = -128;
+  uint32_t sum = 0;
+exit_largest:
+  for (uint32_t i = 0; i < d.cin; ++i) {
+#pragma HLS PIPELINE II=1
+#pragma HLS LOOP_TRIPCOUNT min=1 max=1024
+    const int value = int(logit(d, fmem, i));
+    if (value > largest) largest = value;
+  }
+exit_sum:
+  for (uint32_t i = 0; i < d.cin; ++i) {
+#pragma HLS PIPELINE II=1
+#pragma HLS LOOP_TRIPCOUNT min=1 max=1024
+    sum += entry(d, gmem, uint32_t(largest - int(logit(d, fmem, i))));
+  }
+  return sum <= d.w_stride;
+}
+
+}  // namespace ps

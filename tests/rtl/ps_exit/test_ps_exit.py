@@ -1,0 +1,10 @@
+"""Runs the ps_exit bench."""
+
+import pytest
+
+from penstock.sim.cocotb.runner import run_unit
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+def test_ps_exit(config: str) -> None:
+    run_unit(__file__, config=config)
