@@ -116,6 +116,7 @@ include bench/bench.mk
 include formal/formal.mk
 include tests/fuzz.mk
 include tests/quality.mk
+include tests/mutate.mk
 
 check-system:
 	@sh .ci/check_system.sh "$(PYTHON)"

@@ -28,6 +28,9 @@ BUILD_ARGS = (
 MAKEFLAGS = "-- CFG_CXXFLAGS_PCH_I=-include"
 SEED = 20261101
 
+#: A bench that fails runs once more, with waves; mutants do without.
+WAVES = True
+
 #: Verilator's own objects: the same for every module built without waves, two thirds of a build.
 RUNTIME = ("verilated.o", "verilated_dpi.o", "verilated_threads.o", "verilated_vpi.o")
 
@@ -136,9 +139,12 @@ def run_bench(
         try:
             run(folder)
         except (SystemExit, RuntimeError):
-            waves = folder.with_name(f"{tag}-waves")
-            print(f"{tag} failed; once more with waves in {waves}/dump.vcd; to repeat it:")
+            print(f"{tag} failed; to repeat it:")
             print(f"  python -m pytest {bench.parent} -k '{bench.parent.name}' -s  # seed {seed}")
+            if not WAVES:
+                raise
+            waves = folder.with_name(f"{tag}-waves")
+            print(f"once more with waves in {waves}/dump.vcd")
             with contextlib.suppress(SystemExit, RuntimeError):
                 build(waves, waves=True)
                 run(waves, waves=True)

@@ -232,7 +232,7 @@ class Bench:
         self.real_steps = 0
         await pulse(dut.clk_i, dut.start_i)
         dut.desc_i.value = 0  # start_i latched it
-        tokens = cocotb.start_soon(self._tokens(job, stall))
+        self.sender = tokens = cocotb.start_soon(self._tokens(job, stall))
         taken = 0
         await RisingEdge(dut.clk_i)
         while int(dut.busy_o.value) or int(dut.pending_o.value):
@@ -435,3 +435,30 @@ async def one_step_a_cycle(dut: Any) -> None:
     )
     steps = len(model(job, config)[0])
     assert await bench.run(job, "none") <= steps + 16
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def reset_in_a_run(dut: Any) -> None:
+    """One cycle of reset ends a run wherever it is: no step comes out, the next run is exact."""
+    bench = Bench(dut)
+    await bench.start()
+    rng, config = bench.rng, bench.config
+    for _ in range(60):
+        options = {"polyphase": False, "split": 0, "groups": (config.p_oc,)}
+        # Every second step is a tile's last; then of a single channel, every one.
+        job = make_job(rng, config, (9, 9), 1, channels=rng.randint(1, 2), **options)
+        running = cocotb.start_soon(bench.run(job, "none"))
+        for _ in range(rng.randint(6, 30)):
+            await RisingEdge(dut.clk_i)
+        running.cancel()
+        bench.sender.cancel()
+        dut.group_valid_i.value = 0
+        dut.rst_ni.value = 0
+        await RisingEdge(dut.clk_i)
+        dut.rst_ni.value = 1
+        for _ in range(10):
+            await RisingEdge(dut.clk_i)
+            outputs = dut.mac_valid_o, dut.pending_o, dut.busy_o, dut.tile_valid_o
+            assert not any(int(signal.value) for signal in outputs)
+        bench.groups = 0  # a reset: the next group takes half 0
+        await bench.run(job, "none")
