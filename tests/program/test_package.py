@@ -106,7 +106,7 @@ def test_foreign_configuration() -> None:
 
 def test_hashes_differ_in_every_field() -> None:
     assert len({config.hash for config in CONFIGS.values()}) == len(CONFIGS)
-    base = dataclasses.replace(TINY, p_oc=4, min_rows=2)
+    base = dataclasses.replace(TINY, p_oc=4, p_px=8, min_rows=2)
     for field in dataclasses.fields(base):
         if field.name != "name":
             value = getattr(base, field.name) * 2
@@ -116,6 +116,8 @@ def test_hashes_differ_in_every_field() -> None:
 def test_impossible_configurations() -> None:
     with pytest.raises(ValueError, match=r"tiny\.p_px = 3: not a power of two"):
         dataclasses.replace(TINY, p_px=3)
+    with pytest.raises(ValueError, match=r"tiny\.p_px = 4: at least 4 lanes, and as many as rows"):
+        dataclasses.replace(TINY, p_oc=8)
     with pytest.raises(ValueError, match=r"tiny\.macs_per_dsp = 2: needs min_rows 2"):
         dataclasses.replace(TINY, macs_per_dsp=2)
     with pytest.raises(ValueError, match=r"tiny\.min_rows = 4: more than p_oc"):
