@@ -72,9 +72,7 @@ class HwConfig:
                     raise ValueError(f"{self.name}.{field.name} = {value}: not a power of two")
         if not 4 <= self.p_px >= self.p_oc:
             # With 2 lanes under 16 rows random networks gave wrong bytes; none does within these.
-            raise ValueError(
-                f"{self.name}.p_px = {self.p_px}: at least 4 lanes, and as many as rows ({self.p_oc})"
-            )
+            raise ValueError(f"{self.name}.p_px = {self.p_px}: at least 4 and p_oc = {self.p_oc}")
         if self.min_rows > self.p_oc:
             raise ValueError(f"{self.name}.min_rows = {self.min_rows}: more than p_oc")
         if self.macs_per_dsp > min(self.min_rows, 2):
