@@ -142,5 +142,5 @@ def test_bad_recipes(text: str, message: str, tmp_path: Path) -> None:
 
 
 def test_unknown_recipe() -> None:
-    with pytest.raises(ConfigError, match=r"no recipe 'none' \(a YAML file, or one of \['acs-digits"):
+    with pytest.raises(ConfigError, match=r"no recipe 'none' \(a YAML file, or one of \['acs"):
         load_recipe("none")
