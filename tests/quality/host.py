@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.package import Package
 from penstock.program.registers import (
     AP_CTRL,
@@ -100,7 +100,8 @@ def runs(core: RtlCore, package: Package, inputs: Bytes, records: Bytes) -> list
         "config_hash": package.config_hash,
     }
     found: list[str] = []
-    last = (len(inputs) - 1) << 16 | package.n_descriptors - 1
+    exits = records[-1, :COUNTER_BYTES].copy().view("<u4")[COUNTER_NAMES.index("exit")]
+    last = (len(inputs) - 1) << 16 | int(exits)  # at the HALT of the last image
     for enabled, interferes in ((3, True), (2, False), (1, False), (0, False)):
         when = f"run with IER {enabled}"
         for name, value in {**values, **{name: BASE + at for name, at in AT.items()}}.items():

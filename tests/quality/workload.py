@@ -381,7 +381,8 @@ PLACES = (
 def _edges() -> Iterator[Case]:
     """The last legal value of each place in each kind of descriptor, and the one behind it.
 
-    What a legal one makes of memory that nothing has written is not looked at.
+    What a legal one makes of memory that nothing has written is not looked at, nor which exit that
+    takes.
     """
     package, inputs = _gated()
     strides = inputs.shape[1], package.meta["record_bytes"]
@@ -404,7 +405,7 @@ def _edges() -> Iterator[Case]:
         legal = at_index(package, index, **{name: value})
         found = exact(f"{where} {value}", legal, inputs[:1], reset=False)
         if (d.op, name) != (Op.CONV, "pool_base"):  # a GATE would read sums that nobody makes
-            yield dataclasses.replace(found, records=None)
+            yield dataclasses.replace(found, records=None, position=None)
         beyond = at_index(package, index, **{name: value + step})
         yield exact(f"{where} {value + step}", beyond, inputs[:1], reset=False)
     yield exact("exact after the edges", package, inputs, reset=False)
