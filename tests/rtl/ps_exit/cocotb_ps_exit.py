@@ -101,7 +101,7 @@ class Bench:
             assert await self.exit(at) == (total <= bound) == exit_taken(at, self.state)
 
 
-@cocotb.test(**TIMEOUT)
+@cocotb.test(timeout_time=10, timeout_unit="ms")  # 2 n cycles, n up to max_channels
 async def sizes(dut: Any) -> None:
     """One logit to the most there may be, next to each other or far apart, any table."""
     bench = Bench(dut)
