@@ -49,6 +49,11 @@ def parse_widths(text: str) -> tuple[int, ...]:
     type=click.Path(path_type=Path),
     help="Checkpoint whose weights to start from; gates it lacks are fresh.",
 )
+@click.option(
+    "--teacher",
+    type=click.Path(path_type=Path),
+    help="Checkpoint whose answers to learn beside the labels (distillation).",
+)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run of OUTPUT stopped.")
 @click.option(
     "--network",
@@ -84,6 +89,7 @@ def parse_widths(text: str) -> tuple[int, ...]:
 def train(
     recipe: str | None,
     init: Path | None,
+    teacher: Path | None,
     resume: bool,
     network: str | None,
     dataset: str | None,
@@ -115,6 +121,7 @@ def train(
         data_dir=data_dir,
         out=output,
         init=init,
+        teacher=teacher,
         resume=resume,
         epochs=epochs,
         qat_epochs=qat_epochs,

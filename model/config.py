@@ -41,6 +41,9 @@ class TrainConfig:
     strict_gates: bool = False  # train on the scores that run, not on the paper's leaky ones
     mac_target: float | None = None  # executed / dense MACs that `l1` is steered to
     init: Path | None = None  # a checkpoint whose backbone to start from, its gates if it has any
+    teacher: Path | None = None  # a checkpoint whose answers are a second target (distillation)
+    teacher_weight: float = 0.9  # of that target in the loss, the labels have the rest
+    teacher_temperature: float = 4.0
     precision: Precision = "fp32"  # of the training's arithmetic; figures are always float32
     seed: int = 0
     exits: tuple[int, ...] | None = None  # stages with an early exit behind them; None: none
@@ -76,5 +79,9 @@ class TrainConfig:
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it cannot be negative")
         if self.gate_lr is not None and not 0 <= self.gate_lr < float("inf"):
             raise ConfigError(f"gate_lr is {self.gate_lr}", "it cannot be negative")
+        if not 0 <= self.teacher_weight <= 1:
+            raise ConfigError(f"teacher_weight is {self.teacher_weight}", "a share, 0..1")
+        if not 0 < self.teacher_temperature < float("inf"):
+            raise ConfigError(f"teacher_temperature is {self.teacher_temperature}", "above 0")
         if self.mac_target is not None and not 0 < self.mac_target <= 1:
             raise ConfigError(f"mac_target is {self.mac_target}", "a share of the dense MACs, 0..1")

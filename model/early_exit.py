@@ -8,12 +8,11 @@ convolution.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from penstock.model.data import Dataset
 from penstock.model.networks import LCNet
@@ -25,10 +24,9 @@ EVAL_BATCH = 256
 CANDIDATES = tuple(step / 100 for step in range(50, 100)) + (0.995, 0.999)
 
 
-def joint_loss(early: Sequence[Tensor], labels: Tensor, weight: float) -> Tensor:
-    """What the exits add to the loss: `weight` times the sum of their cross-entropies."""
-    losses = [F.cross_entropy(logits.float(), labels) for logits in early]
-    return weight * torch.stack(losses).sum()
+def joint_loss(early: Sequence[Tensor], loss: Callable[[Tensor], Tensor], weight: float) -> Tensor:
+    """What the exits add to the loss: `weight` times the sum of `loss` over their logits."""
+    return weight * torch.stack([loss(logits.float()) for logits in early]).sum()
 
 
 def split_validation(data: Dataset, seed: int) -> tuple[Dataset, Dataset]:

@@ -13,7 +13,7 @@ from penstock.model.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "recipes"
 # A recipe says what is trained; where its files lie is the caller's business.
-PLACES = frozenset({"data_dir", "out", "init", "resume", "quiet"})
+PLACES = frozenset({"data_dir", "out", "init", "teacher", "resume", "quiet"})
 SETTINGS = {field.name: str(field.type) for field in fields(TrainConfig)}
 TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from penstock.model.batches import batches
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset
+from penstock.model.distill import Teacher
 from penstock.model.early_exit import joint_loss
 from penstock.model.evaluation import evaluate
 from penstock.model.gates import Gate
@@ -72,6 +74,7 @@ class Trainer:
         for gate in (module for module in net.modules() if isinstance(module, Gate)):
             gate.strict = config.strict_gates
         self.replica = workers.replicate(net)
+        self.teacher = _teacher(config, net, workers.device)
         self.epoch_steps = -(-len(data.train_labels) // config.batch_size)
         self.optimizer = build_optimizer(net, phase, config.weight_decay)
         self.schedule = build_schedule(self.optimizer, config, phase, self.epoch_steps)
@@ -131,10 +134,12 @@ class Trainer:
         low = self.config.precision == "bf16"
         with torch.autocast(images.device.type, torch.bfloat16, enabled=low):
             logits, scores = self.replica(images)
+            answers = self.teacher.answers(images) if self.teacher is not None else None
         logits = logits.float()
-        loss = F.cross_entropy(logits, labels)
+        target = partial(self._target, labels=labels, answers=answers)
+        loss = target(logits)
         if self.net.early:
-            loss = loss + joint_loss(self.net.early, labels, self.config.exit_weight)
+            loss = loss + joint_loss(self.net.early, target, self.config.exit_weight)
         ratio = 1.0
         if scores:
             ratio = self.workers.mean(self.pressure.mac_ratio(scores))
@@ -148,9 +153,23 @@ class Trainer:
         self.step += 1
         means.add(loss, logits, labels, ratio)
 
+    def _target(self, logits: Tensor, labels: Tensor, answers: Tensor | None) -> Tensor:
+        """The loss of one classifier's logits: labels, and the teacher's answers if there are."""
+        if self.teacher is None or answers is None:
+            return F.cross_entropy(logits, labels)
+        return self.teacher.loss(logits, labels, answers)
+
     def _test_figures(self) -> dict[str, float]:
         every = self.config.eval_every
         if not every or self.epoch % every:
             return {}
         figures = evaluate(self.net, self.data, self.workers.device)
         return {"test_accuracy": figures.accuracy, "test_mac_ratio": figures.mac_ratio}
+
+
+def _teacher(config: TrainConfig, net: LCNet | QuantLCNet, device: str) -> Teacher | None:
+    """The teacher that the configuration names, if any."""
+    if config.teacher is None:
+        return None
+    weight, temperature = config.teacher_weight, config.teacher_temperature
+    return Teacher(config.teacher, net.config, device, weight, temperature)

@@ -1,0 +1,84 @@
+"""Distillation: the loss, a teacher that does not fit, and what it is worth to a student."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from penstock.model import CheckpointError, ConfigError, TrainConfig, load_checkpoint, train_network
+from penstock.model.data import load_digits
+from penstock.model.distill import Teacher
+from penstock.model.flow import network_config
+from penstock.model.geometry import parse_network
+from penstock.model.networks import LCNet
+
+SHORT = {"qat_epochs": 0, "widths": (4, 6, 8), "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plain network, trained for a few epochs."""
+    out = tmp_path_factory.mktemp("teacher") / "teacher.pt"
+    train_network(TrainConfig(network="resnet8", epochs=6, out=out, **SHORT))  # type: ignore[arg-type]
+    return out
+
+
+def teacher(checkpoint: Path, weight: float, temperature: float = 4.0) -> Teacher:
+    config = TrainConfig(network="resnet8")
+    student = network_config(config, load_digits())
+    return Teacher(checkpoint, student, "cpu", weight, temperature)
+
+
+def test_loss_has_both_targets(checkpoint: Path) -> None:
+    logits = torch.randn(5, 10, generator=torch.Generator().manual_seed(1))
+    answers = F.log_softmax(torch.linspace(-2, 2, 50).reshape(5, 10), dim=1)
+    labels = torch.tensor([0, 1, 2, 3, 4])
+    hard = F.cross_entropy(logits, labels)
+    assert float(teacher(checkpoint, 0.0).loss(logits, labels, answers)) == pytest.approx(
+        float(hard)
+    )
+    same = F.log_softmax(logits / 4.0, dim=1)  # a teacher that answers as the student does
+    assert float(teacher(checkpoint, 1.0).loss(logits, labels, same)) == pytest.approx(0, abs=1e-5)
+    own = F.log_softmax(logits / 4.0, dim=1)
+    apart = (answers.exp() * (answers - own)).sum(dim=1).mean()  # the definition
+    expected = 0.25 * hard + 0.75 * 16.0 * apart
+    assert float(teacher(checkpoint, 0.75).loss(logits, labels, answers)) == pytest.approx(
+        float(expected)
+    )
+
+
+def test_answers_are_the_softened_softmax(checkpoint: Path) -> None:
+    own = teacher(checkpoint, 0.5, temperature=2.0)
+    images = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+    assert isinstance(own.net, LCNet)
+    expected = F.log_softmax(own.net(images)[0] / 2.0, dim=1)
+    assert torch.allclose(own.answers(images), expected)
+    assert not own.answers(images).requires_grad
+
+
+def test_teacher_shapes_the_student(checkpoint: Path, tmp_path: Path) -> None:
+    settings = {"network": "resnet8", "epochs": 2, **SHORT}
+    apart = {}
+    for name, path in (("alone", None), ("taught", checkpoint)):
+        out = tmp_path / f"{name}.pt"
+        train_network(TrainConfig(out=out, teacher=path, teacher_weight=1.0, **settings))  # type: ignore[arg-type]
+        student = load_checkpoint(out).net
+        data = load_digits()
+        images = data.normalize(data.test_images)
+        judge = teacher(checkpoint, 1.0)
+        with torch.no_grad():
+            logits, _ = student(images)
+        apart[name] = float(judge.loss(logits, data.test_labels, judge.answers(images)))
+    assert apart["taught"] < apart["alone"]
+
+
+def test_teacher_of_other_images_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(CheckpointError, match="in_channels is 1, the network's is 3"):
+        Teacher(checkpoint, parse_network("resnet20"), "cpu", 0.5, 4.0)
+
+
+@pytest.mark.parametrize("setting", [{"teacher_weight": 1.5}, {"teacher_temperature": 0.0}])
+def test_settings_out_of_range(setting: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        TrainConfig(**setting)  # type: ignore[arg-type]
