@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.bench.cache import ROOT
+from penstock.bench.documents import put_into
 from penstock.bench.netlist import Resources, count
-from penstock.bench.table import put_into
 from penstock.boards.board import Board, load_board
 from penstock.program.config import CONFIGS
 from penstock.program.errors import PenstockError

@@ -24,9 +24,10 @@ from penstock.bench.cases import (
     static_case,
     trained_cases,
 )
+from penstock.bench.documents import put_into
 from penstock.bench.measure import Measured, measure_forced, measure_own
 from penstock.bench.networks import NETWORKS, STATIC, TRAINED, network_inputs, network_onnx
-from penstock.bench.table import bench_row, bench_table, counter_table, put_into
+from penstock.bench.table import bench_row, bench_table, counter_table
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.errors import CompileError
 from penstock.compiler.masks import forced_scores

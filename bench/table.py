@@ -1,7 +1,6 @@
-"""Rows as JSON and as Markdown, and Markdown into a document between its markers."""
+"""Rows as JSON and as Markdown."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from penstock.bench.cases import Case
@@ -95,18 +94,3 @@ def counter_table(results: Results) -> str:
         cells += [f"{measured.counters[name]:,.0f}" for name in CYCLE_COUNTERS]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def replace_between(text: str, name: str, content: str) -> str:
-    """`text` with `content` between the markers of `name`; ValueError if it has none."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, found, rest = text.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"no markers of '{name}'")
-    return f"{before}{begin}\n{content}\n{end}{after}"
-
-
-def put_into(document: Path, name: str, content: str) -> None:
-    """Replace what stands between the markers of `name` in a document."""
-    document.write_text(replace_between(document.read_text(), name, content))

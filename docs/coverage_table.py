@@ -4,14 +4,13 @@ python docs/coverage_table.py            prints it and puts it between its marke
 python docs/coverage_table.py --check    exit code 1 if the document is not current
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from penstock.bench.table import replace_between
+from penstock.bench.documents import update_document
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "coverage.json"
@@ -40,22 +39,10 @@ def _cell(pair: list[int]) -> str:
     return f"{hit:,} / {total:,} ({hit / total:.1%})" if total else "-"
 
 
-def main() -> int:
-    """Rewrite or check the document."""
-    parser = argparse.ArgumentParser(description="put the coverage into docs/verification.md")
-    parser.add_argument("--check", action="store_true", help="only compare")
-    arguments = parser.parse_args()
-    table = "\n".join(lines(json.loads(FIGURES.read_text())))
-    old = DOCUMENT.read_text()
-    new = replace_between(old, "coverage", table)
-    if arguments.check:
-        if new != old:
-            print("docs/verification.md is not current: run `python docs/coverage_table.py`")
-        return int(new != old)
-    DOCUMENT.write_text(new)
-    print(table)
-    return 0
+def tables() -> dict[str, str]:
+    """The tables by the name of their markers."""
+    return {"coverage": "\n".join(lines(json.loads(FIGURES.read_text())))}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update_document(DOCUMENT, tables, "python docs/coverage_table.py"))

@@ -4,14 +4,13 @@ python docs/exits_table.py            prints them and puts them between their ma
 python docs/exits_table.py --check    exit code 1 if the document is not current
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from penstock.bench.table import replace_between
+from penstock.bench.documents import update_document
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "docs" / "exits"
@@ -70,23 +69,11 @@ def _sweep_cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def main() -> int:
-    """Rewrite or check the document."""
-    parser = argparse.ArgumentParser(description="put early exits into docs/results.md")
-    parser.add_argument("--check", action="store_true", help="only compare")
-    arguments = parser.parse_args()
+def tables() -> dict[str, str]:
+    """The tables by the name of their markers."""
     results = [json.loads(path.read_text()) for path in sorted(STORE.glob("*.json"))]
-    table = "\n".join(lines(results))
-    old = DOCUMENT.read_text()
-    new = replace_between(old, "exits", table)
-    if arguments.check:
-        if new != old:
-            print("docs/results.md is not current: run `make figures`")
-        return int(new != old)
-    DOCUMENT.write_text(new)
-    print(table)
-    return 0
+    return {"exits": "\n".join(lines(results))}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update_document(DOCUMENT, tables, "make figures"))

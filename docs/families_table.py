@@ -4,14 +4,13 @@ python docs/families_table.py            prints them and puts them between their
 python docs/families_table.py --check    exit code 1 if the document is not current
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from penstock.bench.table import replace_between
+from penstock.bench.documents import update_document
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "docs" / "families.json"
@@ -61,24 +60,13 @@ def _cells(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def main() -> int:
-    """Rewrite or check the document."""
-    parser = argparse.ArgumentParser(description="put the gate families into docs/results.md")
-    parser.add_argument("--check", action="store_true", help="only compare")
-    arguments = parser.parse_args()
+def tables() -> dict[str, str]:
+    """The tables by the name of their markers."""
     results = list(json.loads(STORE.read_text()).values())
-    trained = "\n".join(lines([result for result in results if "accuracy" in result]))
-    large = "\n".join(lines([result for result in results if "accuracy" not in result]))
-    old = DOCUMENT.read_text()
-    new = replace_between(replace_between(old, "families", trained), "families, large", large)
-    if arguments.check:
-        if new != old:
-            print("docs/results.md is not current: run `make figures`")
-        return int(new != old)
-    DOCUMENT.write_text(new)
-    print(trained, large, sep="\n\n")
-    return 0
+    trained = [result for result in results if "accuracy" in result]
+    large = [result for result in results if "accuracy" not in result]
+    return {"families": "\n".join(lines(trained)), "families, large": "\n".join(lines(large))}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update_document(DOCUMENT, tables, "make figures"))

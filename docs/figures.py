@@ -6,12 +6,12 @@
 Both tables are bounds: cycles in which the array accumulates, without fetches, fills and gates.
 """
 
-import argparse
 import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from penstock.bench.documents import update_document
 from penstock.compiler.split import best_split, passes, tiles
 from penstock.program.config import HwConfig, get_config
 
@@ -66,33 +66,14 @@ def lane_table(config: HwConfig) -> Iterator[str]:
         yield f"| {name} | " + " | ".join(f"{share:.2f}" for share in shares) + " |"
 
 
-def put(text: str, name: str, lines: Iterator[str]) -> str:
-    """`text` with `lines` between the markers of `name`."""
-    begin, end = f"<!-- {name}: begin (docs/figures.py) -->", f"<!-- {name}: end -->"
-    before, found, rest = text.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"no markers '{name}'")
-    return f"{before}{begin}\n" + "\n".join(lines) + f"\n{end}{after}"
-
-
-def main() -> int:
-    """Rewrite or check the document."""
-    parser = argparse.ArgumentParser(description="put the figures into docs/architecture.md")
-    parser.add_argument("--check", action="store_true", help="only compare")
-    arguments = parser.parse_args()
+def tables() -> dict[str, str]:
+    """Both tables by the names of their markers."""
     config = get_config(CONFIG)
-    old = DOCUMENT.read_text()
-    new = put(old, "remainder", remainder_table(config))
-    new = put(new, "lanes", lane_table(config))
-    if arguments.check:
-        if new != old:
-            print("docs/architecture.md is not current: run `python docs/figures.py`")
-        return int(new != old)
-    DOCUMENT.write_text(new)
-    print("\n".join([*remainder_table(config), "", *lane_table(config)]))
-    return 0
+    return {
+        "remainder": "\n".join(remainder_table(config)),
+        "lanes": "\n".join(lane_table(config)),
+    }
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update_document(DOCUMENT, tables, "python docs/figures.py"))

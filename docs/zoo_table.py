@@ -4,14 +4,13 @@ python docs/zoo_table.py            prints it and puts it between its markers
 python docs/zoo_table.py --check    exit code 1 if the document is not current
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from penstock.bench.table import replace_between
+from penstock.bench.documents import update_document
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "docs" / "zoo"
@@ -96,22 +95,10 @@ def _cost_of_sequential(result: dict[str, Any]) -> str:
     )
 
 
-def main() -> int:
-    """Rewrite or check the document."""
-    parser = argparse.ArgumentParser(description="put the trained networks into docs/results.md")
-    parser.add_argument("--check", action="store_true", help="only compare")
-    arguments = parser.parse_args()
-    table = "\n".join(lines(stored()))
-    old = DOCUMENT.read_text()
-    new = replace_between(old, "zoo", table)
-    if arguments.check:
-        if new != old:
-            print("docs/results.md is not current: run `make figures`")
-        return int(new != old)
-    DOCUMENT.write_text(new)
-    print(table)
-    return 0
+def tables() -> dict[str, str]:
+    """The tables by the name of their markers."""
+    return {"zoo": "\n".join(lines(stored()))}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update_document(DOCUMENT, tables, "make figures"))

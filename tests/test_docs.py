@@ -118,7 +118,9 @@ def test_constants_are_those_of_the_core() -> None:
         assert found[1] == value, (name, path)
 
 
-@pytest.mark.parametrize("script", ["figures.py", "families_table.py"])
+@pytest.mark.parametrize(
+    "script", ["figures.py", "families_table.py", "zoo_table.py", "exits_table.py"]
+)
 def test_figures_are_current(script: str) -> None:
     command = [sys.executable, f"docs/{script}", "--check"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)

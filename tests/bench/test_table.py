@@ -15,6 +15,7 @@ from penstock.bench.cases import (
     static_case,
     trained_cases,
 )
+from penstock.bench.documents import replace_between
 from penstock.bench.measure import Measured
 from penstock.bench.run import tables_of
 from penstock.bench.table import (
@@ -23,7 +24,6 @@ from penstock.bench.table import (
     bench_row,
     bench_table,
     counter_table,
-    replace_between,
 )
 from penstock.program.counters import COUNTER_NAMES
 

@@ -4,7 +4,6 @@ python -m tests.mutation.report            the table of docs/mutation.json into 
 python -m tests.mutation.report --check    exit code 1 if the document is not current
 """
 
-import argparse
 import json
 import sys
 from collections import Counter
@@ -12,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.bench.table import replace_between
+from penstock.bench.documents import update_document
 from tests.mutation.runs import CHECKS
 from tests.mutation.sites import Mutant
 
@@ -124,19 +123,14 @@ def table(stored: Mapping[str, Any]) -> Iterator[str]:
     yield "| all | " + " | ".join(map(str, cells)) + " |"
 
 
+def tables() -> dict[str, str]:
+    """The table by the name of its markers."""
+    return {"mutation": "\n".join(table(json.loads(STORE.read_text())))}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Rewrite or check the document."""
-    parser = argparse.ArgumentParser(prog="tests.mutation.report", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only compare")
-    options = parser.parse_args(arguments)
-    old = DOCUMENT.read_text()
-    new = replace_between(old, "mutation", "\n".join(table(json.loads(STORE.read_text()))))
-    if options.check:
-        if new != old:
-            print("docs/verification.md is not current: python -m tests.mutation.report")
-        return int(new != old)
-    DOCUMENT.write_text(new)
-    return 0
+    return update_document(DOCUMENT, tables, "python -m tests.mutation.report", arguments)
 
 
 if __name__ == "__main__":
