@@ -8,25 +8,21 @@ cycles of the good core; what hangs is found soon.
 """
 
 import dataclasses
-import functools
 import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
 
-from penstock.program.counters import COUNTER_BYTES
 from penstock.program.registers import WATCHDOG_CYCLES
 from penstock.sim.rtl.build import build_library
-from penstock.sim.rtl.engine import RtlCore, RunResult
+from penstock.sim.rtl.engine import RunResult
 from penstock.sim.sources import TOP, build_root, rtl_sources
 from tests.mutation.schemata import VARIABLE, write_schemata
 from tests.mutation.sites import Mutant
+from tests.quality.trail import CONFIG, WatchedCore, counters_of, trail
 from tests.quality.workload import Case, cases, run
-
-CONFIG = "tiny"
 
 #: Units that are not the same with two products a DSP slice: their mutants run so as well.
 PACKED_UNITS = ("ps_array", "ps_pair_sums")
@@ -74,37 +70,6 @@ CHECKS = {
 }
 
 
-class WatchedCore(RtlCore):
-    """A core that ends runs early and remembers the last."""
-
-    def __init__(self, library: Path) -> None:
-        super().__init__(CONFIG, library=library)
-        self.limit = 0  # cycles; 0: the caller's
-        self.last: RunResult | None = None
-
-    def execute(self, *arguments: Any, **options: Any) -> RunResult:
-        """As RtlCore.execute."""
-        if self.limit:
-            options["max_cycles"] = min(self.limit, options["max_cycles"])
-        self.last = super().execute(*arguments, **options)
-        return self.last
-
-
-@functools.cache
-def trail(library: Path) -> dict[str, tuple[int, bytes]]:
-    """Case -> cycles and counters of the good core, on which every case must pass."""
-    os.environ.pop(VARIABLE, None)
-    core = WatchedCore(library)
-    found = {}
-    for case in cases():
-        lines = run(case, core)
-        assert not lines, f"the core as it is fails {case.name}: {lines}"
-        last, core.last = core.last, None  # a case with a script has none
-        found[case.name] = (last.cycles, _counters(last)) if last else (0, b"")
-    core.close()
-    return found
-
-
 def build(mutants: Mapping[int, Mutant], name: str) -> list[Path]:
     """The libraries with these mutants: of `tiny`, and the packed one where that is another."""
     mine = {number: m for number, m in mutants.items() if m.unit in PACKED_UNITS}
@@ -143,8 +108,9 @@ def run_all(
     mutants: Mapping[int, Mutant], libraries: Sequence[Path], jobs: int = 1
 ) -> Iterator[Verdict]:
     """The verdict of each mutant, as they come; `jobs` at a time."""
+    os.environ.pop(VARIABLE, None)
     for library in libraries:
-        trail(library)  # before the forks
+        trail(library)  # of the good core, before the forks
     waiting = list(reversed(mutants))
     running: dict[int, _Running] = {}
     while waiting or running:
@@ -238,7 +204,7 @@ def judge(
     if not lines:
         if result.cycles != cycles:
             return "cycles", f"{result.cycles} cycles, {cycles} on the good core"
-        if _counters(result) != counters:
+        if counters_of(result) != counters:
             return "cycles", "counters differ from the good core's"
         return "none", ""
     if result.violations or result.bad_accesses:
@@ -250,8 +216,3 @@ def judge(
     if case.position is not None and result.position != case.position:
         return "error", lines[0]
     return ("output" if "bytes differ" in lines[0] else "counter"), lines[0]
-
-
-def _counters(result: RunResult) -> bytes:
-    """Every counter of every image."""
-    return result.output[:, :COUNTER_BYTES].tobytes() if result.error == 0 else b""

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 from penstock.sim.rtl.build import build_core
-from tests.mutation.runs import CONFIG, trail
+from tests.quality.trail import CONFIG, trail
 from tests.quality.workload import cases
 
 STORE = Path(__file__).with_name("cycles.json")
