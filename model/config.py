@@ -8,6 +8,7 @@ from typing import Literal
 
 from penstock.model.errors import ConfigError
 from penstock.model.geometry import SCHEDULES, Schedule, parse_network
+from penstock.model.split_plan import parse_split
 
 DATASETS = ("digits", "cifar10")
 Precision = Literal["fp32", "bf16"]
@@ -49,6 +50,8 @@ class TrainConfig:
     exits: tuple[int, ...] | None = None  # stages with an early exit behind them; None: none
     exit_weight: float = 0.3  # of each exit's loss, the network's own has 1
     exit_tolerance: float = 0.005  # accuracy that the thresholds may cost on held-out images
+    exit_reward: float | None = None  # of a split network instead: w of ACC x COST^w, see S2DNAS
+    split: str | None = None  # stages along the channels, see `penstock.model.split_plan`
     schedule: Schedule = "sequential"
     widths: tuple[int, ...] | None = None  # channels of the stages; None: the network's own
     out: Path = Path("build/lcnet-resnet8-digits.pt")
@@ -77,6 +80,8 @@ class TrainConfig:
         ):
             if not 0 <= getattr(self, field) < float("inf"):
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it cannot be negative")
+        if self.split is not None:
+            parse_split(self.split)
         if self.gate_lr is not None and not 0 <= self.gate_lr < float("inf"):
             raise ConfigError(f"gate_lr is {self.gate_lr}", "it cannot be negative")
         if not 0 <= self.teacher_weight <= 1:

@@ -19,6 +19,7 @@ from penstock.model.networks import LCNet
 from penstock.model.quantize import QuantLCNet
 
 VALIDATION_SHARE = 0.15  # of the training images
+SPLIT_VALIDATION_SHARE = 0.1  # the same for split networks: 5,000 of CIFAR's 50,000, as S2DNAS has
 EVAL_BATCH = 256
 #: Thresholds that are tried, the same at every exit.
 CANDIDATES = tuple(step / 100 for step in range(50, 100)) + (0.995, 0.999)
@@ -29,11 +30,13 @@ def joint_loss(early: Sequence[Tensor], loss: Callable[[Tensor], Tensor], weight
     return weight * torch.stack([loss(logits.float()) for logits in early]).sum()
 
 
-def split_validation(data: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+def split_validation(
+    data: Dataset, seed: int, share: float = VALIDATION_SHARE
+) -> tuple[Dataset, Dataset]:
     """The data with a share of the training images taken out, and that share as a test set."""
     count = len(data.train_labels)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    size = round(VALIDATION_SHARE * count)
+    size = round(share * count)
     held, kept = order[:size], order[size:]
     train = replace(
         data, train_images=data.train_images[kept], train_labels=data.train_labels[kept]

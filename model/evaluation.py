@@ -10,6 +10,7 @@ from penstock.model.data import Dataset
 from penstock.model.macs import dense_macs, executed_macs
 from penstock.model.networks import BlockScores, LCNet
 from penstock.model.quantize import QuantLCNet
+from penstock.model.split import exit_macs
 
 EVAL_BATCH = 256
 
@@ -32,7 +33,10 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(net: LCNet | QuantLCNet, data: Dataset, device: str = "cpu") -> Evaluation:
-    """Accuracy and executed MACs on the test set; the network is left in evaluation mode."""
+    """Accuracy and executed MACs on the test set; the network is left in evaluation mode.
+
+    Without exits: every image runs to the network's end, a split one through all its stages.
+    """
     net.eval()
     logits, batches = [], []
     for images in data.test_images.split(EVAL_BATCH):
@@ -45,7 +49,7 @@ def evaluate(net: LCNet | QuantLCNet, data: Dataset, device: str = "cpu") -> Eva
         for block in zip(*batches, strict=True)
     ]
     dense = dense_macs(net.config)
-    total = backbone = float(dense)
+    total = backbone = float(dense if net.config.split is None else exit_macs(net.config)[-1])
     if joined:
         count = executed_macs(net.config, joined)
         total = float(count.total.double().mean())

@@ -72,7 +72,7 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
         OUTPUT,
         [BATCH, config.classes],
         network_properties(config, metadata),
-        [exit_name(index) for index in range(len(config.exits))],
+        [exit_name(index) for index in range(config.early_exits)],
     )
 
 

@@ -14,17 +14,28 @@ from rich.console import Console
 from penstock.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
-from penstock.model.early_exit import choose_thresholds, exit_logits, split_validation
+from penstock.model.early_exit import (
+    SPLIT_VALIDATION_SHARE,
+    VALIDATION_SHARE,
+    ExitLogits,
+    choose_thresholds,
+    exit_logits,
+    split_validation,
+)
 from penstock.model.errors import CheckpointError
 from penstock.model.evaluation import Evaluation, evaluate
+from penstock.model.exit_points import ExitTable
 from penstock.model.export import OUTPUT, build_onnx, exit_name
 from penstock.model.export_float import build_float_onnx
 from penstock.model.files import write_atomically
 from penstock.model.geometry import NetworkConfig, for_images, parse_network
+from penstock.model.macs import dense_macs
 from penstock.model.networks import LCNet, build_network
 from penstock.model.optimize import Phase, phases
 from penstock.model.progress import RunLog
 from penstock.model.quantize import QuantLCNet
+from penstock.model.split import exit_macs
+from penstock.model.split_plan import parse_split
 from penstock.model.train import Trainer
 from penstock.model.workers import Workers, join_workers
 
@@ -53,6 +64,7 @@ def network_config(config: TrainConfig, data: Dataset) -> NetworkConfig:
         widths=config.widths or named.widths,
         schedule=config.schedule,
         exits=config.exits or (),
+        split=parse_split(config.split) if config.split else named.split,
     )
 
 
@@ -77,8 +89,10 @@ class _Run:
 
     def __init__(self, config: TrainConfig, data: Dataset, workers: Workers) -> None:
         self.config, self.data, self.workers = config, data, workers
-        if config.exits:  # thresholds are chosen on images that are not trained on
-            self.data, self.validation = split_validation(data, config.seed)
+        network = network_config(config, data)
+        if network.early_exits:  # thresholds are chosen on images that are not trained on
+            share = VALIDATION_SHARE if network.split is None else SPLIT_VALIDATION_SHARE
+            self.data, self.validation = split_validation(data, config.seed, share)
         self.log = RunLog(config.out, _plain(config), config.resume)
         self.generator = torch.Generator().manual_seed(config.seed)
 
@@ -126,15 +140,21 @@ class _Run:
         return evaluate(quantized, self.data, self.workers.device)
 
     def _thresholds(self, quantized: QuantLCNet) -> dict[str, float]:
-        """The threshold of each early exit, and the accuracy on the test set with them."""
-        if not self.config.exits:
+        """The threshold of each early exit, and what the test set makes of them.
+
+        The accuracy; of a split network also the MACs, which then are those of the exits.
+        """
+        network, device = quantized.config, self.workers.device
+        if not network.early_exits:
             return {}
-        device = self.workers.device
         held_out = exit_logits(quantized, self.validation, device)
-        chosen = choose_thresholds(held_out, self.config.exit_tolerance)
-        accuracy = exit_logits(quantized, self.data, device).accuracy(chosen)
-        named = {f"{THRESHOLD}{index}": value for index, value in enumerate(chosen)}
-        return named | {"exits_accuracy": accuracy}
+        tested = exit_logits(quantized, self.data, device)
+        if network.split is None:
+            chosen = choose_thresholds(held_out, self.config.exit_tolerance)
+            figures = {"exits_accuracy": tested.accuracy(chosen)}
+        else:
+            chosen, figures = split_thresholds(network, held_out, tested, self.config)
+        return {f"{THRESHOLD}{index}": value for index, value in enumerate(chosen)} | figures
 
     def _trainer(self, net: LCNet | QuantLCNet, phase: Phase) -> Trainer:
         """A trainer for the phase, at the epoch where an interrupted run left it."""
@@ -144,6 +164,27 @@ class _Run:
         if state is not None and state["trainer"]["label"] == phase.label:
             trainer.restore(state["trainer"])
         return trainer
+
+
+def split_thresholds(
+    network: NetworkConfig, held_out: ExitLogits, tested: ExitLogits, config: TrainConfig
+) -> tuple[list[float], dict[str, float]]:
+    """Thresholds of a split network from held-out images, and its figures on the test set."""
+    macs, dense = exit_macs(network), dense_macs(network)
+    table = ExitTable(held_out, macs)
+    if config.exit_reward is None:
+        chosen = table.cheapest(config.exit_tolerance).thresholds
+    else:
+        chosen = table.best(dense, config.exit_reward).thresholds
+    point = ExitTable(tested, macs).point(chosen)
+    shares = {f"exit{index}_share": share for index, share in enumerate(point.shares)}
+    return chosen, {
+        "exits_accuracy": point.accuracy,
+        "executed_macs": point.macs,
+        "executed_macs_without_gates": point.macs,
+        "mac_ratio": point.macs / dense,
+        **shares,
+    }
 
 
 def _epochs(config: TrainConfig) -> float:
@@ -170,6 +211,8 @@ def _initial_network(config: TrainConfig, data: Dataset) -> tuple[LCNet, float]:
             "train the network of the same depth and widths first",
         )
     net.load_state_dict(donor, strict=False)
+    if net.config.split is not None and loaded.net.config.split is None:
+        net.inherit_heads()
     return net, loaded.metrics["epochs"]
 
 
@@ -184,7 +227,7 @@ def export_checkpoint(
     metadata = {key: str(loaded.training[key]) for key in ("dataset", "seed")}
     for key, values in loaded.normalization.items():
         metadata[key] = ",".join(f"{value:g}" for value in values)
-    exits = range(len(loaded.net.config.exits))
+    exits = range(loaded.net.config.early_exits)
     if exits:
         thresholds = [loaded.metrics[f"{THRESHOLD}{index}"] for index in exits]
         metadata["exits"] = ",".join([*map(exit_name, exits), OUTPUT])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from penstock.model.errors import ConfigError
+from penstock.model.split_plan import SplitPlan, plain_split
 
 Schedule = Literal["sequential", "parallel"]
 SCHEDULES: tuple[Schedule, ...] = ("sequential", "parallel")
@@ -55,6 +56,7 @@ class NetworkConfig:
     (1: LC-Net, section 3.3 and figure 4b) or of the first two (2: an extension).
 
     `exits`: stages with an early exit behind them, a classifier head (`penstock.model.early_exit`).
+    `split`: the network runs in stages of its channels, as S2DNAS has it (`penstock.model.split`).
 
     `schedule` changes the MAC accounting only (LC-Net, section 3.3.2): in the "parallel"
     configuration the gates run beside the first convolution, which therefore always runs
@@ -74,6 +76,7 @@ class NetworkConfig:
     classes: int = 10
     schedule: Schedule = "sequential"
     exits: tuple[int, ...] = ()
+    split: SplitPlan | None = None
 
     def __post_init__(self) -> None:
         if len(self.widths) not in STAGES or min(self.widths) < 1:
@@ -101,6 +104,8 @@ class NetworkConfig:
             raise ConfigError(
                 f"exits behind stages {self.exits}", f"increasing numbers from 0 to {last - 1}"
             )
+        if self.split is not None:
+            self._check_split(self.split)
         most = self.block_convs - 1
         if not 1 <= self.gated_convs <= most:
             raise ConfigError(
@@ -124,6 +129,19 @@ class NetworkConfig:
                 f"blocks {self.blocks} do not make {stages} stages of depth {self.depth}",
                 f"{stages} counts from 1 whose sum times {convs} is the depth less 2",
             )
+
+    def _check_split(self, split: SplitPlan) -> None:
+        split.check(self.widths)
+        if self.gated or self.exits or self.shortcuts != "projection":
+            raise ConfigError(
+                "a split network has gates, exits behind its stages or identity shortcuts",
+                "gates none, no exits, projections: its stages' classifiers are its exits",
+            )
+
+    @property
+    def early_exits(self) -> int:
+        """Classifiers in front of the last."""
+        return len(self.exits) if self.split is None else self.split.stages - 1
 
     @property
     def gated(self) -> bool:
@@ -159,6 +177,8 @@ class NetworkConfig:
     @property
     def name(self) -> str:
         """The network's name, for example "lcnet-resnet8"."""
+        if self.split is not None:
+            return f"s2d-resnet{self.depth}"
         prefix = f"{self.gates}{'net' if self.gates in LC else ''}-" if self.gated else ""
         return f"{prefix}resnet{self.depth}{'-exits' if self.exits else ''}"
 
@@ -334,20 +354,25 @@ def parse_network(name: str) -> NetworkConfig:
 
     Depths 18, 34, 50, 101 and 152 are the networks of four stages, 64 to 512 wide; any other
     is the CIFAR form of three stages, 16 to 64 wide.  Its images are 3 x 32 x 32 in ten
-    classes, 3 x 224 x 224 in a thousand for bottlenecks: `for_images` takes others.
+    classes, 3 x 224 x 224 in a thousand for bottlenecks: `for_images` takes others.  "s2d-" splits
+    it evenly: a plan that was searched for replaces that.
     """
     families = "|".join(gates for gates in GATES if gates not in (*LC, "none"))
-    match = re.fullmatch(rf"(?:(?:(lc|l|c)net|({families}))-)?resnet(\d{{1,4}})", name)
+    match = re.fullmatch(rf"(?:(?:(lc|l|c)net|({families})|(s2d))-)?resnet(\d{{1,4}})", name)
     if match is None:
         raise ConfigError(
             f"unknown network {name!r}",
             "lcnet-, lnet- and cnet-resnetN are gated, resnetN is not; N = 6n+2 or 18, 34, 50; "
-            f"other gates: {families.replace('|', '-, ')}-",
+            f"other gates: {families.replace('|', '-, ')}-; in stages: s2d-",
         )
     gates: Gates = match[1] or match[2] or "none"  # type: ignore[assignment]
-    depth = int(match[3])
+    depth = int(match[4])
+    resolutions = len(DEEP[depth][1]) if depth in DEEP else 3
+    split = plain_split(resolutions) if match[3] else None
     if depth not in DEEP:
-        return NetworkConfig(depth=depth, gates=gates, in_channels=3, input_size=(32, 32))
+        return NetworkConfig(
+            depth=depth, gates=gates, in_channels=3, input_size=(32, 32), split=split
+        )
     block, blocks = DEEP[depth]
     small = block == "basic"
     return NetworkConfig(
@@ -360,6 +385,7 @@ def parse_network(name: str) -> NetworkConfig:
         in_channels=3,
         input_size=(32, 32) if small else (224, 224),
         classes=10 if small else 1000,
+        split=split,
     )
 
 
@@ -378,4 +404,6 @@ def network_from_plain(plain: Mapping[str, object]) -> NetworkConfig:
     fields = dict(plain)
     if "gated" in fields:
         fields["gates"] = "lc" if fields.pop("gated") else "none"
+    if isinstance(split := fields.get("split"), Mapping):
+        fields["split"] = SplitPlan(**split)
     return NetworkConfig(**fields)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from penstock.model.families import block_gate, channel_gate, policy_gate
-from penstock.model.gate_network import GateNet, plain_conv
+from penstock.model.gate_network import GateNet
 from penstock.model.gates import CNet, LNet, global_average_pool
 from penstock.model.geometry import (
     BlockPlan,
@@ -19,6 +19,8 @@ from penstock.model.geometry import (
     exit_blocks,
     stem_plan,
 )
+from penstock.model.masked_conv import backbone_conv
+from penstock.model.split import head_widths
 
 
 class BlockScores(NamedTuple):
@@ -56,12 +58,12 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.plan = plan
         for number, conv in enumerate(plan.convs, start=1):
-            self.add_module(f"conv{number}", plain_conv(conv))
+            self.add_module(f"conv{number}", backbone_conv(conv, config))
             self.add_module(f"bn{number}", nn.BatchNorm2d(conv.channels))
         self.shortcut: nn.Conv2d | None = None
         self.shortcut_bn: nn.BatchNorm2d | None = None
         if plan.shortcut is not None:
-            self.shortcut = plain_conv(plan.shortcut)
+            self.shortcut = backbone_conv(plan.shortcut, config)
             self.shortcut_bn = nn.BatchNorm2d(plan.shortcut.channels)
         self.lnet = LNet(plan.in_channels) if config.block_gates else None
         gate = block_gate(config, plan)
@@ -148,6 +150,7 @@ def join_scores(
 class LCNet(nn.Module):
     """A ResNet; plain when `config.gates` is "none".  `policy`, if there, decides every block.
 
+    All stages of a split network are computed at once, by convolutions with missing links.
     `early`: logits of the early exits, float [N, classes] each, from the last forward pass.
     """
 
@@ -156,7 +159,7 @@ class LCNet(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.conv = plain_conv(stem_plan(config))
+        self.conv = backbone_conv(stem_plan(config), config)
         self.bn = nn.BatchNorm2d(config.widths[0])
         self.blocks = nn.ModuleList(ResidualBlock(plan, config) for plan in block_plans(config))
         self.fc = nn.Linear(config.out_channels, config.classes)
@@ -164,13 +167,22 @@ class LCNet(nn.Module):
         self.policy = GateNet(policy) if policy is not None else None
         plans = block_plans(config)
         self.exit_blocks = exit_blocks(config)
-        self.heads = nn.ModuleList(
-            nn.Linear(plans[block].channels, config.classes) for block in self.exit_blocks
-        )
+        widths = [plans[block].channels for block in self.exit_blocks]
+        if config.split is not None:
+            widths = head_widths(config)[:-1]
+        self.heads = nn.ModuleList(nn.Linear(width, config.classes) for width in widths)
         self.early = []
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    @torch.no_grad()
+    def inherit_heads(self) -> None:
+        """Start the classifiers of a split network's stages from what the last one has for them."""
+        for head in self.heads:
+            assert isinstance(head, nn.Linear)
+            head.weight.copy_(self.fc.weight[:, : head.in_features])
+            head.bias.copy_(self.fc.bias)
 
     @property
     def schedule(self) -> str:
@@ -197,7 +209,13 @@ class LCNet(nn.Module):
                 collected.append(scores)
             if index in self.exit_blocks:
                 self.early.append(self.heads[len(self.early)](global_average_pool(x)))
-        return self.fc(global_average_pool(x)), collected  # [N, classes]
+        pooled = global_average_pool(x)  # [N, out_channels]
+        if self.config.split is not None:
+            widths = head_widths(self.config)
+            self.early = [
+                head(pooled[:, :width]) for head, width in zip(self.heads, widths, strict=False)
+            ]
+        return self.fc(pooled), collected  # [N, classes]
 
 
 def policy_scores(scores: Tensor | None, config: NetworkConfig) -> Sequence[Tensor | None]:

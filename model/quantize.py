@@ -34,6 +34,7 @@ from penstock.model.quantizers import (
     identity_conv,
     quantize_score,
 )
+from penstock.model.split import head_widths
 
 
 class QuantBlock(nn.Module):
@@ -164,8 +165,8 @@ class QuantLCNet(nn.Module):
         self.policy = QuantGateNet(net.policy) if net.policy is not None else None
         self.exit_blocks = net.exit_blocks
         self.heads = nn.ModuleList(QuantLinear(cast(nn.Linear, head)) for head in net.heads)
-        self.head_pools = nn.ModuleList(ActivationQuantizer() for _ in net.heads)
-        self.head_logits = ActivationQuantizer() if net.config.exits else None
+        self.head_pools = nn.ModuleList(ActivationQuantizer() for _ in net.exit_blocks)
+        self.head_logits = ActivationQuantizer() if net.config.early_exits else None
         self.early: list[Tensor] = []
 
     def first_chain(self) -> ActivationQuantizer:
@@ -177,21 +178,26 @@ class QuantLCNet(nn.Module):
     def head_pool(self, index: int) -> ActivationQuantizer:
         """What quantises the average that an exit's head reads: that of the next block's gates.
 
-        So both are one vector in the core; without gates it has its own.
+        So both are one vector in the core; without gates it has its own, and the stages of a
+        split network share the last one's.
         """
+        if self.config.split is not None:
+            return self.pool
         following = self.blocks[self.exit_blocks[index] + 1]
         own = self.head_pools[index]
         pool = following.pool if isinstance(following.pool, ActivationQuantizer) else own
         assert isinstance(pool, ActivationQuantizer)
         return pool
 
-    def _exit(self, x: Tensor) -> Tensor:
-        """Logits of the next early exit, on the int8 grid: float [N, classes]."""
+    def _exit(self, pooled: Tensor) -> Tensor:
+        """Logits of the next early exit, on the int8 grid: float [N, classes].
+
+        `pooled`: its average, quantised, float [N, C].
+        """
         index = len(self.early)
-        pool = self.head_pool(index)
         assert self.head_logits is not None
-        pooled = pool(global_average_pool(x))
-        return self.head_logits(self.heads[index](pooled, pool.scale), signed=True)
+        logits = self.heads[index](pooled, self.head_pool(index).scale)
+        return self.head_logits(logits, signed=True)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[BlockScores]]:
         """Images, float [N, Cin, H, W] -> logits on the int8 grid [N, classes], scores."""
@@ -211,8 +217,12 @@ class QuantLCNet(nn.Module):
             if self.config.gated:
                 collected.append(scores)
             if index in self.exit_blocks:
-                self.early.append(self._exit(x))
+                pool = self.head_pool(len(self.early))
+                self.early.append(self._exit(pool(global_average_pool(x))))
         pooled = self.pool(global_average_pool(x))  # [N, out_channels]
+        if self.config.split is not None:
+            for width in head_widths(self.config)[:-1]:
+                self.early.append(self._exit(pooled[:, :width]))
         logits = self.fc(pooled, self.pool.scale)  # [N, classes]
         return self.logits(logits, signed=True), collected
 

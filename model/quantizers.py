@@ -14,6 +14,7 @@ from torch.nn.utils import parametrize
 
 from penstock.model.gates import leaky_relu1, relu1
 from penstock.model.macs import SCORE_ONE
+from penstock.model.masked_conv import MaskedConv
 
 # Robust maximum: the rare outliers of a batch are clipped, finer steps pay for them.
 CALIBRATION_QUANTILE = 0.9999
@@ -121,10 +122,14 @@ class _QuantizedLayer(nn.Module):
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = nn.Parameter(bias.detach().clone())
 
+    def linked(self) -> Tensor:
+        """The weights, those of missing links at 0."""
+        return self.weight
+
     @torch.no_grad()
     def weight_scale(self, in_scale: Tensor) -> Tensor:
         """Float [outputs]: follows the weights, so that training never leaves the grid."""
-        top = self.weight.abs().flatten(1).amax(dim=1) / 127
+        top = self.linked().abs().flatten(1).amax(dim=1) / 127
         floor = self.bias.abs() / (in_scale * MAX_BIAS_STEPS)
         return torch.maximum(top, floor).clamp_min(MIN_WEIGHT_SCALE)
 
@@ -132,7 +137,7 @@ class _QuantizedLayer(nn.Module):
         """Fake-quantised weight and bias for an input at `in_scale`."""
         scale = self.weight_scale(in_scale)
         zero = torch.zeros_like(scale, dtype=torch.int32)
-        weight = torch.fake_quantize_per_channel_affine(self.weight, scale, zero, 0, -127, 127)
+        weight = torch.fake_quantize_per_channel_affine(self.linked(), scale, zero, 0, -127, 127)
         step = in_scale * scale
         exact = (torch.round(self.bias / step) * step).detach()
         return weight, exact + (self.bias - self.bias.detach())  # value: `exact`, to the bit
@@ -149,7 +154,12 @@ class _QuantizedLayer(nn.Module):
 
 
 class QuantConv(_QuantizedLayer):
-    """A convolution with its batch norm folded in."""
+    """A convolution with its batch norm folded in.
+
+    `live`: 1 for the links that are there, 0 for missing ones, float [C, Cin, 1, 1]; None: all are.
+    """
+
+    live: Tensor | None
 
     def __init__(self, conv: nn.Conv2d, bn: nn.BatchNorm2d) -> None:
         running_mean, running_var = bn.running_mean, bn.running_var
@@ -158,6 +168,12 @@ class QuantConv(_QuantizedLayer):
         super().__init__(conv.weight * gain.view(-1, 1, 1, 1), bn.bias - running_mean * gain)
         self.stride, self.padding = int(conv.stride[0]), int(conv.padding[0])
         self.groups = conv.groups
+        live = conv.live if isinstance(conv, MaskedConv) else None
+        self.register_buffer("live", live, persistent=False)
+
+    def linked(self) -> Tensor:
+        """The weights, those of missing links at 0."""
+        return self.weight if self.live is None else self.weight * self.live
 
     def forward(self, x: Tensor, in_scale: Tensor) -> Tensor:
         """Float [N, Cin, H, W] -> float [N, C, H', W'], not requantised."""

@@ -1,0 +1,42 @@
+"""Convolutions some of whose links are missing: what `split` leaves of a static network's."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from penstock.model.gate_network import plain_conv
+from penstock.model.geometry import ConvPlan, NetworkConfig
+from penstock.model.split import split_convs
+
+
+class MaskedConv(nn.Conv2d):
+    """A convolution whose weights count where `live` is 1 only.
+
+    Parameters are those of the whole convolution, so that it starts from a static network's and
+    one call computes every stage; the mask is no part of the state.
+    """
+
+    live: Tensor
+
+    def __init__(self, plan: ConvPlan, live: Tensor) -> None:
+        """`live`: float [C, Cin, 1, 1]."""
+        super().__init__(
+            plan.in_channels,
+            plan.channels,
+            plan.kernel,
+            stride=plan.stride,
+            padding=plan.kernel // 2,
+            bias=False,
+        )
+        self.register_buffer("live", live, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float [N, Cin, H, W] -> float [N, C, H', W']."""
+        return self._conv_forward(x, self.weight * self.live, self.bias)
+
+
+def backbone_conv(plan: ConvPlan, config: NetworkConfig) -> nn.Conv2d:
+    """A convolution of the backbone, masked if the network is split."""
+    if config.split is None:
+        return plain_conv(plan)
+    return MaskedConv(plan, split_convs(config)[plan.name].live())
