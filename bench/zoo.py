@@ -48,14 +48,15 @@ def macs_per_image(compiled: CompiledNetwork, run: Run) -> list[int]:
 
 
 def schedule_figures(
-    compiled: CompiledNetwork, run: Run, dense: Run, differ: int
+    compiled: CompiledNetwork, run: Run, dense: Run, predicted: float, differ: int
 ) -> dict[str, Any]:
-    """Means an image of one schedule, and the figures of every image."""
+    """Means an image of one schedule, and the figures of every image; `predicted`: of `dense`."""
     count = compiled.macs(run.scores)
     macs = {"dense": count.dense, "executed": count.executed, "gates": count.gates}
     cycles = {
         "dense": dense.mean("cycles"),
         "dynamic": run.mean("cycles"),
+        "predicted_dense": predicted,
         "predicted_dynamic": float(np.mean(compiled.predict(run.scores).cycles)),
     }
     weight_bytes = {
@@ -124,13 +125,17 @@ def measure(name: str, data: Dataset, count: int) -> dict[str, Any]:
         "images": len(labels),
     }
     dense: Run | None = None
+    predicted = 0.0
     for schedule in SCHEDULES:
         compiled = compile_onnx(zoo_onnx(name), config, schedule)
         if dense is None:
-            reference, dense = run_both(compiled.force_gates_open(), images, "dense")
+            opened = compiled.force_gates_open()
+            reference, dense = run_both(opened, images, "dense")
+            predicted = float(np.mean(opened.predict(dense.scores).cycles))
             result["dense_mismatches"] = mismatches(reference, dense)
         golden, rtl = run_both(compiled, images, schedule)
-        schedules[schedule] = schedule_figures(compiled, rtl, dense, mismatches(golden, rtl))
+        differ = mismatches(golden, rtl)
+        schedules[schedule] = schedule_figures(compiled, rtl, dense, predicted, differ)
         if schedule == SCHEDULES[0]:
             result["accuracy"] = float((rtl.labels == labels).mean())
             result["correct"] = (rtl.labels == labels).astype(int).tolist()
