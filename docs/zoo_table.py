@@ -55,6 +55,12 @@ def lines(results: list[dict[str, Any]]) -> Iterator[str]:
         if len(result["schedules"]) == 2:
             yield ""
             yield _cost_of_sequential(result)
+    names = {result["name"]: result for result in results}
+    for name, result in names.items():
+        static = names.get(name.partition("-")[2])  # the same network without gates
+        if static is not None:
+            yield ""
+            yield _cost_of_gates(result, static)
     yield ""
     yield "Published, not measured here (LC-Net, table 1; CIFAR-10, GFLOPs of that paper):"
     yield ""
@@ -92,6 +98,22 @@ def _cost_of_sequential(result: dict[str, Any]) -> str:
     return (
         f"{result['name']}, *sequential* against *parallel*: {macs[0] / macs[1]:.3f} of the MACs, "
         f"{cycles[0] / cycles[1]:.3f} of the cycles an image, {extra:+.2%} cycles an executed MAC."
+    )
+
+
+def _cost_of_gates(result: dict[str, Any], static: dict[str, Any]) -> str:
+    """What the gates cost in accuracy, in one sentence."""
+    cards = (result["card"], static["card"])
+    points = [100 * card["accuracy"]["integer"] for card in cards]
+    epochs = [f"{card['metrics']['epochs']:.0f}" for card in cards]
+    macs, cycles = (
+        result["schedules"]["sequential"][key][kind] / static["schedules"]["sequential"][key][kind2]
+        for key, kind, kind2 in (("macs", "executed", "dense"), ("cycles", "dynamic", "dynamic"))
+    )
+    return (
+        f"{result['name']} against {static['name']} ({epochs[0]} and {epochs[1]} epochs): "
+        f"{points[0] - points[1]:+.2f} points of integer accuracy, {macs:.3f} of the MACs, "
+        f"{cycles:.3f} of the cycles."
     )
 
 
