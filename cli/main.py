@@ -14,6 +14,7 @@ from penstock.cli.estimate import estimate
 from penstock.cli.evaluate import evaluate
 from penstock.cli.export import export
 from penstock.cli.hls import hls
+from penstock.cli.search import search
 from penstock.cli.simulate import simulate
 from penstock.cli.train import train
 
@@ -29,6 +30,7 @@ def cli() -> None:
 
 COMMANDS = (
     train,
+    search,
     evaluate,
     export,
     compile_command,

@@ -76,7 +76,7 @@ def exit_logits(net: LCNet | QuantLCNet, data: Dataset, device: str = "cpu") -> 
     parts: list[list[Tensor]] = []
     for images in data.test_images.split(EVAL_BATCH):
         logits, _ = net(data.normalize(images).to(device))
-        parts.append([each.cpu() for each in (*net.early, logits)])
+        parts.append([each.float().cpu() for each in (*net.early, logits)])
     logits = [torch.cat(part) for part in zip(*parts, strict=True)]
     return ExitLogits(logits=logits, labels=data.test_labels)
 

@@ -52,6 +52,11 @@ class ExitTable:
         """Exits in front of the end."""
         return len(self.confidence)
 
+    @property
+    def last_accuracy(self) -> float:
+        """Accuracy of the network's end on all images."""
+        return float(self.right[-1].double().mean())
+
     def _taken(self, thresholds: Sequence[float]) -> Tensor:
         """The exit of every image, int64 [N]."""
         taken = torch.full((self.right.shape[1],), self.exits)

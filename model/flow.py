@@ -98,7 +98,7 @@ class _Run:
 
     def train(self) -> Checkpoint:
         """Both phases; the checkpoint's networks are on the CPU."""
-        net, epochs = _initial_network(self.config, self.data)
+        net, epochs = initial_network(self.config, self.data)
         net = net.to(self.workers.device)
         in_float = self._float_phase(net)
         quantized = QuantLCNet(net).to(self.workers.device)
@@ -192,7 +192,7 @@ def _epochs(config: TrainConfig) -> float:
     return float(config.epochs + config.qat_epochs)
 
 
-def _initial_network(config: TrainConfig, data: Dataset) -> tuple[LCNet, float]:
+def initial_network(config: TrainConfig, data: Dataset) -> tuple[LCNet, float]:
     """Fresh, or with the backbone of the checkpoint `config.init`; epochs trained so far."""
     net = build_network(network_config(config, data), config.seed)
     if config.init is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,19 @@ class RunLog:
 
     def epoch(self, phase: str, epoch: int, figures: dict[str, float], state: object) -> None:
         """Append a line and replace the resume state."""
+        self.write([{"phase": phase, "epoch": epoch, **figures}], state)
+
+    def write(self, lines: Sequence[Mapping[str, object]], state: object) -> None:
+        """Append lines and replace the resume state."""
         content = {"settings": self.settings, "kept": self.kept, "trainer": state}
         write_atomically(self.resume_path, lambda file: torch.save(content, file))
-        line = json.dumps({"phase": phase, "epoch": epoch, **figures})
         with self.lines.open("a") as file:
-            file.write(line + "\n")
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+    def restart(self, lines: Sequence[Mapping[str, object]]) -> None:
+        """Replace all lines: an interruption may have come between the state and them."""
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        write_atomically(self.lines, lambda file: file.write(text.encode()))
 
     def finish(self) -> None:
         """The run is complete: nothing to resume."""

@@ -106,7 +106,7 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         self.generator.set_state(state["generator"])
 
-    def run(self, log: RunLog) -> None:
+    def run(self, log: RunLog | None) -> None:
         """Train the epochs that are left; a line of the log and a resume state after each."""
         with epoch_bar(self.phase.label, self.phase.epochs, self.epoch, self.config.quiet) as tick:
             while self.epoch < self.phase.epochs:
@@ -115,7 +115,7 @@ class Trainer:
                 self.epoch += 1
                 figures |= self._test_figures()
                 figures["seconds"] = round(time.monotonic() - started, 1)
-                if self.workers.writes:
+                if log is not None and self.workers.writes:
                     log.epoch(self.phase.label, self.epoch, figures, self.state())
                 tick()
 

@@ -8,6 +8,7 @@ import pytest
 
 COMMANDS = (
     "train",
+    "search",
     "evaluate",
     "export",
     "compile",
@@ -27,7 +28,7 @@ def test_help_shows_examples(penstock: Any, command: str) -> None:
     assert "Examples:" in result.out
 
 
-@pytest.mark.parametrize("command", ("train", "compile", "estimate", "simulate", "demo"))
+@pytest.mark.parametrize("command", ("train", "search", "compile", "estimate", "simulate", "demo"))
 def test_commands_with_figures_offer_json(penstock: Any, command: str) -> None:
     assert "--json" in penstock(command, "--help").out
 
