@@ -1,7 +1,8 @@
 """Pass Plan -> Allocation: an address for every buffer, pool region, list and gate weight.
 
 A buffer lives from the step that first writes it to the step that last touches it; an in-place
-chain is one buffer.  Buffers whose lives overlap never overlap in memory.
+chain is one buffer.  Buffers whose lives overlap never overlap in memory.  Of a row of parts of
+Concats each part has a life of its own: where one is not there yet, or no longer, others may be.
 """
 
 import dataclasses
@@ -25,12 +26,22 @@ from penstock.program.config import HwConfig
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Something that needs `size` units of a memory from step `first` to step `last`."""
+    """Something that needs `size` units of a memory from step `first` to step `last`.
+
+    Blocks of one `owner` lie at fixed offsets from its address.
+    """
 
     name: str
     size: int
     first: int
     last: int
+    row: str = ""  # "": it is its own owner
+    offset: int = 0
+
+    @property
+    def owner(self) -> str:
+        """What gets an address."""
+        return self.row or self.name
 
     def meets(self, other: "Block") -> bool:
         """Both are alive at some step."""
@@ -64,10 +75,14 @@ def plane_size(buffer: Buffer, config: HwConfig) -> tuple[int, int]:
 
 
 def place(blocks: list[Block]) -> dict[str, int]:
-    """Offsets such that blocks alive together do not overlap.
+    """Addresses of the owners such that blocks alive together do not overlap.
 
     Greedy best fit in several orders; the one that ends lowest wins (ties: the first order).
     """
+    rows: dict[str, list[Block]] = {}
+    for block in blocks:
+        rows.setdefault(block.owner, []).append(block)
+    whole = [_whole(owner, row) for owner, row in rows.items()]
     orders: list[Callable[[Block], tuple[int, ...]]] = [
         lambda block: (-block.size, block.first),
         lambda block: (block.first, -block.size),
@@ -76,33 +91,46 @@ def place(blocks: list[Block]) -> dict[str, int]:
     ]
     best: dict[str, int] = {}
     for key in orders:
-        offsets = _greedy(sorted(blocks, key=key))
+        offsets = _greedy([rows[block.name] for block in sorted(whole, key=key)])
         if not best or extent(blocks, offsets) < extent(blocks, best):
             best = offsets
     return best
 
 
+def _whole(owner: str, row: list[Block]) -> Block:
+    """What holds all blocks of an owner, all the time."""
+    size = max(block.offset + block.size for block in row)
+    first, last = min(block.first for block in row), max(block.last for block in row)
+    return Block(name=owner, size=size, first=first, last=last)
+
+
 def extent(blocks: list[Block], offsets: dict[str, int]) -> int:
     """Units of memory used."""
-    return max((offsets[block.name] + block.size for block in blocks), default=0)
+    ends = (offsets[block.owner] + block.offset + block.size for block in blocks)
+    return max(ends, default=0)
 
 
-def _greedy(blocks: list[Block]) -> dict[str, int]:
-    """Each block into the smallest gap that holds it, else above its neighbours."""
+def _greedy(rows: list[list[Block]]) -> dict[str, int]:
+    """Each owner into the smallest gap that holds its blocks, else above their neighbours."""
     offsets: dict[str, int] = {}
     placed: list[Block] = []
-    for block in blocks:
+    for row in rows:
+        # Addresses of the owner, from after the first number to before the second, that are taken.
         taken = sorted(
-            (offsets[o.name], offsets[o.name] + o.size) for o in placed if o.meets(block)
+            (at - block.offset - block.size, at + other.size - block.offset)
+            for other in placed
+            for block in row
+            if other.meets(block)
+            for at in (offsets[other.owner] + other.offset,)
         )
         cursor, choice, choice_gap = 0, -1, 0
         for start, end in taken:
             gap = start - cursor
-            if gap >= block.size and (choice < 0 or gap < choice_gap):
+            if gap >= 0 and (choice < 0 or gap < choice_gap):
                 choice, choice_gap = cursor, gap
             cursor = max(cursor, end)
-        offsets[block.name] = cursor if choice < 0 else choice
-        placed.append(block)
+        offsets[row[0].owner] = cursor if choice < 0 else choice
+        placed += row
     return offsets
 
 
@@ -117,11 +145,6 @@ def _lives(plan: Plan, names: Callable[[Step], list[str]], size: dict[str, int])
     return [Block(name=name, size=size[name], first=first[name], last=last[name]) for name in first]
 
 
-def _step_buffers(step: Step) -> list[str]:
-    written = writes(step)
-    return [*reads(step), *([written] if written else [])]
-
-
 def _step_pools(step: Step) -> list[str]:
     if isinstance(step, ConvStep):
         return [step.pool] if step.pool else []
@@ -134,14 +157,42 @@ def _step_lists(step: Step) -> list[str]:
     return [step.list] if isinstance(step, GateStep) and step.list else []
 
 
+def _cut(buffer: Buffer) -> list[tuple[str, int, int]]:
+    """(name, first, end) of the parts of a buffer, or of it as a whole."""
+    ends = [*(first for _, first in buffer.parts[1:]), buffer.shape[0]]
+    parts = [(*part, end) for part, end in zip(buffer.parts, ends, strict=bool(buffer.parts))]
+    return parts or [(buffer.name, 0, buffer.shape[0])]
+
+
 def buffer_blocks(plan: Plan, config: HwConfig) -> list[Block]:
-    """Lives and sizes of the feature buffers; sizes are whole rows of the memory's banks."""
+    """Lives and sizes of the feature buffers, of rows part by part.
+
+    Addresses are whole rows of the memory's banks; parts that share one are blocks of one owner.
+    """
     banks = config.fmem_banks
-    size = {
-        name: -(-plane_size(buffer, config)[0] * buffer.shape[0] // banks) * banks
-        for name, buffer in plan.buffers.items()
-    }
-    return _lives(plan, _step_buffers, size)
+    blocks: dict[tuple[str, int], Block] = {}
+    for index, step in enumerate(plan.steps):
+        written = writes(step)
+        for touched, start, stop in (*reads(step), *([written] if written else [])):
+            buffer = plan.buffers[touched]
+            stride, _ = plane_size(buffer, config)
+            for name, first, end in _cut(buffer):
+                if buffer.parts and (end <= start or stop <= first):
+                    continue
+                known = blocks.get((touched, first))
+                if known is not None:
+                    blocks[touched, first] = dataclasses.replace(known, last=index)
+                else:
+                    offset = first * stride // banks * banks
+                    blocks[touched, first] = Block(
+                        name=name,
+                        size=-(-(end * stride - offset) // banks) * banks,
+                        first=index,
+                        last=index,
+                        row=touched if buffer.parts else "",
+                        offset=offset,
+                    )
+    return list(blocks.values())
 
 
 def fits(plan: Plan, config: HwConfig) -> bool:

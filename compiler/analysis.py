@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from penstock.compiler.ir import Conv, Gate, Graph, MapPool, Node, Pool
+from penstock.compiler.ir import Concat, Conv, Gate, Graph, MapPool, Node, Pool
 from penstock.compiler.numerics import type_range
 
 
@@ -19,9 +19,9 @@ class Analysis:
         return tuple(layer for layer in self.layers if isinstance(layer, Conv))
 
     @functools.cached_property
-    def layers(self) -> tuple[Conv | MapPool, ...]:
+    def layers(self) -> tuple[Conv | MapPool | Concat, ...]:
         """What makes maps, in execution order."""
-        return tuple(node for node in self.graph.nodes if isinstance(node, (Conv, MapPool)))
+        return tuple(node for node in self.graph.nodes if isinstance(node, (Conv, MapPool, Concat)))
 
     @functools.cached_property
     def position(self) -> dict[str, int]:
@@ -37,7 +37,7 @@ class Analysis:
     def _readers(self) -> dict[str, list[Node]]:
         table: dict[str, list[Node]] = {}
         for node in self.graph.nodes:
-            names = {node.input}
+            names = set(node.inputs) if isinstance(node, Concat) else {node.input}
             if isinstance(node, Conv) and node.residual:
                 names.add(node.residual)
             for name in names:
@@ -48,6 +48,11 @@ class Analysis:
         """Nodes that read a value (folds not counted), in order."""
         return self._readers.get(value, [])
 
+    def views(self, value: str) -> list[str]:
+        """The map itself, and every Concat of it."""
+        readers = self.readers(value)
+        return [value, *(node.output for node in readers if isinstance(node, Concat))]
+
     def pools(self, value: str) -> list[Pool]:
         """Global pools of a map."""
         return [node for node in self.readers(value) if isinstance(node, Pool)]
@@ -55,7 +60,9 @@ class Analysis:
     def gate_source(self, scores: str) -> str:
         """The map whose pool decides a gate."""
         gate = self.producer[scores]
+        assert isinstance(gate, Gate)
         pool = self.producer[gate.input]
+        assert isinstance(pool, Pool)
         return pool.input
 
     @functools.cached_property
@@ -92,14 +99,17 @@ class Analysis:
         node = self.producer.get(value)
         if isinstance(node, (Conv, MapPool)):
             return node.clamp
+        if isinstance(node, Concat):
+            lows, highs = zip(*map(self.range, node.inputs), strict=True)
+            return min(lows), max(highs)
         return type_range(self.graph.values[value].signed)
 
     def needs_sums(self, value: str) -> bool:
-        """Whether the sums of a map are read, or those of one that continues it in place.
+        """Whether the sums of a map or a Concat of it are read, or of what continues it in place.
 
         A later in-place convolution that is skipped, whole or in part, leaves them as they are.
         """
-        return bool(self.pools(value)) or (
+        return any(map(self.pools, self.views(value))) or (
             isinstance(self.producer.get(value), Conv)
             and any(
                 node.residual == value

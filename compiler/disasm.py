@@ -151,9 +151,10 @@ def _memory(package: Package) -> Iterator[str]:
     loop = decode(package)[-1].length
     for block in sorted(blocks, key=lambda block: (block["address"], block["steps"])):
         first, last = (loop + step for step in block["steps"])
+        row = f", part of {block['row']}" if "row" in block else ""
         yield (
             f";   @{block['address']:#07x} {block['bytes']:7d} bytes, "
-            f"descriptors {first:3d}..{last:3d}: {block['name']}"
+            f"descriptors {first:3d}..{last:3d}: {block['name']}{row}"
         )
 
 

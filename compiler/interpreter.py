@@ -52,6 +52,8 @@ def run_node(graph: ir.Graph, node: ir.Node, values: dict[str, IntArray]) -> Int
     """The value one node writes, from the values it reads (as in `run_graph`)."""
     signed = graph.values[node.output].signed
     match node:
+        case ir.Concat():
+            result = np.concatenate([values[name] for name in node.inputs], axis=1)
         case ir.Conv():
             result = _conv(node, values)
         case ir.Pool():

@@ -141,7 +141,27 @@ class Exit:
     threshold: float
 
 
-Node = Conv | Pool | MapPool | Gate | Dense
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Concat:
+    """The channels of two or more maps of one size, scale and type, in order: no arithmetic."""
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+
+
+Node = Conv | Pool | MapPool | Gate | Dense | Concat
+
+
+def inputs_of(node: Node) -> tuple[str, ...]:
+    """Every value a node needs, scores included."""
+    if isinstance(node, Concat):
+        return node.inputs
+    names = [node.input]
+    if isinstance(node, Conv):
+        names += [node.residual] if node.residual else []
+        names += [node.fold.scores] if node.fold else []
+    return tuple(names)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +169,8 @@ class Graph:
     """Nodes in execution order; `input` is the one image value, `output` the logits.
 
     `exits` in execution order: the first whose test holds ends the image with its logits.
+    `adjacent`: rows of values that lie one after the other in memory, so that every Concat is a
+    range of one of them (the back end's pass `place_concats` fills it in).
     """
 
     name: str
@@ -158,3 +180,4 @@ class Graph:
     nodes: tuple[Node, ...]
     metadata: dict[str, str]  # the ONNX file's `penstock.*` properties
     exits: tuple[Exit, ...] = ()
+    adjacent: tuple[tuple[str, ...], ...] = ()

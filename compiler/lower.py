@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from penstock.compiler.allocate import Allocation, plane_size
+from penstock.compiler.concat import is_map_copy
 from penstock.compiler.limits import MAX_LOAD_BYTES, check_conv, check_dense, check_pool
 from penstock.compiler.metadata import metadata
 from penstock.compiler.numerics import exp_table
@@ -61,6 +62,11 @@ class _Lowering:
         self.descriptors.append(descriptor)
         self.layers.append({"name": name, **info})
 
+    def address(self, buffer: str, first: int = 0) -> int:
+        """The address of a channel of a buffer."""
+        stride, _ = plane_size(self.plan.buffers[buffer], self.config)
+        return self.allocation.buffers[buffer] + first * stride
+
     def append(self, data: Bytes) -> int:
         """Put bytes (whole beats) into the blob; their offset."""
         offset = self.blob_bytes
@@ -112,7 +118,7 @@ class _Lowering:
             self._load_gates([self._gate_image(step)], 0, f"{step.name} weights")
         match step:
             case LoadStep():
-                dst = self.allocation.buffers[step.dst]
+                dst = self.address(step.dst, step.dst_first)
                 length = math.prod(step.value.shape)
                 self.emit(
                     Descriptor.make(Op.LOAD, dst=dst, length=length),
@@ -158,7 +164,7 @@ class _Lowering:
             res_signed=residual and self.plan.graph.values[conv.residual or ""].signed,
             res_sat8=conv.saturate_before_add,
             pool_en=step.pool is not None,
-            pool_base=0 if step.pool is None else self.allocation.pools[step.pool] + step.first,
+            pool_base=self._pool_base(step),
             w_rows=step.out_list is not None,
             polyphase=conv.stride == 2,
             kernel=kernel,
@@ -167,8 +173,8 @@ class _Lowering:
             cout=outputs,
             height=height,
             width=width,
-            src=self.allocation.buffers[step.src] + step.src_first * src_stride,
-            dst=self.allocation.buffers[step.dst] + step.dst_first * dst_stride,
+            src=self.address(step.src, step.src_first),
+            dst=self.address(step.dst, step.dst_first),
             src_stride=src_stride,
             dst_stride=dst_stride,
             phase_stride=phase_stride,
@@ -189,6 +195,12 @@ class _Lowering:
             output=conv.output,
             macs_per_pair=counted,
         )
+
+    def _pool_base(self, step: ConvStep) -> int:
+        """Where the sums of a convolution's channels begin; 0 if it makes none."""
+        if step.pool is None:
+            return 0
+        return self.allocation.pools[step.pool] + step.pool_first + step.first
 
     def _skip_fields(self, step: ConvStep) -> dict[str, int]:
         """Predicate, fold and list fields of a CONV."""
@@ -224,7 +236,7 @@ class _Lowering:
             "src_signed": self.plan.graph.values[step.pool.output].signed,
             "cin": layers_of(step)[0].weight.shape[1],
             "cout": end - first,
-            "pool_base": self.allocation.pools[step.region],
+            "pool_base": self.allocation.pools[step.region] + step.region_first,
             "w_addr": self.allocation.gates[step.name],
         }
 
@@ -252,7 +264,7 @@ class _Lowering:
         descriptor = Descriptor.make(
             Op.DENSE,
             **self._pool_fields(step),
-            dst=self.allocation.buffers[step.dst] + outputs_of(step)[0],
+            dst=self.address(step.dst, outputs_of(step)[0]),
             clamp_lo=step.dense.clamp[0],
             clamp_hi=step.dense.clamp[1],
         )
@@ -270,8 +282,8 @@ class _Lowering:
             cout=channels,
             height=height,
             width=width,
-            src=self.allocation.buffers[step.src],
-            dst=self.allocation.buffers[step.dst],
+            src=self.address(step.src, step.src_first),
+            dst=self.address(step.dst, step.dst_first),
             src_stride=height * width,
             dst_stride=dst_stride,
             phase_stride=phase_stride,
@@ -295,15 +307,16 @@ class _Lowering:
             cout=channels,
             height=height,
             width=width,
-            src=self.allocation.buffers[step.src],
-            dst=self.allocation.buffers[step.dst],
+            src=self.address(step.src, step.src_first),
+            dst=self.address(step.dst, step.dst_first),
             src_stride=height * width,
             dst_stride=math.prod(pool.out_size(height, width)),
             clamp_lo=pool.clamp[0],
             clamp_hi=pool.clamp[1],
             w_addr=factor,
         )
-        self.emit(descriptor, step.name, input=pool.input, output=pool.output)
+        info = {"kind": "copy", "macs_per_pair": 0} if is_map_copy(pool) else {}
+        self.emit(descriptor, step.name, input=pool.input, output=pool.output, **info)
 
     def _exit(self, step: ExitStep) -> None:
         """EXIT_IF; `_end` fills in where it goes on."""
@@ -321,7 +334,7 @@ class _Lowering:
             Op.EXIT_IF,
             src_signed=step.logits.signed,
             cin=step.logits.shape[0],
-            src=self.allocation.buffers[step.src],
+            src=self.address(step.src),
             src_stride=1,
             w_addr=self.allocation.gates[step.name],
             w_stride=exit_bound(step.threshold),
@@ -333,7 +346,7 @@ class _Lowering:
         descriptor = Descriptor.make(
             Op.STORE,
             from_scores=step.src is None,
-            src=0 if step.src is None else self.allocation.buffers[step.src],
+            src=0 if step.src is None else self.address(step.src, step.src_first),
             ddr=COUNTER_BYTES if step.src is None else COUNTER_BYTES + scores,
             length=step.bytes,
         )

@@ -52,10 +52,11 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
         "memory": [
             {
                 "name": block.name,
-                "address": allocation.buffers[block.name],
+                "address": allocation.buffers[block.owner] + block.offset,
                 "bytes": block.size,
                 "steps": [block.first, block.last],
             }
+            | ({"row": block.row} if block.row else {})
             for block in allocation.blocks
         ],
     }

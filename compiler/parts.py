@@ -120,8 +120,8 @@ def _groups(step: ConvStep, plan: Plan, config: HwConfig) -> Iterator[ConvStep]:
             step,
             name=part.name,
             conv=part,
-            src_first=index * inputs,
-            dst_first=first,
+            src_first=step.src_first + index * inputs,
+            dst_first=step.dst_first + first,
             first=first,
             bundle=bundle,
         )
@@ -174,7 +174,9 @@ def _expansions(plan: Plan) -> list[_Expansion]:
 
 
 def _alone(plan: Plan, buffer: str, copy: CopyStep | None) -> bool:
-    """Made by one step, read by one step, and its copy too."""
+    """Made by one step, read by one step, and its copy too; no part of a Concat."""
+    if plan.buffers[buffer].parts:
+        return False
     names = {buffer, copy.dst} if copy else {buffer}
     uses = [
         step
@@ -236,5 +238,10 @@ def _part_steps(
             yield dataclasses.replace(copy, name=name, value=value, src=before, dst=source)
         conv = _slice(read.conv, first, end, groups=end - first)
         yield dataclasses.replace(
-            read, name=conv.name, conv=conv, src=source, dst_first=first, first=first
+            read,
+            name=conv.name,
+            conv=conv,
+            src=source,
+            dst_first=read.dst_first + first,
+            first=first,
         )

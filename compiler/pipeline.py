@@ -1,6 +1,7 @@
 """The back end as one visible list of passes: Graph -> Plan -> Allocation -> Package."""
 
 from penstock.compiler.allocate import allocate
+from penstock.compiler.concat import flatten_concats, place_concats
 from penstock.compiler.duplicate import duplicate_residuals
 from penstock.compiler.ir import Graph
 from penstock.compiler.lower import lower
@@ -13,7 +14,13 @@ from penstock.program.config import HwConfig
 from penstock.program.package import Package
 
 #: Graph -> Graph, in the order in which they run.
-GRAPH_PASSES = (subsample, order_siblings, duplicate_residuals)
+GRAPH_PASSES = (
+    flatten_concats,
+    subsample,
+    order_siblings,
+    place_concats,
+    duplicate_residuals,
+)
 
 
 def compile_graph(

@@ -16,6 +16,15 @@ class Buffer:
     name: str
     shape: tuple[int, ...]
     polyphase: bool = False
+    parts: tuple[tuple[str, int], ...] = ()  # maps that lie in it, and their first channels
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Channels of a buffer from `first` on: where a value lies."""
+
+    buffer: str
+    first: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +34,7 @@ class LoadStep:
     name: str
     value: Value
     dst: str
+    dst_first: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +44,8 @@ class ConvStep:
 
     Of a convolution in parts (compiler/parts.py) each is a step: `conv` is the part's, `first` the
     number of its first output channel, for scores and sums; its channels in the buffers begin at
-    `src_first` and `dst_first`.  `bundle` groups share its weights.
+    `src_first` and `dst_first`, as those of a Concat and of its parts do; the sums of the map begin
+    at `pool_first` of its region.  `bundle` groups share its weights.
     """
 
     name: str
@@ -48,6 +59,7 @@ class ConvStep:
     pred_empty: bool = False
     pred_not: bool = False  # skipped where the predicate's block runs
     pool: str | None = None
+    pool_first: int = 0
     first: int = 0
     src_first: int = 0
     dst_first: int = 0
@@ -65,6 +77,7 @@ class GateStep:
     gates: tuple[Gate, ...]
     pool: Pool
     region: str
+    region_first: int = 0
     list: str | None = None  # the last gate's survivors
     within: str | None = None  # block gate of these whose score 0 makes the last gate's zero
     part: tuple[int, int] | None = None
@@ -89,6 +102,7 @@ class DenseStep:
     pool: Pool
     region: str
     dst: str
+    region_first: int = 0
     part: tuple[int, int] | None = None
 
 
@@ -100,6 +114,8 @@ class CopyStep:
     value: Value
     src: str
     dst: str
+    src_first: int = 0
+    dst_first: int = 0
     rows: int = 0
     predicate: str | None = None
 
@@ -110,8 +126,11 @@ class PoolStep:
 
     name: str
     pool: MapPool
+    channels: int
     src: str
     dst: str
+    src_first: int = 0
+    dst_first: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +151,8 @@ class StoreStep:
     name: str
     src: str | None
     bytes: int
+    src_first: int = 0
+    channels: int = 0
 
 
 Step = LoadStep | ConvStep | GateStep | DenseStep | CopyStep | PoolStep | ExitStep | StoreStep
@@ -168,19 +189,40 @@ class Plan:
         return sum(self.graph.values[name].shape[0] for name in self.scores)
 
 
-def reads(step: Step) -> tuple[str, ...]:
-    """Buffers a step reads (an in-place residual counts)."""
+#: Channels of a buffer that a step reads or writes: (buffer, first, end).
+Span = tuple[str, int, int]
+
+
+def reads(step: Step) -> tuple[Span, ...]:
+    """What a step reads of the feature memory (an in-place residual counts)."""
     match step:
         case ConvStep():
-            return (step.src, step.dst) if step.conv.residual else (step.src,)
-        case CopyStep() | PoolStep() | ExitStep():
-            return (step.src,)
-        case StoreStep(src=str()):
-            return (step.src,) if step.src else ()
+            inputs = step.conv.weight.shape[1] * step.conv.groups
+            read = (step.src, step.src_first, step.src_first + inputs)
+            written = writes(step)
+            return (read, written) if step.conv.residual and written else (read,)
+        case CopyStep():
+            return ((step.src, step.src_first, step.src_first + step.value.shape[0]),)
+        case PoolStep():
+            return ((step.src, step.src_first, step.src_first + step.channels),)
+        case ExitStep():
+            return ((step.src, 0, step.logits.shape[0]),)
+        case StoreStep(src=str(source)):
+            return ((source, step.src_first, step.src_first + step.channels),)
         case _:
             return ()
 
 
-def writes(step: Step) -> str | None:
-    """The buffer a step writes."""
-    return None if isinstance(step, (GateStep, StoreStep, ExitStep)) else step.dst
+def writes(step: Step) -> Span | None:
+    """What a step writes there."""
+    match step:
+        case ConvStep():
+            return step.dst, step.dst_first, step.dst_first + len(step.conv.bias)
+        case CopyStep() | LoadStep():
+            return step.dst, step.dst_first, step.dst_first + step.value.shape[0]
+        case PoolStep():
+            return step.dst, step.dst_first, step.dst_first + step.channels
+        case DenseStep():
+            return step.dst, *outputs_of(step)
+        case _:
+            return None

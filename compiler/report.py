@@ -23,6 +23,22 @@ def _predict(package: Package, value: int) -> cost.Prediction:
     return cost.predict_memory(package, np.full((2, width), value, np.uint8), cost.Timing())
 
 
+def _concats(package: Package, cycles: np.ndarray) -> dict[str, Any]:
+    """Rows of maps that are Concats by their addresses, and what is copied all the same.
+
+    `copies`: of parts that no one order of addresses serves, and of residuals that are read again.
+    """
+    rows: dict[str, list[str]] = {}
+    for block in package.meta["memory"]:
+        if "row" in block:
+            rows.setdefault(block["row"], []).append(block["name"])
+    copies = [i for i, layer in enumerate(package.meta["layers"]) if layer.get("kind") == "copy"]
+    return {
+        "rows": rows,
+        "copies": {"descriptors": len(copies), "cycles": int(cycles[copies].sum())},
+    }
+
+
 def build_report(package: Package) -> dict[str, Any]:
     """Figures with every gate open and every gate closed, JSON-ready; cycles are estimates."""
     meta, config = package.meta, package.config
@@ -53,6 +69,7 @@ def build_report(package: Package) -> dict[str, Any]:
             "used": max((d.dst + d.length for d in descriptors if d.op == Op.GLOAD), default=0),
             "available": config.gate_mem_bytes,
         },
+        "concats": _concats(package, opened.descriptor_cycles[1]),
         "gate_scores": sum(gate["count"] for gate in meta["gates"]),
         "macs": {"dense": macs.dense, "gates": macs.gates},
         "predicted_cycles": {"open": int(opened.cycles[1]), "closed": int(closed.cycles[1])},

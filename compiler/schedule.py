@@ -16,10 +16,20 @@ import numpy as np
 from penstock.compiler.analysis import Analysis
 from penstock.compiler.duplicate import is_copy
 from penstock.compiler.errors import CompileError
-from penstock.compiler.ir import Conv, Dense, Exit, Gate, Graph, MapPool, Pool, Requantize
+from penstock.compiler.ir import (
+    Concat,
+    Conv,
+    Dense,
+    Exit,
+    Gate,
+    Graph,
+    MapPool,
+    Pool,
+    Requantize,
+)
 from penstock.compiler.numerics import type_range
+from penstock.compiler.places import Places
 from penstock.compiler.plan import (
-    Buffer,
     ConvStep,
     CopyStep,
     DenseStep,
@@ -41,9 +51,7 @@ class _Scheduler:
 
     analysis: Analysis
     mode: str
-    buffer_of: dict[str, str] = dataclasses.field(default_factory=dict)
-    buffers: dict[str, Buffer] = dataclasses.field(default_factory=dict)
-    pools: dict[str, int] = dataclasses.field(default_factory=dict)
+    places: Places
     scores: dict[str, int] = dataclasses.field(default_factory=dict)
     n_scores: int = 0
     predicates: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -57,19 +65,34 @@ class _Scheduler:
         """Every step of an image, HALT excepted."""
         self.predicates = self._all_predicates()
         graph = self.graph
-        buffer = self._new_buffer(graph.input)
-        yield LoadStep(name="load", value=graph.values[graph.input], dst=buffer)
+        place = self.places.new(graph.input)
+        yield LoadStep(
+            name="load", value=graph.values[graph.input], dst=place.buffer, dst_first=place.first
+        )
         if self.analysis.pools(graph.input):
             yield self._pool_step(graph.input)
         yield from self._after(graph.input)
         for layer in self.analysis.layers:
-            yield from self._conv(layer) if isinstance(layer, Conv) else self._map_pool(layer)
+            match layer:
+                case Conv():
+                    yield from self._conv(layer)
+                case MapPool():
+                    yield from self._map_pool(layer)
+                case Concat():  # its parts are there
+                    self.places.of[layer.output] = self.places.of[layer.inputs[0]]
             yield from self._after(layer.output)
         if self.n_scores:
             yield StoreStep(name="store scores", src=None, bytes=self.n_scores)
         output = graph.values[graph.output]
         size = int(np.prod(output.shape))
-        yield StoreStep(name="store result", src=self.buffer_of[graph.output], bytes=size)
+        place = self.places.of[graph.output]
+        yield StoreStep(
+            name="store result",
+            src=place.buffer,
+            bytes=size,
+            src_first=place.first,
+            channels=output.shape[0],
+        )
 
     # -- skipping ------------------------------------------------------------------------------
 
@@ -135,20 +158,6 @@ class _Scheduler:
 
     # -- steps ---------------------------------------------------------------------------------
 
-    def _new_buffer(self, value: str, polyphase: bool = False) -> str:
-        name = f"{value}.polyphase" if polyphase else value
-        shape = self.graph.values[value].shape
-        self.buffers[name] = Buffer(name=name, shape=shape, polyphase=polyphase)
-        if not polyphase:
-            self.buffer_of[value] = name
-        return name
-
-    def _region(self, value: str) -> str:
-        """The pool region of a map: one for a chain of maps in one buffer."""
-        region = self.buffer_of[value]
-        self.pools[region] = self.graph.values[value].shape[0]
-        return region
-
     def _pool_step(self, value: str) -> ConvStep:
         """y = x in place, for the sums alone: no input channel, the residual is the map."""
         tensor = self.graph.values[value]
@@ -166,9 +175,18 @@ class _Scheduler:
             clamp=type_range(tensor.signed),
             residual=value,
         )
-        buffer = self.buffer_of[value]
-        region = self._region(value)
-        return ConvStep(name=conv.name, conv=conv, src=buffer, dst=buffer, kind="pool", pool=region)
+        place = self.places.of[value]
+        return ConvStep(
+            name=conv.name,
+            conv=conv,
+            src=place.buffer,
+            dst=place.buffer,
+            kind="pool",
+            pool=self.places.region(value),
+            pool_first=place.first,
+            src_first=place.first,
+            dst_first=place.first,
+        )
 
     def _polyphase(self, value: str, always: bool = False) -> Iterator[CopyStep]:
         """The COPY to polyphase layout that stride-2 readers of a map need, once a map.
@@ -176,23 +194,28 @@ class _Scheduler:
         A 1x1 kernel reads even rows alone.  So where a gate can skip the others' readers, odd rows
         are a COPY of their own.  With `always`, only what no gate can skip.
         """
-        name = f"{value}.polyphase"
         readers = [conv for conv in self.analysis.convs if conv.input == value and conv.stride == 2]
+        if not readers:
+            return
+        if parts := self.places.parts(value):
+            # Not before its reader: it may be behind an exit.
+            yield from () if always else self.places.copy_parts(parts)
+            return
+        name = f"{value}.polyphase"
         wide = [conv for conv in readers if conv.weight.shape[2] > 1]
         both, odd = self._only_gate(readers), self._only_gate(wide)
         split = both is None and odd is not None and self.graph.values[value].shape[1] > 1
-        if not readers:
-            return
         step = CopyStep(
             name=name,
             value=self.graph.values[value],
-            src=self.buffer_of[value],
+            src=self.places.of[value].buffer,
+            src_first=self.places.of[value].first,
             dst=name,
             rows=1 if split else 0,
             predicate=both,
         )
-        if name not in self.buffers and not (always and both is not None):
-            self._new_buffer(value, polyphase=True)
+        if name not in self.places.buffers and not (always and both is not None):
+            self.places.polyphase(value)
             yield step
         if split and not always and name not in self.finished:
             self.finished.add(name)
@@ -207,33 +230,44 @@ class _Scheduler:
 
     def _map_pool(self, pool: MapPool) -> Iterator[Step]:
         """A POOL of every channel; it makes no sums."""
-        src = self.buffer_of[pool.input]
-        yield PoolStep(name=pool.name, pool=pool, src=src, dst=self._new_buffer(pool.output))
-        if self.analysis.pools(pool.output):
+        src, dst = self.places.of[pool.input], self.places.new(pool.output)
+        yield PoolStep(
+            name=pool.name,
+            pool=pool,
+            channels=self.graph.values[pool.output].shape[0],
+            src=src.buffer,
+            dst=dst.buffer,
+            src_first=src.first,
+            dst_first=dst.first,
+        )
+        if self.analysis.needs_sums(pool.output):
             yield self._pool_step(pool.output)
 
     def _conv(self, conv: Conv) -> Iterator[Step]:
         """A convolution, after the COPY of its input if it needs one."""
         if conv.stride == 2:
             yield from self._polyphase(conv.input)
-        src = self.buffer_of[conv.input] if conv.stride == 1 else f"{conv.input}.polyphase"
+        src = self.places.of[conv.input] if conv.stride == 1 else self.places.polyphase(conv.input)
         if conv.residual is None:
-            dst = self._new_buffer(conv.output)
+            dst = self.places.new(conv.output)
         else:
-            dst = self.buffer_of[conv.output] = self.buffer_of[conv.residual]
+            dst = self.places.of[conv.output] = self.places.of[conv.residual]
         predicate = self.predicates.get(conv.output)
         pooled = self.analysis.needs_sums(conv.output)
         step = ConvStep(
             name=conv.name,
             conv=conv,
-            src=src,
-            dst=dst,
+            src=src.buffer,
+            dst=dst.buffer,
             kind=self._kind(conv),
             in_list=self.in_list(conv),
             out_list=self.out_list(conv),
             predicate=predicate,
             pred_empty=self._pred_empty(conv) and self._shortcut(conv) is None,
-            pool=self._region(conv.output) if pooled else None,
+            pool=self.places.region(conv.output) if pooled else None,
+            pool_first=dst.first,
+            src_first=src.first,
+            dst_first=dst.first,
         )
         block = next((c for c in self.analysis.convs if self._shortcut(c) is conv), None)
         if block is None:
@@ -283,7 +317,9 @@ class _Scheduler:
             conv=dataclasses.replace(step.conv, clamp=(low, high)),
             predicate=gate,
             pred_not=True,
-            pool=self._region(step.conv.output) if self.analysis.needs_sums(block.output) else None,
+            pool=self.places.region(step.conv.output)
+            if self.analysis.needs_sums(block.output)
+            else None,
         )
 
     def _after(self, value: str) -> Iterator[Step]:
@@ -301,31 +337,38 @@ class _Scheduler:
         yield from self._polyphase(value, always=True)
         for pool in self.analysis.pools(value):
             readers = self.analysis.readers(pool.output)
-            region = self.buffer_of[value]
             gates = [node for node in readers if isinstance(node, Gate)]
             for kind in (False, True):
-                yield from self._gates([g for g in gates if g.binary is kind], pool, region)
+                yield from self._gates([g for g in gates if g.binary is kind], pool)
             for node in readers:
                 if isinstance(node, Dense) and node.output not in leaves:
                     yield self._dense(node, pool, value)
 
     def _dense(self, node: Dense, pool: Pool, value: str) -> DenseStep:
         """A dense layer of the sums of map `value`."""
-        region, dst = self.buffer_of[value], self._new_buffer(node.output)
-        return DenseStep(name=node.name, dense=node, pool=pool, region=region, dst=dst)
+        sums, dst = self.places.of[value], self.places.new(node.output)
+        return DenseStep(
+            name=node.name,
+            dense=node,
+            pool=pool,
+            region=sums.buffer,
+            region_first=sums.first,
+            dst=dst.buffer,
+        )
 
     def _exit(self, leave: Exit, node: Dense) -> ExitStep:
         """The test behind a classifier head."""
         return ExitStep(
             name=f"{node.name} exit",
             logits=self.graph.values[leave.logits],
-            src=self.buffer_of[leave.logits],
+            src=self.places.of[leave.logits].buffer,
             threshold=leave.threshold,
             scores=self.n_scores,
         )
 
-    def _gates(self, gates: list[Gate], pool: Pool, region: str) -> Iterator[GateStep]:
+    def _gates(self, gates: list[Gate], pool: Pool) -> Iterator[GateStep]:
         """GATEs of one kind: all without a list and the first list, then one list each."""
+        sums = self.places.of[pool.input]
         listed = [gate for gate in gates if self._has_list(gate)]
         merged = [gate for gate in gates if gate not in listed] + listed[:1]
         for group in [merged, *([gate] for gate in listed[1:])]:
@@ -337,7 +380,8 @@ class _Scheduler:
                     name="+".join(gate.name for gate in group),
                     gates=tuple(group),
                     pool=pool,
-                    region=region,
+                    region=sums.buffer,
+                    region_first=sums.first,
                     list=group[-1].output if group[-1] in listed else None,
                     within=self._within(group) if group[-1] in listed else None,
                 )
@@ -411,14 +455,15 @@ def schedule_graph(graph: Graph, mode: str) -> Plan:
     if mode not in SCHEDULES:
         raise CompileError(f"unknown schedule '{mode}'", hint=f"one of {', '.join(SCHEDULES)}")
     _check_output(graph)
-    scheduler = _Scheduler(analysis=Analysis(graph=graph), mode=mode)
+    analysis = Analysis(graph=graph)
+    scheduler = _Scheduler(analysis=analysis, mode=mode, places=Places(analysis=analysis))
     steps = tuple(scheduler.run())
     _check_exits(graph, steps)
     return Plan(
         graph=graph,
         schedule=mode,
         steps=steps,
-        buffers=scheduler.buffers,
-        pools=scheduler.pools,
+        buffers=scheduler.places.buffers,
+        pools=scheduler.places.pools,
         scores=scheduler.scores,
     )

@@ -39,6 +39,11 @@ def choose(net: Net, image_unsigned: bool) -> Points:
             readers.add((index, 0))
     tensors = {net.nodes[node].inputs[slot] for node, slot in readers}
     tensors |= {net.output, net.input, *net.exits}
+    for index, node in reversed(list(enumerate(net.nodes))):
+        # What an activation behind the Concat makes of it is quantised alone.
+        if node.op == "Concat" and node.output in tensors:
+            readers.update((index, slot) for slot in range(len(node.inputs)))
+            tensors.update(node.inputs)
     residuals: dict[str, list[str]] = {}
     for index, node in enumerate(net.nodes):
         if not is_residual(net, node):
@@ -48,16 +53,20 @@ def choose(net: Net, image_unsigned: bool) -> Points:
         residuals[node.output] = [node.inputs[slot] for slot in slots]
         tensors.update(residuals[node.output])
     group = {name: name for name in tensors}
+    kinds = {name: name for name in tensors}  # what must be of one type
     for name in sorted(tensors):
         source = _before_activation(net, name, made)
         for residual in residuals.get(source, []):
             _unite(group, name, residual)
         producer = made.get(name)
-        if producer is not None and producer.op == "MaxPool":  # it keeps its input's integers
-            _unite(group, name, producer.inputs[0])
+        if producer is not None and producer.op in ("MaxPool", "Concat"):  # integers as they are
+            for source in producer.inputs:
+                _unite(group, name, source)
+                _unite(kinds, name, source)
+    signs = {name: _nonnegative(net, name, made) for name in tensors} | {net.input: image_unsigned}
+    signed = {_head(kinds, name) for name in tensors if not signs[name]}
     return Points(
-        unsigned={name: _nonnegative(net, name, made) for name in tensors}
-        | {net.input: image_unsigned},
+        unsigned={name: _head(kinds, name) not in signed for name in tensors},
         group={name: _head(group, name) for name in tensors},
         readers=frozenset(readers),
     )
@@ -110,6 +119,8 @@ def _nonnegative(net: Net, name: str, made: dict[str, OpNode]) -> bool:
             else _nonnegative(net, name, made)
             for name in node.inputs
         )
+    if node.op == "Concat":
+        return all(_nonnegative(net, source, made) for source in node.inputs)
     if node.op in MEANS | VIEWS | ACTIVATIONS | {"MaxPool"}:
         source = next(source for source in node.inputs if not net.is_constant(source))
         return _nonnegative(net, source, made)

@@ -58,6 +58,9 @@ class Builder:
         if isinstance(item, ir.MapPool):
             channels, *sides = self.values[item.input].shape
             return (channels, *item.out_size(*sides))
+        if isinstance(item, ir.Concat):
+            shapes = [self.values[name].shape for name in item.inputs]
+            return (sum(shape[0] for shape in shapes), *shapes[0][1:])
         if isinstance(item, ir.Conv):
             _, height, width = self.values[item.input].shape
             return (len(item.bias), -(-height // item.stride), -(-width // item.stride))
@@ -68,6 +71,9 @@ class Builder:
         item = self.nodes.get(value)
         if isinstance(item, ir.Conv | ir.MapPool | ir.Dense):
             return item.clamp
+        if isinstance(item, ir.Concat):
+            lows, highs = zip(*map(self.integer_range, item.inputs), strict=True)
+            return min(lows), max(highs)
         return numerics.type_range(self.values[value].signed)
 
     def requantize(self, node: OpNode, real: Array) -> ir.Requantize:

@@ -96,6 +96,14 @@ class Sum:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """Maps side by side, not all quantised yet: the operands' names and terms."""
+
+    node: OpNode
+    parts: tuple[tuple[str, "Term"], ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Logistic:
     """sigmoid of a dense accumulator."""
 
@@ -109,4 +117,6 @@ class Binary:
     linear: Linear
 
 
-Term = Image | Const | QuantConst | Stored | Mean | Window | Linear | Sum | Logistic | Binary
+Term = (
+    Image | Const | QuantConst | Stored | Mean | Window | Linear | Sum | Joined | Logistic | Binary
+)

@@ -28,6 +28,7 @@ def main() -> int:
     """Parse, run, report."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--networks", type=int, default=500, metavar="N")
+    parser.add_argument("--concats", type=int, default=0, metavar="N", help="networks with Concats")
     parser.add_argument("--files", type=int, default=2000, metavar="N")
     parser.add_argument("--seed", type=int, default=0, help="the first; the others follow it")
     parser.add_argument("--configs", default=",".join(CONFIGS), help="commas between names")
@@ -38,6 +39,10 @@ def main() -> int:
     if options.networks:
         seeds = range(options.seed, options.seed + options.networks)
         summary["networks"] = fuzz_networks(seeds, options.configs.split(","), options.jobs)
+    if options.concats:
+        seeds = range(options.seed, options.seed + options.concats)
+        configs = options.configs.split(",")
+        summary["networks with Concats"] = fuzz_networks(seeds, configs, options.jobs, "concats")
     if options.files:
         seeds = range(options.seed, options.seed + options.files)
         summary["networks as files"] = fuzz_files(seeds, compile_file, write_network)
@@ -49,13 +54,16 @@ def main() -> int:
     return 1 if any(part["failures"] for part in summary.values()) else 0
 
 
-def fuzz_networks(seeds: range, configs: Sequence[str], jobs: int) -> dict[str, Any]:
-    """Every engine on the case of each seed."""
+def fuzz_networks(
+    seeds: range, configs: Sequence[str], jobs: int, family: str = ""
+) -> dict[str, Any]:
+    """Every engine on the case of each seed of a family."""
     began, failures, outcomes = time.perf_counter(), [], []
-    for seed, outcome in _run_all(seeds, configs, jobs):
+    for seed, outcome in _run_all(seeds, configs, jobs, family):
         outcomes.append(outcome)
         if outcome.mismatches:
-            again = f"make fuzz N=1 FILES=0 SEED={seed} CONFIGS={','.join(configs)}"
+            numbers = "N=0 CONCATS=1" if family else "N=1 CONCATS=0"
+            again = f"make fuzz {numbers} FILES=0 SEED={seed} CONFIGS={','.join(configs)}"
             failures.append({"seed": seed, "mismatches": outcome.mismatches, "repeat": again})
             print(f"seed {seed}: {'; '.join(outcome.mismatches)}\n  {again}", flush=True)
         if len(outcomes) % PROGRESS == 0:
@@ -80,14 +88,16 @@ def fuzz_networks(seeds: range, configs: Sequence[str], jobs: int) -> dict[str, 
     }
 
 
-def _run_all(seeds: range, configs: Sequence[str], jobs: int) -> Iterator[tuple[int, Outcome]]:
+def _run_all(
+    seeds: range, configs: Sequence[str], jobs: int, family: str
+) -> Iterator[tuple[int, Outcome]]:
     """(seed, outcome) as they come, from `jobs` processes."""
     if jobs == 1:
-        yield from ((seed, run_seed(seed, configs)) for seed in seeds)
+        yield from ((seed, run_seed(seed, configs, family)) for seed in seeds)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         waiting: dict[Future[Outcome], int] = {
-            pool.submit(run_seed, seed, configs): seed for seed in seeds
+            pool.submit(run_seed, seed, configs, family): seed for seed in seeds
         }
         for future in as_completed(waiting):
             seed = waiting.pop(future)
@@ -114,7 +124,7 @@ def fuzz_files(
             verdict = sandbox.try_file(write(seed, Path(folder)))
             verdicts[verdict.kind] += 1
             if not verdict.good:
-                again = f"make fuzz N=0 FILES=1 SEED={seed}"
+                again = f"make fuzz N=0 CONCATS=0 FILES=1 SEED={seed}"
                 failures.append({"seed": seed, "kind": verdict.kind, "repeat": again})
                 print(f"file {seed}: {verdict.kind}: {verdict.text}\n  {again}", flush=True)
     seconds = time.perf_counter() - began

@@ -27,12 +27,14 @@ from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore
 from tests.compiler.back.graphs import random_inputs
-from tests.fuzz.networks import Layer, Recipe, build, recipe
+from tests.fuzz.networks import Join, Layer, Recipe, build, joined, recipe
 
 Bytes = npt.NDArray[np.uint8]
 
 #: Configurations and how often each is drawn; z7020 simulates ten times slower.
 CONFIGS = {"tiny": 7, "z7020": 1}
+#: Families of cases: what seeds mean in each; those of one family never change another's.
+FAMILIES = {"": recipe, "concats": joined}
 #: Networks drawn for a case until the configuration has room for one.
 ATTEMPTS = 50
 
@@ -63,17 +65,17 @@ class Outcome:
     features: tuple[str, ...]
 
 
-def draw(seed: int, configs: Sequence[str] = tuple(CONFIGS)) -> Case:
-    """The case of a seed among these configurations.
+def draw(seed: int, configs: Sequence[str] = tuple(CONFIGS), family: str = "") -> Case:
+    """The case of a seed of a family among these configurations.
 
     Raises:
         RuntimeError: none of many networks fits; the generator draws too large ones.
     """
-    random = stdlib.Random(f"penstock {seed}")
+    random = stdlib.Random(f"penstock {family} {seed}" if family else f"penstock {seed}")
     weights = [CONFIGS.get(name, 1) for name in configs]
     config = random.choices(list(configs), weights)[0]
     for attempt in range(ATTEMPTS):
-        chosen = recipe(random)
+        chosen = FAMILIES[family](random)
         try:
             return make(chosen, config, random.getrandbits(32), refused=attempt)
         except CompileError:
@@ -138,9 +140,9 @@ def run(case: Case) -> Outcome:
     )
 
 
-def run_seed(seed: int, configs: Sequence[str]) -> Outcome:
+def run_seed(seed: int, configs: Sequence[str], family: str = "") -> Outcome:
     """`run` of `draw`."""
-    return run(draw(seed, configs))
+    return run(draw(seed, configs, family))
 
 
 def _compare(name: str, expected: Bytes, got: Bytes, counters: Sequence[str]) -> list[str]:
@@ -182,7 +184,17 @@ def features(case: Case) -> list[str]:
         taken = exits_taken(golden.run(package, case.inputs), package.meta)
         found["exit taken"] += bool((taken < len(chosen.exits)).any())
         found["exit not taken"] += bool((taken > 0).any())
+    rows = [block for block in package.meta["memory"] if "row" in block]
+    found["Concat by address"] += bool(rows)
+    copies = [layer["name"] for layer in package.meta["layers"] if layer.get("kind") == "copy"]
+    found["part copied"] += any(".y.copy" in name for name in copies)
+    found["residual copied for a Concat"] += bool(rows) and any(
+        name.endswith(".copy") for name in copies
+    )
     for layer in chosen.layers:
+        if isinstance(layer, Join):
+            found[f"Concat of {len(layer.inputs)}"] += 1
+            continue
         if not isinstance(layer, Layer):
             found[("average" if layer.average else "maximum") + f" pool stride {layer.stride}"] += 1
             continue

@@ -64,6 +64,13 @@ class Window:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """A Concat of maps of one size and type."""
+
+    inputs: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A network; `classes` 0 ends it with its last map instead of a dense layer."""
 
@@ -71,7 +78,7 @@ class Recipe:
     shape: Shape
     signed: bool
     gates: tuple[GateSpec, ...]
-    layers: tuple[Layer | Window, ...]
+    layers: tuple[Layer | Window | Join, ...]
     classes: int
     schedule: str
     exits: tuple[tuple[int, float], ...] = ()  # (map, threshold) of early exits
@@ -91,6 +98,9 @@ def build(recipe: Recipe) -> Graph:
         return pooled[source]
 
     for layer in recipe.layers:
+        if isinstance(layer, Join):
+            maps.append(builder.concat(*(maps[index] for index in layer.inputs)))
+            continue
         if isinstance(layer, Window):
             window = (layer.kernel, layer.stride, layer.pad, layer.average)
             maps.append(builder.map_pool(maps[layer.input], *window))
@@ -144,9 +154,10 @@ class _Composer:
     def __init__(self, random: stdlib.Random, shape: Shape) -> None:
         self.random = random
         self.maps = [shape]
-        self.layers: list[Layer | Window] = []
+        self.layers: list[Layer | Window | Join] = []
         self.gates: list[GateSpec] = []
         self.macs = 0
+        self.signed = False  # the image
         self.grouped = False  # some convolutions have groups, or as many as channels
         self.keep = random.choice((-16.0, 0.0, 0.0, 0.0, 16.0))
 
@@ -315,8 +326,47 @@ class _Composer:
             )
         )
 
+    def join(self) -> None:
+        """A Concat of two to four maps, often of those of an earlier one and a new one."""
+        kinds = self.kinds()
+        source = self.pick_map()
+        alike = [index for index, kind in enumerate(kinds) if kind == kinds[source]]
+        if self.chance(0.8):  # the image has an address of its own: it is copied
+            source, alike = source or alike[-1], [index for index in alike if index] or alike
+        parts = [self.random.choice(alike) for _ in range(self.random.randint(1, 3))]
+        earlier = [x for x in self.layers if isinstance(x, Join) and set(x.inputs) & {*alike}]
+        if earlier and self.chance(0.6):
+            parts = list(self.random.choice(earlier).inputs)
+        parts.insert(self.random.choice((0, len(parts), len(parts))), source)
+        if not self.chance(0.1):
+            parts = list(dict.fromkeys(parts))
+        channels = sum(self.maps[index][0] for index in parts)
+        if len(parts) < 2 or len(parts) > 6 or channels > 2 * MAX_CHANNELS:
+            return self.plain()
+        self.layers.append(Join(inputs=tuple(parts)))
+        self.maps.append((channels, *self.maps[source][1:]))
+        return None
 
-def recipe(random: stdlib.Random) -> Recipe:
+    def kinds(self) -> list[tuple[int, int, bool]]:
+        """(rows, columns, signed) of every map."""
+        signs = [self.signed]
+        for layer in self.layers:
+            match layer:
+                case Layer():
+                    signs.append(layer.signed)
+                case Window():
+                    signs.append(signs[layer.input])
+                case Join():
+                    signs.append(signs[layer.inputs[0]])
+        return [(*shape[1:], sign) for shape, sign in zip(self.maps, signs, strict=True)]
+
+
+def joined(random: stdlib.Random) -> Recipe:
+    """A random network with Concats: a family of its own, so that no other seed changes."""
+    return recipe(random, joins=True)
+
+
+def recipe(random: stdlib.Random, joins: bool = False) -> Recipe:
     """A random network; equal generators give equal ones."""
     channels = random.choice((1, 3, 4, 9, 40))
     sides = [random.randint(1, random.choice((3, 7, 12, 19, 45))) for _ in range(2)]
@@ -327,10 +377,15 @@ def recipe(random: stdlib.Random) -> Recipe:
     compose.grouped = weights % 5 < 2
     if compose.grouped:
         parts = (*parts, "inverted", "inverted", "inverted")
-    for _ in range(random.randint(1, 6)):
+    compose.signed = signed
+    if joins:
+        parts = (*parts, *["join"] * len(parts))
+    for _ in range(random.randint(3, 9) if joins else random.randint(1, 6)):
         getattr(compose, random.choice(parts))()
         if compose.macs > MAC_BUDGET:
             break
+    if isinstance(compose.layers[-1], Join):  # a Concat is no output
+        compose.plain()
     chosen = Recipe(
         weights=weights,
         shape=compose.maps[0],
@@ -354,6 +409,6 @@ def _exits(chosen: Recipe) -> tuple[tuple[int, float], ...]:
     return tuple((index, random.choice((0.0, 0.2, 0.4, 0.7, 2.0))) for index in sorted(maps))
 
 
-def recipes() -> st.SearchStrategy[Recipe]:
+def recipes(joins: bool = False) -> st.SearchStrategy[Recipe]:
     """Hypothesis's view of `recipe`: shrinks towards few, small, plain layers."""
-    return st.randoms(use_true_random=False).map(recipe)
+    return st.randoms(use_true_random=False).map(joined if joins else recipe)

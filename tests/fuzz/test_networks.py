@@ -19,15 +19,22 @@ from tests.fuzz.__main__ import fuzz_networks
 from tests.fuzz.networks import KERNELS, MAX_CHANNELS, Layer, Recipe, recipe, recipes
 
 SLICE = range(60)
+CONCATS = range(24)
 
 
 @pytest.mark.parametrize("seed", SLICE)
 def test_every_engine_agrees(seed: int) -> None:
     mismatches = case.run(case.draw(seed)).mismatches
-    assert not mismatches, f"{mismatches}; again: make fuzz N=1 FILES=0 SEED={seed}"
+    assert not mismatches, f"{mismatches}; again: make fuzz N=1 CONCATS=0 FILES=0 SEED={seed}"
 
 
-@given(chosen=recipes())
+@pytest.mark.parametrize("seed", CONCATS)
+def test_every_engine_agrees_on_concats(seed: int) -> None:
+    mismatches = case.run(case.draw(seed, ["tiny"], "concats")).mismatches
+    assert not mismatches, f"{mismatches}; again: make fuzz N=0 CONCATS=1 FILES=0 SEED={seed}"
+
+
+@given(chosen=recipes() | recipes(joins=True))
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_programs_mean_what_their_graphs_do(chosen: Recipe) -> None:
     """graph == golden alone, where hypothesis can shrink a failure."""
@@ -51,6 +58,16 @@ def test_the_slice_has_everything() -> None:
     wanted += ["groups stride 1"]
     wanted += ["exit taken", "exit not taken"]
     wanted += ["sequential", "parallel", *case.CONFIGS]
+    assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
+
+
+def test_the_slice_has_every_concat() -> None:
+    """By address, with copies of parts and of residuals; with gates and exits behind them."""
+    cases = [case.draw(seed, ["tiny"], "concats") for seed in CONCATS]
+    found = [name for one in cases for name in case.features(one)]
+    wanted = [f"Concat of {count}" for count in (2, 3, 4)]
+    wanted += ["Concat by address", "part copied", "residual copied for a Concat"]
+    wanted += ["block gate", "channel gate", "exit taken", "depthwise stride 1"]
     assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
 
 
@@ -97,14 +114,14 @@ def test_a_failure_says_how_to_repeat_it(
     monkeypatch.setattr(case, "_csim", Broken)
     summary = fuzz_networks(range(7, 8), ["tiny"], 1)
     assert summary["mismatches"] == 1
-    assert "make fuzz N=1 FILES=0 SEED=7 CONFIGS=tiny" in capsys.readouterr().out
+    assert "make fuzz N=1 CONCATS=0 FILES=0 SEED=7 CONFIGS=tiny" in capsys.readouterr().out
     assert summary["failures"][0]["mismatches"] == ("csim: OSError: gone",)
 
 
 def test_the_runner_in_two_processes(repository: Path, tmp_path: Path) -> None:
     """Seed 1348 was a wrong result once."""
     options = ["--networks", "2", "--seed", "1348", "--configs", "tiny,z7020", "--jobs", "2"]
-    options += ["--files", "4", "-o", str(tmp_path / "fuzz.json")]
+    options += ["--concats", "1", "--files", "4", "-o", str(tmp_path / "fuzz.json")]
     command = [sys.executable, "-m", "tests.fuzz", *options]
     subprocess.run(command, cwd=repository, check=True, capture_output=True)
     summary = json.loads((tmp_path / "fuzz.json").read_text())
@@ -112,5 +129,7 @@ def test_the_runner_in_two_processes(repository: Path, tmp_path: Path) -> None:
     seeds = (networks["first_seed"], networks["last_seed"], networks["mismatches"])
     assert seeds == (1348, 1349, 0)
     assert networks["networks"] == 2 and networks["seconds_per_network"]["mean"] > 0
+    concats = summary["networks with Concats"]
+    assert (concats["networks"], concats["mismatches"]) == (1, 0)
     assert summary["networks as files"]["files"] == 4
     assert summary["programs and arrays"]["files"] == 1

@@ -5,15 +5,6 @@ import dataclasses
 from penstock.compiler import ir
 
 
-def inputs_of(node: ir.Node) -> list[str]:
-    """Every value a node reads."""
-    names = [node.input]
-    if isinstance(node, ir.Conv):
-        names += [node.residual] if node.residual else []
-        names += [node.fold.scores] if node.fold else []
-    return names
-
-
 def prune_graph(graph: ir.Graph) -> ir.Graph:
     """Remove dead nodes and values (lowering leaves what a fusion replaced).  Preserves the
     output and the exits."""
@@ -22,6 +13,6 @@ def prune_graph(graph: ir.Graph) -> ir.Graph:
     for node in reversed(graph.nodes):
         if node.output in needed:
             kept.append(node)
-            needed.update(inputs_of(node))
+            needed.update(ir.inputs_of(node))
     values = {name: value for name, value in graph.values.items() if name in needed}
     return dataclasses.replace(graph, nodes=tuple(reversed(kept)), values=values)

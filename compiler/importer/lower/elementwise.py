@@ -14,6 +14,7 @@ from penstock.compiler.importer.terms import (
     INF,
     Binary,
     Const,
+    Joined,
     Linear,
     Mean,
     QuantConst,
@@ -103,9 +104,20 @@ def _scored(builder: Builder, node: OpNode, conv: Linear, score: str, name: str)
 def lower_clip(builder: Builder, node: OpNode) -> Term:
     """Relu, Clip, and Min or Max with a number: bounds on a term."""
     name, low, high = _bounds(builder, node)
-    term = builder.term(name)
     if math.isnan(low) or math.isnan(high) or low > high:
         raise node.error(f"its bounds {low:.6g} and {high:.6g} cross")
+    return _clipped(builder, node, builder.term(name), name, low, high)
+
+
+def _clipped(
+    builder: Builder, node: OpNode, term: Term, name: str, low: float, high: float
+) -> Term:
+    if isinstance(term, Joined):
+        parts = [
+            (part, _clipped(builder, node, operand, part, low, high))
+            for part, operand in term.parts
+        ]
+        return dataclasses.replace(term, parts=tuple(parts))
     if isinstance(term, Linear | Sum):
         return dataclasses.replace(
             term, low=min(max(term.low, low), high), high=max(min(term.high, high), low)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from penstock.compiler import ir
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.concat import lower_concat
 from penstock.compiler.importer.lower.elementwise import lower_add, lower_clip, lower_mul
 from penstock.compiler.importer.lower.gates import lower_cast, lower_greater, lower_sigmoid
 from penstock.compiler.importer.lower.linear import lower_conv, lower_gemm
@@ -64,6 +65,11 @@ def _output(builder: Builder, output: str) -> str:
     value = settle(builder, last, term, output).value
     if value not in builder.nodes:
         raise last.error("the network computes nothing")
+    if isinstance(builder.nodes[value], ir.Concat):
+        raise last.error(
+            f"the network's output '{output}' is a Concat",
+            "end the network with Conv, or with GlobalAveragePool and Gemm",
+        )
     return value
 
 
@@ -77,6 +83,7 @@ HANDLERS: dict[str, Handler] = {
     "BatchNormalization": _refuse_batch_norm,
     "Cast": lower_cast,
     "Clip": lower_clip,
+    "Concat": lower_concat,
     "Conv": lower_conv,
     "DequantizeLinear": lower_dequantize,
     "Flatten": lower_view,

@@ -1,9 +1,12 @@
 """QuantizeLinear: a term becomes an integer value.  DequantizeLinear: it becomes real again."""
 
+import dataclasses
+
 import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.concat import concat_values
 from penstock.compiler.importer.lower.convolution import make_conv
 from penstock.compiler.importer.lower.gates import is_relu1, make_gate
 from penstock.compiler.importer.lower.map_pool import quantize_window
@@ -22,6 +25,7 @@ from penstock.compiler.importer.terms import (
     Binary,
     Const,
     Image,
+    Joined,
     Linear,
     Logistic,
     Mean,
@@ -37,9 +41,14 @@ from penstock.compiler.numerics import SCORE_SCALE
 def lower_quantize(builder: Builder, node: OpNode) -> Term:
     """The integer value a quantiser makes; equal quantisers of one tensor make one value."""
     scale, signed = activation_scale(builder, node), quantized_signed(builder, node)
-    term = builder.term(node.inputs[0])
+    return _quantized(builder, node, node.inputs[0], scale, signed)
+
+
+def _quantized(builder: Builder, node: OpNode, name: str, scale: float, signed: bool) -> Stored:
+    """Tensor `name`, quantised once."""
+    term = builder.term(name)
     # Every gate may have an average of its own: one Pool serves them all.
-    source = ("mean", term.value) if isinstance(term, Mean) else ("tensor", node.inputs[0])
+    source = ("mean", term.value) if isinstance(term, Mean) else ("tensor", name)
     key = (*source, scale, signed)
     if key not in builder.made:
         builder.made[key] = _quantize(builder, node, term, scale, signed)
@@ -87,6 +96,8 @@ def _quantize(builder: Builder, node: OpNode, term: Term, scale: float, signed: 
             return _pool(builder, node, term, scale, signed)
         case Window():
             return quantize_window(builder, node, term, scale, signed)
+        case Joined():
+            return _joined(builder, node, term, scale, signed)
         case Sum():
             return lower_sum(builder, node, term, scale, signed)
         case Linear(dense=False):
@@ -96,6 +107,21 @@ def _quantize(builder: Builder, node: OpNode, term: Term, scale: float, signed: 
         case Logistic():
             raise node.error("a soft sigmoid score", "use Clip(0, 1), or compare it: Greater")
     raise node.error(f"cannot quantise '{node.inputs[0]}'")
+
+
+def _joined(builder: Builder, node: OpNode, term: Joined, scale: float, signed: bool) -> Stored:
+    """Each operand quantised alone, as the quantiser behind the Concat does: then they are joined.
+
+    What was quantised before the Concat must have that scale already.
+    """
+    values = []
+    for index, (name, operand) in enumerate(term.parts):
+        alone = dataclasses.replace(node, outputs=(f"{node.output}.part{index}",))
+        if builder.term(name) == operand:
+            values.append(_quantized(builder, alone, name, scale, signed).value)
+        else:  # an activation lies between
+            values.append(_quantize(builder, alone, operand, scale, signed).value)
+    return concat_values(builder, term.node, values, node.output)
 
 
 def _image(builder: Builder, node: OpNode, term: Image, scale: float, signed: bool) -> Stored:

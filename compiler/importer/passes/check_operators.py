@@ -5,7 +5,6 @@ from penstock.compiler.importer.net import Net
 
 HINTS = {
     "ArgMax": "end the network at its logits; the label is computed on the host",
-    "Concat": "concatenated branches are not supported yet",
     "Pad": "give the padding to the convolution",
     "Softmax": "end the network at its logits",
 }

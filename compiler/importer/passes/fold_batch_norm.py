@@ -1,4 +1,4 @@
-"""Fold batch normalisations into the float convolutions before them."""
+"""Fold batch normalisations into the float convolutions before them, or make them convolutions."""
 
 import dataclasses
 from collections import Counter
@@ -11,11 +11,13 @@ EPSILON = 1e-5  # ONNX's default
 
 
 def fold_batch_norm(net: Net) -> Net:
-    """Conv -> BatchNormalization becomes Conv.  Legal where nothing else reads the convolution;
-    preserves the output up to float rounding.
+    """Conv -> BatchNormalization becomes Conv, where nothing else reads the convolution.
+
+    One that follows something else (pre-activation networks) becomes a depthwise 1x1 convolution.
+    Preserves the output up to float rounding.
 
     Raises:
-        CompileError: a batch normalisation that follows something else.
+        CompileError: of a vector, without constant parameters, or in training mode.
     """
     uses = Counter(name for node in net.nodes for name in node.inputs)
     constants = dict(net.constants)
@@ -26,18 +28,33 @@ def fold_batch_norm(net: Net) -> Net:
             continue
         conv = nodes.get(node.inputs[0])
         if conv is None or conv.op != "Conv" or uses[conv.output] != 1:
-            raise node.error(
-                "does not directly follow a convolution that nothing else reads",
-                "normalise after convolutions only",
-            )
+            conv = _per_channel(net, node, constants)
         weight, bias = _folded(node, conv, constants)
         names = (f"{node.output}_weight", f"{node.output}_bias")
         constants[names[0]], constants[names[1]] = weight, bias
-        del nodes[conv.output]
+        nodes.pop(conv.output, None)
         nodes[node.output] = dataclasses.replace(
             conv, inputs=(conv.inputs[0], *names), outputs=(node.output,)
         )
     return net.replace(nodes=tuple(nodes.values()), constants=constants)
+
+
+def _per_channel(net: Net, node: OpNode, constants: dict[str, Array]) -> OpNode:
+    """A convolution that changes nothing, each channel of its own, to fold a normalisation into."""
+    if node.inputs[1] not in constants:
+        raise node.error("its parameters are not constants")
+    if len(net.shapes[node.inputs[0]]) != 4:
+        raise node.error("follows no convolution and no map", "normalise maps only")
+    channels = len(constants[node.inputs[1]])
+    name = f"{node.output}_unit"
+    constants[name] = np.ones((channels, 1, 1, 1), np.float32)
+    return OpNode(
+        name=node.name,
+        op="Conv",
+        inputs=(node.inputs[0], name),
+        outputs=(name,),
+        attrs={"group": channels, "kernel_shape": [1, 1]},
+    )
 
 
 def _folded(node: OpNode, conv: OpNode, constants: dict[str, Array]) -> tuple[Array, Array]:

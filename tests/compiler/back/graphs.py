@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from penstock.compiler.ir import (
+    Concat,
     Conv,
     Dense,
     Exit,
@@ -72,6 +73,14 @@ class GraphBuilder:
             )
         )
         return f"{name}.y"
+
+    def concat(self, *sources: str) -> str:
+        """Maps of one size and type, one after the other."""
+        tensors = [self.values[source] for source in sources]
+        name = f"concat{len(self.nodes)}"
+        self.nodes.append(Concat(name=name, inputs=sources, output=f"{name}.y"))
+        shape = (sum(tensor.shape[0] for tensor in tensors), *tensors[0].shape[1:])
+        return self.value(f"{name}.y", shape, tensors[0].signed)
 
     def map_pool(
         self, source: str, kernel: int, stride: int, pad: int = 0, average: bool = False
@@ -322,6 +331,77 @@ def multi_exit(
         if stage < len(thresholds):
             build.leave(build.pool(y), classes, thresholds[stage])
     return build.graph(x, build.dense(build.pool(y), classes))
+
+
+def staged(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int] = (1, 8, 8),
+    widths: tuple[tuple[int, ...], ...] = ((4, 3, 5), (6, 5, 7)),
+    reuse: tuple[tuple[int, ...], ...] = ((), (0,), (0, 1)),
+    thresholds: tuple[float, ...] = (0.5, 0.5),
+    classes: int = 10,
+) -> Graph:
+    """As S2DNAS makes of a ResNet: stages with an exit each that read what others made.
+
+    widths: [resolution][stage] channels; reuse: [stage] the earlier stages whose maps its
+    convolutions read beside their own.  A block a resolution, behind a projection but for the first
+    one; the classifier of a stage reads the last maps of all stages so far.
+    """
+    build = GraphBuilder(rng=rng)
+    x = build.value("x", shape, signed=True)
+    made: dict[str, list[str]] = {}  # layer -> its map of each stage
+    for stage, earlier in enumerate(reuse):
+
+        def read(layer: str, stages: tuple[int, ...] = (*earlier, stage)) -> str:
+            parts = [made[layer][index] for index in stages]
+            return build.concat(*parts) if len(parts) > 1 else parts[0]
+
+        made.setdefault("stem", []).append(build.conv(x, widths[0][stage]))
+        last = "stem"
+        for level, channels in enumerate(widths):
+            stride, layer = 2 if level else 1, f"level{level}"
+            source = read(last)
+            made.setdefault(f"{layer}.hidden", []).append(
+                build.conv(source, channels[stage], stride=stride)
+            )
+            shortcut = made[last][stage]
+            if level:
+                shortcut = build.conv(source, channels[stage], 1, stride, signed=True)
+            y = build.conv(read(f"{layer}.hidden"), channels[stage], residual=shortcut)
+            made.setdefault(layer, []).append(y)
+            last = layer
+        head = build.pool(read(last, tuple(range(stage + 1))))
+        if stage < len(thresholds):
+            build.leave(head, classes, thresholds[stage])
+    return build.graph(x, build.dense(head, classes))
+
+
+def densenet(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int] = (1, 8, 8),
+    stem: int = 6,
+    growth: int = 4,
+    layers: tuple[int, ...] = (3, 2),
+    classes: int = 10,
+) -> Graph:
+    """A DenseNet: affine, 3x3 of all maps so far; 1x1 and an average pool between blocks."""
+    build = GraphBuilder(rng=rng)
+    maps = [build.conv(build.value("x", shape, signed=True), stem, signed=True)]
+    for block, count in enumerate(layers):
+        if block:
+            y = affine(build, build.concat(*maps))
+            y = build.conv(y, build.values[y].shape[0] // 2, 1, signed=True)
+            maps = [build.map_pool(y, 2, 2, average=True)]
+        for _ in range(count):
+            y = affine(build, build.concat(*maps) if len(maps) > 1 else maps[0])
+            maps.append(build.conv(y, growth, signed=True))
+    return build.graph("x", build.dense(build.pool(affine(build, build.concat(*maps))), classes))
+
+
+def affine(build: GraphBuilder, x: str) -> str:
+    """A factor and an offset a channel, and ReLU."""
+    channels = build.values[x].shape[0]
+    return build.conv(x, channels, 1, groups=channels)
 
 
 def bottleneck(rng: np.random.Generator, stride: int) -> Graph:

@@ -47,6 +47,28 @@ def test_blocks_alive_together_are_apart(blocks: list[Block]) -> None:
     assert max(live) <= extent(blocks, offsets) <= sum(block.size for block in blocks)
 
 
+@given(LIVES, st.lists(st.integers(0, 4), max_size=14), st.integers(0, 2**32))
+def test_rows_keep_their_order(blocks: list[Block], rows: list[int], seed: int) -> None:
+    """Blocks of a row lie at their offsets, which may even share a unit; all others are apart."""
+    ends: dict[str, int] = {}
+    for index, row in enumerate(rows[: len(blocks)]):
+        start = max(ends.get(f"row{row}", 0) - seed % 2, 0)
+        blocks[index] = dataclasses.replace(blocks[index], row=f"row{row}", offset=start)
+        ends[f"row{row}"] = start + blocks[index].size
+    offsets = place(blocks)
+    assert set(offsets) == {block.owner for block in blocks}
+    assert min(offsets.values(), default=0) >= 0
+    for i, one in enumerate(blocks):
+        for two in blocks[:i]:
+            starts = [offsets[block.owner] + block.offset for block in (one, two)]
+            apart = starts[0] + one.size <= starts[1] or starts[1] + two.size <= starts[0]
+            assert apart or not one.meets(two) or one.owner == two.owner
+    spans = {block.owner: 0 for block in blocks}
+    for block in blocks:
+        spans[block.owner] = max(spans[block.owner], block.offset + block.size)
+    assert extent(blocks, offsets) <= sum(spans.values())
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 1000),

@@ -14,6 +14,7 @@ from penstock.program.exits import exits_taken
 from penstock.program.package import Package
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import (
+    densenet,
     depthwise,
     grouped,
     imagenet_form,
@@ -23,6 +24,7 @@ from tests.compiler.back.graphs import (
     random_inputs,
     single_conv,
     single_pool,
+    staged,
 )
 
 RNG = np.random.default_rng
@@ -40,6 +42,10 @@ NETWORKS = {
     "groups": lambda: grouped(RNG(13), (24, 9, 8), 36, 6),
     "small groups": lambda: grouped(RNG(14), (32, 8, 8), 32, 16),
     "exits": lambda: multi_exit(RNG(10), (2, 16, 16), (12, 20, 28), (0.3, 0.3), keep=0.3),
+    "stages": lambda: staged(
+        RNG(15), (2, 16, 16), ((12, 9, 7), (20, 12, 16)), thresholds=(0.3, 0.4)
+    ),
+    "dense block": lambda: densenet(RNG(16), (3, 16, 16), 12, 8, (3, 3)),
     "convolution": lambda: single_conv(RNG(6), (9, 16, 16), 21),
 }
 

@@ -179,12 +179,21 @@ def test_unsigned_images(new_net: Builder, tmp_path: Path) -> None:
     assert not graph.values["image"].signed and graph.values[graph.output].signed
 
 
-def test_batch_norm_after_an_addition(new_net: Builder, tmp_path: Path) -> None:
+def test_batch_norm_without_a_convolution(new_net: Builder, tmp_path: Path) -> None:
+    """Of a map it is a depthwise convolution, of a vector it is refused."""
     net = new_net("N", 3, 5, 5)
     y = net.node("Relu", FloatNet(net).conv("image", 4))
-    numbers = [net.const(np.ones(4)) for _ in range(4)]
+    numbers = [net.const(np.full(4, n)) for n in (0.5, 0.25, 0.0, 1.0)]
     y = net.node("BatchNormalization", y, *numbers, name="bn")
     path = tmp_path / "float.onnx"
     path.write_bytes(net.model(y).SerializeToString())
-    with pytest.raises(CompileError, match=r"node 'bn' \(Batch.*does not directly follow a conv"):
+    graph = import_float(path, net.rng.normal(0, 1, (4, 3, 5, 5)).astype(np.float32))
+    assert isinstance(node := graph.nodes[-1], ir.Conv)
+    assert (node.name, node.groups, node.weight.shape) == ("bn", 4, (4, 1, 1, 1))
+    net = new_net("N", 3, 5, 5)
+    y = net.node("Flatten", net.node("GlobalAveragePool", FloatNet(net).conv("image", 4)))
+    numbers = [net.const(np.ones(4)) for _ in range(4)]
+    y = net.node("BatchNormalization", y, *numbers, name="bn")
+    path.write_bytes(net.model(y).SerializeToString())
+    with pytest.raises(CompileError, match=r"node 'bn' \(Batch.*follows no convolution and no map"):
         import_float(path, np.zeros((1, 3, 5, 5), dtype=np.float32))

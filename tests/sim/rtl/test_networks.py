@@ -8,15 +8,18 @@ from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.exits import exits_taken, with_thresholds
 from penstock.sim import golden
 from penstock.sim.rtl.engine import RtlCore
 from tests.compiler.back.graphs import (
+    densenet,
     depthwise,
     imagenet_form,
     mobilenet,
     multi_exit,
     random_inputs,
     single_pool,
+    staged,
 )
 from tests.compiler.back.test_stream import wide
 
@@ -70,6 +73,27 @@ def test_exits(config: str, schedule: str) -> None:
     """Every exit taken, by images in turn: what one leaves behind does not reach the next."""
     graph = multi_exit(RNG(3), (2, 9, 8), (6, 10, 12), (0.27, 0.52))
     check(graph, config, schedule, images=24)
+
+
+@pytest.mark.parametrize("reuse", [((), (0,), (0, 1)), ((), (0,), (1,))])
+def test_stages(reuse: tuple[tuple[int, ...], ...]) -> None:
+    """Concats of earlier stages' maps, read with both strides and by heads; all exits taken."""
+    graph = staged(RNG(6), (2, 9, 8), reuse=reuse)
+    package = compile_graph(graph, get_config("tiny"))
+    inputs, _ = random_inputs(package, 8, RNG(3))
+    core, taken = RtlCore("tiny"), set[int]()
+    for thresholds in ((0.0, 0.0), (2.0, 0.0), (2.0, 2.0)):
+        changed = with_thresholds(package, thresholds)
+        expected, got = golden.run(changed, inputs), core.run(changed, inputs)
+        np.testing.assert_array_equal(got[:, COUNTER_BYTES:], expected[:, COUNTER_BYTES:])
+        taken |= set(exits_taken(got, package.meta).tolist())
+    assert taken == {0, 1, 2}
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+def test_dense_block(config: str) -> None:
+    """Affine steps and convolutions of all maps so far; a transition."""
+    check(densenet(RNG(5), (3, 9, 8)), config)
 
 
 @pytest.mark.parametrize("keep", [-16.0, 0.2])

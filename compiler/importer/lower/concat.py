@@ -1,0 +1,91 @@
+"""Concat of maps along their channels: integers side by side, all of one scale and type."""
+
+from collections.abc import Sequence
+
+from penstock.compiler import ir
+from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.scales import scale_text
+from penstock.compiler.importer.lower.stored import UNQUANTIZED, settle
+from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.terms import (
+    Const,
+    Image,
+    Joined,
+    Linear,
+    QuantConst,
+    Stored,
+    Sum,
+    Term,
+    Window,
+)
+
+HINT_AXIS = "concatenate channels: axis 1 of N x C x H x W"
+HINT_SCALE = "quantise all of them with one scale; --calibration of the float network chooses one"
+
+
+def lower_concat(builder: Builder, node: OpNode) -> Term:
+    """Integer maps become one; what is not quantised yet waits for the quantiser behind."""
+    rank = len(builder.net.shapes[node.output])
+    if rank != 4 or int(node.attrs["axis"]) % rank != 1:
+        raise node.error(f"joins axis {node.attrs['axis']} of {rank}", HINT_AXIS)
+    parts: list[tuple[str, Term]] = []
+    for name in node.inputs:
+        term = _part(builder, node, name)
+        parts += term.parts if isinstance(term, Joined) else [(name, term)]
+    if len(parts) == 1:
+        return parts[0][1]
+    stored = [term for _, term in parts if isinstance(term, Stored)]
+    if len(stored) < len(parts):
+        return Joined(node=node, parts=tuple(parts))
+    values = [
+        settle(builder, node, term, name).value
+        for (name, _), term in zip(parts, stored, strict=True)
+    ]
+    return concat_values(builder, node, values, node.output)
+
+
+def _part(builder: Builder, node: OpNode, name: str) -> Term:
+    """The term of an operand that can be one."""
+    term = builder.term(name)
+    if isinstance(term, Const | QuantConst):
+        raise node.error(
+            f"'{name}' is a constant", "a convolution's bias can add what constant channels would"
+        )
+    image = isinstance(term, Image) or (
+        isinstance(term, Stored) and term.value == builder.net.input
+    )
+    if image:
+        raise node.error(
+            f"'{name}' is the network's input", "concatenate maps that layers make, or convolve it"
+        )
+    if isinstance(term, Stored) and len(builder.values[term.value].shape) != 3:
+        raise node.error(f"'{name}' is a vector", "concatenate the maps, then average them")
+    if isinstance(term, Linear) and term.dense:
+        raise node.error(f"'{name}' is a vector", "concatenate the maps, then average them")
+    if not isinstance(term, Stored | Linear | Sum | Window | Joined):
+        raise node.error(f"'{name}' is not quantised", UNQUANTIZED)
+    return term
+
+
+def concat_values(builder: Builder, node: OpNode, values: Sequence[str], output: str) -> Stored:
+    """The Concat of integer maps; equal ones are one."""
+    first = builder.values[values[0]]
+    for value in (builder.values[name] for name in values):
+        if value.scale != first.scale:
+            texts = [
+                f"'{v.name}' has scale {scale_text(v.scale)} "
+                f"(node '{builder.origin[v.name].label}')"
+                for v in (first, value)
+            ]
+            raise node.error(f"scales that cannot be unified: {', '.join(texts)}", HINT_SCALE)
+        if value.signed != first.signed:
+            kinds = ["int8" if v.signed else "uint8" for v in (first, value)]
+            raise node.error(
+                f"'{first.name}' is {kinds[0]}, '{value.name}' is {kinds[1]}",
+                "quantise all of them as int8, or all as uint8",
+            )
+    key = ("concat", *values)
+    if key not in builder.made:
+        item = ir.Concat(name=node.label, inputs=tuple(values), output=output)
+        builder.made[key] = builder.add_node(node, item, first.signed, first.scale)
+    return builder.made[key]
