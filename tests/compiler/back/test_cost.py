@@ -42,10 +42,8 @@ NETWORKS = {
     "groups": lambda: grouped(RNG(13), (24, 9, 8), 36, 6),
     "small groups": lambda: grouped(RNG(14), (32, 8, 8), 32, 16),
     "exits": lambda: multi_exit(RNG(10), (2, 16, 16), (12, 20, 28), (0.3, 0.3), keep=0.3),
-    "stages": lambda: staged(
-        RNG(15), (2, 16, 16), ((12, 9, 7), (20, 12, 16)), thresholds=(0.3, 0.4)
-    ),
-    "dense block": lambda: densenet(RNG(16), (3, 16, 16), 12, 8, (3, 3)),
+    "stages": lambda: staged(RNG(15), (2, 12, 11), ((9, 7, 6), (16, 10, 12)), thresholds=(0.3, 2)),
+    "dense block": lambda: densenet(RNG(16), (3, 12, 12), 12, 8, (3, 3)),
     "convolution": lambda: single_conv(RNG(6), (9, 16, 16), 21),
 }
 
