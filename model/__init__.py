@@ -4,15 +4,22 @@ from penstock.model.backbones import BackboneConfig, parse_backbone
 from penstock.model.checkpoint import Checkpoint, load_checkpoint
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
+from penstock.model.densenet import DenseNetConfig, parse_densenet
 from penstock.model.errors import CheckpointError, ConfigError, DataError, ModelError
 from penstock.model.evaluation import Evaluation, evaluate
 from penstock.model.export import build_onnx
 from penstock.model.export_backbone import build_backbone_onnx
+from penstock.model.export_densenet import build_densenet_onnx
 from penstock.model.export_float import build_float_onnx
 from penstock.model.flow import TrainResult, export_checkpoint, train_network
 from penstock.model.geometry import NetworkConfig
 from penstock.model.quantize import QuantLCNet
-from penstock.model.random_network import random_backbone, random_images, random_network
+from penstock.model.random_network import (
+    random_backbone,
+    random_densenet,
+    random_images,
+    random_network,
+)
 
 __all__ = [
     "BackboneConfig",
@@ -21,6 +28,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Dataset",
+    "DenseNetConfig",
     "Evaluation",
     "ModelError",
     "NetworkConfig",
@@ -28,6 +36,7 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "build_backbone_onnx",
+    "build_densenet_onnx",
     "build_float_onnx",
     "build_onnx",
     "evaluate",
@@ -35,7 +44,9 @@ __all__ = [
     "load_checkpoint",
     "load_dataset",
     "parse_backbone",
+    "parse_densenet",
     "random_backbone",
+    "random_densenet",
     "random_images",
     "random_network",
     "train_network",

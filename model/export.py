@@ -14,6 +14,7 @@ import onnx
 from torch import Tensor
 
 from penstock.model.backbones import BackboneConfig
+from penstock.model.densenet import DenseNetConfig
 from penstock.model.export_gate import gate_network, policy_network
 from penstock.model.export_layers import conv, dense, pool, scale_of, unit_score
 from penstock.model.geometry import NetworkConfig
@@ -27,7 +28,7 @@ STEM_POOL = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
 
 
 def network_properties(
-    config: NetworkConfig | BackboneConfig, metadata: Mapping[str, str] | None
+    config: NetworkConfig | BackboneConfig | DenseNetConfig, metadata: Mapping[str, str] | None
 ) -> dict[str, str]:
     """What goes into a model's metadata_props: the network, its schedule, and `metadata`."""
     properties = {"network": config.name, "schedule": config.schedule, **(metadata or {})}

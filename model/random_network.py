@@ -11,19 +11,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from penstock.model.backbones import BackboneConfig, build_backbone
+from penstock.model.densenet import DenseNetConfig, build_densenet
 from penstock.model.gate_network import GateNet
 from penstock.model.gates import Gate, global_average_pool
 from penstock.model.geometry import NetworkConfig
 from penstock.model.networks import LCNet, ResidualBlock, build_network, policy_scores
 from penstock.model.quantize import QuantLCNet
 from penstock.model.quantize_backbone import QuantBackbone
+from penstock.model.quantize_densenet import QuantDenseNet
 
 CALIBRATION_IMAGES = 128
 SCORE_SPREAD = 0.5  # standard deviation of a gate's pre-activation over the images
 
 
 def random_images(
-    config: NetworkConfig | BackboneConfig, count: int, generator: torch.Generator
+    config: NetworkConfig | BackboneConfig | DenseNetConfig, count: int, generator: torch.Generator
 ) -> Tensor:
     """Float32 [count, C, H, W]: noise whose mean and contrast change from image to image.
 
@@ -68,6 +70,20 @@ def random_backbone(
     net = build_backbone(config, seed)
     _settle(net, batch, generator)
     quantized = QuantBackbone(net)
+    quantized.calibrate([batch])
+    return quantized.eval()
+
+
+@torch.no_grad()
+def random_densenet(
+    config: DenseNetConfig, *, seed: int = 0, images: int = CALIBRATION_IMAGES
+) -> QuantDenseNet:
+    """A calibrated, untrained DenseNet, for `random_images`."""
+    generator = torch.Generator().manual_seed(seed)
+    batch = random_images(config, images, generator)
+    net = build_densenet(config, seed)
+    _settle(net, batch, generator)
+    quantized = QuantDenseNet(net)
     quantized.calibrate([batch])
     return quantized.eval()
 
