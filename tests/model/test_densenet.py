@@ -61,8 +61,8 @@ def test_macs() -> None:
     assert (stem, sum(counts.values())) == (49 * 3 * 64 * 256, 69_569_984)
     both = densenet_macs(DenseNetConfig(transition_last=True))
     assert sum(both.values()) - stem == 70_559_456
-    assert sum(densenet_macs(parse_densenet("densenet53")).values()) - stem == 104_448_960
-    assert norm_macs(config) == 449_888
+    assert sum(densenet_macs(parse_densenet("densenet53")).values()) - stem == 102_797_856
+    assert norm_macs(config) == 415_744
 
 
 def test_geometry() -> None:
@@ -132,8 +132,7 @@ def test_a_block_is_one_row(exported: Any) -> None:
     assert run_graph(graph, np.zeros((1, *graph.values[graph.input].shape), np.int8))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "used"), [("densenet41", 0), ("densenet53", 0)])
+@pytest.mark.parametrize(("name", "used"), [("densenet41", 131_072), ("densenet53", 163_840)])
 def test_published_networks_fit_the_z7020(name: str, used: int, tmp_path: Any) -> None:
     path = tmp_path / "net.onnx"
     onnx.save(build_densenet_onnx(random_densenet(parse_densenet(name), images=4)), str(path))

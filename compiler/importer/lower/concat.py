@@ -79,9 +79,9 @@ def concat_values(builder: Builder, node: OpNode, values: Sequence[str], output:
             ]
             raise node.error(f"scales that cannot be unified: {', '.join(texts)}", HINT_SCALE)
         if value.signed != first.signed:
-            kinds = ["int8" if v.signed else "uint8" for v in (first, value)]
+            names = [v.name for v in sorted((first, value), key=lambda v: not v.signed)]
             raise node.error(
-                f"'{first.name}' is {kinds[0]}, '{value.name}' is {kinds[1]}",
+                f"joins int8 and uint8 maps: '{names[0]}' and '{names[1]}'",
                 "quantise all of them as int8, or all as uint8",
             )
     key = ("concat", *values)
