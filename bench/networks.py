@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.model.backbones import BackboneConfig, parse_backbone
+from penstock.model.densenet import DenseNetConfig, parse_densenet
 from penstock.model.geometry import NetworkConfig
 
 #: Name -> geometry (CIFAR: 32 x 32 x 3).
@@ -17,9 +18,11 @@ NETWORKS: dict[str, NetworkConfig] = {
 }
 
 #: Networks without gates: one row each, the dense run.
-STATIC: dict[str, BackboneConfig] = {
+BACKBONES: dict[str, BackboneConfig] = {
     name: parse_backbone(name) for name in ("vgg16", "mobilenetv2", "mobilenetv2-shortcuts")
 }
+DENSENETS = {name: parse_densenet(name) for name in ("densenet41", "densenet53")}
+STATIC: dict[str, BackboneConfig | DenseNetConfig] = {**BACKBONES, **DENSENETS}
 
 #: Side by side with the forced rows: the demo's network, trained, with its own masks.
 TRAINED = "lcnet-resnet8, trained"
@@ -36,15 +39,19 @@ def network_onnx(name: str, folder: Path) -> Path:
 
         from penstock.model import (
             build_backbone_onnx,
+            build_densenet_onnx,
             build_onnx,
             random_backbone,
+            random_densenet,
             random_network,
         )
 
         folder.mkdir(parents=True, exist_ok=True)
-        if name in STATIC:
-            images = STATIC_CALIBRATION_IMAGES
-            model = build_backbone_onnx(random_backbone(STATIC[name], seed=SEED, images=images))
+        images = STATIC_CALIBRATION_IMAGES
+        if name in BACKBONES:
+            model = build_backbone_onnx(random_backbone(BACKBONES[name], seed=SEED, images=images))
+        elif name in DENSENETS:
+            model = build_densenet_onnx(random_densenet(DENSENETS[name], seed=SEED, images=images))
         else:
             model = build_onnx(random_network(NETWORKS[name], keep_channels=0.5, seed=SEED))
         part = path.with_suffix(".part")

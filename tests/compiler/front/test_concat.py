@@ -143,7 +143,7 @@ def quantised_otherwise(net: Any) -> str:
         ),
         (
             lambda net: two(net, signed=True),
-            "node 'cat' (Concat): joins int8 and uint8 maps: 'quant*' and 'quant*'; quantise all of",
+            "node 'cat' (Concat): joins int8 and uint8 maps: 'quant*' and 'quant*'; quantise all",
         ),
         (
             other_axis,
