@@ -14,6 +14,7 @@ from penstock.cli.errors import InputError, load
 from penstock.cli.files import write_file
 from penstock.cli.output import emit, json_option, step, table
 
+SWEEP_ROWS = 12  # of a sweep, about; all of it is in the JSON
 BATCH = 64  # images the integer reference keeps in memory at once
 
 
@@ -53,7 +54,8 @@ def evaluate(
 
     Integers twice: of the network that was trained quantised, and of the floating-point one
     quantised after training. MACs are those of the quantised network's gates, in both
-    configurations of the LC-Net paper, from the same scores.
+    configurations of the LC-Net paper, from the same scores. Of a network in stages (S2DNAS) also
+    where images end at its thresholds, and accuracy against MACs at others.
     """
     model = load("penstock.model", "model")
     loaded = model.load_checkpoint(checkpoint)
@@ -83,6 +85,9 @@ def evaluate(
         "accuracy": accuracy,
         "macs": macs.mac_report(config, scores),
     }
+    if config.split is not None:
+        points = load("penstock.model.exit_points", "model")
+        report["exits"] = points.exit_report(loaded.quantized, data, thresholds(loaded))
     if per_image is not None:
         counts = {f"macs_{k}": v.numpy() for k, v in macs.macs_per_image(config, scores).items()}
         arrays = {"labels": labels, "predicted": predicted["integer"], **counts}
@@ -110,12 +115,19 @@ def _graphs(model: Any, loaded: Any, calibration: np.ndarray) -> dict[str, Any]:
     calibrate = load("penstock.compiler.calibrate", "compiler")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.onnx"
-        path.write_bytes(model.build_onnx(loaded.quantized).SerializeToString())
+        metadata = {"thresholds": ",".join(map(str, thresholds(loaded)))}
+        path.write_bytes(model.build_onnx(loaded.quantized, metadata).SerializeToString())
         trained = importer.import_onnx(path)
         path.write_bytes(model.build_float_onnx(loaded.net).SerializeToString())
         with step(f"quantise after training, {len(calibration)} images"):
             calibrated = calibrate.import_float(path, calibration)
     return {"integer": trained, "integer_after_training": calibrated}
+
+
+def thresholds(loaded: Any) -> list[float]:
+    """Of a checkpoint's early exits; none without."""
+    found: list[float] = load("penstock.model.flow", "model").exit_thresholds(loaded)
+    return found
 
 
 def _classify(graph: Any, inputs: np.ndarray, progress: Callable[[int, int], None]) -> np.ndarray:
@@ -148,4 +160,26 @@ def _tables(report: dict[str, Any]) -> list[Table]:
         spread = [f"{found['percentiles'][share]:,.0f}" for share in (0, 5, 50, 95, 100)]
         mean = found["mean"]
         counts.add_row(schedule, f"{mean:,.0f}", f"{mean / dense:.3f}", *spread)
-    return [accuracies, counts]
+    return [accuracies, counts, *_exit_tables(report)]
+
+
+def _exit_tables(report: dict[str, Any]) -> list[Table]:
+    """Stages of a split network at its thresholds, and accuracy against mean MACs."""
+    if "exits" not in report:
+        return []
+    found, dense = report["exits"], report["macs"]["dense"]["total"]
+    point = found["chosen"]
+    stages = table(f"stages, {found['split']}", "", "threshold", "MACs", "images", "accuracy")
+    limits = [f"{value:g}" for value in point["thresholds"]] + ["end"]
+    rows = zip(limits, found["exit_macs"], point["shares"], point["accuracies"], strict=True)
+    for number, (limit, macs, share, accuracy) in enumerate(rows, start=1):
+        right = "" if accuracy is None else f"{accuracy:.2%}"
+        stages.add_row(f"stage {number}", limit, f"{macs / dense:.3f}", f"{share:.1%}", right)
+    ratio = f"{point['mac_ratio']:.3f}"
+    stages.add_row("mean", "", ratio, "", f"{point['accuracy']:.2%}")
+    sweep = table("accuracy against mean MACs", "thresholds", "of dense", "accuracy")
+    every = max(1, len(found["sweep"]) // SWEEP_ROWS)
+    for other in [*found["sweep"][:-1:every], *found["sweep"][-1:]]:
+        chosen = ", ".join(f"{value:g}" for value in other["thresholds"])
+        sweep.add_row(chosen, f"{other['mac_ratio']:.3f}", f"{other['accuracy']:.2%}")
+    return [stages, sweep]

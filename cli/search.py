@@ -103,11 +103,11 @@ def search(
         quiet=json_to == STDOUT,
     )
     result = module.search(config)
-    columns = ("reward", "accuracy", "MACs", "images that end at each stage")
+    columns = ("reward", "accuracy", "MACs", "ends, %")  # of the images, at each stage
     shown = table(f"{network} on {dataset}, {len(result.tried)} plans -> {output}", "", *columns)
     best = {score.split: score for score in result.tried}
     for score in sorted(best.values(), key=lambda score: -score.reward)[:SHOWN]:
-        shares = ", ".join(f"{share:.0%}" for share in score.shares)
+        shares = "/".join(f"{100 * share:.0f}" for share in score.shares)
         figures = (f"{score.reward:.4f}", f"{score.accuracy:.2%}", f"{score.mac_ratio:.3f}", shares)
         shown.add_row(score.split, *figures)
     named = {"network": network, "dataset": dataset, "seed": seed, "plans": len(best)}

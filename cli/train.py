@@ -85,6 +85,9 @@ def parse_widths(text: str) -> tuple[int, ...]:
     help="Gates before their block, or beside its first convolution.  [default: sequential]",
 )
 @click.option("--widths", metavar="A,B,C", help="Channels of the stages, such as 16,32,64.")
+@click.option(
+    "--split", metavar="PLAN", help="Run in stages of channels: a plan of penstock search."
+)
 @json_option
 def train(
     recipe: str | None,
@@ -105,6 +108,7 @@ def train(
     seed: int | None,
     schedule: str | None,
     widths: str | None,
+    split: str | None,
     json_to: str | None,
 ) -> None:
     """Train a gated network, quantise it, and write a checkpoint.
@@ -133,6 +137,7 @@ def train(
         seed=seed,
         schedule=schedule,
         widths=None if widths is None else parse_widths(widths),
+        split=split,
         quiet=json_to == STDOUT,
     )
     figures = load("penstock.model.flow", "model").train_network(config).metrics

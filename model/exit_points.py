@@ -7,13 +7,19 @@ S2DNAS' reward (Yuan et al. 2019, equation 2), or by the accuracy they may cost.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from penstock.model.early_exit import ExitLogits
+from penstock.model.data import Dataset
+from penstock.model.early_exit import ExitLogits, exit_logits
+from penstock.model.macs import dense_macs
+from penstock.model.networks import LCNet
+from penstock.model.quantize import QuantLCNet
+from penstock.model.split import exit_macs
 
 COST_EXPONENT = -0.06  # w of the reward (section 4.1)
 NEVER = 1.01
@@ -117,3 +123,26 @@ class ExitTable:
             if not front or accuracy > front[-1].accuracy:
                 front.append(self.point(row))
         return front
+
+
+def exit_report(
+    net: LCNet | QuantLCNet, data: Dataset, thresholds: Sequence[float], device: str = "cpu"
+) -> dict[str, Any]:
+    """A split network on the test set at its thresholds, and the front of all, for JSON.
+
+    `chosen` has what S2DNAS' table 2 has, `sweep` what its figure 6 has; MACs in convention
+    `macs`, ratios over the static network's.
+    """
+    macs, dense = exit_macs(net.config), dense_macs(net.config)
+    table = ExitTable(exit_logits(net, data, device), macs)
+
+    def plain(point: ExitPoint) -> dict[str, Any]:
+        return {**asdict(point), "mac_ratio": point.macs / dense}
+
+    return {
+        "split": str(net.config.split),
+        "exit_macs": macs,
+        "last_accuracy": table.last_accuracy,
+        "chosen": plain(table.point(thresholds)),
+        "sweep": [plain(point) for point in table.sweep()],
+    }

@@ -17,6 +17,7 @@ from penstock.model.backbones import BackboneConfig
 from penstock.model.densenet import DenseNetConfig
 from penstock.model.export_gate import gate_network, policy_network
 from penstock.model.export_layers import conv, dense, pool, scale_of, unit_score
+from penstock.model.export_split import stage_outputs
 from penstock.model.geometry import NetworkConfig
 from penstock.model.networks import cnet_names
 from penstock.model.onnx_graph import GraphBuilder
@@ -38,12 +39,17 @@ def network_properties(
 def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
     """The network as an ONNX model: float "input" [N, C, H, W] -> float "logits" [N, classes].
 
-    Early exits are outputs "exit0", ... before it.  N is symbolic, all else static.  `metadata`
+    Early exits, and the stages of a split network (`penstock.model.export_split`), are outputs
+    "exit0", ... before it.  N is symbolic, all else static.  `metadata`
     goes into metadata_props under "penstock."; the network's name and schedule are always there.
     """
     config = net.config
     graph = GraphBuilder()
     x = graph.quantize(INPUT, "input", scale_of(graph, "input", net.input), signed=True)
+    names = [*map(exit_name, range(config.early_exits)), OUTPUT]
+    if config.split is not None:
+        stage_outputs(graph, net, x, names)
+        return _model(graph, config, metadata, names)
     policy: list[str | None] = [None] * len(net.blocks)
     if net.policy is not None:
         policy = [*policy_network(graph, net.policy, x, net.input.scale)]
@@ -66,14 +72,25 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
     x = dense(graph, "classifier.fc", net.fc, x, net.pool.scale)
     x = graph.quantize(x, OUTPUT, scale_of(graph, OUTPUT, net.logits), signed=True)
     graph.rename_output(x, OUTPUT)
+    return _model(graph, config, metadata, names)
+
+
+def _model(
+    graph: GraphBuilder,
+    config: NetworkConfig,
+    metadata: Mapping[str, str] | None,
+    outputs: list[str],
+) -> onnx.ModelProto:
+    """The finished graph, its own output the last of `outputs`."""
+    *early, last = outputs
     return graph.build(
         config.name,
         INPUT,
         [BATCH, config.in_channels, *config.input_size],
-        OUTPUT,
+        last,
         [BATCH, config.classes],
         network_properties(config, metadata),
-        [exit_name(index) for index in range(config.early_exits)],
+        early,
     )
 
 

@@ -16,6 +16,7 @@ from penstock.model.export import BATCH, INPUT, OUTPUT, STEM_POOL, network_prope
 from penstock.model.export_gate import HALVE, take, threshold
 from penstock.model.export_layers import as_map
 from penstock.model.gate_network import GateNet
+from penstock.model.masked_conv import linked_weight
 from penstock.model.networks import LCNet, ResidualBlock, cnet_names
 from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.quantizers import identity_conv
@@ -121,7 +122,7 @@ def _conv(graph: GraphBuilder, name: str, conv: nn.Conv2d, bn: nn.BatchNorm2d, x
     x = graph.node(
         "Conv",
         name,
-        [x, _constant(graph, f"{name}.weight", conv.weight)],
+        [x, _constant(graph, f"{name}.weight", linked_weight(conv))],
         kernel_shape=list(conv.kernel_size),
         strides=list(conv.stride),
         pads=[int(conv.padding[0])] * 4,

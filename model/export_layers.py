@@ -13,6 +13,8 @@ from penstock.model.quantizers import (
     QuantLinear,
 )
 
+Links = tuple[list[int], list[int]]  # output and input channels
+
 
 def unit_score(graph: GraphBuilder, score: str, name: str, outputs: int) -> str:
     """A score in [0, 1] quantised as the core has it, uint8 at 1/128, as [N, outputs, 1, 1]."""
@@ -33,8 +35,16 @@ def pool(graph: GraphBuilder, name: str, quantizer: ActivationQuantizer, x: str)
     return graph.node("Flatten", f"{name}.flatten", [y], axis=1)
 
 
-def conv(graph: GraphBuilder, name: str, layer: QuantConv, x: str, in_scale: Tensor) -> str:
-    inputs = [x, *parameters(graph, name, layer, in_scale)]
+def conv(
+    graph: GraphBuilder,
+    name: str,
+    layer: QuantConv,
+    x: str,
+    in_scale: Tensor,
+    links: Links | None = None,
+) -> str:
+    """A convolution; `links`: of some output channels, reading some input channels, alone."""
+    inputs = [x, *parameters(graph, name, layer, in_scale, links)]
     return graph.node(
         "Conv",
         name,
@@ -51,10 +61,17 @@ def dense(graph: GraphBuilder, name: str, layer: QuantLinear, x: str, in_scale: 
 
 
 def parameters(
-    graph: GraphBuilder, name: str, layer: QuantConv | QuantLinear, in_scale: Tensor
+    graph: GraphBuilder,
+    name: str,
+    layer: QuantConv | QuantLinear,
+    in_scale: Tensor,
+    links: Links | None = None,
 ) -> tuple[str, str]:
-    """The dequantised weight and bias of a layer."""
+    """The dequantised weight and bias of a layer, or of what `links` name of it."""
     weight, bias, scale = (t.cpu() for t in layer.integers(in_scale))
+    if links is not None:
+        outputs, inputs = links
+        weight, bias, scale = weight[outputs][:, inputs], bias[outputs], scale[outputs]
     return (
         graph.weights(name, weight.numpy(), scale.numpy()),
         graph.bias(name, bias.numpy(), (in_scale.cpu() * scale).numpy()),

@@ -229,7 +229,7 @@ def export_checkpoint(
         metadata[key] = ",".join(f"{value:g}" for value in values)
     exits = range(loaded.net.config.early_exits)
     if exits:
-        thresholds = [loaded.metrics[f"{THRESHOLD}{index}"] for index in exits]
+        thresholds = exit_thresholds(loaded)
         metadata["exits"] = ",".join([*map(exit_name, exits), OUTPUT])
         metadata["thresholds"] = ",".join(f"{value:g}" for value in thresholds)
     if exits and not quantized:
@@ -244,6 +244,12 @@ def export_checkpoint(
     content = model.SerializeToString()
     write_atomically(Path(onnx_path), lambda file: file.write(content))
     return loaded.metrics
+
+
+def exit_thresholds(loaded: Checkpoint) -> list[float]:
+    """Of the early exits of a checkpoint's network, in order."""
+    exits = range(loaded.net.config.early_exits)
+    return [loaded.metrics[f"{THRESHOLD}{index}"] for index in exits]
 
 
 def _metrics(in_integers: Evaluation) -> dict[str, float]:

@@ -35,6 +35,11 @@ class MaskedConv(nn.Conv2d):
         return self._conv_forward(x, self.weight * self.live, self.bias)
 
 
+def linked_weight(conv: nn.Conv2d) -> Tensor:
+    """The weights of a convolution, those of missing links at 0."""
+    return conv.weight * conv.live if isinstance(conv, MaskedConv) else conv.weight
+
+
 def backbone_conv(plan: ConvPlan, config: NetworkConfig) -> nn.Conv2d:
     """A convolution of the backbone, masked if the network is split."""
     if config.split is None:

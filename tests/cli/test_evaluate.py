@@ -78,3 +78,33 @@ def test_float_export_is_calibrated_by_compile(
 
 def test_refusals(penstock: Any, tmp_path: Path) -> None:
     assert "no such file" in penstock("evaluate", tmp_path / "none.pt").error
+
+
+def test_stages_of_a_split_network(penstock: Any, tmp_path: Path) -> None:
+    """Searched for, trained, evaluated: where images end, and accuracy against MACs."""
+    plan, net, report_file = (tmp_path / name for name in ("plan.json", "net.pt", "report.json"))
+    small = ["--dataset", "digits", "--widths", "8,8,8"]
+    budget = ["--steps", 2, "--batch-size", 16, "--images", 40, "--candidates", 2, "--batch", 2]
+    result = penstock("search", "--network", "resnet8", *small, *budget, "-o", plan)
+    assert result.code == 0 and "2 plans" in result.out
+    found = json.loads(plan.read_text())
+    assert found["split"] in result.out and 0 < found["mac_ratio"] < 1
+    trained = ["--epochs", 1, "--qat-epochs", 1, "--split", found["split"], "-o", net]
+    assert penstock("train", "--network", "s2d-resnet8", *small, *trained, "--json", "-").code == 0
+    result = penstock("evaluate", net, "--json", report_file)
+    assert result.code == 0
+    assert "stage 3" in result.out and "accuracy against mean MACs" in result.out
+    report = json.loads(report_file.read_text())
+    exits, metrics = report["exits"], load_metrics(net)
+    assert exits["split"] == found["split"]
+    assert exits["chosen"]["accuracy"] == metrics["exits_accuracy"]
+    assert exits["chosen"]["macs"] == metrics["executed_macs"]
+    assert exits["last_accuracy"] == report["accuracy"]["fake_quantized"]
+    macs = [point["macs"] for point in exits["sweep"]]
+    assert macs == sorted(macs) and len(exits["exit_macs"]) == 3
+
+
+def load_metrics(checkpoint: Path) -> dict[str, float]:
+    from penstock.model import load_checkpoint
+
+    return load_checkpoint(checkpoint).metrics

@@ -1,0 +1,123 @@
+"""Export of split networks: stages in a row, joined maps, one scale a layer, the same logits."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import numpy_helper
+
+from penstock.compiler.importer import import_onnx
+from penstock.compiler.interpreter import run_graph
+from penstock.compiler.numerics import quantize
+from penstock.model import build_float_onnx, build_onnx, random_images, random_network
+from penstock.model.random_network import random_float_network
+from penstock.model.split import exit_macs, split_convs, stage_layer_macs
+from penstock.model.split_plan import parse_split
+from tests.model.test_split import CONFIG
+
+FORMS = {
+    "mixed reuse": {},
+    "no reuse": {"split": parse_split("4: 1,3/000 2,3/000 1,2/000")},
+    "two stages": {"split": parse_split("4: 1/1 3/0 2/1")},
+    "all but one": {"split": parse_split("4: 1,2,3/111111 1,2,3/111111 1,2,3/011110")},
+    "bottleneck": {"depth": 11, "block": "bottleneck"},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_onnxruntime_has_the_networks_logits(form: str) -> None:
+    """Of every stage, within two steps (one rounding tie may carry so far)."""
+    config = replace(CONFIG, **FORMS[form])
+    net = random_network(config, seed=1)
+    images = random_images(config, 16, torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        logits, _ = net(images)
+    expected = [each.numpy() for each in (*net.early, logits)]
+    model = build_onnx(net)
+    names = [output.name for output in model.graph.output]
+    assert names == [*(f"exit{index}" for index in range(config.early_exits)), "logits"]
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    for name, mine in zip(names, expected, strict=True):
+        (theirs,) = session.run([name], {"input": images.numpy()})
+        scale = net.logits.scale if name == "logits" else net.head_logits.scale
+        assert np.abs(mine - theirs).max() <= 2.01 * float(scale)
+        assert len(np.unique(mine.round(4), axis=0)) > 8  # it tells images apart
+
+
+@pytest.fixture(scope="module")
+def model() -> onnx.ModelProto:
+    return build_onnx(random_network(CONFIG, seed=3))
+
+
+def test_stages_follow_each_other(model: onnx.ModelProto) -> None:
+    """Stage 1 to its classifier, then stage 2: an image that ends early needs nothing behind."""
+    order = [node.name for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+    stages = [name.split(".")[0] for name in order]
+    convs = len(split_convs(CONFIG))
+    assert stages == [
+        *(["s1"] * convs + ["exit0"]),
+        *(["s2"] * convs + ["exit1"]),
+        *(["s3"] * convs + ["classifier"]),
+    ]
+
+
+def test_weights_are_live_links_only(model: onnx.ModelProto) -> None:
+    """Shapes, MACs, and a Concat wherever a layer reads several stages, its own last."""
+    shapes = {t.name: list(t.dims) for t in model.graph.initializer}
+    macs = Counter()
+    for name, conv in split_convs(CONFIG).items():
+        for stage in range(3):
+            kernel = conv.plan.kernel
+            shape = [len(conv.outputs[stage]), len(conv.reads(stage)), kernel, kernel]
+            assert shapes[f"s{stage + 1}.{name}.weight"] == shape
+            pixels = conv.plan.out_size[0] * conv.plan.out_size[1]
+            macs[stage] += int(np.prod(shape)) * pixels
+    heads = [stage_layer_macs(CONFIG, stage)["classifier.fc"] for stage in range(3)]
+    assert sum(macs.values()) + sum(heads) == exit_macs(CONFIG)[-1]
+    nodes = {node.name: node for node in model.graph.node}
+    concat = nodes["s3.stage0.block0.conv1.concat"]  # reuse 101: m12 and m23
+    assert list(concat.input) == ["s2.stem.dequantize_output", "s3.stem.dequantize_output"]
+    assert "s1.stage0.block0.conv1.concat" not in nodes
+    assert len(nodes["logits.concat"].input) == 3 and len(nodes["exit1.concat"].input) == 2
+
+
+def test_parts_of_a_map_have_one_scale(model: onnx.ModelProto) -> None:
+    tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    producer = {node.output[0]: node for node in model.graph.node}
+    for node in model.graph.node:
+        if node.op_type == "Concat":
+            assert len({tuple(producer[part].input[1:]) for part in node.input}) == 1
+            assert node.attribute[0].i == 1
+            assert tensors[producer[node.input[0]].input[2]].dtype == np.uint8
+
+
+def test_integers_of_the_compiler_agree(tmp_path: Path) -> None:
+    """The imported graph, in exact integers, has the logits within a step, stage by stage."""
+    net = random_network(CONFIG, seed=5)
+    path = tmp_path / "net.onnx"
+    onnx.save(build_onnx(net, {"thresholds": "0.5,0.5"}), path)
+    images = random_images(CONFIG, 16, torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        logits, _ = net(images)
+    graph = import_onnx(path)
+    image = graph.values[graph.input]
+    values = run_graph(graph, quantize(images.numpy(), image.scale, image.signed))
+    names = [leave.logits for leave in graph.exits] + [graph.output]
+    for name, mine in zip(names, [*net.early, logits], strict=True):
+        steps = mine.numpy() / graph.values[name].scale
+        assert np.abs(values[name] - steps).max() <= 2.01
+
+
+def test_float_export_has_missing_links_at_zero() -> None:
+    net = random_float_network(CONFIG, seed=6)
+    images = random_images(CONFIG, 4, torch.Generator().manual_seed(2))
+    session = onnxruntime.InferenceSession(build_float_onnx(net).SerializeToString())
+    (found,) = session.run(["logits"], {"input": images.numpy()})
+    with torch.no_grad():
+        logits, _ = net(images)
+    assert np.allclose(found, logits.numpy(), atol=1e-4)
