@@ -40,10 +40,14 @@ from penstock.program.config import get_config
 STORE = ROOT / "docs" / "families.json"
 FOLDER = ROOT / "build" / "families"
 CONFIG = "z7020"
-RECIPES = ("skipnet1-digits", "skipnet2-digits", "blockdrop-digits", "acs-digits", "iadi-digits")
+RECIPES = (
+    *("skipnet1-digits", "skipnet2-digits", "blockdrop-digits"),
+    *("acs-digits", "acsdg-digits", "iadi-digits", "moe-digits"),
+)
 LARGE = (
     *("skipnet1-resnet20", "skipnet2-resnet20", "blockdrop-resnet20"),
-    *("acs-resnet20", "iadi-resnet20", "acs-resnet38"),
+    *("acs-resnet20", "acsdg-resnet20", "iadi-resnet20", "acs-resnet38", "acsdg-resnet38"),
+    "moe-resnet20",
 )
 ENGINES = ("graph", "golden", "csim", "rtl")
 IMAGES = 100
@@ -94,6 +98,11 @@ def figures(compiled: CompiledNetwork, images: Images) -> tuple[dict[str, Any], 
         "dynamic": steady(rtl, "cycles"),
         "predicted": float(np.mean(compiled.predict(rtl.scores).cycles[1:])),
     }
+    experts = {
+        name.partition(".expert0")[0]: float((scores > 0).mean())
+        for name, scores in rtl.scores.items()
+        if ".expert0." in name
+    }
     kept = np.concatenate([scores > 0 for scores in rtl.scores.values()], axis=1)
     saved = macs["dense"] / (macs["executed"] + macs["gates"])
     return {
@@ -115,6 +124,7 @@ def figures(compiled: CompiledNetwork, images: Images) -> tuple[dict[str, Any], 
             "kept": float(kept.mean()),
             "undecided": int((kept.any(axis=0) & ~kept.all(axis=0)).sum()),
         },
+        **({"experts": experts} if experts else {}),  # share of the images that run the first
     }, rtl
 
 

@@ -83,7 +83,7 @@ def evaluate(
         "images": len(labels),
         "calibration_images": len(calibration_images),
         "accuracy": accuracy,
-        "macs": macs.mac_report(config, scores),
+        "macs": macs.mac_report(config, scores, plans=model.network_gates(loaded.quantized)),
     }
     if config.split is not None:
         points = load("penstock.model.exit_points", "model")

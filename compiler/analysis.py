@@ -3,8 +3,10 @@
 import dataclasses
 import functools
 
+import numpy as np
+
 from penstock.compiler.ir import Concat, Conv, Gate, Graph, MapPool, Node, Pool
-from penstock.compiler.numerics import type_range
+from penstock.compiler.numerics import requantize, type_range
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,8 @@ class Analysis:
     def survivors(self, value: str) -> str | None:
         """Gate whose survivors are the only channels of `value` that can be non-zero."""
         node = self.producer.get(value)
+        if isinstance(node, Conv) and _keeps_zeros(node):
+            return self.survivors(node.input)
         if not isinstance(node, Conv) or node.fold is None or not node.fold.per_channel:
             return None
         low, high = node.clamp
@@ -130,3 +134,16 @@ class Analysis:
         values = self.graph.values
         same_code = values[conv.residual].signed == values[conv.output].signed
         return covered and (same_code or (low >= 0 and high <= 127))
+
+
+def _keeps_zeros(conv: Conv) -> bool:
+    """A depthwise convolution, or a batch norm, that makes zeros of every channel of zeros.
+
+    In general it does not: a masked channel of a pre-activation network is relu(beta - mu * gamma /
+    sigma) behind the next batch norm, and must be read.
+    """
+    if not conv.depthwise or conv.fold is not None or conv.residual is not None:
+        return False
+    factors = conv.requantize
+    constant = requantize(conv.bias.astype(np.int64), factors.multiplier, factors.shift)
+    return not np.clip(constant, *conv.clamp).any()

@@ -86,6 +86,7 @@ def _within(images: IntArray, low: int, high: int) -> bool:
 def _conv(node: ir.Conv, values: dict[str, IntArray]) -> IntArray:
     """(N, O, H', W') int64, clamped."""
     source = values[node.input]
+    source = source[:, node.order] if node.order else source
     sources = np.split(source, node.groups, axis=1)
     weights = np.split(node.weight, node.groups)
     groups = [_accumulate(x, w, node.stride) for x, w in zip(sources, weights, strict=True)]

@@ -45,6 +45,7 @@ class Conv:
 
     Square odd kernel K, padding K // 2, stride 1 or 2.  Output map: ceil(H / stride) x
     ceil(W / stride).  Of G groups the g-th has outputs and inputs g * O / G .. and g * I / G ..
+    With an `order` input i of the convolution is channel order[i] of the map (a channel shuffle).
     """
 
     name: str
@@ -59,11 +60,12 @@ class Conv:
     residual: str | None = None
     saturate_before_add: bool = False  # clamp to int8 before the residual is added
     groups: int = 1
+    order: tuple[int, ...] = ()  # of a grouped convolution; empty: as they are
 
     @property
     def depthwise(self) -> bool:
         """Output channel oc reads input channel oc alone, and so for every channel."""
-        return self.groups > 1 and self.weight.shape[:2] == (self.groups, 1)
+        return self.groups > 1 and self.weight.shape[:2] == (self.groups, 1) and not self.order
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,7 +175,7 @@ class _Lowering:
             width=width,
             src=self.address(step.src, step.src_first),
             dst=self.address(step.dst, step.dst_first),
-            src_stride=src_stride,
+            src_stride=src_stride * step.src_step,
             dst_stride=dst_stride,
             phase_stride=phase_stride,
             clamp_lo=conv.clamp[0],

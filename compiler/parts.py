@@ -2,7 +2,8 @@
 
 *Groups*: a group is a CONV of its channels' addresses.  Where groups are smaller than the array
 several make one CONV, whose weights between different groups are 0, if that takes fewer cycles.
-A depthwise convolution is one descriptor as it is.
+A depthwise convolution is one descriptor as it is.  Behind a channel shuffle the channels of a CONV
+must lie at equal distances, which is its source stride.
 
 *Expansions*: where the maps between a convolution and the depthwise one behind it do not fit the
 feature memory, both are made in parts of some channels, one part's maps after the other's in the
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from penstock.compiler.allocate import fits
+from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Conv, IntArray, Requantize
 from penstock.compiler.plan import Buffer, ConvStep, CopyStep, Plan, Step
 from penstock.compiler.split import best_split, passes, tiles
@@ -92,8 +94,27 @@ def _bundle(conv: Conv, pixels: int, config: HwConfig) -> int:
         if conv.groups % bundle == 0
         and kernel * kernel * pixels % bundle == 0
         and (bundle == 1 or bundle * inputs * depth <= config.wbuf_bytes)
+        and all(_evenly(channels) for channels in _channels(conv, bundle))
     ]
+    if not possible:
+        raise CompileError(
+            "the channels of a group do not lie at equal distances after the Gather before it",
+            node=conv.name,
+            op="Conv",
+            hint="shuffle channels as [groups, channels] -> [channels, groups]",
+        )
     return min(possible, key=lambda bundle: bundle_cycles(conv, bundle, pixels, config))
+
+
+def _channels(conv: Conv, bundle: int) -> IntArray:
+    """[descriptors, inputs]: the channels of the map that each reads."""
+    inputs = conv.weight.shape[1] * conv.groups
+    return np.array(conv.order or range(inputs)).reshape(conv.groups // bundle, -1)
+
+
+def _evenly(channels: IntArray) -> bool:
+    """Whether channels, sorted, lie at equal distances."""
+    return len(np.unique(np.diff(np.sort(channels)))) < 2
 
 
 def _block_diagonal(weight: IntArray, bundle: int) -> IntArray:
@@ -111,16 +132,19 @@ def _groups(step: ConvStep, plan: Plan, config: HwConfig) -> Iterator[ConvStep]:
     _, height, width = plan.graph.values[conv.output].shape
     bundle = _bundle(conv, height * width, config)
     parts = conv.groups // bundle
-    outputs, inputs = len(conv.bias) // parts, conv.weight.shape[1] * bundle
-    for index in range(parts):
+    outputs = len(conv.bias) // parts
+    for index, channels in enumerate(_channels(conv, bundle)):
         first = index * outputs
-        part = _slice(conv, first, first + outputs, groups=1)
-        part = dataclasses.replace(part, weight=_block_diagonal(part.weight, bundle))
+        part = _slice(conv, first, first + outputs, groups=1, order=())
+        sources = np.sort(channels)
+        weight = _block_diagonal(part.weight, bundle)[:, np.argsort(channels)]
+        part = dataclasses.replace(part, weight=weight)
         yield dataclasses.replace(
             step,
             name=part.name,
             conv=part,
-            src_first=step.src_first + index * inputs,
+            src_first=step.src_first + int(sources[0]),
+            src_step=int(sources[1] - sources[0]) if len(sources) > 1 else 1,
             dst_first=step.dst_first + first,
             first=first,
             bundle=bundle,

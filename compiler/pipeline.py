@@ -1,6 +1,6 @@
 """The back end as one visible list of passes: Graph -> Plan -> Allocation -> Package."""
 
-from penstock.compiler.allocate import allocate
+from penstock.compiler.allocate import allocate, fits
 from penstock.compiler.concat import flatten_concats, place_concats
 from penstock.compiler.duplicate import duplicate_residuals
 from penstock.compiler.ir import Graph
@@ -34,5 +34,7 @@ def compile_graph(
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
     plan = split_groups(schedule_graph(graph, schedule), config)
+    if not fits(plan, config):  # a map that is cleared is not made in parts
+        plan = split_groups(schedule_graph(graph, schedule, clear=False), config)
     plan = stream_gates(split_expansions(plan, config), config)
     return lower(plan, allocate(plan, config), config, reshape=reshape)

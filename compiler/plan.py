@@ -39,13 +39,14 @@ class LoadStep:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ConvStep:
-    """CONV.  `kind` is "conv", "gate" in a gate's own network, or "pool" / "copy" for work that the
-    network does not have.
+    """CONV.  `kind` is "conv", "gate" in a gate's own network, or "pool", "copy" or "clear" for
+    work that the network does not have.
 
     Of a convolution in parts (compiler/parts.py) each is a step: `conv` is the part's, `first` the
     number of its first output channel, for scores and sums; its channels in the buffers begin at
-    `src_first` and `dst_first`, as those of a Concat and of its parts do; the sums of the map begin
-    at `pool_first` of its region.  `bundle` groups share its weights.
+    `src_first` and `dst_first`, as those of a Concat and of its parts do; it reads every
+    `src_step`-th.  The sums of the map begin at `pool_first` of its region.  `bundle` groups share
+    its weights.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ConvStep:
     pool_first: int = 0
     first: int = 0
     src_first: int = 0
+    src_step: int = 1
     dst_first: int = 0
     bundle: int = 1
 

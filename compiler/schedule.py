@@ -5,7 +5,8 @@ only skipped work would read is skipped with it.  A gate may look at any map, an
 of convolutions of its own; it runs before what it decides.  *parallel*: a convolution that reads
 the same map as its gate does not wait for it: it always runs, on every channel; its readers still
 walk the survivors.  Both give the bytes of the graph; where a reader cannot walk a list (pool,
-residual, network output) every channel is computed.
+residual, batch norm, network output) every channel is computed, or survivors alone over a map of
+zeros if those cost little.
 """
 
 import dataclasses
@@ -41,8 +42,11 @@ from penstock.compiler.plan import (
     Step,
     StoreStep,
 )
+from penstock.compiler.timing import Timing
 
 SCHEDULES = ("sequential", "parallel")
+#: A map is cleared for a masked convolution of at least so many times the cycles.
+CLEAR_FACTOR = 4
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -51,6 +55,7 @@ class _Scheduler:
 
     analysis: Analysis
     mode: str
+    clear: bool
     places: Places
     scores: dict[str, int] = dataclasses.field(default_factory=dict)
     n_scores: int = 0
@@ -110,8 +115,12 @@ class _Scheduler:
         They are all that its readers read.  A depthwise reader reads the channels it computes: so
         the list of a gate behind it serves the convolution before it too.
         """
-        if self._masked_in_place(conv):
+        if self._masked_in_place(conv) or self._cleared(conv):
             return conv.fold.scores if conv.fold else None
+        return self._read_list(conv)
+
+    def _read_list(self, conv: Conv) -> str | None:
+        """The gate whose survivors are all that a map's readers read."""
         readers = self.analysis.only_conv_input(conv.output)
         if readers is None or not (conv.groups == 1 or conv.depthwise):
             return None
@@ -132,6 +141,25 @@ class _Scheduler:
             and self.analysis.skip_is_identity(conv)
             and self._sums_valid(conv)
             and not self._early(conv, fold.scores)
+        )
+
+    def _cleared(self, conv: Conv) -> bool:
+        """A masked convolution, every channel of which is read, computes survivors over zeros.
+
+        Where that pays: its map is cleared by a convolution without inputs.
+        """
+        fold = conv.fold
+        if not self.clear or fold is None or not fold.per_channel or conv.residual is not None:
+            return False
+        low, high = conv.clamp
+        decided = self.analysis.position[self.analysis.gate_source(fold.scores)]
+        return (
+            conv.groups == 1
+            and low <= 0 <= high
+            and conv.weight[0].size >= CLEAR_FACTOR * Timing().tile
+            and decided < self.analysis.position[conv.output]
+            and not self._early(conv, fold.scores)
+            and self._read_list(conv) is None
         )
 
     def _sums_valid(self, conv: Conv) -> bool:
@@ -160,21 +188,7 @@ class _Scheduler:
 
     def _pool_step(self, value: str) -> ConvStep:
         """y = x in place, for the sums alone: no input channel, the residual is the map."""
-        tensor = self.graph.values[value]
-        channels = tensor.shape[0]
-        conv = Conv(
-            name=f"{value}.pool",
-            input=value,
-            output=value,
-            weight=np.zeros((channels, 0, 1, 1), np.int8),
-            bias=np.zeros(channels, np.int32),
-            requantize=Requantize(
-                multiplier=np.zeros(channels, np.uint16), shift=np.ones(channels, np.uint8)
-            ),
-            stride=1,
-            clamp=type_range(tensor.signed),
-            residual=value,
-        )
+        conv = self._without_inputs(value, f"{value}.pool", residual=value)
         place = self.places.of[value]
         return ConvStep(
             name=conv.name,
@@ -186,6 +200,40 @@ class _Scheduler:
             pool_first=place.first,
             src_first=place.first,
             dst_first=place.first,
+        )
+
+    def _clear_step(self, step: ConvStep) -> ConvStep:
+        """Zeros in the map that a convolution writes, and in its sums."""
+        conv = self._without_inputs(step.conv.output, f"{step.name}.clear", residual=None)
+        return ConvStep(
+            name=conv.name,
+            conv=conv,
+            src=step.dst,
+            dst=step.dst,
+            kind="clear",
+            predicate=step.predicate,
+            pool=step.pool,
+            pool_first=step.pool_first,
+            src_first=step.dst_first,
+            dst_first=step.dst_first,
+        )
+
+    def _without_inputs(self, value: str, name: str, residual: str | None) -> Conv:
+        """A convolution that makes `value` of no input channel: of the residual, or zeros."""
+        tensor = self.graph.values[value]
+        channels = tensor.shape[0]
+        return Conv(
+            name=name,
+            input=value,
+            output=value,
+            weight=np.zeros((channels, 0, 1, 1), np.int8),
+            bias=np.zeros(channels, np.int32),
+            requantize=Requantize(
+                multiplier=np.zeros(channels, np.uint16), shift=np.ones(channels, np.uint8)
+            ),
+            stride=1,
+            clamp=type_range(tensor.signed),
+            residual=residual,
         )
 
     def _polyphase(self, value: str, always: bool = False) -> Iterator[CopyStep]:
@@ -270,6 +318,8 @@ class _Scheduler:
             dst_first=dst.first,
         )
         block = next((c for c in self.analysis.convs if self._shortcut(c) is conv), None)
+        if self._cleared(conv):
+            yield self._clear_step(step)
         if block is None:
             yield step
         else:
@@ -446,8 +496,10 @@ def _check_exits(graph: Graph, steps: tuple[Step, ...]) -> None:
         )
 
 
-def schedule_graph(graph: Graph, mode: str) -> Plan:
+def schedule_graph(graph: Graph, mode: str, *, clear: bool = True) -> Plan:
     """The plan of a graph whose residuals are free to be overwritten (`duplicate_residuals`).
+
+    `clear`: maps may be cleared for what a mask leaves.
 
     Raises:
         CompileError: unknown mode, or an output the core cannot store.
@@ -456,7 +508,8 @@ def schedule_graph(graph: Graph, mode: str) -> Plan:
         raise CompileError(f"unknown schedule '{mode}'", hint=f"one of {', '.join(SCHEDULES)}")
     _check_output(graph)
     analysis = Analysis(graph=graph)
-    scheduler = _Scheduler(analysis=analysis, mode=mode, places=Places(analysis=analysis))
+    places = Places(analysis=analysis)
+    scheduler = _Scheduler(analysis=analysis, mode=mode, clear=clear, places=places)
     steps = tuple(scheduler.run())
     _check_exits(graph, steps)
     return Plan(

@@ -60,12 +60,25 @@ def _cells(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def experts(results: list[dict[str, Any]]) -> Iterator[str]:
+    """One row a router: how many images run which of its experts."""
+    yield "| network | block | first expert | second |"
+    yield "|---|---|---:|---:|"
+    for result in results:
+        for block, share in result.get("experts", {}).items():
+            yield f"| {result['network']} | {block} | {share:.1%} | {1 - share:.1%} |"
+
+
 def tables() -> dict[str, str]:
     """The tables by the name of their markers."""
     results = list(json.loads(STORE.read_text()).values())
     trained = [result for result in results if "accuracy" in result]
     large = [result for result in results if "accuracy" not in result]
-    return {"families": "\n".join(lines(trained)), "families, large": "\n".join(lines(large))}
+    return {
+        "families": "\n".join(lines(trained)),
+        "families, large": "\n".join(lines(large)),
+        "families, experts": "\n".join(experts(trained)),
+    }
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from penstock.model.export_float import build_float_onnx
 from penstock.model.flow import TrainResult, export_checkpoint, train_network
 from penstock.model.geometry import NetworkConfig
 from penstock.model.quantize import QuantLCNet
+from penstock.model.quantize_gate import network_gates
 from penstock.model.random_network import (
     random_backbone,
     random_densenet,
@@ -43,6 +44,7 @@ __all__ = [
     "export_checkpoint",
     "load_checkpoint",
     "load_dataset",
+    "network_gates",
     "parse_backbone",
     "parse_densenet",
     "random_backbone",

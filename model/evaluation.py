@@ -10,6 +10,7 @@ from penstock.model.data import Dataset
 from penstock.model.macs import dense_macs, executed_macs
 from penstock.model.networks import BlockScores, LCNet
 from penstock.model.quantize import QuantLCNet
+from penstock.model.quantize_gate import network_gates
 from penstock.model.split import exit_macs
 
 EVAL_BATCH = 256
@@ -51,7 +52,7 @@ def evaluate(net: LCNet | QuantLCNet, data: Dataset, device: str = "cpu") -> Eva
     dense = dense_macs(net.config)
     total = backbone = float(dense if net.config.split is None else exit_macs(net.config)[-1])
     if joined:
-        count = executed_macs(net.config, joined)
+        count = executed_macs(net.config, joined, gates=network_gates(net))
         total = float(count.total.double().mean())
         backbone = float(count.backbone.double().mean())
     return Evaluation(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from penstock.model.backbones import BackboneConfig
 from penstock.model.densenet import DenseNetConfig
-from penstock.model.export_gate import gate_network, policy_network
+from penstock.model.export_gate import gate_network, policy_network, router_network
 from penstock.model.export_layers import conv, dense, pool, scale_of, unit_score
 from penstock.model.export_split import stage_outputs
 from penstock.model.geometry import NetworkConfig
@@ -61,7 +61,12 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
     if config.stem == "imagenet":
         x = graph.node("MaxPool", "stem.pool", [x], **STEM_POOL)
         x = graph.quantize(x, "stem.pool", chain, signed=False)
+    routed: list[str] = []
     for index, (block, decided) in enumerate(zip(net.blocks, policy, strict=True)):
+        if block.router is not None:
+            routed = router_network(graph, block.router, x)
+        if block.plan.expert is not None:
+            decided = routed[block.plan.expert]
         after = net.chains[block.plan.stage]
         chain = scale_of(graph, f"stage{block.plan.stage}.chain", after)
         x = _block(graph, block, x, before.scale, chain, decided)

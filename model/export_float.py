@@ -10,12 +10,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
+import torch
 from torch import Tensor, nn
 
 from penstock.model.export import BATCH, INPUT, OUTPUT, STEM_POOL, network_properties
-from penstock.model.export_gate import HALVE, take, threshold
+from penstock.model.export_gate import HALVE, choice, shuffle, take, threshold
 from penstock.model.export_layers import as_map
-from penstock.model.gate_network import GateNet
+from penstock.model.gate_network import GateNet, Router
 from penstock.model.masked_conv import linked_weight
 from penstock.model.networks import LCNet, ResidualBlock, cnet_names
 from penstock.model.onnx_graph import GraphBuilder
@@ -33,8 +34,13 @@ def build_float_onnx(net: LCNet, metadata: Mapping[str, str] | None = None) -> o
     x = graph.node("Relu", "stem.relu", [x])
     if config.stem == "imagenet":
         x = graph.node("MaxPool", "stem.pool", [x], **STEM_POOL)
+    routed: list[str] = []
     for block, decided in zip(net.blocks, policy, strict=True):
         assert isinstance(block, ResidualBlock)
+        if block.router is not None:
+            routed = _router(graph, block.router, x)
+        if block.plan.expert is not None:
+            decided = routed[block.plan.expert]
         x = _block(graph, block, x, decided)
     x = _pool(graph, "classifier", x)
     x = _dense(graph, "classifier.fc", net.fc, x)
@@ -95,14 +101,27 @@ def _policy(graph: GraphBuilder, gate: GateNet) -> list[str]:
     ]
 
 
+def _router(graph: GraphBuilder, gate: Router, x: str) -> list[str]:
+    """The scores of the two experts on x, [N, 1, 1, 1] each."""
+    both = nn.Linear(gate.plan.pooled, gate.plan.outputs)
+    for value, one in ((both.weight, gate.fc.weight), (both.bias, gate.fc.bias)):
+        value.data = torch.cat([one.detach(), -one.detach()])
+    name = gate.plan.name
+    z = _dense(graph, f"{name}.fc", both, _pool(graph, name, x))
+    return [as_map(graph, score, expert, 1) for expert, score in choice(graph, name, z)]
+
+
 def _scores(graph: GraphBuilder, gate: GateNet, x: str) -> str:
     """Convolutions, average, Gemm, Sigmoid, Greater: [N, outputs]."""
     name = gate.plan.name
     if gate.plan.halve:
         x = graph.node("MaxPool", f"{name}.maxpool", [x], **HALVE)
-    for plan, (conv, bn) in zip(gate.plan.convs, gate.layers(), strict=True):
-        x = graph.node("Relu", f"{plan.name}.relu", [_conv(graph, plan.name, conv, bn, x)])
-    return threshold(graph, name, _dense(graph, f"{name}.fc", gate.fc, _pool(graph, name, x)))
+    layers, fc = gate.settled()
+    for plan, layer in zip(gate.plan.convs, layers, strict=True):
+        x = shuffle(graph, plan.name, x, layer.order)
+        x = _conv(graph, plan.name, layer.conv, layer.bn, x)
+        x = graph.node("Relu", f"{plan.name}.relu", [x])
+    return threshold(graph, name, _dense(graph, f"{name}.fc", fc, _pool(graph, name, x)))
 
 
 def _shortcut(graph: GraphBuilder, block: ResidualBlock, x: str) -> str:
@@ -126,6 +145,7 @@ def _conv(graph: GraphBuilder, name: str, conv: nn.Conv2d, bn: nn.BatchNorm2d, x
         kernel_shape=list(conv.kernel_size),
         strides=list(conv.stride),
         pads=[int(conv.padding[0])] * 4,
+        group=conv.groups,
     )
     assert bn.running_mean is not None and bn.running_var is not None
     parameters = {

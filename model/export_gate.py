@@ -8,7 +8,7 @@ from torch import Tensor
 
 from penstock.model.export_layers import conv, dense, pool, scale_of, unit_score
 from penstock.model.onnx_graph import GraphBuilder
-from penstock.model.quantize_gate import QuantGateNet
+from penstock.model.quantize_gate import QuantGateNet, QuantRouter
 
 HALVE = {"kernel_shape": [2, 2], "strides": [2, 2]}
 
@@ -35,6 +35,34 @@ def policy_network(graph: GraphBuilder, gate: QuantGateNet, x: str, in_scale: Te
     return [_one(graph, scores, name, block) for block in range(gate.plan.outputs)]
 
 
+def router_network(graph: GraphBuilder, router: QuantRouter, x: str) -> list[str]:
+    """The scores of a router's two experts, [N, 1, 1, 1] each.
+
+    One dense layer makes z and -z; z > 0 is the first expert's, -z >= 0 the second's.  In the
+    core's integers both are exact, so one of them runs, ties included.
+    """
+    name = router.plan.name
+    pooled = pool(graph, name, router.pool, x)
+    weight, bias, scale = (t.cpu().numpy() for t in router.fc.integers(router.pool.scale))
+    weight, bias, scale = np.concatenate([weight, -weight]), np.r_[bias, -bias], np.r_[scale, scale]
+    step = router.pool.scale.cpu().numpy() * scale
+    inputs = [graph.weights(f"{name}.fc", weight, scale), graph.bias(f"{name}.fc", bias, step)]
+    z = graph.node("Gemm", f"{name}.fc", [pooled, *inputs], transB=1)
+    return [unit_score(graph, score, expert, 1) for expert, score in choice(graph, name, z)]
+
+
+def choice(graph: GraphBuilder, name: str, z: str) -> list[tuple[str, str]]:
+    """The gates of both experts by name, and their scores, [N, 1] each, of [z, -z], [N, 2]."""
+    zero = graph.constant("zero", np.array(0, dtype=np.float32))
+    scores = []
+    for number, operator in enumerate(("Greater", "GreaterOrEqual")):
+        expert = f"{name.rpartition('.')[0]}.expert{number}.gate"
+        score = graph.node(operator, f"{expert}.sign", [take(graph, z, name, number), zero])
+        score = graph.node("Cast", f"{expert}.cast", [score], to=onnx.TensorProto.FLOAT)
+        scores.append((expert, score))
+    return scores
+
+
 def take(graph: GraphBuilder, scores: str, name: str, block: int) -> str:
     """Score `block` of a policy's: [N, outputs] -> [N, 1]."""
     bounds = [
@@ -49,12 +77,23 @@ def _one(graph: GraphBuilder, scores: str, name: str, block: int) -> str:
     return unit_score(graph, take(graph, scores, name, block), f"{name}.block{block}", 1)
 
 
+def shuffle(graph: GraphBuilder, name: str, x: str, order: tuple[int, ...]) -> str:
+    """The channels of a map in the order that convolution `name` reads them."""
+    if not order:
+        return x
+    indices = graph.constant(f"{name}.order", np.array(order, dtype=np.int64))
+    return graph.node("Gather", f"{name}.shuffle", [x, indices], axis=1)
+
+
 def _before_threshold(graph: GraphBuilder, gate: QuantGateNet, x: str, in_scale: Tensor) -> str:
     """What the fully connected layer makes of x, [N, outputs]."""
     name = gate.plan.name
     if gate.plan.halve:
         x = graph.node("MaxPool", f"{name}.maxpool", [x], **HALVE)
-    for plan, (layer, quantizer) in zip(gate.plan.convs, gate.layers(), strict=True):
+    for plan, (layer, quantizer), order in zip(
+        gate.plan.convs, gate.layers(), gate.orders, strict=True
+    ):
+        x = shuffle(graph, plan.name, x, order)
         x = conv(graph, plan.name, layer, x, in_scale)
         x = graph.node("Relu", f"{plan.name}.relu", [x])
         x = graph.quantize(x, plan.name, scale_of(graph, plan.name, quantizer), signed=False)

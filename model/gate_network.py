@@ -6,6 +6,9 @@ backward the sigmoid.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,6 +16,7 @@ from torch.nn import functional as F
 from penstock.model.gate_plan import GatePlan
 from penstock.model.gates import global_average_pool
 from penstock.model.geometry import ConvPlan
+from penstock.model.grouping import GroupingConv, SettledLayer, settle, settled_groups
 
 # All gates start open, where the sigmoid still has three quarters of its slope.
 OPEN = 1.0
@@ -40,14 +44,27 @@ def plain_conv(plan: ConvPlan) -> nn.Conv2d:
     )
 
 
+def gate_conv(plan: ConvPlan) -> nn.Conv2d:
+    """A gate network's convolution, plain or with learned groups."""
+    if plan.grouping:
+        return GroupingConv(plan.channels, plan.kernel, plan.stride)
+    return plain_conv(plan)
+
+
+def router_scores(z: Tensor, training: bool) -> Tensor:
+    """A router's sign, float [N, 1] -> its experts' scores, [N, 2]: z > 0 is the first's."""
+    first = binary_score(z, training)
+    return torch.cat([first, 1 - first], dim=1)
+
+
 class GateNet(nn.Module):
-    """A gate network in floating point."""
+    """A gate network in floating point; groups that are learned are masks."""
 
     def __init__(self, plan: GatePlan) -> None:
         super().__init__()
         self.plan = plan
         for number, conv in enumerate(plan.convs, start=1):
-            self.add_module(f"conv{number}", plain_conv(conv))
+            self.add_module(f"conv{number}", gate_conv(conv))
             self.add_module(f"bn{number}", nn.BatchNorm2d(conv.channels))
         self.fc = nn.Linear(plan.pooled, plan.outputs)
         nn.init.constant_(self.fc.bias, OPEN)
@@ -56,6 +73,33 @@ class GateNet(nn.Module):
         """The convolutions with their batch norms."""
         numbers = range(1, len(self.plan.convs) + 1)
         return [(getattr(self, f"conv{n}"), getattr(self, f"bn{n}")) for n in numbers]
+
+    @property
+    def learns_groups(self) -> bool:
+        """Whether any of its convolutions does."""
+        return any(isinstance(conv, GroupingConv) for conv, _ in self.layers())
+
+    def settled(self) -> tuple[list[SettledLayer], nn.Linear]:
+        """The layers as exported: learned groups are groups, channels in the order they need."""
+        if not self.learns_groups:
+            return [SettledLayer(conv=conv, bn=bn) for conv, bn in self.layers()], self.fc
+        return settle(self.layers(), self.fc)
+
+    def settled_plan(self) -> GatePlan:
+        """The geometry with the groups that there are now."""
+        convs = tuple(
+            replace(plan, groups=settled_groups(conv))
+            for plan, (conv, _) in zip(self.plan.convs, self.layers(), strict=True)
+        )
+        return replace(self.plan, convs=convs)
+
+    def grouping_macs(self) -> Tensor:
+        """MACs of the convolutions with learned groups, with gradients for their relations."""
+        macs = self.fc.weight.new_zeros(())
+        for plan, (conv, _) in zip(self.plan.convs, self.layers(), strict=True):
+            if isinstance(conv, GroupingConv):
+                macs = macs + plan.macs * conv.live_share()
+        return macs
 
     def pooled(self, x: Tensor) -> Tensor:
         """What the fully connected layer sees: float [N, C, H, W] -> [N, pooled]."""
@@ -67,3 +111,27 @@ class GateNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map, float [N, C, H, W] -> scores 0 or 1, [N, outputs]."""
         return binary_score(self.fc(self.pooled(x)), self.training)
+
+
+class Router(GateNet):
+    """A gate network with one output that decides between two experts."""
+
+    def __init__(self, plan: GatePlan) -> None:
+        super().__init__(plan)
+        self.fc = nn.Linear(plan.pooled, 1)
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map, float [N, C, H, W] -> scores 0 or 1, [N, 2], of which one is 1."""
+        return router_scores(self.fc(self.pooled(x)), self.training)
+
+
+class Routed(NamedTuple):
+    """What a router hands to the experts behind it."""
+
+    x: Tensor  # the map that both read, float [N, C, H, W]
+    scores: Tensor  # float [N, 2]
+
+    def expert(self, number: int) -> tuple[Tensor, Tensor]:
+        """(score of an expert, float [N, 1], what it reads)."""
+        return self.scores[:, number : number + 1], self.x

@@ -22,13 +22,14 @@ class GatePlan:
 
     name: str
     halve: bool  # a 2x2 max-pool of stride 2 comes first
-    convs: tuple[ConvPlan, ...]
+    in_channels: int  # of the map that it reads
+    convs: tuple[ConvPlan, ...]  # none: it reads the map's average
     outputs: int  # scores
 
     @property
     def pooled(self) -> int:
         """Channels of the global average."""
-        return self.convs[-1].channels
+        return self.convs[-1].channels if self.convs else self.in_channels
 
     @property
     def layer_macs(self) -> dict[str, int]:
@@ -45,8 +46,12 @@ def gate_plan(
     outputs: int,
     *,
     halve: bool = False,
+    grouping: frozenset[int] = frozenset(),
 ) -> GatePlan:
-    """A gate network on a map; one that is a single row or column is not halved."""
+    """A gate network on a map; one that is a single row or column is not halved.
+
+    `grouping`: the convolutions, from 1, whose groups are learned.
+    """
     halve = halve and min(in_size) > 1
     size = (in_size[0] // 2, in_size[1] // 2) if halve else in_size
     convs: list[ConvPlan] = []
@@ -61,7 +66,10 @@ def gate_plan(
                 kernel=kernel,
                 stride=stride,
                 out_size=size,
+                grouping=number in grouping,
             )
         )
         source = channels
-    return GatePlan(name=name, halve=halve, convs=tuple(convs), outputs=outputs)
+    return GatePlan(
+        name=name, halve=halve, in_channels=in_channels, convs=tuple(convs), outputs=outputs
+    )

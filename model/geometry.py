@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from penstock.model.errors import ConfigError
 from penstock.model.split_plan import SplitPlan, plain_split
 
 Schedule = Literal["sequential", "parallel"]
 SCHEDULES: tuple[Schedule, ...] = ("sequential", "parallel")
-Gates = Literal["lc", "l", "c", "none", "skipnet1", "skipnet2", "blockdrop", "acs", "iadi"]
-GATES: tuple[Gates, ...] = (
-    *("lc", "l", "c", "none"),
-    *("skipnet1", "skipnet2", "blockdrop", "acs", "iadi"),  # `penstock.model.families`
-)
+Gates = Literal[
+    "lc", "l", "c", "none", "skipnet1", "skipnet2", "blockdrop", "acs", "acsdg", "iadi", "moe"
+]
+GATES: tuple[Gates, ...] = get_args(Gates)  # those after "none": `penstock.model.families`
 LC = ("lc", "l", "c")  # LC-Net and its halves
-MASKS = ("acs", "iadi")  # those that mask the channels of every convolution
+MASKS = ("acs", "acsdg", "iadi")  # those that mask the channels of every convolution
 Block = Literal["basic", "bottleneck"]
 BLOCKS: tuple[Block, ...] = ("basic", "bottleneck")
 Stem = Literal["cifar", "imagenet"]
@@ -26,6 +25,7 @@ STEMS: tuple[Stem, ...] = ("cifar", "imagenet")
 Shortcuts = Literal["projection", "identity"]
 SHORTCUTS: tuple[Shortcuts, ...] = ("projection", "identity")
 STAGES = (3, 4)
+EXPERTS = 2  # of a block, where there are any
 EXPANSION = 4  # a bottleneck's output channels over its inner ones
 SMALL_IMAGE = 64  # pixels; up to this side an image gets the CIFAR stem
 # Networks whose depth names one set of blocks: (block, blocks of the four stages).
@@ -195,6 +195,7 @@ class ConvPlan:
     out_size: tuple[int, int]
     gated: bool = False  # its output channels have scores (1 without a gate), after its ReLU
     groups: int = 1
+    grouping: bool = False  # its groups are learned (`penstock.model.grouping`)
 
     @property
     def outputs(self) -> int:
@@ -221,6 +222,7 @@ class BlockPlan:
     shortcut: ConvPlan | None  # a projection, if the block has one
     in_size: tuple[int, int]
     out_size: tuple[int, int]
+    expert: int | None = None  # 0 or 1: one of two, between which a router chooses
 
     @property
     def projected(self) -> bool:
@@ -272,7 +274,13 @@ def block_plans(config: NetworkConfig) -> list[BlockPlan]:
             stride = 2 if stage > 0 and index == 0 else 1
             name = f"stage{stage}.block{index}"
             plan = _block_plan(config, name, stage, channels, width, stride, size)
-            plans.append(plan)
+            if config.gates == "moe" and not plan.changes_shape:
+                for expert in range(EXPERTS):
+                    own = f"{name}.expert{expert}"
+                    plan = _block_plan(config, own, stage, channels, width, stride, size)
+                    plans.append(replace(plan, expert=expert))
+            else:
+                plans.append(plan)
             channels, size = plan.channels, plan.out_size
     return plans
 

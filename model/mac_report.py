@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor
 
+from penstock.model.gate_plan import GatePlan
 from penstock.model.geometry import SCHEDULES, NetworkConfig, Schedule
 from penstock.model.macs import (
     Convention,
@@ -34,14 +35,19 @@ def macs_per_image(
 
 
 def mac_report(
-    config: NetworkConfig, scores: Sequence[BlockScores], convention: Convention = "macs"
+    config: NetworkConfig,
+    scores: Sequence[BlockScores],
+    convention: Convention = "macs",
+    plans: Iterable[GatePlan] | None = None,
 ) -> dict[str, Any]:
     """Dense, gate and executed MACs of an image: totals and layers, mean and percentiles.
+
+    `plans`: of the network's gates, if they learn groups (`network_gates`).
 
     `executed` has both schedules for the same scores (none without gates); it leaves the gate
     layers out, which cost every image the same and stand under `gates`.
     """
-    dense, gates = layer_macs(config, convention), gate_layer_macs(config)
+    dense, gates = layer_macs(config, convention), gate_layer_macs(config, plans)
     executed = {}
     for schedule, counts in macs_per_image(config, scores, convention).items():
         layers = executed_layer_macs(replace(config, schedule=schedule), scores, convention)

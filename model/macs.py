@@ -7,7 +7,7 @@ apart, always.  A channel or block counts as skipped when its score rounds to 0/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from penstock.model.families import gate_networks
+from penstock.model.gate_plan import GatePlan
 from penstock.model.geometry import (
     LC,
     BlockPlan,
@@ -78,13 +79,16 @@ def layer_macs(config: NetworkConfig, convention: Convention = "macs") -> dict[s
     return {**counts, "classifier.fc": config.out_channels * config.classes}
 
 
-def gate_layer_macs(config: NetworkConfig) -> dict[str, int]:
+def gate_layer_macs(
+    config: NetworkConfig, gates: Iterable[GatePlan] | None = None
+) -> dict[str, int]:
     """MACs of every gate's layers: of LC-Net's, and of the other families' gate networks.
 
-    Every input channel of a gate network counts, also where the map it reads is masked.
+    Every input channel of a gate network counts, also where the map it reads is masked.  Learned
+    groups count as one group, unless `gates` are the plans of a network (`network_gates`).
     """
     counts: dict[str, int] = {}
-    for gate in gate_networks(config):
+    for gate in gate_networks(config) if gates is None else gates:
         counts |= gate.layer_macs
     for plan in block_plans(config):
         if config.block_gates:
@@ -101,9 +105,9 @@ def dense_macs(config: NetworkConfig, convention: Convention = "macs") -> int:
     return sum(layer_macs(config, convention).values())
 
 
-def gate_macs(config: NetworkConfig) -> int:
-    """MACs of all gates of a network for one image."""
-    return sum(gate_layer_macs(config).values())
+def gate_macs(config: NetworkConfig, gates: Iterable[GatePlan] | None = None) -> int:
+    """MACs of all gates of a network for one image; `gates` as in `gate_layer_macs`."""
+    return sum(gate_layer_macs(config, gates).values())
 
 
 def executed_layer_macs(
@@ -113,8 +117,8 @@ def executed_layer_macs(
 
     Sequential: a closed block costs its projection, an open one the surviving channels of
     its convolutions.  Parallel (LC-Net, section 3.3.2): the first convolution always runs
-    whole; a gate network takes longer than that, so it always runs before its block.  A
-    convolution behind a gated one reads the surviving channels only.
+    whole, of two experts the first's; a gate network takes longer than that, so it always runs
+    before its block.  A convolution behind a gated one reads the surviving channels only.
     """
     if not config.gated:
         raise ValueError("a network without gates executes dense_macs()")
@@ -123,19 +127,25 @@ def executed_layer_macs(
         name: torch.full((images,), macs, dtype=torch.int64)
         for name, macs in layer_macs(config, convention).items()
     }
-    schedule = config.schedule if config.gates in LC else "sequential"
     for plan, score in zip(block_plans(config), scores, strict=True):
-        counts |= _block(plan, score, schedule, convention)
+        beside = config.gates in LC or plan.expert == 0
+        counts |= _block(plan, score, config.schedule if beside else "sequential", convention)
     return counts
 
 
 def executed_macs(
-    config: NetworkConfig, scores: Sequence[BlockScores], convention: Convention = "macs"
+    config: NetworkConfig,
+    scores: Sequence[BlockScores],
+    convention: Convention = "macs",
+    gates: Iterable[GatePlan] | None = None,
 ) -> MacCount:
-    """MACs each image of a batch executes, given its gate scores: see `executed_layer_macs`."""
+    """MACs each image of a batch executes, given its gate scores: see `executed_layer_macs`.
+
+    `gates` as in `gate_layer_macs`.
+    """
     layers = executed_layer_macs(config, scores, convention)
     backbone = torch.stack(list(layers.values())).sum(dim=0)
-    return MacCount(backbone=backbone, gates=gate_macs(config), convention=convention)
+    return MacCount(backbone=backbone, gates=gate_macs(config, gates), convention=convention)
 
 
 def _block(

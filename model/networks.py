@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from penstock.model.families import block_gate, channel_gate, policy_gate
-from penstock.model.gate_network import GateNet
+from penstock.model.families import block_gate, channel_gate, expert_router, policy_gate
+from penstock.model.gate_network import GateNet, Routed, Router
 from penstock.model.gates import CNet, LNet, global_average_pool
 from penstock.model.geometry import (
     BlockPlan,
@@ -68,6 +68,8 @@ class ResidualBlock(nn.Module):
         self.lnet = LNet(plan.in_channels) if config.block_gates else None
         gate = block_gate(config, plan)
         self.gate = GateNet(gate) if gate is not None else None
+        router = expert_router(config, plan)
+        self.router = Router(router) if router is not None else None
         for number in range(1, len(plan.convs) + 1):
             channel = channel_gate(config, plan, number)
             if channel is not None:
@@ -109,16 +111,19 @@ class ResidualBlock(nn.Module):
         stride, missing = self.plan.stride, self.plan.channels - self.plan.in_channels
         return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, missing))
 
-    def forward(self, x: Tensor, policy: Tensor | None = None) -> tuple[Tensor, BlockScores]:
+    def forward(
+        self, x: Tensor, policy: Tensor | None = None, source: Tensor | None = None
+    ) -> tuple[Tensor, BlockScores]:
         """Float [N, Cin, H, W] -> float [N, C, H', W'] and the gate scores.
 
-        `policy`: the block's score, float [N, 1], if something else decides it.
+        `policy`: the block's score, float [N, 1], if something else decides it.  `source`: what F
+        reads instead of x, where both are the same unless the score is 0.
         """
         lc = self.lnet is not None or self.cnet is not None
         pooled = global_average_pool(x) if lc else None  # [N, Cin]
         block = self.block_score(x, pooled, policy)
         layers, channels = self.layers(), []
-        y = x
+        y = x if source is None else source
         for number, (conv, bn) in enumerate(layers, start=1):
             score = self.channel_score(number, y, pooled)
             y = bn(conv(y))
@@ -203,8 +208,11 @@ class LCNet(nn.Module):
         self.early = []
         policy = policy_scores(self.policy(x) if self.policy is not None else None, self.config)
         x = self.stem(x)
+        routed: Routed | None = None
         for index, (block, decided) in enumerate(zip(self.blocks, policy, strict=True)):
-            x, scores = block(x, decided)
+            if block.router is not None:
+                routed = Routed(x, block.router(x))
+            x, scores = block(x, *block_inputs(block.plan, decided, routed))
             if self.config.gated:
                 collected.append(scores)
             if index in self.exit_blocks:
@@ -220,8 +228,21 @@ class LCNet(nn.Module):
 
 def policy_scores(scores: Tensor | None, config: NetworkConfig) -> Sequence[Tensor | None]:
     """A policy's scores, float [N, blocks], block by block; None for each without one."""
-    blocks = sum(config.stage_blocks)
+    blocks = len(block_plans(config))
     return [None] * blocks if scores is None else scores.split(1, dim=1)
+
+
+def block_inputs(
+    plan: BlockPlan, decided: Tensor | None, routed: Routed | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """`policy` and `source` of a block's forward pass, given a policy's score and the last router.
+
+    The second of two experts reads what the first read, for the gradient of the router's choice:
+    where the second runs, the first left it as it was.
+    """
+    if plan.expert is None or routed is None:
+        return decided, None
+    return routed.expert(plan.expert)
 
 
 def build_network(config: NetworkConfig, seed: int) -> LCNet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,7 @@ from torch.optim.lr_scheduler import (
 from penstock.model.config import TrainConfig
 from penstock.model.families import FAMILIES
 from penstock.model.gate_network import GateNet
+from penstock.model.gate_plan import GatePlan
 from penstock.model.gates import Gate
 from penstock.model.geometry import NetworkConfig, block_plans
 from penstock.model.macs import dense_macs, executed_macs, layer_macs
@@ -141,6 +143,31 @@ def executed_share(config: NetworkConfig, scores: list[BlockScores]) -> Tensor:
     return executed / sum(layers.values())
 
 
+def grouping_share(net: nn.Module, config: NetworkConfig) -> Tensor | float:
+    """MACs of the gates' convolutions with learned groups over the backbone's dense ones.
+
+    Their part of the resource term, with the relations' gradients; of other gates' own MACs, which
+    training cannot change, nothing is in it.
+    """
+    gates = [module for module in net.modules() if isinstance(module, GateNet)]
+    macs = [gate.grouping_macs() for gate in gates if gate.learns_groups]
+    return torch.stack(macs).sum() / dense_macs(config) if macs else 0.0
+
+
+def load_balance(config: NetworkConfig, scores: list[BlockScores]) -> Tensor:
+    """How unevenly routers use their experts, 0 (half of the batch each) to 1 (one alone).
+
+    The squared coefficient of variation of the experts' shares (Shazeer et al., 2017), mean over
+    the routers.
+    """
+    first = [
+        score.block.mean()
+        for plan, score in zip(block_plans(config), scores, strict=True)
+        if plan.expert == 0
+    ]
+    return (2 * torch.stack(first) - 1).square().mean()
+
+
 class GatePressure:
     """The weight of `penalty` in the loss: ramped in, and steered towards a share of the MACs.
 
@@ -170,16 +197,25 @@ class GatePressure:
         return self.base * ramp * math.exp(self.exponent)
 
     def penalty(self, scores: list[BlockScores]) -> Tensor:
-        """What the gates cost: LC-Net's mean score, or the share of MACs they leave."""
+        """What the gates cost: LC-Net's mean score, or the share of MACs they leave.
+
+        Whichever expert runs costs the same: routers pay for an uneven choice.
+        """
+        if self.network.gates == "moe":
+            return load_balance(self.network, scores)
         if self.network.gates in FAMILIES:
             return executed_share(self.network, scores)
         return gate_l1(scores)
 
-    def mac_ratio(self, scores: list[BlockScores]) -> float:
-        """Executed (gates included) over dense MACs of a batch, as the strict gates decide."""
-        executed = executed_macs(
-            self.network, [BlockScores(*(t.detach() for t in s)) for s in scores]
-        )
+    def mac_ratio(
+        self, scores: list[BlockScores], gates: Iterable[GatePlan] | None = None
+    ) -> float:
+        """Executed (gates included) over dense MACs of a batch, as the strict gates decide.
+
+        `gates`: the plans of the network's, if they learn groups.
+        """
+        detached = [BlockScores(*(t.detach() for t in s)) for s in scores]
+        executed = executed_macs(self.network, detached, gates=gates)
         return float(executed.total.double().mean()) / dense_macs(self.network)
 
     def steer(self, ratio: float) -> None:

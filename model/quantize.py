@@ -16,17 +16,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from penstock.model.gate_network import Routed
 from penstock.model.gates import global_average_pool
 from penstock.model.networks import (
     BlockScores,
     LCNet,
     ResidualBlock,
+    block_inputs,
     cnet_names,
     join_scores,
     policy_scores,
     pool_of_stem,
 )
-from penstock.model.quantize_gate import QuantGateNet
+from penstock.model.quantize_gate import QuantGateNet, QuantRouter
 from penstock.model.quantizers import (
     ActivationQuantizer,
     QuantConv,
@@ -66,6 +68,7 @@ class QuantBlock(nn.Module):
             )
         self.lnet = QuantLinear(block.lnet.fc) if block.lnet is not None else None
         self.gate = QuantGateNet(block.gate) if block.gate is not None else None
+        self.router = QuantRouter(block.router) if block.router is not None else None
         for number in range(1, len(self.plan.convs) + 1):
             channel = getattr(block, f"gate{number}", None)
             if channel is not None:
@@ -117,10 +120,11 @@ class QuantBlock(nn.Module):
         before: ActivationQuantizer,
         after: ActivationQuantizer,
         policy: Tensor | None = None,
+        source: Tensor | None = None,
     ) -> tuple[Tensor, BlockScores]:
         """Float [N, Cin, H, W] on `before`'s grid -> [N, C, H', W'] on `after`'s, scores.
 
-        `policy`: the block's score, float [N, 1], if something else decides it.
+        `policy` and `source` as in `ResidualBlock.forward`.
         """
         pooled = None if self.pool is None else self.pool(global_average_pool(x))  # [N, Cin]
         block = self.block_score(x, before.scale, pooled) if policy is None else policy
@@ -128,7 +132,7 @@ class QuantBlock(nn.Module):
         if self.shortcut is not None:
             shortcut = after(self.shortcut(x, before.scale), signed=True)
         channels: list[Tensor] = []
-        y, scale = x, before.scale
+        y, scale = x if source is None else source, before.scale
         for number, (conv, quantizer) in enumerate(
             zip(self.layers(), [*self.inners(), None], strict=True), start=1
         ):
@@ -210,9 +214,12 @@ class QuantLCNet(nn.Module):
         if self.config.stem == "imagenet":
             x = pool_of_stem(x)  # stays on the grid
         policies = policy_scores(decided, self.config)
+        routed: Routed | None = None
         for index, (block, policy) in enumerate(zip(self.blocks, policies, strict=True)):
             after = self.chains[block.plan.stage]
-            x, scores = block(x, before, after, policy)
+            if block.router is not None:
+                routed = Routed(x, block.router(x, before.scale))
+            x, scores = block(x, before, after, *block_inputs(block.plan, policy, routed))
             before = after
             if self.config.gated:
                 collected.append(scores)

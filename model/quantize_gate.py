@@ -5,33 +5,65 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from penstock.model.gate_network import GateNet, binary_score
+from penstock.model.gate_network import GateNet, Router, binary_score, router_scores
+from penstock.model.gate_plan import GatePlan
 from penstock.model.gates import global_average_pool
 from penstock.model.quantizers import ActivationQuantizer, QuantConv, QuantLinear
 
 
+def network_gates(net: nn.Module) -> list[GatePlan]:
+    """The gate networks of a float or quantised network, with the groups they have learned."""
+    gates = [module for module in net.modules() if isinstance(module, GateNet | QuantGateNet)]
+    return [gate.settled_plan() for gate in gates]
+
+
 class QuantGateNet(nn.Module):
-    """`GateNet`, fake-quantised, batch norms folded."""
+    """`GateNet`, fake-quantised, batch norms folded, groups settled.
+
+    `orders`: of each convolution's input channels (`SettledLayer`).
+    """
 
     def __init__(self, gate: GateNet) -> None:
         super().__init__()
-        self.plan = gate.plan
-        for number, (conv, bn) in enumerate(gate.layers(), start=1):
-            self.add_module(f"conv{number}", QuantConv(conv, bn))
+        self.plan = gate.settled_plan()
+        layers, fc = gate.settled()
+        self.orders = [layer.order for layer in layers]
+        for number, layer in enumerate(layers, start=1):
+            self.add_module(f"conv{number}", QuantConv(layer.conv, layer.bn))
             self.add_module(f"out{number}", ActivationQuantizer())
         self.pool = ActivationQuantizer()
-        self.fc = QuantLinear(gate.fc)
+        self.fc = QuantLinear(fc)
+
+    def settled_plan(self) -> GatePlan:
+        """Its geometry: groups are settled before the quantisation."""
+        return self.plan
 
     def layers(self) -> list[tuple[QuantConv, ActivationQuantizer]]:
         """The convolutions, and what quantises their outputs."""
         numbers = range(1, len(self.plan.convs) + 1)
         return [(getattr(self, f"conv{n}"), getattr(self, f"out{n}")) for n in numbers]
 
-    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
-        """Quantised map at `scale`, float [N, C, H, W] -> scores 0 or 1, [N, outputs]."""
+    def decide(self, x: Tensor, scale: Tensor) -> Tensor:
+        """Quantised map at `scale`, float [N, C, H, W] -> what the threshold sees, [N, n]."""
         x = F.max_pool2d(x, 2) if self.plan.halve else x
-        for conv, quantizer in self.layers():
+        for (conv, quantizer), order in zip(self.layers(), self.orders, strict=True):
+            x = x[:, list(order)] if order else x
             x = quantizer(F.relu(conv(x, scale)))
             scale = quantizer.scale
         pooled = self.pool(global_average_pool(x))
-        return binary_score(self.fc(pooled, self.pool.scale), self.training)
+        return self.fc(pooled, self.pool.scale)
+
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        """Quantised map at `scale`, float [N, C, H, W] -> scores 0 or 1, [N, outputs]."""
+        return binary_score(self.decide(x, scale), self.training)
+
+
+class QuantRouter(QuantGateNet):
+    """`Router`, fake-quantised."""
+
+    def __init__(self, gate: Router) -> None:
+        super().__init__(gate)
+
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        """Quantised map at `scale`, float [N, C, H, W] -> scores 0 or 1, [N, 2]."""
+        return router_scores(self.decide(x, scale), self.training)

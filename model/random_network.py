@@ -12,10 +12,11 @@ from torch.nn import functional as F
 
 from penstock.model.backbones import BackboneConfig, build_backbone
 from penstock.model.densenet import DenseNetConfig, build_densenet
-from penstock.model.gate_network import GateNet
+from penstock.model.gate_network import GateNet, Routed
 from penstock.model.gates import Gate, global_average_pool
 from penstock.model.geometry import NetworkConfig
-from penstock.model.networks import LCNet, ResidualBlock, build_network, policy_scores
+from penstock.model.grouping import GroupingConv
+from penstock.model.networks import LCNet, ResidualBlock, block_inputs, build_network, policy_scores
 from penstock.model.quantize import QuantLCNet
 from penstock.model.quantize_backbone import QuantBackbone
 from penstock.model.quantize_densenet import QuantDenseNet
@@ -113,6 +114,9 @@ def random_float_network(
     generator = torch.Generator().manual_seed(seed)
     batch = random_images(config, images, generator)
     net = build_network(config, seed)
+    for module in net.modules():
+        if isinstance(module, GroupingConv):
+            module.relations.normal_(generator=generator)
     _settle(net, batch, generator)
     _set_gates(net, batch, keep_channels, keep_blocks, generator)
     return net
@@ -126,6 +130,7 @@ def _set_gates(
         _set_gate(net.policy, net.policy.pooled(images), blocks, generator)
     policy = policy_scores(net.policy(images) if net.policy is not None else None, net.config)
     x = net.stem(images)
+    routed: Routed | None = None
     for block, decided in zip(net.blocks, policy, strict=True):
         assert isinstance(block, ResidualBlock)
         pooled = global_average_pool(x)
@@ -135,8 +140,11 @@ def _set_gates(
             _set_gate(block.lnet, pooled, blocks, generator)
         if block.gate is not None:
             _set_gate(block.gate, block.gate.pooled(x), blocks, generator)
+        if block.router is not None:
+            _set_gate(block.router, block.router.pooled(x), blocks, generator)
+            routed = Routed(x, block.router(x))
         _set_masks(block, x, channels, generator)
-        x, _ = block(x, decided)
+        x, _ = block(x, *block_inputs(block.plan, decided, routed))
 
 
 def _set_masks(block: ResidualBlock, x: Tensor, keep: float, generator: torch.Generator) -> None:

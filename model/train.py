@@ -19,9 +19,16 @@ from penstock.model.early_exit import joint_loss
 from penstock.model.evaluation import evaluate
 from penstock.model.gates import Gate
 from penstock.model.networks import LCNet
-from penstock.model.optimize import GatePressure, Phase, build_optimizer, build_schedule
+from penstock.model.optimize import (
+    GatePressure,
+    Phase,
+    build_optimizer,
+    build_schedule,
+    grouping_share,
+)
 from penstock.model.progress import RunLog, epoch_bar
 from penstock.model.quantize import QuantLCNet
+from penstock.model.quantize_gate import network_gates
 from penstock.model.workers import Workers
 
 GRADIENT_NORM = 5.0  # a leaky gate can spike when its block is nearly closed
@@ -142,8 +149,10 @@ class Trainer:
             loss = loss + joint_loss(self.net.early, target, self.config.exit_weight)
         ratio = 1.0
         if scores:
-            ratio = self.workers.mean(self.pressure.mac_ratio(scores))
-            loss = loss + self.pressure.weight(self.step) * self.pressure.penalty(scores)
+            gates = network_gates(self.net)
+            ratio = self.workers.mean(self.pressure.mac_ratio(scores, gates))
+            cost = self.pressure.penalty(scores) + grouping_share(self.net, self.net.config)
+            loss = loss + self.pressure.weight(self.step) * cost
             self.pressure.steer(ratio)
         self.optimizer.zero_grad()
         loss.backward()

@@ -35,7 +35,7 @@ def choose(net: Net, image_unsigned: bool) -> Points:
     order = {node.output: index for index, node in enumerate(net.nodes)}
     readers: set[tuple[int, int]] = set()
     for index, node in enumerate(net.nodes):
-        if node.op in LAYERS:
+        if node.op in LAYERS or _shuffles(net, node):
             readers.add((index, 0))
     tensors = {net.nodes[node].inputs[slot] for node, slot in readers}
     tensors |= {net.output, net.input, *net.exits}
@@ -59,10 +59,11 @@ def choose(net: Net, image_unsigned: bool) -> Points:
         for residual in residuals.get(source, []):
             _unite(group, name, residual)
         producer = made.get(name)
-        if producer is not None and producer.op in ("MaxPool", "Concat"):  # integers as they are
+        if producer is not None and _keeps(net, producer):  # integers as they are
             for source in producer.inputs:
-                _unite(group, name, source)
-                _unite(kinds, name, source)
+                if not net.is_constant(source):
+                    _unite(group, name, source)
+                    _unite(kinds, name, source)
     signs = {name: _nonnegative(net, name, made) for name in tensors} | {net.input: image_unsigned}
     signed = {_head(kinds, name) for name in tensors if not signs[name]}
     return Points(
@@ -70,6 +71,16 @@ def choose(net: Net, image_unsigned: bool) -> Points:
         group={name: _head(group, name) for name in tensors},
         readers=frozenset(readers),
     )
+
+
+def _shuffles(net: Net, node: OpNode) -> bool:
+    """Whether a node puts the channels of a map in another order."""
+    return node.op == "Gather" and len(net.shapes[node.inputs[0]]) == 4
+
+
+def _keeps(net: Net, node: OpNode) -> bool:
+    """Whether the integers of a node's result are those of its operands."""
+    return node.op in ("MaxPool", "Concat") or _shuffles(net, node)
 
 
 def is_residual(net: Net, node: OpNode) -> bool:

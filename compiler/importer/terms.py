@@ -45,6 +45,14 @@ class Stored:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Shuffled:
+    """An integer map in another order: its channel i is channel order[i] of the value."""
+
+    stored: Stored
+    order: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
     """The average over the map of an integer value."""
 
@@ -78,6 +86,7 @@ class Linear:
     scale: Array  # (O,) float64: s_in * s_w
     stride: int = 1
     groups: int = 1
+    order: tuple[int, ...] = ()
     score: str | None = None
     per_channel: bool = False
     low: float = -INF
@@ -118,5 +127,16 @@ class Binary:
 
 
 Term = (
-    Image | Const | QuantConst | Stored | Mean | Window | Linear | Sum | Joined | Logistic | Binary
+    Image
+    | Const
+    | QuantConst
+    | Stored
+    | Shuffled
+    | Mean
+    | Window
+    | Linear
+    | Sum
+    | Joined
+    | Logistic
+    | Binary
 )

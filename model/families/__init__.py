@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from penstock.model.families import acs, blockdrop, iadi, skipnet
+from penstock.model.families import acs, blockdrop, iadi, moe, skipnet
 from penstock.model.gate_plan import GatePlan
 from penstock.model.geometry import BlockPlan, ConvPlan, NetworkConfig, block_plans
 
@@ -21,11 +21,13 @@ class Family:
 
     `policy`: one network on the image, a score a block.  `block`: on a block's input, its score.
     `channel`: on a convolution's input, a score for each of its output channels.
+    `router`: on the input of a pair of experts, a score each.
     """
 
     policy: Callable[[NetworkConfig, int], GatePlan] | None = None
     block: Callable[[BlockPlan], GatePlan | None] | None = None
     channel: Callable[[str, ConvPlan, tuple[int, int]], GatePlan] | None = None
+    router: Callable[[BlockPlan], GatePlan | None] | None = None
 
 
 FAMILIES: dict[str, Family] = {
@@ -33,7 +35,9 @@ FAMILIES: dict[str, Family] = {
     "skipnet2": Family(block=skipnet.ffgate_2),
     "blockdrop": Family(policy=blockdrop.policy),
     "acs": Family(channel=acs.gate),
+    "acsdg": Family(channel=acs.grouping_gate),
     "iadi": Family(channel=iadi.gate),
+    "moe": Family(router=moe.router),
 }
 NONE = Family()
 
@@ -48,6 +52,12 @@ def block_gate(config: NetworkConfig, plan: BlockPlan) -> GatePlan | None:
     """The network on the block's input that decides whether it runs."""
     block = FAMILIES.get(config.gates, NONE).block
     return block(plan) if block else None
+
+
+def expert_router(config: NetworkConfig, plan: BlockPlan) -> GatePlan | None:
+    """The router in front of a pair of experts, with the first of them."""
+    router = FAMILIES.get(config.gates, NONE).router
+    return router(plan) if router else None
 
 
 def channel_gate(config: NetworkConfig, plan: BlockPlan, number: int) -> GatePlan | None:
@@ -66,4 +76,5 @@ def gate_networks(config: NetworkConfig) -> Iterator[GatePlan]:
         yield policy
     for plan in block_plans(config):
         gates = [channel_gate(config, plan, number) for number in range(1, len(plan.convs) + 1)]
-        yield from (gate for gate in (block_gate(config, plan), *gates) if gate is not None)
+        gates = [expert_router(config, plan), block_gate(config, plan), *gates]
+        yield from (gate for gate in gates if gate is not None)

@@ -5,6 +5,9 @@ convolution's output channels: 1x1 bottleneck, 3x3 with stride 2, 3x3, average, 
 sigmoid > 1/2.  The mask of the block's last convolution is on the residual branch, where a masked
 channel is the shortcut's; a block that changes the shape has none there, for the core could not
 skip it.
+
+ACS-DG (section 3.2) learns the groups of both 3x3; the paper's squeeze-and-excite block between
+them is left out.
 """
 
 from __future__ import annotations
@@ -17,6 +20,17 @@ SQUEEZE = 4  # input channels for each of the bottleneck's
 
 def gate(name: str, conv: ConvPlan, in_size: tuple[int, int]) -> GatePlan:
     """The gate of one convolution, whose input has `in_size`."""
-    inner = max(conv.in_channels // SQUEEZE, 1)
+    return _gate(name, conv, in_size, max(conv.in_channels // SQUEEZE, 1), frozenset())
+
+
+def grouping_gate(name: str, conv: ConvPlan, in_size: tuple[int, int]) -> GatePlan:
+    """The same with learned groups, which take a power of two of channels."""
+    inner = 1 << max(conv.in_channels // SQUEEZE, 1).bit_length() - 1
+    return _gate(name, conv, in_size, inner, frozenset((2, 3)))
+
+
+def _gate(
+    name: str, conv: ConvPlan, in_size: tuple[int, int], inner: int, grouping: frozenset[int]
+) -> GatePlan:
     rows = ((1, inner, 1), (3, inner, 2), (3, inner, 1))
-    return gate_plan(name, conv.in_channels, in_size, rows, conv.channels)
+    return gate_plan(name, conv.in_channels, in_size, rows, conv.channels, grouping=grouping)

@@ -21,6 +21,7 @@ from penstock.sim.rtl.engine import RtlCore
 
 CONFIG = "tiny"
 IMAGES = 6
+WIDTHS = {"acsdg": (16, 32, 16)}  # a quarter of them, to be put into groups
 
 
 @pytest.fixture(params=FAMILIES)
@@ -29,7 +30,7 @@ def compiled(request: pytest.FixtureRequest, tmp_path: Path) -> CompiledNetwork:
     config = NetworkConfig(
         depth=14,
         gates=request.param,
-        widths=(4, 6, 10),
+        widths=WIDTHS.get(request.param, (4, 6, 10)),
         in_channels=2,
         input_size=(8, 6),
         classes=5,

@@ -30,4 +30,5 @@ def make_conv(
         fold=fold,
         residual=residual,
         groups=term.groups,
+        order=term.order,
     )

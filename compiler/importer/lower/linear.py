@@ -6,7 +6,7 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.stored import stored_input
+from penstock.compiler.importer.lower.stored import shuffled_input, stored_input
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import Const, Linear, QuantConst, Term
 from penstock.compiler.numerics import ACCUMULATOR_LIMIT
@@ -18,7 +18,7 @@ BIAS_SCALE_TOLERANCE = 1e-6
 
 def lower_conv(builder: Builder, node: OpNode) -> Term:
     """Conv on a map; a 1x1 Conv on a pooled map is a dense layer."""
-    source = stored_input(builder, node, 0)
+    source, order = shuffled_input(builder, node, 0)
     weight, scale = _weight(builder, node, output_axis=0)
     in_scale = builder.values[source].scale * scale
     bias = _bias(builder, node, in_scale)
@@ -30,6 +30,9 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
     if len(builder.values[source].shape) != 3:
         raise node.error(f"its input '{source}' is not a map", "convolve maps or pooled vectors")
     stride = _geometry(builder, node, weight)
+    groups = _groups(builder, node, source, weight)
+    if order and groups == 1:  # its weights go along
+        weight, order = weight[:, np.argsort(order)], ()
     return Linear(
         node=node,
         dense=False,
@@ -38,7 +41,8 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
         bias=bias,
         scale=in_scale,
         stride=stride,
-        groups=_groups(builder, node, source, weight),
+        groups=groups,
+        order=order,
     )
 
 

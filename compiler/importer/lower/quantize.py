@@ -30,6 +30,7 @@ from penstock.compiler.importer.terms import (
     Logistic,
     Mean,
     QuantConst,
+    Shuffled,
     Stored,
     Sum,
     Term,
@@ -41,6 +42,10 @@ from penstock.compiler.numerics import SCORE_SCALE
 def lower_quantize(builder: Builder, node: OpNode) -> Term:
     """The integer value a quantiser makes; equal quantisers of one tensor make one value."""
     scale, signed = activation_scale(builder, node), quantized_signed(builder, node)
+    term = builder.term(node.inputs[0])
+    if isinstance(term, Shuffled):
+        stored = _requantize(builder, node, term.stored, scale, signed)
+        return dataclasses.replace(term, stored=stored)
     return _quantized(builder, node, node.inputs[0], scale, signed)
 
 
@@ -66,8 +71,15 @@ def lower_dequantize(builder: Builder, node: OpNode) -> Term:
         if kind == "float32":
             raise node.error("dequantises a float tensor")
         return _image(builder, node, term, scale, kind == "int8")
+    if isinstance(term, Shuffled):
+        return dataclasses.replace(term, stored=_dequantize(builder, node, term.stored, scale))
     if not isinstance(term, Stored):
         raise node.error("its input is not an 8-bit tensor")
+    return _dequantize(builder, node, term, scale)
+
+
+def _dequantize(builder: Builder, node: OpNode, term: Stored, scale: float) -> Stored:
+    """An integer value, read at its own scale."""
     value = builder.values[term.value]
     if value.scale != scale:
         hint = "dequantise with the scale of the quantiser"

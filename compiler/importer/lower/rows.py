@@ -1,7 +1,10 @@
-"""Slice, Gather and Split of a dense layer's outputs: some of its rows.
+"""Slice, Gather and Split of a dense layer's outputs: some of its rows; Gather of a map's channels.
 
 A policy network decides many blocks with one dense layer and hands each of them its own score.  The
 rows taken are a layer of their own; what reads one pooled vector becomes one GATE again.
+
+A Gather of every channel of a map is a channel shuffle, which costs nothing: the convolution that
+reads it takes the channels where they are.
 """
 
 import dataclasses
@@ -11,7 +14,7 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.net import Array, OpNode
-from penstock.compiler.importer.terms import Binary, Linear, Logistic, Stored, Term
+from penstock.compiler.importer.terms import Binary, Linear, Logistic, Shuffled, Stored, Term
 
 HINT = "outputs of a gate may be taken apart: along axis 1, after Gemm or after its threshold"
 
@@ -34,6 +37,9 @@ def lower_gather(builder: Builder, node: OpNode) -> Term:
     if indices is None or int(node.attrs.get("axis", 0)) not in (1, -1) or indices.ndim > 1:
         raise node.error("gathers along other axes than 1", HINT)
     chosen = np.atleast_1d(indices).astype(np.int64)
+    term = builder.term(node.inputs[0])
+    if isinstance(term, Stored) and len(builder.net.shapes[node.inputs[0]]) == 4:
+        return _shuffled(builder, node, term, chosen)
     outputs = _outputs(builder, node)
     if ((chosen < -outputs) | (chosen >= outputs)).any():
         raise node.error(f"gathers outputs {chosen.tolist()} of {outputs}", HINT)
@@ -51,6 +57,17 @@ def lower_split(builder: Builder, node: OpNode) -> Term:
         builder.terms[name] = terms[-1]
         first += size
     return terms[0]
+
+
+def _shuffled(builder: Builder, node: OpNode, term: Stored, chosen: Array) -> Term:
+    """A map's channels in another order."""
+    channels = builder.values[term.value].shape[0]
+    if sorted(chosen) != list(range(channels)):
+        raise node.error(
+            f"gathers channels {chosen.tolist()} of {channels}", "gather each channel once"
+        )
+    order = () if (chosen == np.arange(channels)).all() else tuple(chosen.tolist())
+    return Shuffled(stored=term, order=order) if order else term
 
 
 def _outputs(builder: Builder, node: OpNode) -> int:

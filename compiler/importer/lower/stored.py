@@ -5,7 +5,7 @@ import numpy as np
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.scales import integer_bounds, scale_text
 from penstock.compiler.importer.net import OpNode
-from penstock.compiler.importer.terms import Image, Stored
+from penstock.compiler.importer.terms import Image, Shuffled, Stored
 
 UNQUANTIZED = "put QuantizeLinear and DequantizeLinear before it"
 
@@ -14,10 +14,20 @@ def stored_input(builder: Builder, node: OpNode, index: int) -> str:
     """The integer value that input `index` of a layer reads; a pending clip is carried out."""
     name = node.inputs[index]
     term = builder.term(name)
+    if isinstance(term, Shuffled):
+        raise node.error(f"reads the reordered channels of '{name}'", "only convolutions read them")
     if not isinstance(term, Stored):
         what = "the image" if isinstance(term, Image) else f"'{name}'"
         raise node.error(f"its input {what} is not quantised", UNQUANTIZED)
     return settle(builder, node, term, name).value
+
+
+def shuffled_input(builder: Builder, node: OpNode, index: int) -> tuple[str, tuple[int, ...]]:
+    """`stored_input` and the order in which a Gather before it puts the channels, () if none."""
+    term = builder.term(node.inputs[index])
+    if isinstance(term, Shuffled):
+        return settle(builder, node, term.stored, node.inputs[index]).value, term.order
+    return stored_input(builder, node, index), ()
 
 
 def settle(builder: Builder, node: OpNode, term: Stored, name: str) -> Stored:

@@ -141,6 +141,32 @@ def test_groups(config: str, stride: int, inputs: int, channels: int, groups: in
         assert_exact(build.graph("x", output), config, schedule, images=4)
 
 
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("rows", "between", "within"), [(2, 4, 2), (1, 2, 6), (3, 4, 2), (4, 1, 4)]
+)
+def test_shuffled_groups(config: str, stride: int, rows: int, between: int, within: int) -> None:
+    """Channels [rows, between, within] read as [rows, within, between]: `between` a group."""
+    channels = rows * between * within
+    order = np.arange(channels).reshape(rows, between, within).swapaxes(1, 2).reshape(-1)
+    build = GraphBuilder(rng=np.random.default_rng(within))
+    x = build.conv(build.value("x", (3, 6, 8), False), channels, 3)
+    more = {"groups": rows * within, "order": tuple(order.tolist())}
+    y = build.conv(x, channels, 3, stride, **more)
+    output = build.dense(build.pool(y), 4)
+    assert_exact(build.graph("x", output), config)
+
+
+def test_an_order_without_equal_distances_is_refused() -> None:
+    """On a map whose pixels leave no choice: one group a descriptor."""
+    build = GraphBuilder(rng=np.random.default_rng(0))
+    x = build.value("x", (8, 1, 1), False)
+    y = build.conv(x, 8, 1, groups=2, order=(0, 1, 2, 4, 3, 5, 6, 7))
+    with pytest.raises(CompileError, match=r"node 'conv0' \(Conv\): .* at equal distances"):
+        compile_graph(build.graph("x", y), get_config("tiny"))
+
+
 def test_a_grouped_convolution_does_not_walk_a_list() -> None:
     """Gated maps before and behind it are computed in full."""
     build = GraphBuilder(rng=np.random.default_rng(2))

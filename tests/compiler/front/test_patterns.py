@@ -34,6 +34,29 @@ def test_groups(net: Any, check: Any, groups: int, outputs: int, stride: int) ->
     assert conv.depthwise == (outputs == groups == 6)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+@pytest.mark.parametrize("again", [False, True])
+def test_shuffled_channels(net: Any, check: Any, groups: int, again: bool) -> None:
+    """A dense convolution's weights go along; one in groups keeps the order."""
+    order = [0, 3, 1, 4, 2, 5]
+    x = net.node("Gather", net.stem(6), net.const(order, np.int64), axis=1)
+    x = net.qdq(x, Y, signed=False) if again else x
+    weight = net.weight((6, 6 // groups, 3, 3))
+    y = net.node("Conv", x, weight, group=groups, pads=[1] * 4)
+    graph = check(net, net.qdq(net.node("Relu", y), Y, signed=False))
+    assert len(graph.nodes) == 2
+    conv = graph.nodes[1]
+    assert (conv.groups, conv.depthwise) == (groups, False)
+    assert conv.order == (() if groups == 1 else tuple(order))
+
+
+def test_channels_gathered_as_they_are(net: Any, check: Any) -> None:
+    x = net.node("Gather", net.stem(4), net.const(range(4), np.int64), axis=1)
+    y = net.node("Conv", x, net.weight((4, 1, 3, 3)), group=4, pads=[1] * 4)
+    graph = check(net, net.qdq(net.node("Relu", y), Y, signed=False))
+    assert graph.nodes[1].depthwise
+
+
 @pytest.mark.parametrize(
     ("signed", "activation", "clamp"),
     [
