@@ -30,7 +30,7 @@ from penstock.program.config import get_config
 
 STORE = ROOT / "docs" / "exits"
 BUILD = ROOT / "build" / "exits"
-RECIPES = ("resnet8-digits-exits", "lcnet-resnet8-digits-exits")
+RECIPES = ("resnet8-digits-exits", "lcnet-resnet8-digits-exits", "s2d-resnet8-digits")
 CONFIG = "z7020"
 #: Thresholds of the sweep, the same at every exit; above 1 nothing exits.
 SWEEP = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 2.0)
