@@ -6,8 +6,9 @@ a 1x1 convolution of it), perhaps followed by a 2x2 max-pool.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import torch
@@ -15,10 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from penstock.model.errors import ConfigError
-from penstock.model.gate_network import plain_conv
 from penstock.model.gates import global_average_pool
 from penstock.model.geometry import ConvPlan, Schedule, halved
+from penstock.model.masked_conv import linked_conv
 from penstock.model.networks import BlockScores
+from penstock.model.split import Row, SplitConv, SplitNetwork, build_split
+from penstock.model.split_plan import SplitPlan, plain_split
 
 Activation = Literal["none", "relu", "relu6"]
 RELU6 = 6.0
@@ -40,20 +43,47 @@ class UnitPlan:
     pool: bool = False
 
 
+class _Split:
+    """What a configuration with a `split` has in common with the others."""
+
+    __slots__ = ()
+    split: SplitPlan | None
+
+    def units(self) -> list[UnitPlan]:
+        raise NotImplementedError
+
+    def __post_init__(self) -> None:
+        if self.split is not None:
+            units = self.units()
+            sizes = dict.fromkeys(unit.convs[-1].out_size for unit in units)
+            self.split.check_resolutions(len(sizes))
+            self.split.check_channels([c.channels for unit in units for c in unit.convs])
+
+    @property
+    def early_exits(self) -> int:
+        """Classifiers in front of the last."""
+        return 0 if self.split is None else self.split.stages - 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VggConfig:
-    """VGG with batch norm and one fully connected layer; `stages`: (channels, convolutions)."""
+class VggConfig(_Split):
+    """VGG with batch norm and one fully connected layer; `stages`: (channels, convolutions).
+
+    `split`: it runs in stages of its channels, as S2DNAS has it (`penstock.model.split`).
+    """
 
     stages: tuple[tuple[int, int], ...] = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
     in_channels: int = 3
     input_size: tuple[int, int] = (32, 32)
     classes: int = 10
     schedule: Schedule = "sequential"
+    split: SplitPlan | None = None
 
     @property
     def name(self) -> str:
-        """For example "vgg16"."""
-        return f"vgg{sum(count for _, count in self.stages) + 3}"  # as named, with three FC layers
+        """For example "vgg16"; "s2d-" in front where it is split."""
+        depth = sum(count for _, count in self.stages) + 3  # as named, with three FC layers
+        return f"{'s2d-' if self.split else ''}vgg{depth}"
 
     def units(self) -> list[UnitPlan]:
         """One convolution each; a pool behind the last of a stage."""
@@ -78,12 +108,13 @@ class VggConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MobileNetConfig:
+class MobileNetConfig(_Split):
     """MobileNetV2; `stages`: (expansion, channels, units, stride), the CIFAR form by default.
 
     `shortcut_convs`: units of stride 1 that change the number of channels have a 1x1 convolution
     on a shortcut, and those without expansion keep their first 1x1 convolution (a widespread CIFAR
     form, 91.15 M MACs); without, the network is as published (87.98 M).
+    `split`: it runs in stages of its channels, as S2DNAS has it (`penstock.model.split`).
     """
 
     stages: tuple[tuple[int, int, int, int], ...] = (
@@ -102,11 +133,14 @@ class MobileNetConfig:
     input_size: tuple[int, int] = (32, 32)
     classes: int = 10
     schedule: Schedule = "sequential"
+    split: SplitPlan | None = None
 
     @property
     def name(self) -> str:
-        """ "mobilenetv2", "-shortcuts" behind it for the form with shortcut convolutions."""
-        return f"mobilenetv2{'-shortcuts' if self.shortcut_convs else ''}"
+        """ "mobilenetv2", "-shortcuts" behind it for the form with shortcut convolutions, "s2d-" in
+        front where it is split."""
+        shortcuts = "-shortcuts" if self.shortcut_convs else ""
+        return f"{'s2d-' if self.split else ''}mobilenetv2{shortcuts}"
 
     def units(self) -> list[UnitPlan]:
         """The stem, the inverted residuals, the head."""
@@ -198,12 +232,39 @@ def backbone_macs(config: BackboneConfig) -> dict[str, int]:
     return {**counts, "classifier.fc": config.units()[-1].convs[-1].channels * config.classes}
 
 
+def unit_resolutions(units: Sequence[UnitPlan]) -> list[int]:
+    """Number of the resolution that each unit's convolutions end in, from 0."""
+    sizes = list(dict.fromkeys(unit.convs[-1].out_size for unit in units))
+    return [sizes.index(unit.convs[-1].out_size) for unit in units]
+
+
+@cache
+def split_backbone(config: BackboneConfig) -> SplitNetwork:
+    """A split network; all of a unit but its last convolution is split as its input is.
+
+    So a depthwise convolution, of stride 2 too, has in every stage what that stage expanded.
+    """
+    assert config.split is not None
+    rows: list[Row] = []
+    before: int | None = None
+    units = config.units()
+    for unit, resolution in zip(units, unit_resolutions(units), strict=True):
+        if unit.shortcut is not None:
+            rows.append((unit.shortcut, before, resolution))
+        *inner, last = unit.convs
+        rows += [(conv, before, resolution if before is None else before) for conv in inner]
+        rows.append((last, before, resolution))
+        before = resolution
+    return build_split(config.split, rows, config.classes)
+
+
 def parse_backbone(name: str) -> BackboneConfig:
-    """The network of a name: vgg16, mobilenetv2, mobilenetv2-shortcuts."""
-    known = {
-        config.name: config
-        for config in (VggConfig(), MobileNetConfig(), MobileNetConfig(shortcut_convs=True))
-    }
+    """The network of a name: vgg16, mobilenetv2, mobilenetv2-shortcuts; "s2d-" splits it evenly."""
+    plain = (VggConfig(), MobileNetConfig(), MobileNetConfig(shortcut_convs=True))
+    known: dict[str, BackboneConfig] = {config.name: config for config in plain}
+    for config in plain:
+        split = plain_split(unit_resolutions(config.units())[-1] + 1)
+        known[f"s2d-{config.name}"] = replace(config, split=split)
     if name not in known:
         raise ConfigError(f"unknown network {name!r}", f"one of {', '.join(known)}")
     return known[name]
@@ -219,15 +280,16 @@ def activate(x: Tensor, activation: Activation) -> Tensor:
 class Unit(nn.Module):
     """One unit in floating point."""
 
-    def __init__(self, plan: UnitPlan) -> None:
+    def __init__(self, plan: UnitPlan, links: Mapping[str, SplitConv] | None = None) -> None:
+        """`links`: of a split network's convolutions."""
         super().__init__()
         self.plan = plan
-        self.convs = nn.ModuleList(plain_conv(conv) for conv in plan.convs)
+        self.convs = nn.ModuleList(linked_conv(conv, links) for conv in plan.convs)
         self.bns = nn.ModuleList(nn.BatchNorm2d(conv.channels) for conv in plan.convs)
         self.shortcut: nn.Conv2d | None = None
         self.shortcut_bn: nn.BatchNorm2d | None = None
         if plan.shortcut is not None:
-            self.shortcut = plain_conv(plan.shortcut)
+            self.shortcut = linked_conv(plan.shortcut, links)
             self.shortcut_bn = nn.BatchNorm2d(plan.shortcut.channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -243,12 +305,23 @@ class Unit(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Units, then a global average and one fully connected layer."""
+    """Units, then a global average and one fully connected layer.
+
+    `early`: logits of the stages before a split network's last, float [N, classes] each, from the
+    last forward pass.
+    """
+
+    early: list[Tensor]
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
         self.config = config
-        self.units = nn.ModuleList(Unit(plan) for plan in config.units())
+        network = None if config.split is None else split_backbone(config)
+        links = None if network is None else network.convs
+        self.units = nn.ModuleList(Unit(plan, links) for plan in config.units())
+        widths = () if network is None else network.heads[:-1]
+        self.heads = nn.ModuleList(nn.Linear(width, config.classes) for width in widths)
+        self.early = []
         self.fc = nn.Linear(config.units()[-1].convs[-1].channels, config.classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -258,7 +331,9 @@ class Backbone(nn.Module):
         """Images, float [N, Cin, H, W] -> logits, float [N, classes]; no gate has scores."""
         for unit in self.units:
             x = unit(x)
-        return self.fc(global_average_pool(x)), []
+        pooled = global_average_pool(x)
+        self.early = [head(pooled[:, : head.weight.shape[1]]) for head in self.heads]
+        return self.fc(pooled), []
 
 
 def build_backbone(config: BackboneConfig, seed: int) -> Backbone:

@@ -49,7 +49,7 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
     names = [*map(exit_name, range(config.early_exits)), OUTPUT]
     if config.split is not None:
         stage_outputs(graph, net, x, names)
-        return _model(graph, config, metadata, names)
+        return finish(graph, config, metadata, names)
     policy: list[str | None] = [None] * len(net.blocks)
     if net.policy is not None:
         policy = [*policy_network(graph, net.policy, x, net.input.scale)]
@@ -77,12 +77,12 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
     x = dense(graph, "classifier.fc", net.fc, x, net.pool.scale)
     x = graph.quantize(x, OUTPUT, scale_of(graph, OUTPUT, net.logits), signed=True)
     graph.rename_output(x, OUTPUT)
-    return _model(graph, config, metadata, names)
+    return finish(graph, config, metadata, names)
 
 
-def _model(
+def finish(
     graph: GraphBuilder,
-    config: NetworkConfig,
+    config: NetworkConfig | BackboneConfig,
     metadata: Mapping[str, str] | None,
     outputs: list[str],
 ) -> onnx.ModelProto:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
-from penstock.model.backbones import RELU6, Activation
-from penstock.model.export import BATCH, INPUT, OUTPUT, network_properties
+from penstock.model.backbones import RELU6, Activation, split_backbone
+from penstock.model.export import INPUT, OUTPUT, exit_name, finish
 from penstock.model.export_layers import conv, dense, pool, scale_of
+from penstock.model.export_split import Stages, at_stage
 from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.quantize_backbone import QuantBackbone, QuantUnit
-from penstock.model.quantizers import ActivationQuantizer
+from penstock.model.quantizers import ActivationQuantizer, QuantConv
 
 UNIT_POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
 
@@ -20,10 +21,15 @@ UNIT_POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
 def build_backbone_onnx(
     net: QuantBackbone, metadata: Mapping[str, str] | None = None
 ) -> onnx.ModelProto:
-    """The network as an ONNX model: float "input" [N, C, H, W] -> float "logits" [N, classes]."""
+    """The network as an ONNX model: float "input" [N, C, H, W] -> float "logits" [N, classes].
+
+    Stages of a split network are outputs "exit0", ... before it.
+    """
     config = net.config
     graph = GraphBuilder()
     x = graph.quantize(INPUT, "input", scale_of(graph, "input", net.input), signed=True)
+    if config.split is not None:
+        return _split(graph, net, x, metadata)
     names: dict[int, str] = {}  # of the quantisers of units' outputs
     for unit, before, after in net.steps():
         name = names.setdefault(id(after), f"{unit.plan.name}.out")
@@ -32,14 +38,63 @@ def build_backbone_onnx(
     x = dense(graph, "classifier.fc", net.fc, x, net.pool.scale)
     x = graph.quantize(x, OUTPUT, scale_of(graph, OUTPUT, net.logits), signed=True)
     graph.rename_output(x, OUTPUT)
-    return graph.build(
-        config.name,
-        INPUT,
-        [BATCH, config.in_channels, *config.input_size],
-        OUTPUT,
-        [BATCH, config.classes],
-        network_properties(config, metadata),
-    )
+    return finish(graph, config, metadata, [OUTPUT])
+
+
+def _split(
+    graph: GraphBuilder, net: QuantBackbone, x: str, metadata: Mapping[str, str] | None
+) -> onnx.ModelProto:
+    """Stage after stage, as `penstock.model.export_split` has it."""
+    config = net.config
+    stages = Stages(graph, split_backbone(config).convs, {"image": [x]})
+    outputs = [*map(exit_name, range(config.early_exits)), OUTPUT]
+    for stage, output in enumerate(outputs):
+        source, scales = "image", {id(net.input): "input"}
+        for unit, before, after in net.steps():
+            scales.setdefault(id(after), f"{unit.plan.name}.out")
+            _split_unit(stages, unit, source, before, after, scales[id(after)], stage)
+            source = unit.plan.name
+        stages.classify(net, source, stage, output)
+    return finish(graph, config, metadata, outputs)
+
+
+def _split_unit(
+    stages: Stages,
+    unit: QuantUnit,
+    source: str,
+    before: ActivationQuantizer,
+    after: ActivationQuantizer,
+    chain: str,
+    stage: int,
+) -> None:
+    """A stage's share of a unit that reads the layer `source`; `chain` names its output's scale."""
+    graph, plan = stages.graph, unit.plan
+    read, scale = source, before.scale
+    for index, (layer, activation) in enumerate(zip(unit.convs, plan.activations, strict=True)):
+        name = plan.convs[index].name
+        assert isinstance(layer, QuantConv)
+        y = stages.conv(name, layer, read, scale, stage)
+        y = _activation(graph, at_stage(name, stage), y, activation)
+        if index < len(unit.inner):
+            inner = unit.inner[index]
+            assert isinstance(inner, ActivationQuantizer)
+            read, scale = f"{name}.inner", inner.scale
+            stages.add(read, stages.quantize(y, at_stage(read, stage), inner, name))
+    node = at_stage(plan.name, stage)
+    shortcut = None
+    if unit.shortcut is not None and plan.shortcut is not None:
+        z = stages.conv(plan.shortcut.name, unit.shortcut, source, before.scale, stage)
+        name = at_stage(plan.shortcut.name, stage)
+        shortcut = stages.quantize(z, name, after, chain, signed=True)
+    elif plan.residual:
+        shortcut = stages.made[source][stage]
+    if shortcut is not None:
+        y = graph.node("Add", f"{node}.add", [y, shortcut])
+    y = stages.quantize(y, f"{node}.out", after, chain, unit.signed)
+    if plan.pool:
+        y = graph.node("MaxPool", f"{node}.pool", [y], **UNIT_POOL)
+        y = stages.quantize(y, f"{node}.pool", after, chain, unit.signed)
+    stages.add(plan.name, y)
 
 
 def _unit(

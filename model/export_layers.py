@@ -12,8 +12,7 @@ from penstock.model.quantizers import (
     QuantConv,
     QuantLinear,
 )
-
-Links = tuple[list[int], list[int]]  # output and input channels
+from penstock.model.split import Links
 
 
 def unit_score(graph: GraphBuilder, score: str, name: str, outputs: int) -> str:
@@ -43,7 +42,7 @@ def conv(
     in_scale: Tensor,
     links: Links | None = None,
 ) -> str:
-    """A convolution; `links`: of some output channels, reading some input channels, alone."""
+    """A convolution; `links`: of some of its channels alone."""
     inputs = [x, *parameters(graph, name, layer, in_scale, links)]
     return graph.node(
         "Conv",
@@ -52,7 +51,7 @@ def conv(
         kernel_shape=list(layer.weight.shape[2:]),
         strides=[layer.stride] * 2,
         pads=[layer.padding] * 4,
-        group=layer.groups,
+        group=layer.groups if links is None else links.groups,
     )
 
 
@@ -70,8 +69,8 @@ def parameters(
     """The dequantised weight and bias of a layer, or of what `links` name of it."""
     weight, bias, scale = (t.cpu() for t in layer.integers(in_scale))
     if links is not None:
-        outputs, inputs = links
-        weight, bias, scale = weight[outputs][:, inputs], bias[outputs], scale[outputs]
+        weight = weight[links.outputs][:, links.inputs]
+        bias, scale = bias[links.outputs], scale[links.outputs]
     return (
         graph.weights(name, weight.numpy(), scale.numpy()),
         graph.bias(name, bias.numpy(), (in_scale.cpu() * scale).numpy()),

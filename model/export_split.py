@@ -8,8 +8,9 @@ is an output, written before the next stage begins.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from penstock.model.export_layers import conv, dense, pool, scale_of
 from penstock.model.onnx_graph import GraphBuilder
@@ -18,8 +19,18 @@ from penstock.model.quantizers import ActivationQuantizer, QuantConv, QuantLinea
 from penstock.model.split import SplitConv, split_convs
 
 
+class Classified(Protocol):
+    """A quantised network with a classifier for each stage."""
+
+    heads: nn.ModuleList
+    fc: QuantLinear
+    pool: ActivationQuantizer
+    head_logits: ActivationQuantizer | None
+    logits: ActivationQuantizer
+
+
 @dataclass(slots=True)
-class _Stages:
+class Stages:
     """The graph so far: `made` has the map of each layer that every stage made, in their order."""
 
     graph: GraphBuilder
@@ -36,17 +47,32 @@ class _Stages:
         parts = [self.made[source][index] for index in plan.sources[stage]]
         node = at_stage(name, stage)
         x = self.join(f"{node}.concat", parts)
-        links = list(plan.outputs[stage]), plan.reads(stage)
-        return conv(self.graph, node, layer, x, in_scale, links)
+        return conv(self.graph, node, layer, x, in_scale, plan.links(stage))
 
     def join(self, name: str, parts: list[str]) -> str:
         """Parts of a map as one."""
         return parts[0] if len(parts) == 1 else self.graph.node("Concat", name, parts, axis=1)
 
-    def quantize(self, x: str, name: str, quantizer: ActivationQuantizer, scale: str) -> str:
-        """A stage's part of a map, uint8; `scale` names what all parts share."""
+    def quantize(
+        self, x: str, name: str, quantizer: ActivationQuantizer, scale: str, signed: bool = False
+    ) -> str:
+        """A stage's part of a map; `scale` names what all parts share."""
         constant = scale_of(self.graph, scale, quantizer)
-        return self.graph.quantize(x, name, constant, signed=False)
+        return self.graph.quantize(x, name, constant, signed=signed)
+
+    def classify(self, net: Classified, layer: str, stage: int, name: str) -> None:
+        """The output of a stage from its and earlier parts of a layer's map: the last stage's is
+        the network's own."""
+        early = stage < len(net.heads)
+        node = name if early else "classifier"
+        y = self.join(f"{name}.concat", self.made[layer])
+        y = pool(self.graph, node, net.pool, y)
+        head = net.heads[stage] if early else net.fc
+        quantizer = net.head_logits if early else net.logits
+        assert isinstance(head, QuantLinear) and quantizer is not None
+        y = dense(self.graph, f"{node}.fc", head, y, net.pool.scale)
+        y = self.quantize(y, name, quantizer, "exits" if early else name, signed=True)
+        self.graph.rename_output(y, name)
 
 
 def at_stage(name: str, stage: int) -> str:
@@ -56,16 +82,12 @@ def at_stage(name: str, stage: int) -> str:
 
 def stage_outputs(graph: GraphBuilder, net: QuantLCNet, x: str, names: list[str]) -> None:
     """All stages of `net` on the quantised image x; `names` are the outputs', one a stage."""
-    stages = _Stages(graph, split_convs(net.config))
+    stages = Stages(graph, split_convs(net.config), {"image": [x]})
     for stage, name in enumerate(names):
-        stages.made["image"] = [x]
-        last = _stage(stages, net, stage)
-        y = stages.join(f"{name}.concat", stages.made[last])
-        y = pool(graph, name if stage < len(names) - 1 else "classifier", net.pool, y)
-        _classifier(graph, net, stage, name, y)
+        stages.classify(net, _stage(stages, net, stage), stage, name)
 
 
-def _stage(stages: _Stages, net: QuantLCNet, stage: int) -> str:
+def _stage(stages: Stages, net: QuantLCNet, stage: int) -> str:
     """The convolutions of one stage; the name of the layer that they end in."""
     graph, before = stages.graph, net.first_chain()
     y = stages.conv("stem.conv", net.conv, "image", net.input.scale, stage)
@@ -83,7 +105,7 @@ def _stage(stages: _Stages, net: QuantLCNet, stage: int) -> str:
 
 
 def _block(
-    stages: _Stages,
+    stages: Stages,
     block: QuantBlock,
     source: str,
     before: ActivationQuantizer,
@@ -97,8 +119,7 @@ def _block(
     shortcut = stages.made[source][stage]
     if block.shortcut is not None:
         y = stages.conv(f"{name}.shortcut", block.shortcut, source, before.scale, stage)
-        constant = scale_of(graph, chain, after)
-        shortcut = graph.quantize(y, f"{node}.shortcut", constant, signed=True)
+        shortcut = stages.quantize(y, f"{node}.shortcut", after, chain, signed=True)
     read, scale = source, before.scale
     *inner, last = block.layers()
     for number, (layer, quantizer) in enumerate(zip(inner, block.inners(), strict=True), start=1):
@@ -110,14 +131,3 @@ def _block(
     y = graph.node("Add", f"{node}.add", [y, shortcut])
     y = graph.node("Relu", f"{node}.relu{len(inner) + 1}", [y])
     stages.add(name, stages.quantize(y, f"{node}.out", after, chain))
-
-
-def _classifier(graph: GraphBuilder, net: QuantLCNet, stage: int, name: str, pooled: str) -> None:
-    """The output of a stage: the last one is the network's own."""
-    early = stage < len(net.heads)
-    layer = net.heads[stage] if early else net.fc
-    quantizer = net.head_logits if early else net.logits
-    assert isinstance(layer, QuantLinear) and quantizer is not None
-    y = dense(graph, f"{name if early else 'classifier'}.fc", layer, pooled, net.pool.scale)
-    y = graph.quantize(y, name, scale_of(graph, "exits" if early else name, quantizer), signed=True)
-    graph.rename_output(y, name)

@@ -131,7 +131,8 @@ class NetworkConfig:
             )
 
     def _check_split(self, split: SplitPlan) -> None:
-        split.check(self.widths)
+        split.check_resolutions(len(self.widths))
+        split.check_channels(self.widths)
         if self.gated or self.exits or self.shortcuts != "projection":
             raise ConfigError(
                 "a split network has gates, exits behind its stages or identity shortcuts",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from penstock.model.gate_network import plain_conv
 from penstock.model.geometry import ConvPlan, NetworkConfig
-from penstock.model.split import split_convs
+from penstock.model.split import SplitConv, split_convs
 
 
 class MaskedConv(nn.Conv2d):
@@ -26,6 +28,7 @@ class MaskedConv(nn.Conv2d):
             plan.kernel,
             stride=plan.stride,
             padding=plan.kernel // 2,
+            groups=plan.groups,
             bias=False,
         )
         self.register_buffer("live", live, persistent=False)
@@ -42,6 +45,9 @@ def linked_weight(conv: nn.Conv2d) -> Tensor:
 
 def backbone_conv(plan: ConvPlan, config: NetworkConfig) -> nn.Conv2d:
     """A convolution of the backbone, masked if the network is split."""
-    if config.split is None:
-        return plain_conv(plan)
-    return MaskedConv(plan, split_convs(config)[plan.name].live())
+    return linked_conv(plan, None if config.split is None else split_convs(config))
+
+
+def linked_conv(plan: ConvPlan, convs: Mapping[str, SplitConv] | None) -> nn.Conv2d:
+    """A convolution, masked by what `convs` say of it; None: the network is not split."""
+    return plain_conv(plan) if convs is None else MaskedConv(plan, convs[plan.name].live())

@@ -6,6 +6,7 @@ A unit that is added to its input shares that input's scale; every other one beg
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,9 @@ class QuantBackbone(nn.Module):
         self.pool = ActivationQuantizer()
         self.fc = QuantLinear(net.fc)
         self.logits = ActivationQuantizer()
+        self.heads = nn.ModuleList(QuantLinear(cast(nn.Linear, head)) for head in net.heads)
+        self.head_logits = ActivationQuantizer() if len(self.heads) else None
+        self.early: list[Tensor] = []
 
     def steps(self) -> Iterable[tuple[QuantUnit, ActivationQuantizer, ActivationQuantizer]]:
         """(unit, quantiser of its input, quantiser of its output) in the order they run."""
@@ -78,12 +82,19 @@ class QuantBackbone(nn.Module):
             yield unit, before, after
             before = after
 
+    def _head(self, head: nn.Module, pooled: Tensor) -> Tensor:
+        """Logits of a stage, on the int8 grid, from what it averages of all channels."""
+        assert isinstance(head, QuantLinear) and self.head_logits is not None
+        logits = head(pooled[:, : head.weight.shape[1]], self.pool.scale)
+        return self.head_logits(logits, signed=True)
+
     def forward(self, x: Tensor) -> tuple[Tensor, list[BlockScores]]:
         """Images, float [N, Cin, H, W] -> logits on the int8 grid [N, classes], no scores."""
         x = self.input(x, signed=True)
         for unit, before, after in self.steps():
             x = unit(x, before, after)
         pooled = self.pool(global_average_pool(x))
+        self.early = [self._head(head, pooled) for head in self.heads]
         return self.logits(self.fc(pooled, self.pool.scale), signed=True), []
 
     @torch.no_grad()

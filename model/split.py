@@ -1,18 +1,18 @@
-"""The two transformations of S2DNAS on a ResNet (Yuan et al. 2019, section 3.2): `split` gives each
-stage its own channels, `concat` the channels of earlier stages that it reads.
+"""The two transformations of S2DNAS (Yuan et al. 2019, section 3.2): `split` gives each stage its
+own channels, `concat` the channels of earlier stages that it reads.
 
 What follows from a plan for every convolution is here once: which links are live (training), what
 a stage costs (MACs), what it reads (export).  The image is not split; a classifier reads all maps
-up to its stage.  A residual sum stays within a stage.
+up to its stage.  A residual sum stays within a stage, and so does a depthwise convolution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +21,14 @@ from penstock.model.geometry import ConvPlan, NetworkConfig, block_plans, stem_p
 from penstock.model.split_plan import SplitPlan
 
 Convention = Literal["macs", "macs_bn"]
+
+
+class Links(NamedTuple):
+    """What a stage has of a convolution's weights: output channels, input channels, groups."""
+
+    outputs: list[int]
+    inputs: list[int]
+    groups: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,73 +44,115 @@ class SplitConv:
         """Input channels of a stage, increasing."""
         return [channel for source in self.sources[stage] for channel in self.inputs[source]]
 
+    def links(self, stage: int) -> Links:
+        """Indices into the weights; each channel of a depthwise convolution has one input."""
+        outputs = list(self.outputs[stage])
+        if self.plan.groups > 1:
+            return Links(outputs, [0], len(outputs))
+        return Links(outputs, self.reads(stage), 1)
+
     def macs(self, stage: int, convention: Convention = "macs") -> int:
         """Multiply-accumulates of a stage for an image: of live links only."""
-        outputs = len(self.outputs[stage]) * self.plan.out_size[0] * self.plan.out_size[1]
+        links = self.links(stage)
+        outputs = len(links.outputs) * self.plan.out_size[0] * self.plan.out_size[1]
         bn = 1 if convention == "macs_bn" else 0
-        return outputs * (len(self.reads(stage)) * self.plan.kernel**2 + bn)
+        return outputs * (len(links.inputs) * self.plan.kernel**2 + bn)
 
     def live(self) -> Tensor:
         """Float [outputs, inputs, 1, 1]: 1 for the links that are left, 0 for the others."""
-        mask = torch.zeros(self.plan.channels, self.plan.in_channels)
-        for stage, outputs in enumerate(self.outputs):
-            mask[torch.tensor(outputs)[:, None], torch.tensor(self.reads(stage))] = 1.0
+        mask = torch.zeros(self.plan.channels, self.plan.in_channels // self.plan.groups)
+        for stage in range(len(self.outputs)):
+            links = self.links(stage)
+            mask[torch.tensor(links.outputs)[:, None], torch.tensor(links.inputs)] = 1.0
         return mask[:, :, None, None]
 
 
-@cache
-def split_convs(config: NetworkConfig) -> dict[str, SplitConv]:
-    """Every convolution of a split network by name, in the order a single stage runs them."""
-    assert config.split is not None
-    return {conv.plan.name: conv for conv in _convs(config, config.split)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitNetwork:
+    """A network in stages: convolutions by name in the order that each stage runs them.
+
+    `heads`: channels that the classifier of each stage averages, all up to its own.
+    """
+
+    convs: dict[str, SplitConv]
+    heads: tuple[int, ...]
+    classes: int
+
+    def layer_macs(self, stage: int, convention: Convention = "macs") -> dict[str, int]:
+        """MACs of one stage by layer, its classifier included."""
+        counts = {name: conv.macs(stage, convention) for name, conv in self.convs.items()}
+        return {**counts, "classifier.fc": self.heads[stage] * self.classes}
+
+    def exit_macs(self, convention: Convention = "macs") -> list[int]:
+        """MACs of an image that ends at each stage: of that stage and all before it."""
+        stages = range(len(self.heads))
+        return list(accumulate(sum(self.layer_macs(s, convention).values()) for s in stages))
 
 
-def _convs(config: NetworkConfig, split: SplitPlan) -> Iterator[SplitConv]:
-    stem = stem_plan(config)
-    yield SplitConv(
-        plan=stem,
-        outputs=split.channels(0, stem.channels),
-        inputs=(range(stem.in_channels),),
-        sources=((0,),) * split.stages,
+#: A convolution, the resolution of the maps it reads (None: the image) and of those it makes.
+Row = tuple[ConvPlan, int | None, int]
+
+
+def build_split(split: SplitPlan, rows: Iterable[Row], classes: int) -> SplitNetwork:
+    """The network of these convolutions in the stages of a plan; the last one is classified."""
+    listed = list(rows)
+    last, _, resolution = listed[-1]
+    return SplitNetwork(
+        convs={plan.name: _conv(split, plan, source, to) for plan, source, to in listed},
+        heads=tuple(part.stop for part in split.channels(resolution, last.channels)),
+        classes=classes,
     )
+
+
+def _conv(split: SplitPlan, plan: ConvPlan, source: int | None, target: int) -> SplitConv:
+    outputs, stages = split.channels(target, plan.channels), range(split.stages)
+    if source is None:
+        image = (range(plan.in_channels),)
+        return SplitConv(plan=plan, outputs=outputs, inputs=image, sources=((0,),) * split.stages)
+    if plan.groups > 1:
+        sources: tuple[tuple[int, ...], ...] = tuple((stage,) for stage in stages)
+    else:
+        sources = tuple(split.sources(source, stage) for stage in stages)
+    inputs = split.channels(source, plan.in_channels)
+    return SplitConv(plan=plan, outputs=outputs, inputs=inputs, sources=sources)
+
+
+@cache
+def split_network(config: NetworkConfig) -> SplitNetwork:
+    """A split ResNet."""
+    assert config.split is not None
+    return build_split(config.split, _rows(config), config.classes)
+
+
+def _rows(config: NetworkConfig) -> Iterator[Row]:
+    """The stem belongs to the first resolution; shortcuts before the residual branch."""
+    yield stem_plan(config), None, 0
     before = 0  # resolution of the block's input
     for block in block_plans(config):
-        source = before
-        for conv in block.convs:
-            yield _conv(split, conv, source, block.stage)
-            source = block.stage
         if block.shortcut is not None:
-            yield _conv(split, block.shortcut, before, block.stage)
-        before = block.stage
+            yield block.shortcut, before, block.stage
+        for conv in block.convs:
+            yield conv, before, block.stage
+            before = block.stage
 
 
-def _conv(split: SplitPlan, plan: ConvPlan, source: int, target: int) -> SplitConv:
-    """A convolution from maps of resolution `source` to maps of `target`."""
-    return SplitConv(
-        plan=plan,
-        outputs=split.channels(target, plan.channels),
-        inputs=split.channels(source, plan.in_channels),
-        sources=tuple(split.sources(source, stage) for stage in range(split.stages)),
-    )
+def split_convs(config: NetworkConfig) -> dict[str, SplitConv]:
+    """Every convolution of a split ResNet by name."""
+    return split_network(config).convs
 
 
 def head_widths(config: NetworkConfig) -> list[int]:
-    """Channels that the classifier of each stage averages: all up to its own."""
-    assert config.split is not None
-    last = len(config.widths) - 1
-    return [part.stop for part in config.split.channels(last, config.out_channels)]
+    """Channels that the classifier of each stage averages."""
+    return list(split_network(config).heads)
 
 
 def stage_layer_macs(
     config: NetworkConfig, stage: int, convention: Convention = "macs"
 ) -> dict[str, int]:
-    """MACs of one stage of a split network by layer, its classifier included."""
-    counts = {name: conv.macs(stage, convention) for name, conv in split_convs(config).items()}
-    return {**counts, "classifier.fc": head_widths(config)[stage] * config.classes}
+    """MACs of one stage of a split ResNet by layer, its classifier included."""
+    return split_network(config).layer_macs(stage, convention)
 
 
 def exit_macs(config: NetworkConfig, convention: Convention = "macs") -> list[int]:
-    """MACs of an image that ends at each stage: of that stage and all before it."""
-    assert config.split is not None
-    stages = range(config.split.stages)
-    return list(accumulate(sum(stage_layer_macs(config, s, convention).values()) for s in stages))
+    """MACs of an image that ends at each stage of a split ResNet."""
+    return split_network(config).exit_macs(convention)

@@ -69,13 +69,16 @@ class SplitPlan:
         pairs = zip(combinations(range(self.stages), 2), self.reuse[resolution], strict=True)
         return (*(i for (i, j), reused in pairs if j == stage and reused), stage)
 
-    def check(self, widths: Sequence[int]) -> None:
-        """Raise ConfigError unless the plan fits resolutions of that many channels."""
-        if len(widths) != len(self.points):
+    def check_resolutions(self, count: int) -> None:
+        """Raise ConfigError unless the plan is for so many resolutions."""
+        if count != len(self.points):
             raise ConfigError(
-                f"a split of {len(self.points)} resolutions for {len(widths)}",
+                f"a split of {len(self.points)} resolutions for {count}",
                 "one row of split points for each stage width",
             )
+
+    def check_channels(self, widths: Sequence[int]) -> None:
+        """Raise ConfigError unless layers of so many channels have equal groups."""
         if odd := [width for width in widths if width % self.groups]:
             raise ConfigError(
                 f"{odd[0]} channels cannot be cut into {self.groups} equal groups",

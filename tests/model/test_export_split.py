@@ -14,12 +14,48 @@ from onnx import numpy_helper
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
-from penstock.model import build_float_onnx, build_onnx, random_images, random_network
+from penstock.model import (
+    build_backbone_onnx,
+    build_float_onnx,
+    build_onnx,
+    parse_backbone,
+    random_backbone,
+    random_images,
+    random_network,
+)
+from penstock.model.backbones import (
+    BackboneConfig,
+    MobileNetConfig,
+    VggConfig,
+    backbone_macs,
+    split_backbone,
+)
+from penstock.model.errors import ConfigError
 from penstock.model.random_network import random_float_network
 from penstock.model.split import exit_macs, split_convs, stage_layer_macs
 from penstock.model.split_plan import parse_split
 from tests.model.test_split import CONFIG
 
+BACKBONES: list[BackboneConfig] = [
+    VggConfig(
+        stages=((8, 2), (12, 1), (12, 2)),
+        input_size=(12, 9),
+        classes=4,
+        split=parse_split("4: 1,3/101 2,3/111 1,2/010"),
+    ),
+    *(
+        MobileNetConfig(
+            stages=((1, 8, 1, 1), (3, 12, 2, 1), (2, 16, 2, 2)),
+            stem=8,
+            head=20,
+            shortcut_convs=shortcuts,
+            input_size=(10, 9),
+            classes=4,
+            split=parse_split("4: 1,3/101 2,3/111"),
+        )
+        for shortcuts in (False, True)
+    ),
+]
 FORMS = {
     "mixed reuse": {},
     "no reuse": {"split": parse_split("4: 1,3/000 2,3/000 1,2/000")},
@@ -47,6 +83,37 @@ def test_onnxruntime_has_the_networks_logits(form: str) -> None:
         scale = net.logits.scale if name == "logits" else net.head_logits.scale
         assert np.abs(mine - theirs).max() <= 2.01 * float(scale)
         assert len(np.unique(mine.round(4), axis=0)) > 8  # it tells images apart
+
+
+@pytest.mark.parametrize("config", BACKBONES, ids=lambda config: config.name)
+def test_onnxruntime_has_the_backbones_logits(config: BackboneConfig) -> None:
+    net = random_backbone(config, seed=1)
+    images = random_images(config, 16, torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        logits, _ = net(images)
+    session = onnxruntime.InferenceSession(build_backbone_onnx(net).SerializeToString())
+    names = ["exit0", "exit1", "logits"]
+    found = session.run(names, {"input": images.numpy()})
+    for name, mine, theirs in zip(names, [*net.early, logits], found, strict=True):
+        scale = net.logits.scale if name == "logits" else net.head_logits.scale
+        assert np.abs(mine.numpy() - theirs).max() <= 2.01 * float(scale)
+        assert len(np.unique(theirs.round(4), axis=0)) > 8
+    whole = sum(backbone_macs(config).values())
+    macs = split_backbone(config).exit_macs()
+    assert macs == sorted(macs) and macs[-1] < whole + 2 * 20 * config.classes
+
+
+def test_backbones_by_name() -> None:
+    """Even stages of every network; of VGG16-BN they leave three quarters of the MACs."""
+    for name in ("vgg16", "mobilenetv2", "mobilenetv2-shortcuts"):
+        config = parse_backbone(f"s2d-{name}")
+        assert config.name == f"s2d-{name}" and config.early_exits == 2
+        macs, whole = split_backbone(config).exit_macs(), sum(backbone_macs(config).values())
+        assert 0.1 * whole < macs[0] < macs[1] < macs[2] < 0.75 * whole
+    with pytest.raises(ConfigError, match="a split of 5 resolutions for 4"):
+        replace(parse_backbone("mobilenetv2"), split=parse_backbone("s2d-vgg16").split)
+    with pytest.raises(ConfigError, match="10 channels cannot be cut"):
+        VggConfig(stages=((10, 1),), split=parse_split("4: 1/1"))
 
 
 @pytest.fixture(scope="module")
