@@ -24,7 +24,9 @@ from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.pipeline import compile_graph
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
-from penstock.model.flow import export_checkpoint, train_network
+from penstock.model.export import build_onnx
+from penstock.model.flow import export_checkpoint, network_config, train_network
+from penstock.model.random_network import random_network
 from penstock.model.recipe import load_recipe
 from penstock.program.config import get_config
 
@@ -62,6 +64,25 @@ def without_exits(compiled: CompiledNetwork) -> CompiledNetwork:
     )
     package = compile_graph(graph, compiled.package.config, compiled.package.meta["schedule"])
     return CompiledNetwork(package=package, graph=graph)
+
+
+def static_network(recipe: str, data: Dataset) -> dict[str, float] | None:
+    """MACs and predicted cycles of the network that a recipe splits into stages; None: it does not.
+
+    Of random weights: no figure depends on them.
+    """
+    network = network_config(TrainConfig(**load_recipe(recipe)), data)
+    if network.split is None:
+        return None
+    onnx = BUILD / f"{recipe}-static.onnx"
+    model = build_onnx(random_network(dataclasses.replace(network, split=None)))
+    onnx.write_bytes(model.SerializeToString())
+    compiled = compile_onnx(onnx, get_config(CONFIG))
+    one = np.zeros(1, dtype=np.int64)
+    return {
+        "macs": compiled.macs({}, one).executed,
+        "predicted_cycles": float(compiled.predict({}, one).cycles.mean()),
+    }
 
 
 def row(
@@ -127,6 +148,7 @@ def measure(recipe: str, data: Dataset, count: int) -> dict[str, Any]:
         "mismatches": {name: differ[name] + differ_static[name] for name in differ},
         "macs": macs,
         "cycles": cycles,
+        "static_network": static_network(recipe, data),
         "realisation_ratio": (cycles["static"] / cycles["exits"])
         / (macs["static"] / macs["exits"]),
         "untaken_cycles": float(untaken.mean() - static.counters["cycles"][:UNTAKEN].mean()),

@@ -1,8 +1,9 @@
 """`python -m penstock.bench.zoo`: a trained network of the zoo on real images, on the core.
 
-Every image goes through golden and the simulated core: as the gates decide in the sequential and
-in the parallel schedule, and dense. The figures of every image are stored in docs/zoo/NAME.json,
-from which the table of docs/results.md and the pictures are made (`make figures`).
+Every image goes through golden and the simulated core: as the gates and exits decide, in the
+sequential and in the parallel schedule, and dense, with every gate open and no exit taken. The
+figures of every image are stored in docs/zoo/NAME.json, from which the table of docs/results.md and
+the pictures are made (`make figures`).
 """
 
 import argparse
@@ -27,6 +28,7 @@ from penstock.program.config import get_config
 STORE = ROOT / "docs" / "zoo"
 CONFIG = "z7020"
 SCHEDULES = ("sequential", "parallel")
+NEVER = 2.0  # a threshold that no confidence reaches
 EXTREMES = 8  # images with the fewest and with the most MACs that are kept as pixels
 
 
@@ -42,8 +44,9 @@ def run_both(compiled: CompiledNetwork, images: npt.NDArray[np.float32], label: 
 def macs_per_image(compiled: CompiledNetwork, run: Run) -> list[int]:
     """Backbone MACs that each image executes."""
     return [
-        round(compiled.macs({gate: s[i : i + 1] for gate, s in run.scores.items()}).executed)
+        round(compiled.macs(one, run.exits[i : i + 1]).executed)
         for i in range(len(run.logits))
+        for one in [{gate: s[i : i + 1] for gate, s in run.scores.items()}]
     ]
 
 
@@ -51,13 +54,13 @@ def schedule_figures(
     compiled: CompiledNetwork, run: Run, dense: Run, predicted: float, differ: int
 ) -> dict[str, Any]:
     """Means an image of one schedule, and the figures of every image; `predicted`: of `dense`."""
-    count = compiled.macs(run.scores)
+    count = compiled.macs(run.scores, run.exits)
     macs = {"dense": count.dense, "executed": count.executed, "gates": count.gates}
     cycles = {
         "dense": dense.mean("cycles"),
         "dynamic": run.mean("cycles"),
         "predicted_dense": predicted,
-        "predicted_dynamic": float(np.mean(compiled.predict(run.scores).cycles)),
+        "predicted_dynamic": float(np.mean(compiled.predict(run.scores, run.exits).cycles)),
     }
     weight_bytes = {
         "dense": dense.mean("weight_bytes"),
@@ -129,15 +132,18 @@ def measure(name: str, data: Dataset, count: int) -> dict[str, Any]:
     for schedule in SCHEDULES:
         compiled = compile_onnx(zoo_onnx(name), config, schedule)
         if dense is None:
-            opened = compiled.force_gates_open()
+            exits = len(compiled.package.meta["exits"])
+            opened = compiled.force_gates_open().with_thresholds([NEVER] * exits)
             reference, dense = run_both(opened, images, "dense")
-            predicted = float(np.mean(opened.predict(dense.scores).cycles))
+            predicted = float(np.mean(opened.predict(dense.scores, dense.exits).cycles))
             result["dense_mismatches"] = mismatches(reference, dense)
         golden, rtl = run_both(compiled, images, schedule)
         differ = mismatches(golden, rtl)
         schedules[schedule] = schedule_figures(compiled, rtl, dense, predicted, differ)
         if schedule == SCHEDULES[0]:
             result["accuracy"] = float((rtl.labels == labels).mean())
+            if exits:
+                result["images_by_exit"] = np.bincount(rtl.exits, minlength=exits + 1).tolist()
             result["correct"] = (rtl.labels == labels).astype(int).tolist()
             if rtl.scores:
                 result["activity"] = activity(rtl, labels)

@@ -72,8 +72,10 @@ def evaluate(
     predicted: dict[str, np.ndarray] = {}
     for name, graph in _graphs(model, loaded, calibration_images).items():
         with step(f"{name}, {len(labels)} images") as progress:
-            predicted[name] = _classify(graph, inputs, progress)
+            predicted[name], ended = _classify(graph, inputs, progress)
         accuracy[name] = float((predicted[name] == labels).mean())
+        if graph.exits:
+            accuracy[f"{name}_with_exits"] = float((ended == labels).mean())
     scores = figures["fake_quantized"].scores
     config = loaded.quantized.config
     macs = load("penstock.model.mac_report", "model")
@@ -130,18 +132,25 @@ def thresholds(loaded: Any) -> list[float]:
     return found
 
 
-def _classify(graph: Any, inputs: np.ndarray, progress: Callable[[int, int], None]) -> np.ndarray:
-    """The class of each image, float32 [N, C, H, W], by exact integers: int64 [N]."""
+def _classify(
+    graph: Any, inputs: np.ndarray, progress: Callable[[int, int], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of images, float32 [N, C, H, W], by exact integers: (at the end, where each ends)."""
     interpreter = load("penstock.compiler.interpreter", "compiler")
     numerics = load("penstock.compiler.numerics", "compiler")
     image = graph.values[graph.input]
-    classes = []
+    classes: list[np.ndarray] = []
+    ended: list[np.ndarray] = []
+    outputs = [*(leave.logits for leave in graph.exits), graph.output]
     for start in range(0, len(inputs), BATCH):
         codes = numerics.quantize(inputs[start : start + BATCH], image.scale, image.signed)
         values = interpreter.run_graph(graph, codes)
-        classes.append(values[graph.output].argmax(axis=1))
+        stages = np.stack([values[name].argmax(axis=1) for name in outputs])
+        taken = interpreter.exits_taken(graph, values)
+        classes.append(stages[-1])
+        ended.append(np.take_along_axis(stages, taken[None], axis=0)[0])
         progress(min(start + BATCH, len(inputs)), len(inputs))
-    return np.concatenate(classes).astype(np.int64)
+    return np.concatenate(classes).astype(np.int64), np.concatenate(ended).astype(np.int64)
 
 
 def _tables(report: dict[str, Any]) -> list[Table]:

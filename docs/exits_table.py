@@ -27,6 +27,10 @@ def lines(results: list[dict[str, Any]]) -> Iterator[str]:
     for result in results:
         yield "| " + " | ".join(_cells(result)) + " |"
     for result in results:
+        if result.get("static_network"):
+            yield ""
+            yield _against_static(result)
+    for result in results:
         exits = len(result["thresholds"])
         yield ""
         yield f"{result['name']}, one threshold at every exit, {result['test_images']} test images:"
@@ -55,6 +59,18 @@ def _cells(result: dict[str, Any]) -> list[str]:
         f"{result['realisation_ratio']:.3f}",
         f"{sum(result['mismatches'].values())}",
     ]
+
+
+def _against_static(result: dict[str, Any]) -> str:
+    """What stages and exits leave of the network that was split."""
+    static = result["static_network"]
+    macs, cycles = result["macs"]["exits"], result["cycles"]["exits"]
+    return (
+        f"{result['name']} against the static network that it splits: "
+        f"{macs / static['macs']:.1%} of its {static['macs']:,.0f} MACs, "
+        f"{cycles / static['predicted_cycles']:.1%} of its {static['predicted_cycles']:,.0f} "
+        "cycles (the static network's predicted)."
+    )
 
 
 def _sweep_cells(row: dict[str, Any]) -> list[str]:

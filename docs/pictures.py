@@ -15,7 +15,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from zoo_table import PUBLISHED, stored
+from zoo_table import PUBLISHED, how_it_runs, integer_accuracy, stored
 
 FOLDER = Path(__file__).resolve().parent / "images"
 CLASSES = ["plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -29,9 +29,9 @@ def accuracy_against_macs(results: list[dict[str, Any]]) -> None:
         for schedule, figures in result["schedules"].items():
             gated = len(result["schedules"]) > 1
             macs = figures["macs"]["executed"] / 1e6
-            accuracy = 100 * result["card"]["accuracy"]["integer"]
+            accuracy = 100 * integer_accuracy(result["card"])
             marker = {"sequential": "o", "parallel": "s"}[schedule] if gated else "D"
-            label = f"{result['name']}, {schedule}" if gated else f"{result['name']}, no gates"
+            label = f"{result['name']}, {how_it_runs(result, schedule)}"
             axes.plot(
                 macs, accuracy, marker, color=GATED if gated else DENSE, ms=8, ls="", label=label
             )

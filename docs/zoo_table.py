@@ -75,10 +75,10 @@ def _cells(result: dict[str, Any], schedule: str, figures: dict[str, Any]) -> li
     macs, cycles = figures["macs"], figures["cycles"]
     return [
         result["name"],
-        schedule if len(result["schedules"]) > 1 else "no gates",
+        how_it_runs(result, schedule),
         f"{card['metrics']['epochs']:.0f}",
         f"{card['accuracy']['float']:.2%}",
-        f"{card['accuracy']['integer']:.2%}",
+        f"{integer_accuracy(card):.2%}",
         f"{macs['dense']:,.0f}",
         f"{macs['executed']:,.0f} ({macs['executed'] / macs['dense']:.1%})",
         f"{cycles['dense']:,.0f}",
@@ -87,6 +87,20 @@ def _cells(result: dict[str, Any], schedule: str, figures: dict[str, Any]) -> li
         f"{result['images']:,}",
         f"{figures['mismatches'] + result['dense_mismatches']}",
     ]
+
+
+def how_it_runs(result: dict[str, Any], schedule: str) -> str:
+    """How it runs: a schedule of gates, or the share of the images that end at each exit."""
+    if "images_by_exit" in result:
+        shares = [f"{100 * count / result['images']:.0f}" for count in result["images_by_exit"]]
+        return f"exits: {', '.join(shares)} %"
+    return schedule if len(result["schedules"]) > 1 else "no gates"
+
+
+def integer_accuracy(card: dict[str, Any]) -> float:
+    """Accuracy of the integer network, of one with exits where images end."""
+    found: dict[str, float] = card["accuracy"]
+    return found.get("integer_with_exits", found["integer"])
 
 
 def _cost_of_sequential(result: dict[str, Any]) -> str:
@@ -104,7 +118,7 @@ def _cost_of_sequential(result: dict[str, Any]) -> str:
 def _cost_of_gates(result: dict[str, Any], static: dict[str, Any]) -> str:
     """What the gates cost in accuracy, in one sentence."""
     cards = (result["card"], static["card"])
-    points = [100 * card["accuracy"]["integer"] for card in cards]
+    points = [100 * integer_accuracy(card) for card in cards]
     epochs = [f"{card['metrics']['epochs']:.0f}" for card in cards]
     macs, cycles = (
         result["schedules"]["sequential"][key][kind] / static["schedules"]["sequential"][key][kind2]

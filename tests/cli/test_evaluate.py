@@ -96,6 +96,9 @@ def test_stages_of_a_split_network(penstock: Any, tmp_path: Path) -> None:
     assert "stage 3" in result.out and "accuracy against mean MACs" in result.out
     report = json.loads(report_file.read_text())
     exits, metrics = report["exits"], load_metrics(net)
+    accuracy = report["accuracy"]
+    assert abs(accuracy["integer_with_exits"] - metrics["exits_accuracy"]) <= 0.01
+    assert abs(accuracy["integer"] - metrics["qat_accuracy"]) <= 0.01
     assert exits["split"] == found["split"]
     assert exits["chosen"]["accuracy"] == metrics["exits_accuracy"]
     assert exits["chosen"]["macs"] == metrics["executed_macs"]
