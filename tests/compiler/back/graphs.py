@@ -383,8 +383,12 @@ def densenet(
     growth: int = 4,
     layers: tuple[int, ...] = (3, 2),
     classes: int = 10,
+    keep: float | None = None,
 ) -> Graph:
-    """A DenseNet: affine, 3x3 of all maps so far; 1x1 and an average pool between blocks."""
+    """A DenseNet: affine, 3x3 of all maps so far; 1x1 and an average pool between blocks.
+
+    With `keep` a gate on the last map masks the channels that a layer adds.
+    """
     build = GraphBuilder(rng=rng)
     maps = [build.conv(build.value("x", shape, signed=True), stem, signed=True)]
     for block, count in enumerate(layers):
@@ -394,7 +398,11 @@ def densenet(
             maps = [build.map_pool(y, 2, 2, average=True)]
         for _ in range(count):
             y = affine(build, build.concat(*maps) if len(maps) > 1 else maps[0])
-            maps.append(build.conv(y, growth, signed=True))
+            fold = None
+            if keep is not None:
+                scores = build.gate(build.pool(maps[-1]), growth, keep)
+                fold = Fold(scores=scores, per_channel=True)
+            maps.append(build.conv(y, growth, signed=True, fold=fold))
     return build.graph("x", build.dense(build.pool(affine(build, build.concat(*maps))), classes))
 
 

@@ -8,6 +8,7 @@ import pytest
 from penstock.compiler.activity import decode
 from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.concat import flatten_concats, place_concats
+from penstock.compiler.cost import predict
 from penstock.compiler.disasm import listing
 from penstock.compiler.duplicate import duplicate_residuals
 from penstock.compiler.interpreter import run_graph
@@ -16,8 +17,8 @@ from penstock.compiler.order import order_siblings
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.report import build_report
 from penstock.compiler.subsample import subsample
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.config import ALL_CHANNELS, get_config
+from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import Op
 from penstock.program.exits import exits_taken
 from penstock.program.package import Package
@@ -127,6 +128,23 @@ def gates(build: GraphBuilder, maps: list[str]) -> str:
     return build.conv(build.concat(y, masked, maps[3]), 5)
 
 
+def masked(build: GraphBuilder, maps: list[str], keep: float = 0.2) -> str:
+    """Dense layers whose new channels a gate masks, as ACS does."""
+    parts = maps[1:]
+    for count in (7, 5):
+        gate = build.gate(build.pool(parts[-1]), count, keep)
+        hidden = build.conv(build.concat(*parts), 6, 1)
+        parts.append(build.conv(hidden, count, fold=Fold(scores=gate, per_channel=True)))
+    return build.concat(*parts)
+
+
+def masked_depthwise(build: GraphBuilder, maps: list[str]) -> str:
+    gate = build.gate(build.pool(maps[1]), 4)
+    fold = Fold(scores=gate, per_channel=True)
+    y = build.conv(build.conv(maps[3], 4), 4, 7, groups=4, fold=fold)
+    return build.conv(build.concat(y, maps[1]), 5, 3, 2)
+
+
 CASES: list[Make] = [
     nested,
     apart,
@@ -142,6 +160,8 @@ CASES: list[Make] = [
     residual_moves,
     residual_is_a_concat,
     gates,
+    masked,
+    masked_depthwise,
 ]
 
 
@@ -194,6 +214,29 @@ def test_copies(make: Make, count: int) -> None:
     assert len(copies(graph)) == count
     report = build_report(compile_graph(graph, get_config("tiny")))["concats"]["copies"]
     assert report["descriptors"] == count and (report["cycles"] > 0) == (count > 0)
+
+
+@pytest.mark.parametrize("keep", [-16.0, 0.1, 16.0])
+def test_masked_parts_are_skipped(keep: float) -> None:
+    """Zeros for every channel, then the survivors: no weights of the others, fewer cycles."""
+    graph = joined(lambda build, maps: masked(build, maps, keep))
+    values = assert_exact(graph, "tiny", images=6)
+    package = compile_graph(graph, get_config("tiny"))
+    layers = package.meta["layers"]
+    cleared = [index for index, layer in enumerate(layers) if layer.get("kind") == "clear"]
+    code = decode(package)
+    for index in cleared:
+        fill, conv = code[index : index + 2]
+        assert (fill.cin, fill.dst, fill.cout) == (0, conv.dst, conv.cout)
+        assert conv.w_rows and conv.out_list != ALL_CHANNELS
+    report = build_report(package)
+    assert len(cleared) == 2
+    assert report["predicted_cycles"]["closed"] < 0.8 * report["predicted_cycles"]["open"]
+    names = [gate["name"] for gate in package.meta["gates"]]
+    fetched = predict(package, {name: values[name] for name in names}).weight_bytes
+    counted = golden.run(package, random_inputs(package, 6, RNG(0))[0])[:, :COUNTER_BYTES]
+    at = COUNTER_NAMES.index("weight_bytes")
+    assert (np.ascontiguousarray(counted).view("<u4")[:, at] == fetched).all()
 
 
 def test_a_row_of_more_parts_than_are_permuted() -> None:

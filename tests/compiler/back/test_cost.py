@@ -44,6 +44,7 @@ NETWORKS = {
     "exits": lambda: multi_exit(RNG(10), (2, 16, 16), (12, 20, 28), (0.3, 0.3), keep=0.3),
     "stages": lambda: staged(RNG(15), (2, 12, 11), ((9, 7, 6), (16, 10, 12)), thresholds=(0.3, 2)),
     "dense block": lambda: densenet(RNG(16), (3, 12, 12), 12, 8, (3, 3)),
+    "masked block": lambda: densenet(RNG(17), (3, 12, 12), 12, 8, (3, 3), keep=0.1),
     "convolution": lambda: single_conv(RNG(6), (9, 16, 16), 21),
 }
 

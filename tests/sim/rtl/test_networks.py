@@ -96,6 +96,13 @@ def test_dense_block(config: str) -> None:
     check(densenet(RNG(5), (3, 9, 8)), config)
 
 
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+@pytest.mark.parametrize("keep", [-16.0, 0.2, 16.0])
+def test_masked_dense_block(schedule: str, keep: float) -> None:
+    """Zeros of masked channels, then the survivors in their places."""
+    check(densenet(RNG(5), (3, 9, 8), 6, 5, keep=keep), "tiny", schedule, images=4)
+
+
 @pytest.mark.parametrize("keep", [-16.0, 0.2])
 def test_gates_loaded_every_image(keep: float) -> None:
     """Parts of a gate continue the list of the part before."""
