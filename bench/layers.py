@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from penstock.bench.documents import put_into
-from penstock.bench.networks import STATIC, network_inputs
+from penstock.bench.networks import BACKBONES, network_inputs
 from penstock.bench.run import DOCUMENT, compiled
 from penstock.compiler.activity import decode
 from penstock.compiler.api import CompiledNetwork
@@ -103,11 +103,11 @@ def layer_table(name: str, config: str) -> str:
 def main() -> int:
     """Print the tables, and with --update put them into docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", action="append", choices=[*STATIC])
+    parser.add_argument("--network", action="append", choices=[*BACKBONES])
     parser.add_argument("--config", default="z7020")
     parser.add_argument("--update", action="store_true", help="also put it into docs/results.md")
     arguments = parser.parse_args()
-    for name in arguments.network or STATIC:
+    for name in arguments.network or BACKBONES:
         table = layer_table(name, arguments.config)
         print(table, flush=True)
         if arguments.update:
