@@ -139,7 +139,8 @@ def measure_trained(recipe: str, data: Dataset) -> dict[str, Any]:
         "quantized": checkpoint.metrics["qat_accuracy"],
         "integer": float((rtl.labels == data.test_labels[:IMAGES].numpy()).mean()),
     }
-    return {"network": checkpoint.net.config.name, "accuracy": accuracy, **result}
+    training = {"training": "REINFORCE"} if load_recipe(recipe).get("policy_gradient") else {}
+    return {"network": checkpoint.net.config.name, **training, "accuracy": accuracy, **result}
 
 
 def measure_large(name: str) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def lines(results: list[dict[str, Any]]) -> Iterator[str]:
     yield "|---|" + "---:|" * (len(titles) - 1)
     for result in results:
         shown = [f"{share:.2%}" for share in result.get("accuracy", {}).values()]
-        yield "| " + " | ".join([result["network"], *shown, *_cells(result)]) + " |"
+        name = ", ".join(result[key] for key in ("network", "training") if key in result)
+        yield "| " + " | ".join([name, *shown, *_cells(result)]) + " |"
 
 
 def _cells(result: dict[str, Any]) -> list[str]:

@@ -13,6 +13,8 @@ from penstock.model.split_plan import parse_split
 DATASETS = ("digits", "cifar10")
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+PolicyGradient = Literal["straight_through", "reinforce"]
+POLICY_GRADIENTS: tuple[PolicyGradient, ...] = ("straight_through", "reinforce")
 Decay = Literal["cosine", "step"]
 DECAYS: tuple[Decay, ...] = ("cosine", "step")
 
@@ -39,6 +41,8 @@ class TrainConfig:
     weight_decay: float = 5e-4
     l1: float = 1.2  # weight in the loss of the mean gate score, or of the share of MACs executed
     free_epochs: int = 0  # at the start, without that term: the first of ACS's two steps
+    policy_gradient: PolicyGradient = "straight_through"  # of a policy network (BlockDrop)
+    wrong_reward: float = 5.0  # REINFORCE: what a wrong answer costs, a correct one earns up to 1
     strict_gates: bool = False  # train on the scores that run, not on the paper's leaky ones
     mac_target: float | None = None  # executed / dense MACs that `l1` is steered to
     init: Path | None = None  # a checkpoint whose backbone to start from, its gates if it has any
@@ -71,12 +75,22 @@ class TrainConfig:
             raise ConfigError(f"unknown precision {self.precision!r}", f"one of {PRECISIONS}")
         if self.decay not in DECAYS:
             raise ConfigError(f"unknown decay {self.decay!r}", f"one of {DECAYS}")
+        if self.policy_gradient not in POLICY_GRADIENTS:
+            raise ConfigError(
+                f"unknown policy_gradient {self.policy_gradient!r}", f"one of {POLICY_GRADIENTS}"
+            )
+        if self.reinforce and parse_network(self.network).gates != "blockdrop":
+            raise ConfigError(
+                f"{self.network} has no policy to train by REINFORCE", "blockdrop-resnetN has one"
+            )
+        if self.reinforce and self.mac_target is not None:
+            raise ConfigError("REINFORCE has no weight to steer", "leave mac_target out")
         for field in ("epochs", "step_epochs", "batch_size", "threads"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it starts at 1")
         for field in (
             *("qat_epochs", "free_epochs", "eval_every", "warmup", "lr", "qat_lr"),
-            *("weight_decay", "l1", "exit_weight", "exit_tolerance"),
+            *("weight_decay", "l1", "exit_weight", "exit_tolerance", "wrong_reward"),
         ):
             if not 0 <= getattr(self, field) < float("inf"):
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it cannot be negative")
@@ -90,3 +104,8 @@ class TrainConfig:
             raise ConfigError(f"teacher_temperature is {self.teacher_temperature}", "above 0")
         if self.mac_target is not None and not 0 < self.mac_target <= 1:
             raise ConfigError(f"mac_target is {self.mac_target}", "a share of the dense MACs, 0..1")
+
+    @property
+    def reinforce(self) -> bool:
+        """Whether a policy learns by REINFORCE."""
+        return self.policy_gradient == "reinforce"

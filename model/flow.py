@@ -22,7 +22,7 @@ from penstock.model.early_exit import (
     exit_logits,
     split_validation,
 )
-from penstock.model.errors import CheckpointError
+from penstock.model.errors import CheckpointError, ConfigError
 from penstock.model.evaluation import Evaluation, evaluate
 from penstock.model.exit_points import ExitTable
 from penstock.model.export import OUTPUT, build_onnx, exit_name
@@ -89,6 +89,8 @@ class _Run:
 
     def __init__(self, config: TrainConfig, data: Dataset, workers: Workers) -> None:
         self.config, self.data, self.workers = config, data, workers
+        if config.reinforce and workers.count > 1:
+            raise ConfigError("REINFORCE trains in one process", "start it without torchrun")
         network = network_config(config, data)
         if network.early_exits:  # thresholds are chosen on images that are not trained on
             share = VALIDATION_SHARE if network.split is None else SPLIT_VALIDATION_SHARE

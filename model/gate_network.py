@@ -51,13 +51,41 @@ def gate_conv(plan: ConvPlan) -> nn.Conv2d:
     return plain_conv(plan)
 
 
+# Probabilities stay within 1 - BOUND .. BOUND while they are sampled, so that all is tried
+# (BlockDrop: alpha = 0.8).
+BOUND = 0.8
+
+
+class Deciding(nn.Module):
+    """A gate network's last step, which REINFORCE samples (`penstock.model.reinforce`).
+
+    With `draws`, float [N, outputs] in [0, 1), a score is 1 where a draw is below its probability;
+    `runs` are these scores, `log_prob` the log probability of all that a draw >= 0 decided, [N].
+    """
+
+    draws: Tensor | None = None
+    runs: Tensor | None = None
+    log_prob: Tensor | None = None
+
+    def score(self, z: Tensor) -> Tensor:
+        """Scores 0 or 1 of z, float [N, outputs]."""
+        if self.draws is None:
+            return binary_score(z, self.training)
+        draws = self.draws.to(z.device)
+        chance = (1 - BOUND) + (2 * BOUND - 1) * torch.sigmoid(z)
+        self.runs = (draws < chance).to(z.dtype).detach()
+        taken = torch.where(self.runs > 0, chance, 1 - chance).log()
+        self.log_prob = (taken * (draws >= 0)).sum(dim=1)
+        return self.runs
+
+
 def router_scores(z: Tensor, training: bool) -> Tensor:
     """A router's sign, float [N, 1] -> its experts' scores, [N, 2]: z > 0 is the first's."""
     first = binary_score(z, training)
     return torch.cat([first, 1 - first], dim=1)
 
 
-class GateNet(nn.Module):
+class GateNet(Deciding):
     """A gate network in floating point; groups that are learned are masks."""
 
     def __init__(self, plan: GatePlan) -> None:
@@ -110,7 +138,7 @@ class GateNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map, float [N, C, H, W] -> scores 0 or 1, [N, outputs]."""
-        return binary_score(self.fc(self.pooled(x)), self.training)
+        return self.score(self.fc(self.pooled(x)))
 
 
 class Router(GateNet):

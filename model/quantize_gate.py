@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from penstock.model.gate_network import GateNet, Router, binary_score, router_scores
+from penstock.model.gate_network import Deciding, GateNet, Router, router_scores
 from penstock.model.gate_plan import GatePlan
 from penstock.model.gates import global_average_pool
 from penstock.model.quantizers import ActivationQuantizer, QuantConv, QuantLinear
@@ -17,7 +17,7 @@ def network_gates(net: nn.Module) -> list[GatePlan]:
     return [gate.settled_plan() for gate in gates]
 
 
-class QuantGateNet(nn.Module):
+class QuantGateNet(Deciding):
     """`GateNet`, fake-quantised, batch norms folded, groups settled.
 
     `orders`: of each convolution's input channels (`SettledLayer`).
@@ -55,7 +55,7 @@ class QuantGateNet(nn.Module):
 
     def forward(self, x: Tensor, scale: Tensor) -> Tensor:
         """Quantised map at `scale`, float [N, C, H, W] -> scores 0 or 1, [N, outputs]."""
-        return binary_score(self.decide(x, scale), self.training)
+        return self.score(self.decide(x, scale))
 
 
 class QuantRouter(QuantGateNet):

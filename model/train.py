@@ -18,6 +18,7 @@ from penstock.model.distill import Teacher
 from penstock.model.early_exit import joint_loss
 from penstock.model.evaluation import evaluate
 from penstock.model.gates import Gate
+from penstock.model.geometry import block_plans
 from penstock.model.networks import LCNet
 from penstock.model.optimize import (
     GatePressure,
@@ -29,6 +30,7 @@ from penstock.model.optimize import (
 from penstock.model.progress import RunLog, epoch_bar
 from penstock.model.quantize import QuantLCNet
 from penstock.model.quantize_gate import network_gates
+from penstock.model.reinforce import Reinforce
 from penstock.model.workers import Workers
 
 GRADIENT_NORM = 5.0  # a leaky gate can spike when its block is nearly closed
@@ -88,6 +90,7 @@ class Trainer:
         ramp = phase.l1_ramp * phase.epochs * self.epoch_steps
         free = phase.free_epochs * self.epoch_steps
         self.pressure = GatePressure(config, net.config, ramp, free)
+        self.reinforce = _reinforce(net, config, phase)
         self.step = 0
         self.epoch = 0
 
@@ -139,6 +142,8 @@ class Trainer:
 
     def _train_batch(self, images: Tensor, labels: Tensor, means: _Means) -> None:
         low = self.config.precision == "bf16"
+        if self.reinforce is not None:
+            self.reinforce.explore(len(images), self.epoch, self.generator)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=low):
             logits, scores = self.replica(images)
             answers = self.teacher.answers(images) if self.teacher is not None else None
@@ -151,8 +156,11 @@ class Trainer:
         if scores:
             gates = network_gates(self.net)
             ratio = self.workers.mean(self.pressure.mac_ratio(scores, gates))
-            cost = self.pressure.penalty(scores) + grouping_share(self.net, self.net.config)
-            loss = loss + self.pressure.weight(self.step) * cost
+            if self.reinforce is not None:
+                loss = loss + self.reinforce.loss(images, labels, logits, self.epoch)
+            else:
+                cost = self.pressure.penalty(scores) + grouping_share(self.net, self.net.config)
+                loss = loss + self.pressure.weight(self.step) * cost
             self.pressure.steer(ratio)
         self.optimizer.zero_grad()
         loss.backward()
@@ -182,3 +190,15 @@ def _teacher(config: TrainConfig, net: LCNet | QuantLCNet, device: str) -> Teach
         return None
     weight, temperature = config.teacher_weight, config.teacher_temperature
     return Teacher(config.teacher, net.config, device, weight, temperature)
+
+
+def _reinforce(net: LCNet | QuantLCNet, config: TrainConfig, phase: Phase) -> Reinforce | None:
+    """What trains the policy by REINFORCE, if the configuration says so.
+
+    The curriculum is over before the quantised phase.
+    """
+    if not config.reinforce:
+        return None
+    quantized = isinstance(net, QuantLCNet)
+    decided = len(block_plans(net.config)) if quantized else 1
+    return Reinforce(net, config, phase.free_epochs, decided)

@@ -1,7 +1,8 @@
 """BlockDrop (Wu et al., CVPR 2018): a policy network on the image decides every block at once.
 
 The policy here is trained with the network by the straight-through estimator and the resource term,
-not by REINFORCE with a curriculum; it is two convolutions, where the authors have a small ResNet.
+or by REINFORCE with a curriculum (`penstock.model.reinforce`); it is two convolutions, where the
+authors have a small ResNet.
 """
 
 from __future__ import annotations
