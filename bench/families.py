@@ -41,7 +41,7 @@ STORE = ROOT / "docs" / "families.json"
 FOLDER = ROOT / "build" / "families"
 CONFIG = "z7020"
 RECIPES = (
-    *("skipnet1-digits", "skipnet2-digits", "blockdrop-digits"),
+    *("skipnet1-digits", "skipnet2-digits", "blockdrop-digits", "blockdrop-reinforce-digits"),
     *("acs-digits", "acsdg-digits", "iadi-digits", "moe-digits"),
 )
 LARGE = (

@@ -16,6 +16,8 @@ from penstock.program.counters import COUNTER_BYTES
 from penstock.sim import golden
 
 IMAGES = 100
+# REINFORCE ends with the same blocks for every digit, which docs/results.md says.
+ALIKE = ("blockdrop-reinforce-digits",)
 
 
 @pytest.mark.slow
@@ -61,12 +63,15 @@ def test_measured_family(measured: dict[str, Any], recipe: str) -> None:
     assert result["images"] >= 100
     assert min(result["accuracy"].values()) >= 0.96
     check(result)
+    undecided = result["scores"]["undecided"]
+    assert undecided == 0 if recipe in ALIKE else undecided >= 2
 
 
 @pytest.mark.parametrize("network", LARGE)
 def test_measured_at_cifar_size(measured: dict[str, Any], network: str) -> None:
     """There the core turns skipped work into time; IADI's gates are the worst, at 0.897."""
     check(measured[network])
+    assert measured[network]["scores"]["undecided"] >= 2
     assert measured[network]["realisation_ratio"] >= (0.88 if "iadi" in network else 0.90)
 
 
@@ -75,6 +80,6 @@ def check(result: dict[str, Any]) -> None:
     assert set(result["mismatches"]) == {"graph", "golden", "csim", "rtl", "static"}
     assert not any(result["mismatches"].values())
     scores, macs, cycles = result["scores"], result["macs"], result["cycles"]
-    assert 0 < scores["kept"] < 1 and scores["undecided"] >= 2
+    assert 0 < scores["kept"] < 1
     assert macs["executed"] < macs["dense"]
     assert cycles["predicted"] == pytest.approx(cycles["dynamic"], rel=0.02)
