@@ -54,6 +54,7 @@ class TrainConfig:
     exits: tuple[int, ...] | None = None  # stages with an early exit behind them; None: none
     exit_weight: float = 0.3  # of each exit's loss, the network's own has 1
     exit_tolerance: float = 0.005  # accuracy that the thresholds may cost on held-out images
+    exit_margin: float = 0.0  # standard errors added to that, of a split network
     exit_reward: float | None = None  # of a split network instead: w of ACC x COST^w, see S2DNAS
     split: str | None = None  # stages along the channels, see `penstock.model.split_plan`
     schedule: Schedule = "sequential"
@@ -90,7 +91,8 @@ class TrainConfig:
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it starts at 1")
         for field in (
             *("qat_epochs", "free_epochs", "eval_every", "warmup", "lr", "qat_lr"),
-            *("weight_decay", "l1", "exit_weight", "exit_tolerance", "wrong_reward"),
+            *("weight_decay", "l1", "exit_weight", "exit_tolerance", "exit_margin"),
+            "wrong_reward",
         ):
             if not 0 <= getattr(self, field) < float("inf"):
                 raise ConfigError(f"{field} is {getattr(self, field)}", "it cannot be negative")

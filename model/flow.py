@@ -175,7 +175,7 @@ def split_thresholds(
     macs, dense = exit_macs(network), dense_macs(network)
     table = ExitTable(held_out, macs)
     if config.exit_reward is None:
-        chosen = table.cheapest(config.exit_tolerance).thresholds
+        chosen = table.cheapest(config.exit_tolerance, config.exit_margin).thresholds
     else:
         chosen = table.best(dense, config.exit_reward).thresholds
     point = ExitTable(tested, macs).point(chosen)

@@ -51,6 +51,18 @@ def test_choices_by_reward_and_tolerance() -> None:
     assert best.reward(1000) >= max(tried)
 
 
+def test_margin_asks_for_more_than_a_tie() -> None:
+    """An exit that is wrong about one image and right about another: as good, but by chance."""
+    labels = torch.zeros(50, dtype=torch.int64)
+    early, last = torch.tensor([[3.0, 0]] * 50), torch.tensor([[1.0, 0]] * 50)
+    early[0], last[1] = torch.tensor([0, 2.0]), torch.tensor([0, 1.0])
+    found = ExitTable(ExitLogits(logits=[early, last], labels=labels), [1, 10])
+    assert found.cheapest(0.0).shares == [1.0, 0.0]
+    careful = found.cheapest(0.0, margin=1.0)  # of the two only the image that is gained may end
+    assert careful.thresholds[0] > 0.88 and careful.shares == [0.98, 0.02]
+    assert found.cheapest(0.03, margin=1.0).shares == [1.0, 0.0]
+
+
 def test_sweep_is_a_front() -> None:
     front = table().sweep()
     assert [point.accuracy for point in front] == [0.6, 0.8, 1.0]
