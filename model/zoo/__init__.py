@@ -47,6 +47,7 @@ def add_to_zoo(
     from penstock.model.checkpoint import load_checkpoint
     from penstock.model.files import write_atomically
     from penstock.model.flow import export_checkpoint
+    from penstock.model.recipe import PLACES
 
     onnx_path = folder / f"{name}.onnx"
     metrics = export_checkpoint(checkpoint, onnx_path)
@@ -55,7 +56,7 @@ def add_to_zoo(
         "network": training["network"],
         "dataset": training["dataset"],
         "commands": commands,
-        "training": {k: v for k, v in training.items() if k not in ("out", "data_dir", "init")},
+        "training": {k: v for k, v in training.items() if k not in PLACES},
         "metrics": metrics,
         "accuracy": evaluation["accuracy"],
         "test_images": evaluation["images"],
