@@ -10,7 +10,7 @@ zeros if those cost little.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -41,6 +41,7 @@ from penstock.compiler.plan import (
     PoolStep,
     Step,
     StoreStep,
+    layers_of,
 )
 from penstock.compiler.timing import Timing
 
@@ -98,6 +99,20 @@ class _Scheduler:
             src_first=place.first,
             channels=output.shape[0],
         )
+
+    def sums_apart(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """The steps, and a pass for a map's sums where its GATE or DENSE could follow others.
+
+        The gate unit follows the sums of the convolution that runs, by their addresses: sums of
+        another part, behind the map's own, would let it end while that convolution still writes.
+        """
+        before: list[Step] = []
+        for step in steps:
+            if isinstance(step, (GateStep, DenseStep)) and _overtakes(before, step):
+                before.append(self._pool_step(step.pool.input))
+                yield before[-1]
+            before.append(step)
+            yield step
 
     # -- skipping ------------------------------------------------------------------------------
 
@@ -463,6 +478,21 @@ class _Scheduler:
         )
 
 
+def _overtakes(before: Sequence[Step], step: GateStep | DenseStep) -> bool:
+    """Whether a convolution that makes sums behind those of `step` may run when it starts."""
+    end = step.region_first + layers_of(step)[0].weight.shape[1]
+    for other in reversed(before):
+        if isinstance(other, (GateStep, DenseStep, ExitStep, LoadStep, StoreStep)):
+            return False  # they waited for it
+        if isinstance(other, ConvStep):
+            last = other.pool_first + len(other.conv.bias)
+            if other.pool is not None and (other.pool != step.region or last > end):
+                return True
+            if other.predicate is None or other.pred_empty:
+                return False
+    return False
+
+
 def _check_output(graph: Graph) -> None:
     """The output must be a map or a dense layer's vector: what can lie in feature memory."""
     stored = {node.output for node in graph.nodes if isinstance(node, (Conv, MapPool, Dense))}
@@ -511,6 +541,8 @@ def schedule_graph(graph: Graph, mode: str, *, clear: bool = True) -> Plan:
     places = Places(analysis=analysis)
     scheduler = _Scheduler(analysis=analysis, mode=mode, clear=clear, places=places)
     steps = tuple(scheduler.run())
+    if graph.adjacent:
+        steps = tuple(scheduler.sums_apart(steps))
     _check_exits(graph, steps)
     return Plan(
         graph=graph,

@@ -34,6 +34,16 @@ def test_every_engine_agrees_on_concats(seed: int) -> None:
     assert not mismatches, f"{mismatches}; again: make fuzz N=0 CONCATS=1 FILES=0 SEED={seed}"
 
 
+def test_a_classifier_does_not_overtake_the_sums_of_another_part() -> None:
+    """Seed 154: the block before it was skipped, a part of another Concat still made its sums."""
+    made = case.draw(154, ["tiny"], "concats")
+    layers = made.network.package.meta["layers"]
+    names = [layer["name"] for layer in layers]
+    at = names.index("dense24")
+    assert layers[at - 1]["kind"] == "pool" and names[at - 1] == "conv11.y.pool"
+    assert not case.run(made).mismatches
+
+
 @given(chosen=recipes() | recipes(joins=True))
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_programs_mean_what_their_graphs_do(chosen: Recipe) -> None:
