@@ -63,6 +63,7 @@ def test_families_take_turns(
 
 def test_shapes_differ(families: dict[str, tuple[Package, Vectors]]) -> None:
     """Otherwise little would change between two turns."""
-    assert set(families) >= {"lc", "skipnet1", "skipnet2", "blockdrop", "acs", "iadi"}
+    named = {"lc", "skipnet1", "skipnet2", "blockdrop", "acs", "acsdg", "iadi", "moe"}
+    assert set(families) >= named
     shapes = {tuple(package.meta["input"]["shape"]) for package, _ in families.values()}
     assert len(shapes) > 2
