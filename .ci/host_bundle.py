@@ -2,7 +2,8 @@
 
 build/host/net.onnx     a gated network trained on the digits, the demo's if there is one
 build/host/deploy/      the folder `penstock deploy` writes for it
-build/host/families/    a random network of every family of gates, and what it must compute
+build/host/families/    a random network of every family of gates, with early exits and in stages,
+                        and what each must compute
 build/host/libcsim.so   the C++ of the HLS core, compiled
 build/host/lib/         the simulator under the name it is installed as
 """
@@ -11,6 +12,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,12 +21,19 @@ import torch
 from penstock.cli.main import main as penstock
 from penstock.model import NetworkConfig, build_onnx, random_images, random_network
 from penstock.model.geometry import GATES
+from penstock.model.quantize import QuantLCNet
+from penstock.model.split_plan import plain_split
 from penstock.program.config import get_config
 from penstock.sim.csim.build import build_csim
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST, DEMO = ROOT / "build" / "host", ROOT / "build" / "demo"
-FAMILIES = [gates for gates in GATES if gates not in ("l", "c", "none")]
+#: What each network has that others have not, by its name.
+FAMILIES: dict[str, dict[str, Any]] = {
+    **{gates: {"gates": gates} for gates in GATES if gates not in ("l", "c", "none")},
+    "exits": {"gates": "none", "exits": (0, 1)},
+    "stages": {"gates": "none", "widths": (8, 16, 24), "split": plain_split(3)},
+}
 IMAGES = 10
 FILES = ("net.onnx", "images.npy", "labels.npy")
 
@@ -43,24 +52,31 @@ def library(link: Path) -> None:
     os.symlink(built, link)
 
 
+@torch.no_grad()
+def exit_halves(network: QuantLCNet, images: torch.Tensor) -> dict[str, str]:
+    """Metadata with thresholds at which half of the images leave; empty without exits."""
+    network(images)
+    halves = [float(logits.softmax(dim=1).amax(dim=1).median()) for logits in network.early]
+    return {"thresholds": ",".join(f"{half:.6f}" for half in halves)} if halves else {}
+
+
 def families(folder: Path) -> None:
     """NAME.pspkg and NAME.npz: small networks of different shapes, all for one configuration."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for number, gates in enumerate(FAMILIES):
+    for number, (name, form) in enumerate(FAMILIES.items()):
         size, channels = (8 + number % 3, 6 + number % 4), 1 + number % 3
-        config = NetworkConfig(
-            depth=14, gates=gates, widths=(6, 10, 12), in_channels=channels, input_size=size
-        )
+        shape = {"depth": 14, "widths": (6, 10, 12), "in_channels": channels, "input_size": size}
+        config = NetworkConfig(**(shape | form))
         network = random_network(config, keep_blocks=0.6, seed=number)
-        onnx.save(build_onnx(network), folder / f"{gates}.onnx")
-        images = random_images(config, IMAGES, torch.Generator().manual_seed(number)).numpy()
-        np.save(folder / "images.npy", images)
-        run("compile", folder / f"{gates}.onnx", "--config", "z7020", "-o", folder / "net")
+        images = random_images(config, IMAGES, torch.Generator().manual_seed(number))
+        onnx.save(build_onnx(network, exit_halves(network, images)), folder / f"{name}.onnx")
+        np.save(folder / "images.npy", images.numpy())
+        run("compile", folder / f"{name}.onnx", "--config", "z7020", "-o", folder / "net")
         given = ("--board", "pynq-z2", "--images", folder / "images.npy")
         run("deploy", folder / "net", *given, "-o", folder / "deploy")
         for source, suffix in (("net.pspkg", ".pspkg"), ("vectors.npz", ".npz")):
-            shutil.copyfile(folder / "deploy" / source, folder / f"{gates}{suffix}")
+            shutil.copyfile(folder / "deploy" / source, folder / f"{name}{suffix}")
 
 
 def main() -> None:
