@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from penstock.bench.documents import update_document
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +57,10 @@ def lines(results: list[dict[str, Any]]) -> Iterator[str]:
         if len(result["schedules"]) == 2:
             yield ""
             yield _cost_of_sequential(result)
+    for result in results:
+        if "activity" in result:
+            yield ""
+            yield _decisions(result)
     names = {result["name"]: result for result in results}
     for name, result in names.items():
         static = names.get(name.partition("-")[2])  # the same network without gates
@@ -112,6 +118,18 @@ def _cost_of_sequential(result: dict[str, Any]) -> str:
     return (
         f"{result['name']}, *sequential* against *parallel*: {macs[0] / macs[1]:.3f} of the MACs, "
         f"{cycles[0] / cycles[1]:.3f} of the cycles an image, {extra:+.2%} cycles an executed MAC."
+    )
+
+
+def _decisions(result: dict[str, Any]) -> str:
+    """How many gates decide anything, in one sentence."""
+    shares = np.concatenate([np.array(table) for table in result["activity"].values()], axis=1)
+    some = (shares.max(axis=0) > 0) & (shares.min(axis=0) < 1)
+    often = some & (shares.mean(axis=0) > 0.05) & (shares.mean(axis=0) < 0.95)
+    never = (shares.max(axis=0) == 0).sum()
+    return (
+        f"{result['name']}: {some.sum()} of {some.size} gates depend on the image, {often.sum()} "
+        f"of them are open for 5 to 95 % of the images; {never} are never open."
     )
 
 

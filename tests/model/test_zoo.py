@@ -60,7 +60,7 @@ def test_card_describes_its_network(name: str) -> None:
     assert len(content) <= LARGEST
     assert card == stored(name)["card"], "measured with another network: make bench-zoo"
     for command in card["commands"]:
-        words = command.split()
+        words = command.removeprefix("torchrun --nproc-per-node 2 --no-python ").split()
         assert words[0] == "penstock" and words[1] in ("train", "search", "evaluate")
         assert "--recipe" not in words or words[words.index("--recipe") + 1] in recipe_names()
 
@@ -82,6 +82,18 @@ def test_gates_are_alive(name: str) -> None:
     ]
     assert count == macs
     assert max(count) > min(count)
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_gates_cost_little_accuracy(name: str) -> None:
+    """Over the whole test set, against the same network without gates and in floating point."""
+    card, static = zoo_card(name), zoo_card(name.partition("-")[2])
+    assert card["dataset"] == static["dataset"]
+    assert card["test_images"] == static["test_images"] == 10_000
+    assert card["metrics"]["mac_ratio"] <= 0.65
+    accuracy = card["accuracy"]
+    assert accuracy["integer"] >= static["accuracy"]["integer"] - 0.01
+    assert abs(accuracy["integer"] - accuracy["float"]) <= 0.005
 
 
 @pytest.mark.parametrize("name", GATED)
