@@ -10,7 +10,7 @@ bench-layers: $(STAMP) ## VGG16-BN and MobileNetV2 layer by layer on the simulat
 
 bench-zoo: $(STAMP) ## the zoo's networks on 1,000 images of DATA_DIR on the simulated core, into docs/zoo (half an hour)
 	@test -n "$(DATA_DIR)" || { echo 'usage: make bench-zoo DATA_DIR=<CIFAR-10 binary files>'; exit 2; }
-	$(BIN)/python -m penstock.bench.zoo --data-dir $(DATA_DIR)
+	$(BIN)/python -m penstock.bench.zoo --jobs 2 --data-dir $(DATA_DIR)
 
 bench-families: $(STAMP) ## every family of gates, trained on digits, on the simulated core, into docs/families.json (half an hour)
 	$(BIN)/python -m penstock.bench.families

@@ -9,7 +9,10 @@ the pictures are made (`make figures`).
 import argparse
 import base64
 import json
+import multiprocessing
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.bench.cache import ROOT
-from penstock.cli.engines import Memory, Run, mismatches, run_engine
+from penstock.cli.engines import Memory, Run, build_engines, mismatches, run_engine
 from penstock.cli.output import step
 from penstock.cli.report import ratios
 from penstock.compiler.api import CompiledNetwork, compile_onnx
@@ -28,17 +31,42 @@ from penstock.program.config import get_config
 STORE = ROOT / "docs" / "zoo"
 CONFIG = "z7020"
 SCHEDULES = ("sequential", "parallel")
+DENSE = "dense"
 NEVER = 2.0  # a threshold that no confidence reaches
 EXTREMES = 8  # images with the fewest and with the most MACs that are kept as pixels
 
 
-def run_both(compiled: CompiledNetwork, images: npt.NDArray[np.float32], label: str) -> Any:
-    """(golden's run, the core's run) of all images."""
+def compiled_as(name: str, label: str) -> CompiledNetwork:
+    """A network in a schedule, or "dense": every gate open and no exit taken."""
+    config = get_config(CONFIG)
+    if label != DENSE:
+        return compile_onnx(zoo_onnx(name), config, label)
+    compiled = compile_onnx(zoo_onnx(name), config, SCHEDULES[0])
+    exits = len(compiled.package.meta["exits"])
+    return compiled.force_gates_open().with_thresholds([NEVER] * exits)
+
+
+def run_both(name: str, label: str, images: npt.NDArray[np.float32]) -> tuple[Run, Run]:
+    """Golden's run and the core's of all images."""
+    compiled = compiled_as(name, label)
     runs = []
     for engine in ("golden", "rtl"):
         with step(f"{label}, {engine}, {len(images)} images") as progress:
             runs.append(run_engine(engine, compiled, images, Memory(), progress))
-    return runs
+    return runs[0], runs[1]
+
+
+def run_labels(
+    name: str, labels: Sequence[str], images: npt.NDArray[np.float32], jobs: int
+) -> dict[str, tuple[Run, Run]]:
+    """`run_both` of every label, `jobs` at a time."""
+    build_engines(("rtl",), compiled_as(name, labels[0]), Memory())  # once, before they share it
+    if jobs == 1:
+        return {label: run_both(name, label, images) for label in labels}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        waiting = {label: pool.submit(run_both, name, label, images) for label in labels}
+        return {label: future.result() for label, future in waiting.items()}
 
 
 def macs_per_image(compiled: CompiledNetwork, run: Run) -> list[int]:
@@ -115,45 +143,39 @@ def extremes(data: Dataset, macs: list[int]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def measure(name: str, data: Dataset, count: int) -> dict[str, Any]:
+def measure(name: str, data: Dataset, count: int, jobs: int = 1) -> dict[str, Any]:
     """The stored result of one network over the first `count` test images."""
     images = data.normalize(data.test_images[:count]).numpy().astype(np.float32)
     labels = data.test_labels[:count].numpy()
-    config = get_config(CONFIG)
-    schedules: dict[str, Any] = {}
+    opened, compiled = compiled_as(name, DENSE), compiled_as(name, SCHEDULES[0])
+    exits, gates = compiled.package.meta["exits"], compiled.package.meta["gates"]
+    # Without gates there is one schedule; without exits either the dense run is that run.
+    schedules = SCHEDULES if gates else SCHEDULES[:1]
+    runs = run_labels(name, (DENSE, *(schedules if gates or exits else ())), images, jobs)
+    reference, dense = runs[DENSE]
+    predicted = float(np.mean(opened.predict(dense.scores, dense.exits).cycles))
     result: dict[str, Any] = {
         "name": name,
         "card": zoo_card(name),
         "config": CONFIG,
         "images": len(labels),
+        "dense_mismatches": mismatches(reference, dense),
     }
-    reference = dense = None
-    predicted = 0.0
-    for schedule in SCHEDULES:
-        compiled = compile_onnx(zoo_onnx(name), config, schedule)
-        if dense is None:
-            exits = len(compiled.package.meta["exits"])
-            opened = compiled.force_gates_open().with_thresholds([NEVER] * exits)
-            reference, dense = run_both(opened, images, "dense")
-            predicted = float(np.mean(opened.predict(dense.scores, dense.exits).cycles))
-            result["dense_mismatches"] = mismatches(reference, dense)
-        if dense.scores or exits:
-            golden, rtl = run_both(compiled, images, schedule)
-        else:
-            golden, rtl = reference, dense  # nothing is decided: the same program
+    found: dict[str, Any] = {}
+    for schedule in schedules:
+        golden, rtl = runs.get(schedule, runs[DENSE])
         differ = mismatches(golden, rtl)
-        schedules[schedule] = schedule_figures(compiled, rtl, dense, predicted, differ)
-        if schedule == SCHEDULES[0]:
-            result["accuracy"] = float((rtl.labels == labels).mean())
-            if exits:
-                result["images_by_exit"] = np.bincount(rtl.exits, minlength=exits + 1).tolist()
-            result["correct"] = (rtl.labels == labels).astype(int).tolist()
-            if rtl.scores:
-                result["activity"] = activity(rtl, labels)
-                result |= extremes(data, schedules[schedule]["image_macs"])
-        if not rtl.scores:
-            break  # without gates there is one schedule
-    return result | {"schedules": schedules}
+        network = compiled_as(name, schedule)
+        found[schedule] = schedule_figures(network, rtl, dense, predicted, differ)
+    _, first = runs.get(SCHEDULES[0], runs[DENSE])
+    result["accuracy"] = float((first.labels == labels).mean())
+    if exits:
+        result["images_by_exit"] = np.bincount(first.exits, minlength=len(exits) + 1).tolist()
+    result["correct"] = (first.labels == labels).astype(int).tolist()
+    if gates:
+        result["activity"] = activity(first, labels)
+        result |= extremes(data, found[SCHEDULES[0]]["image_macs"])
+    return result | {"schedules": found}
 
 
 def main() -> int:
@@ -162,12 +184,13 @@ def main() -> int:
     parser.add_argument("name", nargs="*", help=f"of {zoo_names()}; default: all of them")
     parser.add_argument("--data-dir", type=Path, required=True, help="CIFAR-10's binary files")
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--jobs", type=int, default=1, help="simulations at a time")
     parser.add_argument("--out", type=Path, default=STORE, help="folder of the results")
     arguments = parser.parse_args()
     differ = 0
     for name in arguments.name or zoo_names():
         data = load_dataset(zoo_card(name)["dataset"], arguments.data_dir)
-        result = measure(name, data, arguments.images)
+        result = measure(name, data, arguments.images, arguments.jobs)
         arguments.out.mkdir(parents=True, exist_ok=True)
         part = arguments.out / f".{name}.part"
         part.write_text(json.dumps(result) + "\n")
