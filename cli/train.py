@@ -140,7 +140,10 @@ def train(
         split=split,
         quiet=json_to == STDOUT,
     )
-    figures = load("penstock.model.flow", "model").train_network(config).metrics
+    trained = load("penstock.model.flow", "model").train_network(config)
+    if not trained.writes:
+        return  # under torchrun one process reports
+    figures = trained.metrics
     result = table(f"{config.network} on {config.dataset} -> {output}", "", "")
     for name, value in figures.items():
         result.add_row(name.replace("_", " "), f"{value:,.4g}" if value < 2 else f"{value:,.0f}")

@@ -49,10 +49,15 @@ THRESHOLD = "threshold"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
-    """Where the checkpoint lies, and its figures (see `_metrics`)."""
+    """Where the checkpoint lies, and its figures (see `_metrics`).
+
+    `writes`: whether this process, of several under torchrun, wrote it; its figures are the
+    checkpoint's, the others' batch norms differ.
+    """
 
     checkpoint: Path
     metrics: dict[str, float]
+    writes: bool
 
 
 def network_config(config: TrainConfig, data: Dataset) -> NetworkConfig:
@@ -81,7 +86,7 @@ def train_network(config: TrainConfig) -> TrainResult:
         if workers.writes:
             save_checkpoint(config.out, checkpoint)
             run.log.finish()
-    return TrainResult(checkpoint=config.out, metrics=checkpoint.metrics)
+    return TrainResult(checkpoint=config.out, metrics=checkpoint.metrics, writes=workers.writes)
 
 
 class _Run:

@@ -98,22 +98,22 @@ def test_steering_reaches_its_target(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
-    """torchrun: both processes hold the same weights, one of them writes."""
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from penstock.model import TrainConfig, train_network\n"
-        "train_network(TrainConfig(epochs=6, qat_epochs=1, widths=(4, 6, 8), quiet=True,"
-        " out=Path(sys.argv[1])))"
-    )
+    """torchrun: both processes hold the same weights, one of them writes and reports."""
     script = tmp_path / "run.py"
-    script.write_text(code)
+    script.write_text(
+        "import sys\nfrom penstock.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    )
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
-    subprocess.run(
-        [*launch, str(script), str(tmp_path / "net.pt")],
+    short = ["--epochs", "6", "--qat-epochs", "1", "--widths", "4,6,8"]
+    done = subprocess.run(
+        [*launch, str(script), "train", *short, "-o", str(tmp_path / "net.pt")],
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         timeout=240,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    assert done.stdout.count("float accuracy") == 1
     assert load_checkpoint(tmp_path / "net.pt").metrics["qat_accuracy"] > 0.2
     assert len((tmp_path / "net.jsonl").read_text().splitlines()) == 7
 
