@@ -71,6 +71,7 @@ module gate_bench
     .sums_begin_i (1'b0),
     .sums_busy_i  (1'b0),
     .hold_i       (1'b0),
+    .mem_claim_i  (1'b0),
     .gmem_we_i    (1'b0),
     .gmem_addr_i  ('0),
     .gmem_data_i  ('0),

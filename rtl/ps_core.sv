@@ -417,7 +417,7 @@ module ps_core
   );
 
   logic [FA_W-1:0] epi_addr;
-  logic epi_read, epi_a_read;
+  logic epi_read, epi_a_read, epi_claim;
   logic [FA_W-1:0] epi_a_addr;
   logic [P_PX-1:0] epi_mask;
   logic [P_PX-1:0][7:0] epi_wdata;
@@ -459,6 +459,7 @@ module ps_core
     .mem_a_rdata_i     (mem_a_data[P_PX-1:0]),
     .mem_addr_o        (epi_addr),
     .mem_mask_o        (epi_mask),
+    .mem_claim_o       (epi_claim),
     .mem_wdata_o       (epi_wdata),
     .mem_rdata_i       (mem_b_rdata[P_PX-1:0]),
     .pool_we_o         (pool_we),
@@ -475,6 +476,10 @@ module ps_core
   logic [GA_W-2:0] table_addr;
   logic [8*GATE_WORD_BYTES-1:0] table_word;
 
+  // Perhaps not the sums that are read: those are final sooner, yet results come after all.
+  logic sums_busy;
+  assign sums_busy = pools_q && (conv_busy || epilogue_busy);
+
   ps_gate_unit u_gate_unit (
     .clk_i,
     .rst_ni       (unit_rst_n),
@@ -482,8 +487,9 @@ module ps_core
     .desc_i       (desc),
     .busy_o       (gate_busy),
     .sums_begin_i (conv_start),
-    .sums_busy_i  (pools_q && (conv_busy || epilogue_busy)),
-    .hold_i       (conv_busy || request_busy || response_busy),
+    .sums_busy_i  (sums_busy),
+    .hold_i       (conv_busy || request_busy || response_busy || sums_busy),
+    .mem_claim_i  (epi_claim),
     .gmem_we_i    (gmem_we),
     .gmem_addr_i  (gmem_addr),
     .gmem_data_i  (gmem_data),
@@ -639,6 +645,12 @@ module ps_core
       mem_b_data = pool_bytes;
     end
   end
+
+`ifndef SYNTHESIS
+  assert property (@(posedge clk_i) disable iff (!unit_rst_n)
+      gate_mem_we |-> epi_mask == '0 && !epi_read && !copy_busy && !pool_busy && !move_busy)
+    else $error("ps_core: two units use port B of the feature memory");
+`endif
 
   // A POOL with stride 2 reads 2 * FB bytes: the narrowest mode that gives them, if there is one.
   localparam logic [1:0] WidePool = 2 * FB > WB ? 2'd0 : 2'($clog2(2 * FB / P_PX));

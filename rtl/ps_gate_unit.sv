@@ -7,6 +7,7 @@
 // outputs - one dot product a cycle, accumulators in a memory.  So what is left after the last sum
 // is one pass.  The first pass only reads the outputs' parameters.  In the last pass results appear
 // in order and the list is compacted; it waits until nobody else reads lists and scores (hold_i).
+// A DENSE leaves out a cycle in which its byte would meet the epilogue's (mem_claim_i).
 //
 // variant 1: outputs before list_from decide first.  If all their scores are 0, the others are 0
 // without being computed.  With every sum final at the start they go ahead through all passes.
@@ -30,6 +31,8 @@ module ps_gate_unit
   input  logic              sums_begin_i,
   input  logic              sums_busy_i,   // a convolution that makes sums runs
   input  logic              hold_i,        // lists and scores are being read
+
+  input  logic              mem_claim_i,   // feature memory is not free in seven cycles
 
   input  logic              gmem_we_i,
   input  logic [GA_W-1:0]   gmem_addr_i,
@@ -160,7 +163,8 @@ module ps_gate_unit
       && !(pass_end && (hold_i || made_q != cin_q));
   assign out_first = out_q == first_q;
   assign out_end = out_q == end_q - (CH_W+1)'(1);
-  assign issue = state_q == Passes && (!out_first || pass_ready);
+  assign issue = state_q == Passes && (!out_first || pass_ready)
+      && !(dense_q && pass_end && mem_claim_i);  // written seven cycles from here
   assign busy_o = state_q != Idle;
 
   logic fill_end;

@@ -35,6 +35,7 @@ from tests.compiler.back.graphs import GraphBuilder, random_inputs
 from tests.fuzz.case import draw
 from tests.fuzz.networks import build
 from tests.quality.host import registers, runs
+from tests.sim import handmade
 from tests.sim.faults import every_field
 from tests.sim.illegal import ILLEGAL, PROGRAMS, RNG, at_index, first_of, network, with_shift
 
@@ -272,6 +273,10 @@ def _programs() -> Iterator[Case]:
     for low, high in ((-20, 20), (-128, -90), (90, 127)):
         narrow = at_index(package, first_of(package, Op.POOL), clamp_lo=low, clamp_hi=high)
         yield exact(f"averages within {low} .. {high}", narrow, inputs)
+    for outputs, sums in itertools.product((1, 24), (False, True)):
+        late = handmade.dense_behind_conv(CONFIG, outputs, sums=sums)
+        name = f"DENSE of {outputs} behind a CONV{' with sums' if sums else ''}"
+        yield exact(name, late, handmade.inputs(2, RNG(6)))
     package, inputs = _large()
     yield exact("a large result", package, inputs)
     yield exact("a large result, stalls", package, inputs, stall=0.5, seed=3)

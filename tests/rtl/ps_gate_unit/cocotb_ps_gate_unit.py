@@ -1,6 +1,7 @@
 """ps_gate_unit and ps_gate_store: scores, survivor lists and DENSE results against NumPy."""
 
 import dataclasses
+from collections import deque
 from typing import Any
 
 import cocotb
@@ -13,6 +14,8 @@ from penstock.program.descriptor import GateKind, Op
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
 from penstock.sim.cocotb.stream import cycles, descriptor, pulse, unpack, watch
 
+#: From mem_claim_i to the write that must not be.
+CLAIM = 7
 PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")])
 
 
@@ -52,6 +55,7 @@ class Bench:
             signal.value = 0
         dut.sums_busy_i.value = 0
         dut.hold_i.value = 0
+        dut.mem_claim_i.value = 0
 
     async def start(self) -> None:
         dut = self.dut
@@ -209,6 +213,15 @@ class Bench:
         await self.check_store()
         return taken
 
+    async def claim(self, share: float) -> None:
+        """Claim feature memory in a share of all cycles; no byte may come CLAIM cycles later."""
+        dut, claims = self.dut, deque([0] * CLAIM, CLAIM)
+        while True:
+            await RisingEdge(dut.clk_i)
+            assert not (claims[0] and int(dut.mem_we_o.value)), "a byte meets the epilogue's"
+            claims.append(int(dut.mem_claim_i.value))
+            dut.mem_claim_i.value = int(self.rng.random() < share)
+
     async def check_store(self) -> None:
         """Scores through both ports and as words, lists through both ports, counts and bounds."""
         dut, config = self.dut, self.config
@@ -341,10 +354,12 @@ async def same_sums_again(dut: Any) -> None:
 
 
 @cocotb.test(**TIMEOUT)
-async def dense(dut: Any) -> None:
+@cocotb.parametrize(share=[0.0, 0.3, 0.9])
+async def dense(dut: Any, share: float) -> None:
     """DENSE writes bytes in order, clamped; scores and lists stay as they were."""
     bench = Bench(dut)
     await bench.start()
+    cocotb.start_soon(bench.claim(share))
     await bench.gate(bench.layer(5, 6), GateKind.RELU1, 0, 0, 0)
     for cin, cout, low, high in ((1, 1, -128, 127), (17, 10, 0, 255), (32, 5, -20, 30)):
         layer = bench.layer(cin, cout)
