@@ -92,6 +92,7 @@ def test_gates_cost_little_accuracy(name: str) -> None:
     assert card["test_images"] == static["test_images"] == 10_000
     assert card["metrics"]["mac_ratio"] <= 0.65
     accuracy = card["accuracy"]
+    assert accuracy["integer"] >= 0.88
     assert accuracy["integer"] >= static["accuracy"]["integer"] - 0.01
     assert abs(accuracy["integer"] - accuracy["float"]) <= 0.005
 
