@@ -22,9 +22,10 @@ from penstock.cli.engines import Memory, Run, mismatches, run_engine
 from penstock.cli.output import step
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.pipeline import compile_graph
+from penstock.model import build_onnx
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
-from penstock.model.export import build_onnx
+from penstock.model.dense_geometry import DenseNetConfig
 from penstock.model.flow import export_checkpoint, network_config, train_network
 from penstock.model.random_network import random_network
 from penstock.model.recipe import load_recipe
@@ -72,7 +73,7 @@ def static_network(recipe: str, data: Dataset) -> dict[str, float] | None:
     Of random weights: no figure depends on them.
     """
     network = network_config(TrainConfig(**load_recipe(recipe)), data)
-    if network.split is None:
+    if network.split is None or isinstance(network, DenseNetConfig):
         return None
     onnx = BUILD / f"{recipe}-static.onnx"
     model = build_onnx(random_network(dataclasses.replace(network, split=None)))

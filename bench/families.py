@@ -29,11 +29,11 @@ from penstock.model import (
     export_checkpoint,
     load_checkpoint,
     load_dataset,
+    parse_any,
     random_images,
     random_network,
     train_network,
 )
-from penstock.model.geometry import parse_network
 from penstock.model.recipe import load_recipe
 from penstock.program.config import get_config
 
@@ -42,12 +42,12 @@ FOLDER = ROOT / "build" / "families"
 CONFIG = "z7020"
 RECIPES = (
     *("skipnet1-digits", "skipnet2-digits", "blockdrop-digits", "blockdrop-reinforce-digits"),
-    *("acs-digits", "acsdg-digits", "iadi-digits", "moe-digits"),
+    *("acs-digits", "acsdg-digits", "acs-densenet-digits", "iadi-digits", "moe-digits"),
 )
 LARGE = (
     *("skipnet1-resnet20", "skipnet2-resnet20", "blockdrop-resnet20"),
     *("acs-resnet20", "acsdg-resnet20", "iadi-resnet20", "acs-resnet38", "acsdg-resnet38"),
-    "moe-resnet20",
+    *("acs-densenet41", "moe-resnet20"),
 )
 ENGINES = ("graph", "golden", "csim", "rtl")
 IMAGES = 100
@@ -145,7 +145,7 @@ def measure_trained(recipe: str, data: Dataset) -> dict[str, Any]:
 
 def measure_large(name: str) -> dict[str, Any]:
     """The stored figures of a network of CIFAR's size with random weights."""
-    config = parse_network(name)
+    config = parse_any(name)
     network = random_network(config, keep_channels=KEEP, keep_blocks=KEEP, images=32)
     path = FOLDER / f"{name}.onnx"
     onnx.save(build_onnx(network), path)

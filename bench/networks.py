@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.model.backbones import BackboneConfig, parse_backbone
-from penstock.model.densenet import DenseNetConfig, parse_densenet
+from penstock.model.dense_geometry import DenseNetConfig, parse_densenet
 from penstock.model.geometry import NetworkConfig
 
 #: Name -> geometry (CIFAR: 32 x 32 x 3).
@@ -37,21 +37,12 @@ def network_onnx(name: str, folder: Path) -> Path:
     if not path.is_file():
         import onnx
 
-        from penstock.model import (
-            build_backbone_onnx,
-            build_densenet_onnx,
-            build_onnx,
-            random_backbone,
-            random_densenet,
-            random_network,
-        )
+        from penstock.model import build_onnx, random_network
 
         folder.mkdir(parents=True, exist_ok=True)
         images = STATIC_CALIBRATION_IMAGES
-        if name in BACKBONES:
-            model = build_backbone_onnx(random_backbone(BACKBONES[name], seed=SEED, images=images))
-        elif name in DENSENETS:
-            model = build_densenet_onnx(random_densenet(DENSENETS[name], seed=SEED, images=images))
+        if name in STATIC:
+            model = build_onnx(random_network(STATIC[name], seed=SEED, images=images))
         else:
             model = build_onnx(random_network(NETWORKS[name], keep_channels=0.5, seed=SEED))
         part = path.with_suffix(".part")

@@ -25,6 +25,8 @@ COLUMNS = (
     "cycles static",
     "executed",
     "model",
+    "weight bytes static",
+    "executed",
     "realisation",
     "images",
     "mismatches",
@@ -45,6 +47,7 @@ def lines(results: list[dict[str, Any]]) -> Iterator[str]:
 
 def _cells(result: dict[str, Any]) -> list[str]:
     macs, cycles, scores = result["macs"], result["cycles"], result["scores"]
+    loaded = result["weight_bytes"]
     executed = macs["executed"] + macs["gates"]
     return [
         f"{scores['count']:,}",
@@ -55,6 +58,8 @@ def _cells(result: dict[str, Any]) -> list[str]:
         f"{cycles['static']:,.0f}",
         f"{cycles['dynamic']:,.0f} ({cycles['dynamic'] / cycles['static']:.1%})",
         f"{cycles['predicted'] / cycles['dynamic'] - 1:+.2%}",
+        f"{loaded['static']:,.0f}",
+        f"{loaded['dynamic']:,.0f}",
         f"{result['realisation_ratio']:.3f}",
         f"{result['images']}",
         f"{sum(result['mismatches'].values())}",

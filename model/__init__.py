@@ -4,23 +4,15 @@ from penstock.model.backbones import BackboneConfig, parse_backbone
 from penstock.model.checkpoint import Checkpoint, load_checkpoint
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
-from penstock.model.densenet import DenseNetConfig, parse_densenet
+from penstock.model.dense_geometry import DenseNetConfig, parse_densenet
 from penstock.model.errors import CheckpointError, ConfigError, DataError, ModelError
 from penstock.model.evaluation import Evaluation, evaluate
-from penstock.model.export import build_onnx
-from penstock.model.export_backbone import build_backbone_onnx
-from penstock.model.export_densenet import build_densenet_onnx
-from penstock.model.export_float import build_float_onnx
 from penstock.model.flow import TrainResult, export_checkpoint, train_network
 from penstock.model.geometry import NetworkConfig
+from penstock.model.kinds import build_float_onnx, build_onnx, parse_any
 from penstock.model.quantize import QuantLCNet
 from penstock.model.quantize_gate import network_gates
-from penstock.model.random_network import (
-    random_backbone,
-    random_densenet,
-    random_images,
-    random_network,
-)
+from penstock.model.random_network import random_images, random_network
 
 __all__ = [
     "BackboneConfig",
@@ -36,8 +28,6 @@ __all__ = [
     "QuantLCNet",
     "TrainConfig",
     "TrainResult",
-    "build_backbone_onnx",
-    "build_densenet_onnx",
     "build_float_onnx",
     "build_onnx",
     "evaluate",
@@ -45,10 +35,9 @@ __all__ = [
     "load_checkpoint",
     "load_dataset",
     "network_gates",
+    "parse_any",
     "parse_backbone",
     "parse_densenet",
-    "random_backbone",
-    "random_densenet",
     "random_images",
     "random_network",
     "train_network",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Literal
 
 import torch
@@ -17,10 +16,10 @@ from torch.nn import functional as F
 
 from penstock.model.errors import ConfigError
 from penstock.model.gates import global_average_pool
-from penstock.model.geometry import ConvPlan, Schedule, halved
+from penstock.model.geometry import ConvPlan, NetworkGeometry, Schedule, SplitRow, halved
 from penstock.model.masked_conv import linked_conv
 from penstock.model.networks import BlockScores
-from penstock.model.split import Row, SplitConv, SplitNetwork, build_split
+from penstock.model.split import SplitConv, split_network
 from penstock.model.split_plan import SplitPlan, plain_split
 
 Activation = Literal["none", "relu", "relu6"]
@@ -43,30 +42,57 @@ class UnitPlan:
     pool: bool = False
 
 
-class _Split:
-    """What a configuration with a `split` has in common with the others."""
+class _Units(NetworkGeometry):
+    """What the configurations of networks made of units have in common."""
 
     __slots__ = ()
-    split: SplitPlan | None
 
     def units(self) -> list[UnitPlan]:
         raise NotImplementedError
 
     def __post_init__(self) -> None:
+        if min(side for conv in self.convs() for side in conv.out_size) < 1:
+            raise ConfigError(f"{self.input_size} pixels are too few", "larger images")
         if self.split is not None:
-            units = self.units()
-            sizes = dict.fromkeys(unit.convs[-1].out_size for unit in units)
-            self.split.check_resolutions(len(sizes))
-            self.split.check_channels([c.channels for unit in units for c in unit.convs])
+            self.split.check_resolutions(self.resolutions)
+            self.split.check_channels([c.channels for unit in self.units() for c in unit.convs])
 
     @property
-    def early_exits(self) -> int:
-        """Classifiers in front of the last."""
-        return 0 if self.split is None else self.split.stages - 1
+    def out_channels(self) -> int:
+        """Channels that the classifier's average sees."""
+        return self.units()[-1].convs[-1].channels
+
+    @property
+    def resolutions(self) -> int:
+        """Resolutions that a split plan has stages for."""
+        return unit_resolutions(self.units())[-1] + 1
+
+    def convs(self) -> Iterator[ConvPlan]:
+        """Every convolution in the order they run."""
+        for unit in self.units():
+            yield from unit.convs
+            if unit.shortcut is not None:
+                yield unit.shortcut
+
+    def split_rows(self) -> Iterator[SplitRow]:
+        """All of a unit but its last convolution is split as its input is.
+
+        So a depthwise convolution, of stride 2 too, has in every stage what that stage expanded.
+        """
+        before: int | None = None
+        units = self.units()
+        for unit, resolution in zip(units, unit_resolutions(units), strict=True):
+            if unit.shortcut is not None:
+                yield unit.shortcut, before, resolution
+            *inner, last = unit.convs
+            for conv in inner:
+                yield conv, before, resolution if before is None else before
+            yield last, before, resolution
+            before = resolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VggConfig(_Split):
+class VggConfig(_Units):
     """VGG with batch norm and one fully connected layer; `stages`: (channels, convolutions).
 
     `split`: it runs in stages of its channels, as S2DNAS has it (`penstock.model.split`).
@@ -108,7 +134,7 @@ class VggConfig(_Split):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MobileNetConfig(_Split):
+class MobileNetConfig(_Units):
     """MobileNetV2; `stages`: (expansion, channels, units, stride), the CIFAR form by default.
 
     `shortcut_convs`: units of stride 1 that change the number of channels have a 1x1 convolution
@@ -218,44 +244,10 @@ def _single(name: str, inputs: int, outputs: int, kernel: int, size: tuple[int, 
     return UnitPlan(name=name, convs=(conv,), activations=("relu6",))
 
 
-def conv_plans(config: BackboneConfig) -> Iterator[ConvPlan]:
-    """Every convolution in the order they run."""
-    for unit in config.units():
-        yield from unit.convs
-        if unit.shortcut is not None:
-            yield unit.shortcut
-
-
-def backbone_macs(config: BackboneConfig) -> dict[str, int]:
-    """MACs of every layer for an image, convention `macs`; names as in the exported graph."""
-    counts = {conv.name: conv.macs for conv in conv_plans(config)}
-    return {**counts, "classifier.fc": config.units()[-1].convs[-1].channels * config.classes}
-
-
 def unit_resolutions(units: Sequence[UnitPlan]) -> list[int]:
     """Number of the resolution that each unit's convolutions end in, from 0."""
     sizes = list(dict.fromkeys(unit.convs[-1].out_size for unit in units))
     return [sizes.index(unit.convs[-1].out_size) for unit in units]
-
-
-@cache
-def split_backbone(config: BackboneConfig) -> SplitNetwork:
-    """A split network; all of a unit but its last convolution is split as its input is.
-
-    So a depthwise convolution, of stride 2 too, has in every stage what that stage expanded.
-    """
-    assert config.split is not None
-    rows: list[Row] = []
-    before: int | None = None
-    units = config.units()
-    for unit, resolution in zip(units, unit_resolutions(units), strict=True):
-        if unit.shortcut is not None:
-            rows.append((unit.shortcut, before, resolution))
-        *inner, last = unit.convs
-        rows += [(conv, before, resolution if before is None else before) for conv in inner]
-        rows.append((last, before, resolution))
-        before = resolution
-    return build_split(config.split, rows, config.classes)
 
 
 def parse_backbone(name: str) -> BackboneConfig:
@@ -263,7 +255,7 @@ def parse_backbone(name: str) -> BackboneConfig:
     plain = (VggConfig(), MobileNetConfig(), MobileNetConfig(shortcut_convs=True))
     known: dict[str, BackboneConfig] = {config.name: config for config in plain}
     for config in plain:
-        split = plain_split(unit_resolutions(config.units())[-1] + 1)
+        split = plain_split(config.resolutions)
         known[f"s2d-{config.name}"] = replace(config, split=split)
     if name not in known:
         raise ConfigError(f"unknown network {name!r}", f"one of {', '.join(known)}")
@@ -316,13 +308,13 @@ class Backbone(nn.Module):
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
         self.config = config
-        network = None if config.split is None else split_backbone(config)
+        network = None if config.split is None else split_network(config)
         links = None if network is None else network.convs
         self.units = nn.ModuleList(Unit(plan, links) for plan in config.units())
         widths = () if network is None else network.heads[:-1]
         self.heads = nn.ModuleList(nn.Linear(width, config.classes) for width in widths)
         self.early = []
-        self.fc = nn.Linear(config.units()[-1].convs[-1].channels, config.classes)
+        self.fc = nn.Linear(config.out_channels, config.classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -10,9 +10,14 @@ import torch
 
 from penstock.model.errors import CheckpointError
 from penstock.model.files import write_atomically
-from penstock.model.geometry import network_from_plain
-from penstock.model.networks import LCNet, build_network
-from penstock.model.quantize import QuantLCNet
+from penstock.model.kinds import (
+    AnyNet,
+    AnyQuantNet,
+    build_any,
+    config_from_plain,
+    kind_of,
+    quantize_any,
+)
 
 FORMAT = 1
 
@@ -21,8 +26,8 @@ FORMAT = 1
 class Checkpoint:
     """A trained network: `net` in floating point, `quantized` after QAT, both on the CPU."""
 
-    net: LCNet
-    quantized: QuantLCNet
+    net: AnyNet
+    quantized: AnyQuantNet
     training: dict[str, object]  # the TrainConfig, as plain values
     normalization: dict[str, list[float]]  # full_scale (one value), mean and std per channel
     metrics: dict[str, float]
@@ -33,6 +38,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     network = asdict(checkpoint.net.config)
     content = {
         "penstock_checkpoint": FORMAT,
+        "kind": kind_of(checkpoint.net.config).name,
         "network": network,
         "float_state": checkpoint.net.state_dict(),
         "quantized_state": checkpoint.quantized.state_dict(),
@@ -62,9 +68,10 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise CheckpointError(f"{path}: not a readable checkpoint", hint) from error
     if not isinstance(content, dict) or content.get("penstock_checkpoint") != FORMAT:
         raise CheckpointError(f"{path}: not a Penstock checkpoint of format {FORMAT}", hint)
-    net = build_network(network_from_plain(content["network"]), seed=0)
+    kind = content.get("kind", "resnet")  # there was no other when this was not written
+    net = build_any(config_from_plain(kind, content["network"]), seed=0)
     net.load_state_dict(content["float_state"])
-    quantized = QuantLCNet(net)
+    quantized = quantize_any(net)
     quantized.load_state_dict(content["quantized_state"])
     return Checkpoint(
         net=net.eval(),

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from penstock.model.errors import ConfigError
-from penstock.model.geometry import SCHEDULES, Schedule, parse_network
+from penstock.model.geometry import SCHEDULES, Schedule
+from penstock.model.kinds import parse_any
 from penstock.model.split_plan import parse_split
 
 DATASETS = ("digits", "cifar10")
@@ -15,8 +16,8 @@ Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 PolicyGradient = Literal["straight_through", "reinforce"]
 POLICY_GRADIENTS: tuple[PolicyGradient, ...] = ("straight_through", "reinforce")
-Decay = Literal["cosine", "step"]
-DECAYS: tuple[Decay, ...] = ("cosine", "step")
+Decay = Literal["cosine", "step", "halves"]
+DECAYS: tuple[Decay, ...] = ("cosine", "step", "halves")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,9 @@ class TrainConfig:
     batch_size: int = 64
     lr: float = 0.1
     qat_lr: float = 0.005
-    decay: Decay = "cosine"  # of the learning rate; "step": a tenth every `step_epochs`
+    # Of the learning rate; "step": a tenth every `step_epochs`; "halves": a tenth at half and at
+    # three quarters of the epochs (S2DNAS, section 4.1).
+    decay: Decay = "cosine"
     step_epochs: int = 90
     warmup: float = 0.0  # epochs in which the learning rate rises to its full value
     gate_lr: float | None = None  # learning rate of the gates; None: that of the backbone
@@ -59,6 +62,8 @@ class TrainConfig:
     split: str | None = None  # stages along the channels, see `penstock.model.split_plan`
     schedule: Schedule = "sequential"
     widths: tuple[int, ...] | None = None  # channels of the stages; None: the network's own
+    layers: tuple[int, ...] | None = None  # of a DenseNet's blocks; None: as named
+    growth: int | None = None  # channels that each of them adds; None: 32
     out: Path = Path("build/lcnet-resnet8-digits.pt")
     threads: int = 1  # more than one is slower on a small shared machine
     device: str = "cpu"
@@ -67,7 +72,7 @@ class TrainConfig:
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        parse_network(self.network)
+        parse_any(self.network)
         if self.dataset not in DATASETS:
             raise ConfigError(f"unknown dataset {self.dataset!r}", f"one of {DATASETS}")
         if self.schedule not in SCHEDULES:
@@ -80,7 +85,7 @@ class TrainConfig:
             raise ConfigError(
                 f"unknown policy_gradient {self.policy_gradient!r}", f"one of {POLICY_GRADIENTS}"
             )
-        if self.reinforce and parse_network(self.network).gates != "blockdrop":
+        if self.reinforce and parse_any(self.network).gates != "blockdrop":
             raise ConfigError(
                 f"{self.network} has no policy to train by REINFORCE", "blockdrop-resnetN has one"
             )

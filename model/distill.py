@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from penstock.model.checkpoint import load_checkpoint
 from penstock.model.errors import CheckpointError
-from penstock.model.geometry import NetworkConfig
+from penstock.model.kinds import AnyConfig
 
 
 class Teacher:
@@ -22,7 +22,7 @@ class Teacher:
     """
 
     def __init__(
-        self, path: Path, student: NetworkConfig, device: str, weight: float, temperature: float
+        self, path: Path, student: AnyConfig, device: str, weight: float, temperature: float
     ) -> None:
         self.net = load_checkpoint(path).net.to(device, memory_format=torch.channels_last)
         self.weight, self.temperature = weight, temperature

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from penstock.model.data import Dataset
-from penstock.model.networks import LCNet
-from penstock.model.quantize import QuantLCNet
+from penstock.model.densenet import DenseNet
+from penstock.model.kinds import AnyNet, AnyQuantNet
 
 VALIDATION_SHARE = 0.15  # of the training images
 SPLIT_VALIDATION_SHARE = 0.1  # the same for split networks: 5,000 of CIFAR's 50,000, as S2DNAS has
@@ -47,6 +47,16 @@ def split_validation(
     return train, validation
 
 
+@torch.no_grad()
+def inherit_heads(net: AnyNet) -> None:
+    """Start the classifiers of a split network's stages from what the last one has for them."""
+    assert not isinstance(net, DenseNet)
+    for head in net.heads:
+        assert isinstance(head, nn.Linear)
+        head.weight.copy_(net.fc.weight[:, : head.in_features])
+        head.bias.copy_(net.fc.bias)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitLogits:
     """Logits of every exit, the network's own last, over a test set, and the labels."""
@@ -70,7 +80,7 @@ class ExitLogits:
 
 
 @torch.no_grad()
-def exit_logits(net: LCNet | QuantLCNet, data: Dataset, device: str = "cpu") -> ExitLogits:
+def exit_logits(net: AnyNet | AnyQuantNet, data: Dataset, device: str = "cpu") -> ExitLogits:
     """Run the test set of `data`; the network is left in evaluation mode."""
     net.eval()
     parts: list[list[Tensor]] = []

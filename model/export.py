@@ -13,12 +13,10 @@ import numpy as np
 import onnx
 from torch import Tensor
 
-from penstock.model.backbones import BackboneConfig
-from penstock.model.densenet import DenseNetConfig
 from penstock.model.export_gate import gate_network, policy_network, router_network
 from penstock.model.export_layers import conv, dense, pool, scale_of, unit_score
 from penstock.model.export_split import stage_outputs
-from penstock.model.geometry import NetworkConfig
+from penstock.model.geometry import NetworkGeometry
 from penstock.model.networks import cnet_names
 from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.quantize import QuantBlock, QuantLCNet
@@ -29,14 +27,16 @@ STEM_POOL = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
 
 
 def network_properties(
-    config: NetworkConfig | BackboneConfig | DenseNetConfig, metadata: Mapping[str, str] | None
+    config: NetworkGeometry, metadata: Mapping[str, str] | None
 ) -> dict[str, str]:
     """What goes into a model's metadata_props: the network, its schedule, and `metadata`."""
     properties = {"network": config.name, "schedule": config.schedule, **(metadata or {})}
     return {f"penstock.{key}": value for key, value in properties.items()}
 
 
-def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
+def build_resnet_onnx(
+    net: QuantLCNet, metadata: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
     """The network as an ONNX model: float "input" [N, C, H, W] -> float "logits" [N, classes].
 
     Early exits, and the stages of a split network (`penstock.model.export_split`), are outputs
@@ -82,7 +82,7 @@ def build_onnx(net: QuantLCNet, metadata: Mapping[str, str] | None = None) -> on
 
 def finish(
     graph: GraphBuilder,
-    config: NetworkConfig | BackboneConfig,
+    config: NetworkGeometry,
     metadata: Mapping[str, str] | None,
     outputs: list[str],
 ) -> onnx.ModelProto:

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
-from penstock.model.backbones import RELU6, Activation, split_backbone
+from penstock.model.backbones import RELU6, Activation
 from penstock.model.export import INPUT, OUTPUT, exit_name, finish
 from penstock.model.export_layers import conv, dense, pool, scale_of
 from penstock.model.export_split import Stages, at_stage
 from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.quantize_backbone import QuantBackbone, QuantUnit
 from penstock.model.quantizers import ActivationQuantizer, QuantConv
+from penstock.model.split import split_convs
 
 UNIT_POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
 
@@ -46,7 +47,7 @@ def _split(
 ) -> onnx.ModelProto:
     """Stage after stage, as `penstock.model.export_split` has it."""
     config = net.config
-    stages = Stages(graph, split_backbone(config).convs, {"image": [x]})
+    stages = Stages(graph, split_convs(config), {"image": [x]})
     outputs = [*map(exit_name, range(config.early_exits)), OUTPUT]
     for stage, output in enumerate(outputs):
         source, scales = "image", {id(net.input): "input"}
@@ -74,7 +75,7 @@ def _split_unit(
         name = plan.convs[index].name
         assert isinstance(layer, QuantConv)
         y = stages.conv(name, layer, read, scale, stage)
-        y = _activation(graph, at_stage(name, stage), y, activation)
+        y = activation_node(graph, at_stage(name, stage), y, activation)
         if index < len(unit.inner):
             inner = unit.inner[index]
             assert isinstance(inner, ActivationQuantizer)
@@ -106,7 +107,7 @@ def _unit(
     for index, (layer, activation) in enumerate(zip(unit.convs, plan.activations, strict=True)):
         name = plan.convs[index].name
         y = conv(graph, name, layer, y, scale)
-        y = _activation(graph, name, y, activation)
+        y = activation_node(graph, name, y, activation)
         if index < len(unit.inner):
             inner = unit.inner[index]
             y = graph.quantize(y, name, scale_of(graph, name, inner), signed=False)
@@ -124,7 +125,8 @@ def _unit(
     return y
 
 
-def _activation(graph: GraphBuilder, name: str, y: str, activation: Activation) -> str:
+def activation_node(graph: GraphBuilder, name: str, y: str, activation: Activation) -> str:
+    """What a convolution's activation makes of y."""
     if activation == "none":
         return y
     if activation == "relu":

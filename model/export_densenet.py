@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import onnx
 from torch import Tensor
 
-from penstock.model.export import BATCH, INPUT, OUTPUT, network_properties
+from penstock.model.export import INPUT, OUTPUT, finish
+from penstock.model.export_gate import gate_network
 from penstock.model.export_layers import conv, dense, pool, scale_of
 from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.quantize_densenet import QuantDenseBlock, QuantDenseNet
@@ -36,14 +37,7 @@ def build_densenet_onnx(
     x = dense(graph, "classifier.fc", net.fc, x, net.pool.scale)
     x = graph.quantize(x, OUTPUT, scale_of(graph, OUTPUT, net.logits), signed=True)
     graph.rename_output(x, OUTPUT)
-    return graph.build(
-        config.name,
-        INPUT,
-        [BATCH, config.in_channels, *config.input_size],
-        OUTPUT,
-        [BATCH, config.classes],
-        network_properties(config, metadata),
-    )
+    return finish(graph, config, metadata, [OUTPUT])
 
 
 def _block(graph: GraphBuilder, block: QuantDenseBlock, x: str) -> str:
@@ -55,8 +49,13 @@ def _block(graph: GraphBuilder, block: QuantDenseBlock, x: str) -> str:
         at = f"{name}.layer{index}"
         x = graph.node("Concat", f"{at}.concat", maps, axis=1) if index else maps[0]
         y = _relu(graph, f"{at}.norm", layer.norm, x, scale, layer.normed)
+        score = None
+        if layer.gate2 is not None:
+            score = gate_network(graph, layer.gate2, y, layer.normed.scale)
         y = _relu(graph, f"{at}.conv1", layer.conv1, y, layer.normed.scale, layer.inner)
         y = conv(graph, f"{at}.conv2", layer.conv2, y, layer.inner.scale)
+        if score is not None:
+            y = graph.node("Mul", f"{at}.gate2.scale", [y, score])
         maps.append(graph.quantize(y, at, chain, signed=True))
     return graph.node("Concat", f"{name}.concat", maps, axis=1)
 

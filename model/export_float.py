@@ -7,13 +7,14 @@ PyTorch's own exporter makes of such a network: batch norms stay, gates are Gemm
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
-from penstock.model.export import BATCH, INPUT, OUTPUT, STEM_POOL, network_properties
+from penstock.model.export import INPUT, OUTPUT, STEM_POOL, finish
 from penstock.model.export_gate import HALVE, choice, shuffle, take, threshold
 from penstock.model.export_layers import as_map
 from penstock.model.gate_network import GateNet, Router
@@ -23,14 +24,16 @@ from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.quantizers import identity_conv
 
 
-def build_float_onnx(net: LCNet, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
-    """The network, in evaluation mode, as an ONNX model: "input" -> "logits" as `build_onnx`."""
+def build_resnet_float_onnx(
+    net: LCNet, metadata: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
+    """The network, in evaluation mode, as an ONNX model: "input" -> "logits" as quantised."""
     config = net.config
     graph = GraphBuilder()
     policy: list[str | None] = [None] * len(net.blocks)
     if net.policy is not None:
         policy = [*_policy(graph, net.policy)]
-    x = _conv(graph, "stem.conv", net.conv, net.bn, INPUT)
+    x = float_conv(graph, "stem.conv", net.conv, net.bn, INPUT)
     x = graph.node("Relu", "stem.relu", [x])
     if config.stem == "imagenet":
         x = graph.node("MaxPool", "stem.pool", [x], **STEM_POOL)
@@ -42,30 +45,37 @@ def build_float_onnx(net: LCNet, metadata: Mapping[str, str] | None = None) -> o
         if block.plan.expert is not None:
             decided = routed[block.plan.expert]
         x = _block(graph, block, x, decided)
-    x = _pool(graph, "classifier", x)
-    x = _dense(graph, "classifier.fc", net.fc, x)
+    return classified(graph, net, x, metadata)
+
+
+class Classified(Protocol):
+    """A network in floating point that ends in an average and a fully connected layer."""
+
+    config: Any  # a NetworkGeometry
+    fc: nn.Linear
+
+
+def classified(
+    graph: GraphBuilder, net: Classified, x: str, metadata: Mapping[str, str] | None
+) -> onnx.ModelProto:
+    """The finished graph: average and classifier of the map x."""
+    x = float_pool(graph, "classifier", x)
+    x = float_dense(graph, "classifier.fc", net.fc, x)
     graph.rename_output(x, OUTPUT)
-    return graph.build(
-        config.name,
-        INPUT,
-        [BATCH, config.in_channels, *config.input_size],
-        OUTPUT,
-        [BATCH, config.classes],
-        network_properties(config, metadata),
-    )
+    return finish(graph, net.config, metadata, [OUTPUT])
 
 
 def _block(graph: GraphBuilder, block: ResidualBlock, x: str, policy: str | None) -> str:
     """One residual block; `policy`: its score, if something else decides it."""
     name = block.plan.name
     gated = block.lnet is not None or block.cnet is not None
-    pooled = _pool(graph, name, x) if gated else ""
+    pooled = float_pool(graph, name, x) if gated else ""
     y, layers, cnets = x, block.layers(), block.cnets()
-    score = policy if block.gate is None else _gate_network(graph, block.gate, x)
+    score = policy if block.gate is None else float_gate(graph, block.gate, x)
     for number, (conv, bn) in enumerate(layers, start=1):
         gate = getattr(block, f"gate{number}", None)
-        mask = None if gate is None else _gate_network(graph, gate, y)
-        y = _conv(graph, f"{name}.conv{number}", conv, bn, y)
+        mask = None if gate is None else float_gate(graph, gate, y)
+        y = float_conv(graph, f"{name}.conv{number}", conv, bn, y)
         if number < len(layers):
             y = graph.node("Relu", f"{name}.relu{number}", [y])
         if mask is not None:
@@ -85,7 +95,7 @@ def _block(graph: GraphBuilder, block: ResidualBlock, x: str, policy: str | None
     return graph.node("Relu", f"{name}.relu{len(layers)}", [y])
 
 
-def _gate_network(graph: GraphBuilder, gate: GateNet, x: str) -> str:
+def float_gate(graph: GraphBuilder, gate: GateNet, x: str) -> str:
     """The scores of a gate network, [N, outputs, 1, 1]."""
     scores = _scores(graph, gate, x)
     return as_map(graph, scores, gate.plan.name, gate.plan.outputs)
@@ -107,7 +117,7 @@ def _router(graph: GraphBuilder, gate: Router, x: str) -> list[str]:
     for value, one in ((both.weight, gate.fc.weight), (both.bias, gate.fc.bias)):
         value.data = torch.cat([one.detach(), -one.detach()])
     name = gate.plan.name
-    z = _dense(graph, f"{name}.fc", both, _pool(graph, name, x))
+    z = float_dense(graph, f"{name}.fc", both, float_pool(graph, name, x))
     return [as_map(graph, score, expert, 1) for expert, score in choice(graph, name, z)]
 
 
@@ -119,16 +129,16 @@ def _scores(graph: GraphBuilder, gate: GateNet, x: str) -> str:
     layers, fc = gate.settled()
     for plan, layer in zip(gate.plan.convs, layers, strict=True):
         x = shuffle(graph, plan.name, x, layer.order)
-        x = _conv(graph, plan.name, layer.conv, layer.bn, x)
+        x = float_conv(graph, plan.name, layer.conv, layer.bn, x)
         x = graph.node("Relu", f"{plan.name}.relu", [x])
-    return threshold(graph, name, _dense(graph, f"{name}.fc", fc, _pool(graph, name, x)))
+    return threshold(graph, name, float_dense(graph, f"{name}.fc", fc, float_pool(graph, name, x)))
 
 
 def _shortcut(graph: GraphBuilder, block: ResidualBlock, x: str) -> str:
     """The input, or a 1x1 convolution of it: for option A one with fixed weights."""
     plan, name = block.plan, f"{block.plan.name}.shortcut"
     if block.shortcut is not None and block.shortcut_bn is not None:
-        return _conv(graph, name, block.shortcut, block.shortcut_bn, x)
+        return float_conv(graph, name, block.shortcut, block.shortcut_bn, x)
     if not plan.changes_shape:
         return x
     fixed = identity_conv(plan.in_channels, plan.channels, plan.stride)
@@ -136,8 +146,10 @@ def _shortcut(graph: GraphBuilder, block: ResidualBlock, x: str) -> str:
     return graph.node("Conv", name, inputs, kernel_shape=[1, 1], strides=[plan.stride] * 2)
 
 
-def _conv(graph: GraphBuilder, name: str, conv: nn.Conv2d, bn: nn.BatchNorm2d, x: str) -> str:
-    """Convolution and batch norm."""
+def float_conv(
+    graph: GraphBuilder, name: str, conv: nn.Conv2d, bn: nn.BatchNorm2d | None, x: str
+) -> str:
+    """Convolution, and batch norm if there is one."""
     x = graph.node(
         "Conv",
         name,
@@ -147,6 +159,11 @@ def _conv(graph: GraphBuilder, name: str, conv: nn.Conv2d, bn: nn.BatchNorm2d, x
         pads=[int(conv.padding[0])] * 4,
         group=conv.groups,
     )
+    return x if bn is None else float_norm(graph, f"{name}.bn", bn, x)
+
+
+def float_norm(graph: GraphBuilder, name: str, bn: nn.BatchNorm2d, x: str) -> str:
+    """Batch norm of a map."""
     assert bn.running_mean is not None and bn.running_var is not None
     parameters = {
         "scale": bn.weight,
@@ -154,25 +171,25 @@ def _conv(graph: GraphBuilder, name: str, conv: nn.Conv2d, bn: nn.BatchNorm2d, x
         "mean": bn.running_mean,
         "variance": bn.running_var,
     }
-    inputs = [_constant(graph, f"{name}.bn.{key}", value) for key, value in parameters.items()]
-    return graph.node("BatchNormalization", f"{name}.bn", [x, *inputs], epsilon=bn.eps)
+    inputs = [_constant(graph, f"{name}.{key}", value) for key, value in parameters.items()]
+    return graph.node("BatchNormalization", name, [x, *inputs], epsilon=bn.eps)
 
 
 def _gate(graph: GraphBuilder, name: str, fc: nn.Linear, pooled: str) -> str:
     """Gemm -> Clip(0, 1) -> [N, C, 1, 1]."""
-    z = _dense(graph, f"{name}.fc", fc, pooled)
+    z = float_dense(graph, f"{name}.fc", fc, pooled)
     zero = graph.constant("score_min", np.array(0, dtype=np.float32))
     one = graph.constant("score_max", np.array(1, dtype=np.float32))
     score = graph.node("Clip", f"{name}.relu1", [z, zero, one])
     return as_map(graph, score, name, fc.out_features)
 
 
-def _pool(graph: GraphBuilder, name: str, x: str) -> str:
+def float_pool(graph: GraphBuilder, name: str, x: str) -> str:
     y = graph.node("GlobalAveragePool", f"{name}.pool", [x])
     return graph.node("Flatten", f"{name}.flatten", [y], axis=1)
 
 
-def _dense(graph: GraphBuilder, name: str, fc: nn.Linear, x: str) -> str:
+def float_dense(graph: GraphBuilder, name: str, fc: nn.Linear, x: str) -> str:
     weight = _constant(graph, f"{name}.weight", fc.weight)
     bias = _constant(graph, f"{name}.bias", fc.bias)
     return graph.node("Gemm", name, [x, weight, bias], transB=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -20,20 +20,29 @@ from penstock.model.early_exit import (
     ExitLogits,
     choose_thresholds,
     exit_logits,
+    inherit_heads,
     split_validation,
 )
 from penstock.model.errors import CheckpointError, ConfigError
 from penstock.model.evaluation import Evaluation, evaluate
 from penstock.model.exit_points import ExitTable
-from penstock.model.export import OUTPUT, build_onnx, exit_name
-from penstock.model.export_float import build_float_onnx
+from penstock.model.export import OUTPUT, exit_name
 from penstock.model.files import write_atomically
-from penstock.model.geometry import NetworkConfig, for_images, parse_network
+from penstock.model.geometry import NetworkGeometry
+from penstock.model.kinds import (
+    OWN,
+    AnyConfig,
+    AnyNet,
+    AnyQuantNet,
+    build_any,
+    build_float_onnx,
+    build_onnx,
+    quantize_any,
+    shaped_network,
+)
 from penstock.model.macs import dense_macs
-from penstock.model.networks import LCNet, build_network
 from penstock.model.optimize import Phase, phases
 from penstock.model.progress import RunLog
-from penstock.model.quantize import QuantLCNet
 from penstock.model.split import exit_macs
 from penstock.model.split_plan import parse_split
 from penstock.model.train import Trainer
@@ -60,17 +69,12 @@ class TrainResult:
     writes: bool
 
 
-def network_config(config: TrainConfig, data: Dataset) -> NetworkConfig:
+def network_config(config: TrainConfig, data: Dataset) -> AnyConfig:
     """The network that `config` names, shaped for the images of `data`."""
-    named = parse_network(config.network)
-    shaped = for_images(named, data.in_channels, data.input_size)
-    return replace(
-        shaped,
-        widths=config.widths or named.widths,
-        schedule=config.schedule,
-        exits=config.exits or (),
-        split=parse_split(config.split) if config.split else named.split,
-    )
+    settings = {name: getattr(config, name) for name in OWN}
+    settings |= {"schedule": config.schedule}
+    settings["split"] = parse_split(config.split) if config.split else None
+    return shaped_network(config.network, data.in_channels, data.input_size, settings)
 
 
 def train_network(config: TrainConfig) -> TrainResult:
@@ -108,7 +112,7 @@ class _Run:
         net, epochs = initial_network(self.config, self.data)
         net = net.to(self.workers.device)
         in_float = self._float_phase(net)
-        quantized = QuantLCNet(net).to(self.workers.device)
+        quantized = quantize_any(net).to(self.workers.device)
         figures = self._quantised_phase(quantized)
         thresholds = self._thresholds(quantized)
         return Checkpoint(
@@ -122,7 +126,7 @@ class _Run:
             | thresholds,
         )
 
-    def _float_phase(self, net: LCNet) -> dict[str, float]:
+    def _float_phase(self, net: AnyNet) -> dict[str, float]:
         """Train `net` in place, or take it from the resume state; its figures."""
         log = self.log
         if "float" in log.kept:
@@ -137,7 +141,7 @@ class _Run:
         log.keep("pressure", trainer.pressure.exponent)
         return metrics
 
-    def _quantised_phase(self, quantized: QuantLCNet) -> Evaluation:
+    def _quantised_phase(self, quantized: AnyQuantNet) -> Evaluation:
         """Calibrate and fine-tune in place; the figures of the quantised network."""
         images = self.data.train_images[:CALIBRATION_IMAGES]
         calibration = self.data.normalize(images).to(self.workers.device)
@@ -146,7 +150,7 @@ class _Run:
             self._trainer(quantized, phases(self.config)[1]).run(self.log)
         return evaluate(quantized, self.data, self.workers.device)
 
-    def _thresholds(self, quantized: QuantLCNet) -> dict[str, float]:
+    def _thresholds(self, quantized: AnyQuantNet) -> dict[str, float]:
         """The threshold of each early exit, and what the test set makes of them.
 
         The accuracy; of a split network also the MACs, which then are those of the exits.
@@ -163,7 +167,7 @@ class _Run:
             chosen, figures = split_thresholds(network, held_out, tested, self.config)
         return {f"{THRESHOLD}{index}": value for index, value in enumerate(chosen)} | figures
 
-    def _trainer(self, net: LCNet | QuantLCNet, phase: Phase) -> Trainer:
+    def _trainer(self, net: AnyNet | AnyQuantNet, phase: Phase) -> Trainer:
         """A trainer for the phase, at the epoch where an interrupted run left it."""
         trainer = Trainer(net, self.data, self.config, phase, self.generator, self.workers)
         trainer.pressure.exponent = self.log.kept.get("pressure", 0.0)
@@ -174,7 +178,7 @@ class _Run:
 
 
 def split_thresholds(
-    network: NetworkConfig, held_out: ExitLogits, tested: ExitLogits, config: TrainConfig
+    network: NetworkGeometry, held_out: ExitLogits, tested: ExitLogits, config: TrainConfig
 ) -> tuple[list[float], dict[str, float]]:
     """Thresholds of a split network from held-out images, and its figures on the test set."""
     macs, dense = exit_macs(network), dense_macs(network)
@@ -199,9 +203,9 @@ def _epochs(config: TrainConfig) -> float:
     return float(config.epochs + config.qat_epochs)
 
 
-def initial_network(config: TrainConfig, data: Dataset) -> tuple[LCNet, float]:
+def initial_network(config: TrainConfig, data: Dataset) -> tuple[AnyNet, float]:
     """Fresh, or with the backbone of the checkpoint `config.init`; epochs trained so far."""
-    net = build_network(network_config(config, data), config.seed)
+    net = build_any(network_config(config, data), config.seed)
     if config.init is None:
         return net, 0.0
     loaded = load_checkpoint(config.init)
@@ -219,7 +223,7 @@ def initial_network(config: TrainConfig, data: Dataset) -> tuple[LCNet, float]:
         )
     net.load_state_dict(donor, strict=False)
     if net.config.split is not None and loaded.net.config.split is None:
-        net.inherit_heads()
+        inherit_heads(net)
     return net, loaded.metrics["epochs"]
 
 

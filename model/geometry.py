@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from penstock.model.errors import ConfigError
 from penstock.model.split_plan import SplitPlan, plain_split
@@ -17,7 +17,8 @@ Gates = Literal[
 ]
 GATES: tuple[Gates, ...] = get_args(Gates)  # those after "none": `penstock.model.families`
 LC = ("lc", "l", "c")  # LC-Net and its halves
-MASKS = ("acs", "acsdg", "iadi")  # those that mask the channels of every convolution
+# Those that mask the channels of every convolution, or the new maps of a DenseNet's layers.
+MASKS = ("acs", "acsdg", "iadi")
 Block = Literal["basic", "bottleneck"]
 BLOCKS: tuple[Block, ...] = ("basic", "bottleneck")
 Stem = Literal["cifar", "imagenet"]
@@ -38,8 +39,79 @@ DEEP: dict[int, tuple[Block, tuple[int, ...]]] = {
 }
 
 
+class NetworkGeometry:
+    """What the configuration of every kind of network tells; kinds: `penstock.model.kinds`."""
+
+    __slots__ = ()
+    in_channels: int
+    input_size: tuple[int, int]
+    classes: int
+    schedule: Schedule
+
+    @property
+    def gates(self) -> Gates:
+        """The family of its gates."""
+        return "none"
+
+    @property
+    def split(self) -> SplitPlan | None:
+        """Stages that it runs in, if any."""
+        return None
+
+    @property
+    def gated(self) -> bool:
+        """Whether any gate is there."""
+        return self.gates != "none"
+
+    @property
+    def block_gates(self) -> bool:
+        """Whether every block has an L-Net."""
+        return self.gates in ("lc", "l")
+
+    @property
+    def channel_gates(self) -> bool:
+        """Whether every block has a C-Net."""
+        return self.gates in ("lc", "c")
+
+    @property
+    def early_exits(self) -> int:
+        """Classifiers in front of the last."""
+        return 0 if self.split is None else self.split.stages - 1
+
+    @property
+    def name(self) -> str:
+        """The network's name, by which it is found again."""
+        raise NotImplementedError
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that the classifier's average sees."""
+        raise NotImplementedError
+
+    @property
+    def resolutions(self) -> int:
+        """Resolutions that a split plan has stages for."""
+        raise NotImplementedError
+
+    def convs(self) -> Iterator[ConvPlan]:
+        """Every convolution of the backbone."""
+        raise NotImplementedError
+
+    def norms(self) -> dict[str, int]:
+        """Outputs of the batch norms that follow no convolution, by name."""
+        return {}
+
+    def block_plans(self) -> list[BlockPlan]:
+        """What gates decide, in the order it runs: residual blocks, a DenseNet's layers."""
+        return []
+
+    def split_rows(self) -> Iterator[SplitRow]:
+        """The convolutions as `penstock.model.split` takes them, in the order that stages run."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkConfig:
+class NetworkConfig(NetworkGeometry):
     """A ResNet with LC-Net gates in every block, unless `gates` says otherwise.
 
     `gates`: "lc" has both gates, "l" the block gate alone (L-Net), "c" the channel gate
@@ -131,7 +203,7 @@ class NetworkConfig:
             )
 
     def _check_split(self, split: SplitPlan) -> None:
-        split.check_resolutions(len(self.widths))
+        split.check_resolutions(self.resolutions)
         split.check_channels(self.widths)
         if self.gated or self.exits or self.shortcuts != "projection":
             raise ConfigError(
@@ -145,19 +217,9 @@ class NetworkConfig:
         return len(self.exits) if self.split is None else self.split.stages - 1
 
     @property
-    def gated(self) -> bool:
-        """Whether any gate is there."""
-        return self.gates != "none"
-
-    @property
-    def block_gates(self) -> bool:
-        """Whether every block has an L-Net."""
-        return self.gates in ("lc", "l")
-
-    @property
-    def channel_gates(self) -> bool:
-        """Whether every block has a C-Net."""
-        return self.gates in ("lc", "c")
+    def resolutions(self) -> int:
+        """A stage has one."""
+        return len(self.widths)
 
     @property
     def block_convs(self) -> int:
@@ -183,10 +245,33 @@ class NetworkConfig:
         prefix = f"{self.gates}{'net' if self.gates in LC else ''}-" if self.gated else ""
         return f"{prefix}resnet{self.depth}{'-exits' if self.exits else ''}"
 
+    def convs(self) -> Iterator[ConvPlan]:
+        """Every convolution of the backbone; a block's shortcut behind the others."""
+        yield stem_plan(self)
+        for plan in self.block_plans():
+            yield from plan.convs
+            if plan.shortcut is not None:
+                yield plan.shortcut
+
+    def block_plans(self) -> list[BlockPlan]:
+        """The residual blocks; two for a pair of experts."""
+        return _block_plans(self)
+
+    def split_rows(self) -> Iterator[SplitRow]:
+        """The stem belongs to the first resolution; shortcuts before the residual branch."""
+        yield stem_plan(self), None, 0
+        before = 0  # resolution of the block's input
+        for block in self.block_plans():
+            if block.shortcut is not None:
+                yield block.shortcut, before, block.stage
+            for conv in block.convs:
+                yield conv, before, block.stage
+                before = block.stage
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvPlan:
-    """One convolution, always followed by a batch norm; sizes are (height, width)."""
+    """One convolution; sizes are (height, width)."""
 
     name: str
     in_channels: int
@@ -197,6 +282,7 @@ class ConvPlan:
     gated: bool = False  # its output channels have scores (1 without a gate), after its ReLU
     groups: int = 1
     grouping: bool = False  # its groups are learned (`penstock.model.grouping`)
+    normed: bool = True  # a batch norm follows
 
     @property
     def outputs(self) -> int:
@@ -224,6 +310,7 @@ class BlockPlan:
     in_size: tuple[int, int]
     out_size: tuple[int, int]
     expert: int | None = None  # 0 or 1: one of two, between which a router chooses
+    ahead: bool = False  # its channel gates read what its first convolution reads
 
     @property
     def projected(self) -> bool:
@@ -246,6 +333,10 @@ class BlockPlan:
         return sum(conv.channels for conv in self.gated)
 
 
+#: A convolution, the resolution of the maps it reads (None: the image) and of those it makes.
+SplitRow = tuple[ConvPlan, int | None, int]
+
+
 def halved(size: tuple[int, int], stride: int) -> tuple[int, int]:
     """Size of a map behind a "same" convolution or pool of that stride."""
     return (size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1
@@ -264,8 +355,12 @@ def stem_plan(config: NetworkConfig) -> ConvPlan:
     )
 
 
-def block_plans(config: NetworkConfig) -> list[BlockPlan]:
+def block_plans(config: NetworkGeometry) -> list[BlockPlan]:
     """The blocks of a network in the order they run; names as in the exported graph."""
+    return config.block_plans()
+
+
+def _block_plans(config: NetworkConfig) -> list[BlockPlan]:
     plans: list[BlockPlan] = []
     channels, size = config.widths[0], stem_plan(config).out_size
     if config.stem == "imagenet":
@@ -406,6 +501,13 @@ def for_images(
     return replace(
         config, in_channels=in_channels, input_size=input_size, classes=classes, stem=stem
     )
+
+
+def scheduled(config: NetworkGeometry, schedule: Schedule) -> NetworkGeometry:
+    """The same network, its MACs counted in that schedule."""
+    changed: Any = config
+    scheduled_config: NetworkGeometry = replace(changed, schedule=schedule)
+    return scheduled_config
 
 
 def network_from_plain(plain: Mapping[str, object]) -> NetworkConfig:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor
 
 from penstock.model.gate_plan import GatePlan
-from penstock.model.geometry import SCHEDULES, NetworkConfig, Schedule
+from penstock.model.geometry import SCHEDULES, NetworkGeometry, Schedule, scheduled
 from penstock.model.macs import (
     Convention,
     dense_macs,
@@ -23,19 +23,19 @@ from penstock.model.networks import BlockScores
 
 
 def macs_per_image(
-    config: NetworkConfig, scores: Sequence[BlockScores], convention: Convention = "macs"
+    config: NetworkGeometry, scores: Sequence[BlockScores], convention: Convention = "macs"
 ) -> dict[Schedule, Tensor]:
     """Backbone MACs each image executes, int64 [N], in either schedule; empty without gates."""
     if not scores:
         return {}
     return {
-        schedule: executed_macs(replace(config, schedule=schedule), scores, convention).backbone
+        schedule: executed_macs(scheduled(config, schedule), scores, convention).backbone
         for schedule in SCHEDULES
     }
 
 
 def mac_report(
-    config: NetworkConfig,
+    config: NetworkGeometry,
     scores: Sequence[BlockScores],
     convention: Convention = "macs",
     plans: Iterable[GatePlan] | None = None,
@@ -50,7 +50,7 @@ def mac_report(
     dense, gates = layer_macs(config, convention), gate_layer_macs(config, plans)
     executed = {}
     for schedule, counts in macs_per_image(config, scores, convention).items():
-        layers = executed_layer_macs(replace(config, schedule=schedule), scores, convention)
+        layers = executed_layer_macs(scheduled(config, schedule), scores, convention)
         executed[schedule] = {
             **asdict(distribution(counts)),
             "layers": {name: float(count.double().mean()) for name, count in layers.items()},

@@ -16,14 +16,7 @@ from torch import Tensor
 
 from penstock.model.families import gate_networks
 from penstock.model.gate_plan import GatePlan
-from penstock.model.geometry import (
-    LC,
-    BlockPlan,
-    NetworkConfig,
-    Schedule,
-    block_plans,
-    stem_plan,
-)
+from penstock.model.geometry import LC, BlockPlan, NetworkGeometry, Schedule, block_plans
 from penstock.model.networks import BlockScores
 
 SCORE_ONE = 128  # gate scores are UQ1.7: 128 is exactly 1.0
@@ -69,18 +62,19 @@ def kept(scores: Tensor) -> Tensor:
     return torch.round(scores * SCORE_ONE) > 0
 
 
-def layer_macs(config: NetworkConfig, convention: Convention = "macs") -> dict[str, int]:
-    """MACs of every backbone layer with every gate open; names as in the exported graph."""
-    convs = [stem_plan(config)]
-    for plan in block_plans(config):
-        convs += [*plan.convs, *([plan.shortcut] if plan.shortcut else [])]
-    bn = 1 if convention == "macs_bn" else 0
-    counts = {conv.name: conv.macs + bn * conv.outputs for conv in convs}
-    return {**counts, "classifier.fc": config.out_channels * config.classes}
+def layer_macs(config: NetworkGeometry, convention: Convention = "macs") -> dict[str, int]:
+    """MACs of every backbone layer with every gate open; names as in the exported graph.
+
+    Batch norms that follow no convolution are layers of their own in convention `macs_bn`.
+    """
+    bn = convention == "macs_bn"
+    counts = {conv.name: conv.macs + bn * conv.normed * conv.outputs for conv in config.convs()}
+    norms = config.norms() if bn else {}
+    return {**counts, **norms, "classifier.fc": config.out_channels * config.classes}
 
 
 def gate_layer_macs(
-    config: NetworkConfig, gates: Iterable[GatePlan] | None = None
+    config: NetworkGeometry, gates: Iterable[GatePlan] | None = None
 ) -> dict[str, int]:
     """MACs of every gate's layers: of LC-Net's, and of the other families' gate networks.
 
@@ -100,18 +94,18 @@ def gate_layer_macs(
     return counts
 
 
-def dense_macs(config: NetworkConfig, convention: Convention = "macs") -> int:
+def dense_macs(config: NetworkGeometry, convention: Convention = "macs") -> int:
     """MACs of the backbone with every gate open, gates not counted."""
     return sum(layer_macs(config, convention).values())
 
 
-def gate_macs(config: NetworkConfig, gates: Iterable[GatePlan] | None = None) -> int:
+def gate_macs(config: NetworkGeometry, gates: Iterable[GatePlan] | None = None) -> int:
     """MACs of all gates of a network for one image; `gates` as in `gate_layer_macs`."""
     return sum(gate_layer_macs(config, gates).values())
 
 
 def executed_layer_macs(
-    config: NetworkConfig, scores: Sequence[BlockScores], convention: Convention = "macs"
+    config: NetworkGeometry, scores: Sequence[BlockScores], convention: Convention = "macs"
 ) -> dict[str, Tensor]:
     """MACs of every backbone layer for each image of a batch, int64 [N], given its scores.
 
@@ -134,7 +128,7 @@ def executed_layer_macs(
 
 
 def executed_macs(
-    config: NetworkConfig,
+    config: NetworkGeometry,
     scores: Sequence[BlockScores],
     convention: Convention = "macs",
     gates: Iterable[GatePlan] | None = None,
@@ -155,7 +149,6 @@ def _block(
     is_open = kept(scores.block)[:, 0].cpu().to(torch.int64)  # [N]
     pieces = iter(kept(scores.channels).cpu().split([c.channels for c in plan.gated], dim=1))
     read = torch.full_like(is_open, plan.in_channels)  # channels that the layer reads
-    bn = 1 if convention == "macs_bn" else 0
     counts: dict[str, Tensor] = {}
     for index, conv in enumerate(plan.convs):
         whole = torch.full_like(is_open, conv.channels)
@@ -163,6 +156,7 @@ def _block(
         beside = schedule == "parallel" and index == 0  # runs while the gates decide
         written = whole if beside else survivors * is_open
         pixels = conv.out_size[0] * conv.out_size[1]
+        bn = int(convention == "macs_bn" and conv.normed)
         counts[conv.name] = written * pixels * (read * conv.kernel**2 + bn)
         read = survivors
     return counts

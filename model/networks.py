@@ -181,14 +181,6 @@ class LCNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    @torch.no_grad()
-    def inherit_heads(self) -> None:
-        """Start the classifiers of a split network's stages from what the last one has for them."""
-        for head in self.heads:
-            assert isinstance(head, nn.Linear)
-            head.weight.copy_(self.fc.weight[:, : head.in_features])
-            head.bias.copy_(self.fc.bias)
-
     @property
     def schedule(self) -> str:
         """ "sequential" or "parallel": how executed MACs are counted."""

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
     LinearLR,
     LRScheduler,
+    MultiStepLR,
     SequentialLR,
     StepLR,
 )
@@ -21,7 +22,7 @@ from penstock.model.families import FAMILIES
 from penstock.model.gate_network import GateNet
 from penstock.model.gate_plan import GatePlan
 from penstock.model.gates import Gate
-from penstock.model.geometry import NetworkConfig, block_plans
+from penstock.model.geometry import NetworkGeometry, block_plans
 from penstock.model.macs import dense_macs, executed_macs, layer_macs
 from penstock.model.networks import BlockScores
 from penstock.model.quantize import QuantBlock
@@ -111,8 +112,11 @@ def build_schedule(
     decay: LRScheduler
     if config.decay == "cosine":
         decay = CosineAnnealingLR(optimizer, steps - warmup)
-    else:
+    elif config.decay == "step":
         decay = StepLR(optimizer, config.step_epochs * epoch_steps, STEP_DECAY)
+    else:
+        at = [steps // 2 - warmup, steps * 3 // 4 - warmup]
+        decay = MultiStepLR(optimizer, at, STEP_DECAY)
     if not warmup:
         return decay
     rise = LinearLR(optimizer, WARMUP_START, total_iters=warmup)
@@ -125,7 +129,7 @@ def gate_l1(scores: list[BlockScores]) -> Tensor:
     return torch.stack(terms).mean()
 
 
-def executed_share(config: NetworkConfig, scores: list[BlockScores]) -> Tensor:
+def executed_share(config: NetworkGeometry, scores: list[BlockScores]) -> Tensor:
     """Executed MACs over dense ones, mean over the batch, with the scores' gradients.
 
     The resource term of ACS (section 3.3, equation 5) for scores of 0 and 1; gates apart.
@@ -143,7 +147,7 @@ def executed_share(config: NetworkConfig, scores: list[BlockScores]) -> Tensor:
     return executed / sum(layers.values())
 
 
-def grouping_share(net: nn.Module, config: NetworkConfig) -> Tensor | float:
+def grouping_share(net: nn.Module, config: NetworkGeometry) -> Tensor | float:
     """MACs of the gates' convolutions with learned groups over the backbone's dense ones.
 
     Their part of the resource term, with the relations' gradients; of other gates' own MACs, which
@@ -154,7 +158,7 @@ def grouping_share(net: nn.Module, config: NetworkConfig) -> Tensor | float:
     return torch.stack(macs).sum() / dense_macs(config) if macs else 0.0
 
 
-def load_balance(config: NetworkConfig, scores: list[BlockScores]) -> Tensor:
+def load_balance(config: NetworkGeometry, scores: list[BlockScores]) -> Tensor:
     """How unevenly routers use their experts, 0 (half of the batch each) to 1 (one alone).
 
     The squared coefficient of variation of the experts' shares (Shazeer et al., 2017), mean over
@@ -177,7 +181,7 @@ class GatePressure:
     def __init__(
         self,
         config: TrainConfig,
-        network: NetworkConfig,
+        network: NetworkGeometry,
         ramp_steps: float,
         free_steps: float = 0.0,
     ) -> None:

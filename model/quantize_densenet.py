@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from penstock.model.densenet import DenseBlock, DenseLayer, DenseNet
+from penstock.model.densenet import DenseBlock, DenseLayer, DenseNet, masked
 from penstock.model.gates import global_average_pool
 from penstock.model.networks import BlockScores
 from penstock.model.quantize import calibrate_scales
+from penstock.model.quantize_gate import QuantGateNet
 from penstock.model.quantizers import ActivationQuantizer, QuantConv, QuantLinear
 
 
@@ -37,15 +38,18 @@ class QuantDenseLayer(nn.Module):
 
     def __init__(self, layer: DenseLayer) -> None:
         super().__init__()
+        self.plan = layer.plan
         self.norm, self.normed = affine(layer.norm), ActivationQuantizer()
         self.conv1, self.inner = QuantConv(layer.conv1, layer.bn1), ActivationQuantizer()
         self.conv2 = without_norm(layer.conv2)
+        self.gate2 = QuantGateNet(layer.gate2) if layer.gate2 is not None else None
 
-    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
-        """Float [N, C, H, W] on the block's grid -> [N, growth, H, W], not requantised."""
+    def forward(self, x: Tensor, scale: Tensor) -> tuple[Tensor, BlockScores]:
+        """Float [N, C, H, W] on the block's grid -> [N, growth, H, W], not requantised, scores."""
         y = self.normed(F.relu(self.norm(x, scale)))
+        score = None if self.gate2 is None else self.gate2(y, self.normed.scale)
         y = self.inner(F.relu(self.conv1(y, self.normed.scale)))  # [N, inner, H, W]
-        return self.conv2(y, self.inner.scale)
+        return masked(self.plan, self.conv2(y, self.inner.scale), score)
 
 
 class QuantDenseBlock(nn.Module):
@@ -62,17 +66,19 @@ class QuantDenseBlock(nn.Module):
         self.conv = without_norm(block.conv) if block.conv is not None else None
         self.normed, self.halved = ActivationQuantizer(), ActivationQuantizer()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> tuple[Tensor, list[BlockScores]]:
         """Float [N, in_channels, H, W] -> [N, out_channels, H', W'], not requantised behind the
-        transition's average; without one on the block's grid."""
-        x = self.maps(x, signed=True)
+        transition's average, without one on the block's grid; and the layers' scores."""
+        x, collected = self.maps(x, signed=True), []
         for layer in self.layers:
-            x = torch.cat([x, self.maps(layer(x, self.maps.scale), signed=True)], dim=1)
+            y, scores = layer(x, self.maps.scale)
+            x = torch.cat([x, self.maps(y, signed=True)], dim=1)
+            collected.append(scores)
         if self.norm is None or self.conv is None:
-            return x
+            return x, collected
         y = self.normed(F.relu(self.norm(x, self.maps.scale)))
         y = self.halved(self.conv(y, self.normed.scale), signed=True)
-        return F.avg_pool2d(y, 2)
+        return F.avg_pool2d(y, 2), collected
 
 
 class QuantDenseNet(nn.Module):
@@ -91,6 +97,7 @@ class QuantDenseNet(nn.Module):
         self.pool = ActivationQuantizer()
         self.fc = QuantLinear(net.fc)
         self.logits = ActivationQuantizer()
+        self.early: list[Tensor] = []
 
     def dense_blocks(self) -> Iterator[QuantDenseBlock]:
         """The blocks in the order they run."""
@@ -99,10 +106,11 @@ class QuantDenseNet(nn.Module):
             yield block
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[BlockScores]]:
-        """Images, float [N, Cin, H, W] -> logits on the int8 grid [N, classes], no scores."""
-        x = self.stem(self.input(x, signed=True), self.input.scale)
+        """Images, float [N, Cin, H, W] -> logits on the int8 grid [N, classes], and scores."""
+        x, collected = self.stem(self.input(x, signed=True), self.input.scale), []
         for block in self.dense_blocks():
-            x = block(x)
+            x, scores = block(x)
+            collected += scores
         last = self.blocks[-1]
         assert isinstance(last, QuantDenseBlock)
         scale = last.maps.scale
@@ -110,7 +118,8 @@ class QuantDenseNet(nn.Module):
             x, scale = self.last(x, signed=True), self.last.scale
         y = self.normed(F.relu(self.norm(x, scale)))
         pooled = self.pool(global_average_pool(y))
-        return self.logits(self.fc(pooled, self.pool.scale), signed=True), []
+        logits = self.logits(self.fc(pooled, self.pool.scale), signed=True)
+        return logits, collected if self.config.gated else []
 
     @torch.no_grad()
     def calibrate(self, batches: Iterable[Tensor]) -> None:

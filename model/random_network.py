@@ -10,24 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from penstock.model.backbones import BackboneConfig, build_backbone
-from penstock.model.densenet import DenseNetConfig, build_densenet
 from penstock.model.gate_network import GateNet, Routed
 from penstock.model.gates import Gate, global_average_pool
-from penstock.model.geometry import NetworkConfig
+from penstock.model.geometry import NetworkGeometry
 from penstock.model.grouping import GroupingConv
-from penstock.model.networks import LCNet, ResidualBlock, block_inputs, build_network, policy_scores
-from penstock.model.quantize import QuantLCNet
-from penstock.model.quantize_backbone import QuantBackbone
-from penstock.model.quantize_densenet import QuantDenseNet
+from penstock.model.kinds import AnyConfig, AnyNet, AnyQuantNet, build_any, quantize_any
+from penstock.model.networks import LCNet, ResidualBlock, block_inputs, policy_scores
 
 CALIBRATION_IMAGES = 128
 SCORE_SPREAD = 0.5  # standard deviation of a gate's pre-activation over the images
 
 
-def random_images(
-    config: NetworkConfig | BackboneConfig | DenseNetConfig, count: int, generator: torch.Generator
-) -> Tensor:
+def random_images(config: NetworkGeometry, count: int, generator: torch.Generator) -> Tensor:
     """Float32 [count, C, H, W]: noise whose mean and contrast change from image to image.
 
     Plain noise would give every image the same channel means, and so the same gate scores.
@@ -40,13 +34,13 @@ def random_images(
 
 
 def random_network(
-    config: NetworkConfig,
+    config: AnyConfig,
     *,
     keep_channels: float = 0.5,
     keep_blocks: float = 1.0,
     seed: int = 0,
     images: int = CALIBRATION_IMAGES,
-) -> QuantLCNet:
+) -> AnyQuantNet:
     """A calibrated, untrained network whose gates keep about the requested shares.
 
     The shares (0 to 1) hold for `random_images`, and each is a share of images for every
@@ -56,36 +50,8 @@ def random_network(
     net = random_float_network(
         config, keep_channels=keep_channels, keep_blocks=keep_blocks, seed=seed, images=images
     )
-    quantized = QuantLCNet(net)
+    quantized = quantize_any(net)
     quantized.calibrate([random_images(config, images, torch.Generator().manual_seed(seed))])
-    return quantized.eval()
-
-
-@torch.no_grad()
-def random_backbone(
-    config: BackboneConfig, *, seed: int = 0, images: int = CALIBRATION_IMAGES
-) -> QuantBackbone:
-    """A calibrated, untrained network without gates, for `random_images`."""
-    generator = torch.Generator().manual_seed(seed)
-    batch = random_images(config, images, generator)
-    net = build_backbone(config, seed)
-    _settle(net, batch, generator)
-    quantized = QuantBackbone(net)
-    quantized.calibrate([batch])
-    return quantized.eval()
-
-
-@torch.no_grad()
-def random_densenet(
-    config: DenseNetConfig, *, seed: int = 0, images: int = CALIBRATION_IMAGES
-) -> QuantDenseNet:
-    """A calibrated, untrained DenseNet, for `random_images`."""
-    generator = torch.Generator().manual_seed(seed)
-    batch = random_images(config, images, generator)
-    net = build_densenet(config, seed)
-    _settle(net, batch, generator)
-    quantized = QuantDenseNet(net)
-    quantized.calibrate([batch])
     return quantized.eval()
 
 
@@ -103,23 +69,40 @@ def _settle(net: nn.Module, batch: Tensor, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def random_float_network(
-    config: NetworkConfig,
+    config: AnyConfig,
     *,
     keep_channels: float = 0.5,
     keep_blocks: float = 1.0,
     seed: int = 0,
     images: int = CALIBRATION_IMAGES,
-) -> LCNet:
+) -> AnyNet:
     """The network of `random_network` before its quantisation, in evaluation mode."""
     generator = torch.Generator().manual_seed(seed)
     batch = random_images(config, images, generator)
-    net = build_network(config, seed)
+    net = build_any(config, seed)
     for module in net.modules():
         if isinstance(module, GroupingConv):
             module.relations.normal_(generator=generator)
     _settle(net, batch, generator)
-    _set_gates(net, batch, keep_channels, keep_blocks, generator)
+    if isinstance(net, LCNet):
+        _set_gates(net, batch, keep_channels, keep_blocks, generator)
+    else:
+        _set_gates_passed(net, batch, keep_channels, generator)
     return net
+
+
+def _set_gates_passed(net: AnyNet, images: Tensor, keep: float, generator: torch.Generator) -> None:
+    """Each gate network when the images reach it, behind what the gates before let through."""
+
+    def reached(gate: nn.Module, inputs: tuple[Tensor]) -> None:
+        assert isinstance(gate, GateNet)
+        _set_gate(gate, gate.pooled(inputs[0]), keep, generator)
+
+    gates = [module for module in net.modules() if isinstance(module, GateNet)]
+    handles = [gate.register_forward_pre_hook(reached) for gate in gates]
+    net(images)
+    for handle in handles:
+        handle.remove()
 
 
 def _set_gates(

@@ -19,6 +19,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "int": (int,),
     "float": (int, float),
+    "int | None": (int, type(None)),
     "float | None": (int, float, type(None)),
     "tuple[int, ...] | None": (list,),
 }

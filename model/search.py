@@ -18,7 +18,7 @@ import torch
 
 from penstock.model.errors import ConfigError
 from penstock.model.files import write_atomically
-from penstock.model.geometry import parse_network
+from penstock.model.kinds import parse_any
 from penstock.model.progress import RunLog, epoch_bar
 from penstock.model.search_candidate import Score, Trial, check_trial, try_plan
 from penstock.model.search_policy import WINDOW, PlanSpace, Policy, Ppo
@@ -55,7 +55,7 @@ class SearchConfig:
     @property
     def space(self) -> PlanSpace:
         """The plans of the network."""
-        resolutions = len(parse_network(self.trial.network).widths)
+        resolutions = parse_any(self.trial.network).resolutions
         return PlanSpace(resolutions=resolutions, stages=self.stages, groups=self.groups)
 
 

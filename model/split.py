@@ -8,7 +8,6 @@ up to its stage.  A residual sum stays within a stage, and so does a depthwise c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
@@ -17,7 +16,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from penstock.model.geometry import ConvPlan, NetworkConfig, block_plans, stem_plan
+from penstock.model.geometry import ConvPlan, NetworkGeometry
 from penstock.model.split_plan import SplitPlan
 
 Convention = Literal["macs", "macs_bn"]
@@ -89,18 +88,16 @@ class SplitNetwork:
         return list(accumulate(sum(self.layer_macs(s, convention).values()) for s in stages))
 
 
-#: A convolution, the resolution of the maps it reads (None: the image) and of those it makes.
-Row = tuple[ConvPlan, int | None, int]
-
-
-def build_split(split: SplitPlan, rows: Iterable[Row], classes: int) -> SplitNetwork:
-    """The network of these convolutions in the stages of a plan; the last one is classified."""
-    listed = list(rows)
-    last, _, resolution = listed[-1]
+@cache
+def split_network(config: NetworkGeometry) -> SplitNetwork:
+    """A network in the stages of its plan; the last convolution is classified."""
+    split, rows = config.split, list(config.split_rows())
+    assert split is not None
+    last, _, resolution = rows[-1]
     return SplitNetwork(
-        convs={plan.name: _conv(split, plan, source, to) for plan, source, to in listed},
+        convs={plan.name: _conv(split, plan, source, to) for plan, source, to in rows},
         heads=tuple(part.stop for part in split.channels(resolution, last.channels)),
-        classes=classes,
+        classes=config.classes,
     )
 
 
@@ -117,42 +114,23 @@ def _conv(split: SplitPlan, plan: ConvPlan, source: int | None, target: int) -> 
     return SplitConv(plan=plan, outputs=outputs, inputs=inputs, sources=sources)
 
 
-@cache
-def split_network(config: NetworkConfig) -> SplitNetwork:
-    """A split ResNet."""
-    assert config.split is not None
-    return build_split(config.split, _rows(config), config.classes)
-
-
-def _rows(config: NetworkConfig) -> Iterator[Row]:
-    """The stem belongs to the first resolution; shortcuts before the residual branch."""
-    yield stem_plan(config), None, 0
-    before = 0  # resolution of the block's input
-    for block in block_plans(config):
-        if block.shortcut is not None:
-            yield block.shortcut, before, block.stage
-        for conv in block.convs:
-            yield conv, before, block.stage
-            before = block.stage
-
-
-def split_convs(config: NetworkConfig) -> dict[str, SplitConv]:
-    """Every convolution of a split ResNet by name."""
+def split_convs(config: NetworkGeometry) -> dict[str, SplitConv]:
+    """Every convolution of a split network by name."""
     return split_network(config).convs
 
 
-def head_widths(config: NetworkConfig) -> list[int]:
+def head_widths(config: NetworkGeometry) -> list[int]:
     """Channels that the classifier of each stage averages."""
     return list(split_network(config).heads)
 
 
 def stage_layer_macs(
-    config: NetworkConfig, stage: int, convention: Convention = "macs"
+    config: NetworkGeometry, stage: int, convention: Convention = "macs"
 ) -> dict[str, int]:
-    """MACs of one stage of a split ResNet by layer, its classifier included."""
+    """MACs of one stage of a split network by layer, its classifier included."""
     return split_network(config).layer_macs(stage, convention)
 
 
-def exit_macs(config: NetworkConfig, convention: Convention = "macs") -> list[int]:
-    """MACs of an image that ends at each stage of a split ResNet."""
+def exit_macs(config: NetworkGeometry, convention: Convention = "macs") -> list[int]:
+    """MACs of an image that ends at each stage of a split network."""
     return split_network(config).exit_macs(convention)

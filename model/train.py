@@ -19,6 +19,7 @@ from penstock.model.early_exit import joint_loss
 from penstock.model.evaluation import evaluate
 from penstock.model.gates import Gate
 from penstock.model.geometry import block_plans
+from penstock.model.kinds import AnyNet, AnyQuantNet
 from penstock.model.networks import LCNet
 from penstock.model.optimize import (
     GatePressure,
@@ -69,7 +70,7 @@ class Trainer:
 
     def __init__(
         self,
-        net: LCNet | QuantLCNet,
+        net: AnyNet | AnyQuantNet,
         data: Dataset,
         config: TrainConfig,
         phase: Phase,
@@ -184,7 +185,7 @@ class Trainer:
         return {"test_accuracy": figures.accuracy, "test_mac_ratio": figures.mac_ratio}
 
 
-def _teacher(config: TrainConfig, net: LCNet | QuantLCNet, device: str) -> Teacher | None:
+def _teacher(config: TrainConfig, net: AnyNet | AnyQuantNet, device: str) -> Teacher | None:
     """The teacher that the configuration names, if any."""
     if config.teacher is None:
         return None
@@ -192,12 +193,12 @@ def _teacher(config: TrainConfig, net: LCNet | QuantLCNet, device: str) -> Teach
     return Teacher(config.teacher, net.config, device, weight, temperature)
 
 
-def _reinforce(net: LCNet | QuantLCNet, config: TrainConfig, phase: Phase) -> Reinforce | None:
+def _reinforce(net: AnyNet | AnyQuantNet, config: TrainConfig, phase: Phase) -> Reinforce | None:
     """What trains the policy by REINFORCE, if the configuration says so.
 
     The curriculum is over before the quantised phase.
     """
-    if not config.reinforce:
+    if not config.reinforce or not isinstance(net, LCNet | QuantLCNet):
         return None
     quantized = isinstance(net, QuantLCNet)
     decided = len(block_plans(net.config)) if quantized else 1

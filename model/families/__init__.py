@@ -8,11 +8,17 @@ LC-Net is none of them: its gates share one average and have no convolutions (`m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.model.families import acs, blockdrop, iadi, moe, skipnet
 from penstock.model.gate_plan import GatePlan
-from penstock.model.geometry import BlockPlan, ConvPlan, NetworkConfig, block_plans
+from penstock.model.geometry import (
+    BlockPlan,
+    ConvPlan,
+    NetworkConfig,
+    NetworkGeometry,
+    block_plans,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +26,8 @@ class Family:
     """Where the gates are: each function returns None where there is none.
 
     `policy`: one network on the image, a score a block.  `block`: on a block's input, its score.
-    `channel`: on a convolution's input, a score for each of its output channels.
+    `channel`: on a convolution's input, or that of the DenseNet's layer which ends in it, a score
+    for each of its output channels.
     `router`: on the input of a pair of experts, a score each.
     """
 
@@ -42,35 +49,40 @@ FAMILIES: dict[str, Family] = {
 NONE = Family()
 
 
-def policy_gate(config: NetworkConfig) -> GatePlan | None:
+def policy_gate(config: NetworkGeometry) -> GatePlan | None:
     """The network that decides every block from the image."""
     policy = FAMILIES.get(config.gates, NONE).policy
-    return policy(config, sum(config.stage_blocks)) if policy else None
+    if policy is None or not isinstance(config, NetworkConfig):
+        return None
+    return policy(config, sum(config.stage_blocks))
 
 
-def block_gate(config: NetworkConfig, plan: BlockPlan) -> GatePlan | None:
+def block_gate(config: NetworkGeometry, plan: BlockPlan) -> GatePlan | None:
     """The network on the block's input that decides whether it runs."""
     block = FAMILIES.get(config.gates, NONE).block
     return block(plan) if block else None
 
 
-def expert_router(config: NetworkConfig, plan: BlockPlan) -> GatePlan | None:
+def expert_router(config: NetworkGeometry, plan: BlockPlan) -> GatePlan | None:
     """The router in front of a pair of experts, with the first of them."""
     router = FAMILIES.get(config.gates, NONE).router
     return router(plan) if router else None
 
 
-def channel_gate(config: NetworkConfig, plan: BlockPlan, number: int) -> GatePlan | None:
-    """The network on the input of the block's convolution `number` (from 1) that masks it."""
+def channel_gate(config: NetworkGeometry, plan: BlockPlan, number: int) -> GatePlan | None:
+    """The network that masks the block's convolution `number` (from 1), on its input or the
+    block's."""
     channel = FAMILIES.get(config.gates, NONE).channel
     conv = plan.convs[number - 1]
     if channel is None or not conv.gated:
         return None
-    size = plan.in_size if number == 1 else plan.convs[number - 2].out_size
+    if plan.ahead:
+        conv = replace(conv, in_channels=plan.in_channels)
+    size = plan.in_size if number == 1 or plan.ahead else plan.convs[number - 2].out_size
     return channel(f"{plan.name}.gate{number}", conv, size)
 
 
-def gate_networks(config: NetworkConfig) -> Iterator[GatePlan]:
+def gate_networks(config: NetworkGeometry) -> Iterator[GatePlan]:
     """Every gate network in the order in which they run."""
     if (policy := policy_gate(config)) is not None:
         yield policy

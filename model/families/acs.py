@@ -4,7 +4,8 @@ The gate reads what its convolution reads, that is what the layer before it put 
 convolution's output channels: 1x1 bottleneck, 3x3 with stride 2, 3x3, average, fully connected,
 sigmoid > 1/2.  The mask of the block's last convolution is on the residual branch, where a masked
 channel is the shortcut's; a block that changes the shape has none there, for the core could not
-skip it.
+skip it.  A DenseNet's layer has one gate: it reads what the whole layer reads, normalised, and
+masks the maps that the layer adds.
 
 ACS-DG (section 3.2) learns the groups of both 3x3; the paper's squeeze-and-excite block between
 them is left out.
@@ -15,17 +16,22 @@ from __future__ import annotations
 from penstock.model.gate_plan import GatePlan, gate_plan
 from penstock.model.geometry import ConvPlan
 
-SQUEEZE = 4  # input channels for each of the bottleneck's
+SQUEEZE = 4  # channels of the input, or fewer masked ones, for each of the bottleneck's
+
+
+def width(conv: ConvPlan) -> int:
+    """Channels of a convolution's gate: a quarter of what it reads, or masks if those are fewer."""
+    return max(min(conv.in_channels, conv.channels) // SQUEEZE, 1)
 
 
 def gate(name: str, conv: ConvPlan, in_size: tuple[int, int]) -> GatePlan:
     """The gate of one convolution, whose input has `in_size`."""
-    return _gate(name, conv, in_size, max(conv.in_channels // SQUEEZE, 1), frozenset())
+    return _gate(name, conv, in_size, width(conv), frozenset())
 
 
 def grouping_gate(name: str, conv: ConvPlan, in_size: tuple[int, int]) -> GatePlan:
     """The same with learned groups, which take a power of two of channels."""
-    inner = 1 << max(conv.in_channels // SQUEEZE, 1).bit_length() - 1
+    inner = 1 << width(conv).bit_length() - 1
     return _gate(name, conv, in_size, inner, frozenset((2, 3)))
 
 

@@ -6,13 +6,12 @@ project's choice; a pool before it would have to see every channel of a masked m
 
 from __future__ import annotations
 
+from penstock.model.families.acs import width
 from penstock.model.gate_plan import GatePlan, gate_plan
 from penstock.model.geometry import ConvPlan
-
-SQUEEZE = 4  # input channels for each of the gate's
 
 
 def gate(name: str, conv: ConvPlan, in_size: tuple[int, int]) -> GatePlan:
     """The gate of one convolution, whose input has `in_size`."""
-    rows = ((3, max(conv.in_channels // SQUEEZE, 1), 2),)
+    rows = ((3, width(conv), 2),)
     return gate_plan(name, conv.in_channels, in_size, rows, conv.channels)

@@ -14,18 +14,13 @@ from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph
 from penstock.model import (
     ModelError,
-    build_backbone_onnx,
+    build_onnx,
     parse_backbone,
-    random_backbone,
     random_images,
+    random_network,
 )
-from penstock.model.backbones import (
-    BackboneConfig,
-    MobileNetConfig,
-    VggConfig,
-    backbone_macs,
-    conv_plans,
-)
+from penstock.model.backbones import BackboneConfig, MobileNetConfig, VggConfig
+from penstock.model.macs import layer_macs
 from penstock.program.config import get_config
 from penstock.sim import golden
 from tests.model.test_export import LOGIT_TOLERANCE, run
@@ -60,7 +55,7 @@ SMALL: list[BackboneConfig] = [
     ],
 )
 def test_macs(name: str, macs: int, published: str) -> None:
-    counts = backbone_macs(parse_backbone(name))
+    counts = layer_macs(parse_backbone(name))
     assert sum(counts.values()) == macs
     assert f"{macs / 1e6:.2f}" == published
 
@@ -70,7 +65,7 @@ def test_geometry_of_mobilenetv2() -> None:
     assert len(units) == 1 + 17 + 1
     assert [len(unit.convs) for unit in units] == [1, 2, *[3] * 16, 1]
     assert sum(unit.residual for unit in units) == 10
-    depthwise = [conv for conv in conv_plans(MobileNetConfig()) if conv.groups > 1]
+    depthwise = [conv for conv in MobileNetConfig().convs() if conv.groups > 1]
     assert all(conv.groups == conv.in_channels == conv.channels for conv in depthwise)
     assert {conv.out_size[0] for conv in depthwise} == {32, 16, 8, 4}
     assert units[-1].convs[0].channels == 1280
@@ -88,8 +83,8 @@ def test_unknown_name() -> None:
 @pytest.fixture(params=SMALL, ids=lambda config: config.name)
 def exported(request: Any) -> tuple[BackboneConfig, Any, onnx.ModelProto]:
     config = request.param
-    net = random_backbone(config, seed=3, images=16)
-    return config, net, build_backbone_onnx(net)
+    net = random_network(config, seed=3, images=16)
+    return config, net, build_onnx(net)
 
 
 def test_every_engine_has_the_same_network(exported: Any, tmp_path: Any) -> None:

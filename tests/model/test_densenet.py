@@ -17,12 +17,12 @@ from penstock.compiler.report import build_report
 from penstock.model import (
     DenseNetConfig,
     ModelError,
-    build_densenet_onnx,
+    build_onnx,
     parse_densenet,
-    random_densenet,
     random_images,
+    random_network,
 )
-from penstock.model.densenet import densenet_convs, densenet_macs, norm_macs
+from penstock.model.macs import layer_macs
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.sim import golden
@@ -56,13 +56,13 @@ def test_macs() -> None:
     """ACS has 0.06965 GFLOPs for DenseNet-41: unverified.  69.57 M is all but the stem, without a
     transition behind the last block; the other forms that its text allows are further away."""
     config = DenseNetConfig()
-    counts = densenet_macs(config)
+    counts = layer_macs(config)
     stem = counts.pop("stem.conv")
     assert (stem, sum(counts.values())) == (49 * 3 * 64 * 256, 69_569_984)
-    both = densenet_macs(DenseNetConfig(transition_last=True))
+    both = layer_macs(DenseNetConfig(transition_last=True))
     assert sum(both.values()) - stem == 70_559_456
-    assert sum(densenet_macs(parse_densenet("densenet53")).values()) - stem == 102_797_856
-    assert norm_macs(config) == 415_744
+    assert sum(layer_macs(parse_densenet("densenet53")).values()) - stem == 102_797_856
+    assert sum(config.norms().values()) == 415_744
 
 
 def test_geometry() -> None:
@@ -74,8 +74,8 @@ def test_geometry() -> None:
         (160, 352, (4, 4)),
     ]
     # The depth counts a transition behind each block, and the classifier.
-    full = list(densenet_convs(DenseNetConfig(transition_last=True)))
-    assert len(full) + 1 == 41 and len(list(densenet_convs(config))) == 39
+    full = list(DenseNetConfig(transition_last=True).convs())
+    assert len(full) + 1 == 41 and len(list(config.convs())) == 39
     with pytest.raises(ModelError, match=re.escape("unknown network 'densenet121' (one of dense")):
         parse_densenet("densenet121")
     with pytest.raises(ModelError, match="layers in every block"):
@@ -84,8 +84,8 @@ def test_geometry() -> None:
 
 @pytest.fixture(params=SMALL, ids=["digits", "transitions"])
 def exported(request: Any, tmp_path: Any) -> tuple[DenseNetConfig, Any, onnx.ModelProto, Any]:
-    net = random_densenet(request.param, seed=3, images=16)
-    model = build_densenet_onnx(net)
+    net = random_network(request.param, seed=3, images=16)
+    model = build_onnx(net)
     path = tmp_path / "net.onnx"
     onnx.save(model, str(path))
     return request.param, net, model, import_onnx(path)
@@ -114,7 +114,8 @@ def test_every_engine_has_the_same_network(exported: Any) -> None:
 def test_macs_are_those_of_the_program(exported: Any) -> None:
     config, _, _, graph = exported
     report = build_report(compile_graph(graph, get_config("tiny")))
-    assert report["macs"]["dense"] == sum(densenet_macs(config).values()) + norm_macs(config)
+    norms = sum(config.norms().values())
+    assert report["macs"]["dense"] == sum(layer_macs(config).values()) + norms
 
 
 def test_a_block_is_one_row(exported: Any) -> None:
@@ -135,6 +136,6 @@ def test_a_block_is_one_row(exported: Any) -> None:
 @pytest.mark.parametrize(("name", "used"), [("densenet41", 131_072), ("densenet53", 163_840)])
 def test_published_networks_fit_the_z7020(name: str, used: int, tmp_path: Any) -> None:
     path = tmp_path / "net.onnx"
-    onnx.save(build_densenet_onnx(random_densenet(parse_densenet(name), images=4)), str(path))
+    onnx.save(build_onnx(random_network(parse_densenet(name), images=4)), str(path))
     report = build_report(compile_graph(import_onnx(path), get_config("z7020")))
     assert report["feature_bytes"]["used"] == used

@@ -15,22 +15,15 @@ from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
 from penstock.model import (
-    build_backbone_onnx,
     build_float_onnx,
     build_onnx,
     parse_backbone,
-    random_backbone,
     random_images,
     random_network,
 )
-from penstock.model.backbones import (
-    BackboneConfig,
-    MobileNetConfig,
-    VggConfig,
-    backbone_macs,
-    split_backbone,
-)
+from penstock.model.backbones import BackboneConfig, MobileNetConfig, VggConfig
 from penstock.model.errors import ConfigError
+from penstock.model.macs import layer_macs
 from penstock.model.random_network import random_float_network
 from penstock.model.split import exit_macs, split_convs, stage_layer_macs
 from penstock.model.split_plan import parse_split
@@ -87,19 +80,19 @@ def test_onnxruntime_has_the_networks_logits(form: str) -> None:
 
 @pytest.mark.parametrize("config", BACKBONES, ids=lambda config: config.name)
 def test_onnxruntime_has_the_backbones_logits(config: BackboneConfig) -> None:
-    net = random_backbone(config, seed=1)
+    net = random_network(config, seed=1)
     images = random_images(config, 16, torch.Generator().manual_seed(2))
     with torch.no_grad():
         logits, _ = net(images)
-    session = onnxruntime.InferenceSession(build_backbone_onnx(net).SerializeToString())
+    session = onnxruntime.InferenceSession(build_onnx(net).SerializeToString())
     names = ["exit0", "exit1", "logits"]
     found = session.run(names, {"input": images.numpy()})
     for name, mine, theirs in zip(names, [*net.early, logits], found, strict=True):
         scale = net.logits.scale if name == "logits" else net.head_logits.scale
         assert np.abs(mine.numpy() - theirs).max() <= 2.01 * float(scale)
         assert len(np.unique(theirs.round(4), axis=0)) > 8
-    whole = sum(backbone_macs(config).values())
-    macs = split_backbone(config).exit_macs()
+    whole = sum(layer_macs(config).values())
+    macs = exit_macs(config)
     assert macs == sorted(macs) and macs[-1] < whole + 2 * 20 * config.classes
 
 
@@ -108,7 +101,7 @@ def test_backbones_by_name() -> None:
     for name in ("vgg16", "mobilenetv2", "mobilenetv2-shortcuts"):
         config = parse_backbone(f"s2d-{name}")
         assert config.name == f"s2d-{name}" and config.early_exits == 2
-        macs, whole = split_backbone(config).exit_macs(), sum(backbone_macs(config).values())
+        macs, whole = exit_macs(config), sum(layer_macs(config).values())
         assert 0.1 * whole < macs[0] < macs[1] < macs[2] < 0.75 * whole
     with pytest.raises(ConfigError, match="a split of 5 resolutions for 4"):
         replace(parse_backbone("mobilenetv2"), split=parse_backbone("s2d-vgg16").split)

@@ -52,13 +52,13 @@ def test_golden_equals_graph_and_macs_equal_the_models(
 @pytest.mark.parametrize("name", ["vgg", "mobilenet"])
 def test_backbones(name: str, tmp_path: Path) -> None:
     """A chain with pools, and depthwise convolutions with residuals."""
-    from penstock.model import build_backbone_onnx, random_backbone
-    from penstock.model.backbones import split_backbone
+    from penstock.model import build_onnx, random_network
+    from penstock.model.split import exit_macs
     from tests.model.test_export_split import BACKBONES
 
     config = BACKBONES[0 if name == "vgg" else 2]
-    model = build_backbone_onnx(random_backbone(config, seed=3), _thresholds(2))
-    _check(model, config, split_backbone(config).exit_macs(), tmp_path)
+    model = build_onnx(random_network(config, seed=3), _thresholds(2))
+    _check(model, config, exit_macs(config), tmp_path)
 
 
 def _thresholds(exits: int) -> dict[str, str]:

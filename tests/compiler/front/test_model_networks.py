@@ -44,7 +44,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 @pytest.fixture(params=NETWORKS, ids=str)
 def exported(request: Any, tmp_path: Path) -> tuple[Any, Any, Path]:
     """(configuration, ONNX model, its file)"""
-    from penstock.model.export import build_onnx
+    from penstock.model import build_onnx
     from penstock.model.geometry import NetworkConfig
     from penstock.model.random_network import random_network
 

@@ -1,0 +1,241 @@
+"""DenseNets by configuration and by name (Huang et al., CVPR 2017), as in ACS.
+
+A layer is BN - ReLU - 1x1 - BN - ReLU - 3x3 and adds `growth` channels to the Concat it read.
+Between blocks BN - ReLU - 1x1 halves the channels and a 2x2 average the map.  Gates, if there are
+any, mask the channels that a layer adds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from penstock.model.errors import ConfigError
+from penstock.model.geometry import (
+    MASKS,
+    BlockPlan,
+    ConvPlan,
+    Gates,
+    NetworkGeometry,
+    Schedule,
+    halved,
+)
+
+BLOCK = "block"  # name of a block, in front of its number
+BLOCKS = 3
+DEPTH = 5  # stem, classifier and a transition behind each block: layers that are in none
+SMALL_IMAGE = 32  # pixels; below this side the stem keeps the map
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenseNetConfig(NetworkGeometry):
+    """DenseNet-41 by default; DenseNet-53 has eight layers a block (ACS, section 4.1).
+
+    ACS gives depth and growth alone.  Inner width, stem and compression are those with which the
+    MACs of everything but the stem come nearest to its figure (0.06965 G; here 69.57 M).
+    `transition_last`: the last block has a transition too, as the depth counts it.
+    `gates`: "none", or a family that masks channels: those of each 3x3.
+    """
+
+    gates: Gates = "none"
+    layers: tuple[int, ...] = (6, 6, 6)  # of each block
+    growth: int = 32
+    width: int = 2  # inner channels of a layer over `growth`
+    stem: int = 0  # channels of the first convolution; 0: twice the growth
+    stem_kernel: int = 7
+    stem_stride: int = 2
+    transition_last: bool = False
+    in_channels: int = 3
+    input_size: tuple[int, int] = (32, 32)  # height, width
+    classes: int = 10
+    schedule: Schedule = "sequential"
+
+    def __post_init__(self) -> None:
+        fewest = min(self.growth, self.width, self.stem + 1)
+        if not self.layers or min(self.layers) < 1 or fewest < 1:
+            raise ConfigError("a DenseNet has layers in every block, and channels in every layer")
+        if self.gates not in ("none", *MASKS):
+            raise ConfigError(f"a DenseNet with gates {self.gates!r}", f"none, or one of {MASKS}")
+        if min(self.input_size) < self.stem_stride << len(self.layers) - 1:
+            raise ConfigError(
+                f"{self.input_size} pixels for {len(self.layers)} blocks of half the size each",
+                "fewer blocks, or larger images",
+            )
+
+    @property
+    def name(self) -> str:
+        """For example "densenet41" or "acs-densenet41"."""
+        prefix = f"{self.gates}-" if self.gated else ""
+        return f"{prefix}densenet{2 * sum(self.layers) + len(self.layers) + 2}"
+
+    @property
+    def stem_channels(self) -> int:
+        """That the first block begins with."""
+        return self.stem or 2 * self.growth
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that the classifier's average sees."""
+        return self.blocks()[-1].out_channels
+
+    def block_plans(self) -> list[BlockPlan]:
+        """The layers of all blocks."""
+        return [plan for block in self.blocks() for plan in block.layer_plans(self.gated)]
+
+    def convs(self) -> Iterator[ConvPlan]:
+        """Every convolution in the order they run."""
+        yield self.stem_plan()
+        for block in self.blocks():
+            for plan in block.layer_plans(self.gated):
+                yield from plan.convs
+            if block.transition:
+                yield block.transition_conv()
+
+    def norms(self) -> dict[str, int]:
+        """Outputs of the normalisations in front of convolutions and classifier.
+
+        The core computes them one MAC each; convention `macs` has none of them.
+        """
+        counts: dict[str, int] = {}
+        for block in self.blocks():
+            pixels = block.size[0] * block.size[1]
+            for plan in block.layer_plans(self.gated):
+                counts[f"{plan.name}.norm"] = plan.in_channels * pixels
+            if block.transition:
+                counts[f"{block.name}.transition.norm"] = block.channels * pixels
+        last = self.blocks()[-1]
+        return {**counts, "norm": last.out_channels * last.out_size[0] * last.out_size[1]}
+
+    def blocks(self) -> list[DenseBlockPlan]:
+        """The blocks in the order they run."""
+        plans: list[DenseBlockPlan] = []
+        channels, size = self.stem_channels, halved(self.input_size, self.stem_stride)
+        for index, count in enumerate(self.layers):
+            last = index == len(self.layers) - 1
+            plan = DenseBlockPlan(
+                name=f"block{index}",
+                in_channels=channels,
+                layers=count,
+                growth=self.growth,
+                inner=self.width * self.growth,
+                size=size,
+                transition=self.transition_last or not last,
+            )
+            plans.append(plan)
+            channels, size = plan.out_channels, plan.out_size
+        return plans
+
+    def stem_plan(self) -> ConvPlan:
+        """The first convolution; nothing normalises what it puts out."""
+        return ConvPlan(
+            name="stem.conv",
+            in_channels=self.in_channels,
+            channels=self.stem_channels,
+            kernel=self.stem_kernel,
+            stride=self.stem_stride,
+            out_size=halved(self.input_size, self.stem_stride),
+            normed=False,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenseBlockPlan:
+    """Geometry of one block and of the transition behind it; sizes are (height, width)."""
+
+    name: str
+    in_channels: int
+    layers: int
+    growth: int
+    inner: int
+    size: tuple[int, int]
+    transition: bool
+
+    @property
+    def channels(self) -> int:
+        """Of all its maps together."""
+        return self.in_channels + self.layers * self.growth
+
+    @property
+    def out_channels(self) -> int:
+        """That the next block begins with."""
+        return self.channels // 2 if self.transition else self.channels
+
+    @property
+    def out_size(self) -> tuple[int, int]:
+        """Of the next block's maps."""
+        return (self.size[0] // 2, self.size[1] // 2) if self.transition else self.size
+
+    def layer_plans(self, gated: bool) -> list[BlockPlan]:
+        """The layers; each adds the channels of its 3x3, which gates mask if there are any."""
+        return [self._layer(index, gated) for index in range(self.layers)]
+
+    def _layer(self, index: int, gated: bool) -> BlockPlan:
+        name, before = f"{self.name}.layer{index}", self.in_channels + index * self.growth
+        return BlockPlan(
+            name=name,
+            stage=int(self.name.removeprefix(BLOCK)),
+            first=name == f"{BLOCK}0.layer0",
+            in_channels=before,
+            channels=self.growth,
+            stride=1,
+            convs=(
+                self._conv(f"{name}.conv1", before, self.inner, 1),
+                self._conv(f"{name}.conv2", self.inner, self.growth, 3, gated=gated, normed=False),
+            ),
+            shortcut=None,
+            in_size=self.size,
+            out_size=self.size,
+            ahead=True,
+        )
+
+    def transition_conv(self) -> ConvPlan:
+        """The 1x1 convolution of the transition."""
+        name = f"{self.name}.transition.conv"
+        return self._conv(name, self.channels, self.out_channels, 1, normed=False)
+
+    def _conv(
+        self,
+        name: str,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        gated: bool = False,
+        normed: bool = True,
+    ) -> ConvPlan:
+        return ConvPlan(
+            name=name,
+            in_channels=inputs,
+            channels=outputs,
+            kernel=kernel,
+            stride=1,
+            out_size=self.size,
+            gated=gated,
+            normed=normed,
+        )
+
+
+def parse_densenet(name: str) -> DenseNetConfig:
+    """The network of a name such as "densenet41", "acs-densenet53": three blocks of n layers have
+    depth 6n+5."""
+    match = re.fullmatch(rf"(?:({'|'.join(MASKS)})-)?densenet(\d{{1,4}})", name)
+    depth = 0 if match is None else int(match[2])
+    layers, rest = divmod(depth - DEPTH, 2 * BLOCKS)
+    if match is None or layers < 1 or rest:
+        raise ConfigError(
+            f"unknown network {name!r}",
+            f"one of densenetN, N = 6n+5: 17, 41, 53, ...; gates: {'-, '.join(MASKS)}-",
+        )
+    gates: Gates = match[1] or "none"  # type: ignore[assignment]
+    return DenseNetConfig(gates=gates, layers=(layers,) * BLOCKS)
+
+
+def densenet_for_images(
+    config: DenseNetConfig, in_channels: int, input_size: tuple[int, int]
+) -> DenseNetConfig:
+    """The same network for other images; small ones get a 3x3 stem of stride 1."""
+    changed = replace(config, in_channels=in_channels, input_size=input_size)
+    if max(input_size) < SMALL_IMAGE:
+        changed = replace(changed, stem_kernel=3, stem_stride=1)
+    return changed

@@ -1,0 +1,171 @@
+"""Kinds of networks: ResNets, DenseNets, and the backbones made of units.
+
+Configuration, float network, quantised network and both exports of each, behind one set of
+functions: what trains, evaluates and exports a network asks for no kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import onnx
+
+from penstock.model.backbones import (
+    Backbone,
+    BackboneConfig,
+    MobileNetConfig,
+    VggConfig,
+    build_backbone,
+    parse_backbone,
+)
+from penstock.model.dense_geometry import DenseNetConfig, densenet_for_images, parse_densenet
+from penstock.model.densenet import DenseNet, build_densenet
+from penstock.model.errors import CheckpointError, ConfigError
+from penstock.model.export import build_resnet_onnx
+from penstock.model.export_backbone import build_backbone_onnx
+from penstock.model.export_densenet import build_densenet_onnx
+from penstock.model.export_float import build_resnet_float_onnx
+from penstock.model.export_float_backbone import build_backbone_float_onnx
+from penstock.model.export_float_densenet import build_densenet_float_onnx
+from penstock.model.geometry import NetworkConfig, for_images, network_from_plain, parse_network
+from penstock.model.networks import LCNet, build_network
+from penstock.model.quantize import QuantLCNet
+from penstock.model.quantize_backbone import QuantBackbone
+from penstock.model.quantize_densenet import QuantDenseNet
+from penstock.model.split_plan import SplitPlan
+
+AnyConfig = NetworkConfig | DenseNetConfig | BackboneConfig
+AnyNet = LCNet | DenseNet | Backbone
+AnyQuantNet = QuantLCNet | QuantDenseNet | QuantBackbone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How networks of one kind are made; `name` is part of each one's name and in checkpoints."""
+
+    name: str
+    config: type[Any]
+    parse: Callable[[str], Any]
+    shape: Callable[[Any, int, tuple[int, int]], Any]  # for images: channels, (height, width)
+    build: Callable[[Any, int], Any]
+    quantize: Callable[[Any], Any]
+    export: Callable[[Any, Mapping[str, str] | None], onnx.ModelProto]
+    export_float: Callable[[Any, Mapping[str, str] | None], onnx.ModelProto]
+
+
+def _shaped(config: Any, in_channels: int, input_size: tuple[int, int]) -> Any:
+    return replace(config, in_channels=in_channels, input_size=input_size)
+
+
+def _units(name: str, config: type[Any]) -> Kind:
+    return Kind(
+        name=name,
+        config=config,
+        parse=parse_backbone,
+        shape=_shaped,
+        build=build_backbone,
+        quantize=QuantBackbone,
+        export=build_backbone_onnx,
+        export_float=build_backbone_float_onnx,
+    )
+
+
+KINDS = (
+    Kind(
+        name="resnet",
+        config=NetworkConfig,
+        parse=parse_network,
+        shape=for_images,
+        build=build_network,
+        quantize=QuantLCNet,
+        export=build_resnet_onnx,
+        export_float=build_resnet_float_onnx,
+    ),
+    Kind(
+        name="densenet",
+        config=DenseNetConfig,
+        parse=parse_densenet,
+        shape=densenet_for_images,
+        build=build_densenet,
+        quantize=QuantDenseNet,
+        export=build_densenet_onnx,
+        export_float=build_densenet_float_onnx,
+    ),
+    _units("vgg", VggConfig),
+    _units("mobilenet", MobileNetConfig),
+)
+#: Settings of a training that not every kind of network has.
+OWN = ("widths", "exits", "split", "layers", "growth")
+
+
+def kind_of(config: AnyConfig) -> Kind:
+    """The kind of a configuration."""
+    return next(kind for kind in KINDS if isinstance(config, kind.config))
+
+
+def parse_any(name: str) -> AnyConfig:
+    """The network of a name of any kind.  Raises ConfigError."""
+    named = [kind for kind in KINDS if kind.name in name]
+    config: AnyConfig = (named or KINDS)[0].parse(name)
+    return config
+
+
+def shaped_network(
+    name: str, in_channels: int, input_size: tuple[int, int], settings: Mapping[str, Any]
+) -> AnyConfig:
+    """The network of a name for such images, changed by those of `OWN` that are not None.
+
+    Raises ConfigError, also of a setting that such networks do not have.
+    """
+    named = parse_any(name)
+    given = {key: value for key, value in settings.items() if value is not None}
+    known = {field.name for field in fields(named)}
+    foreign = sorted((given.keys() & set(OWN)) - known)
+    if foreign:
+        own = ", ".join(key for key in OWN if key in known)
+        raise ConfigError(f"{name} has no setting '{foreign[0]}'", f"of these it has {own}")
+    config: AnyConfig = replace(kind_of(named).shape(named, in_channels, input_size), **given)
+    return config
+
+
+def build_any(config: AnyConfig, seed: int) -> AnyNet:
+    """A freshly initialised network; torch's global generator is left as it was."""
+    net: AnyNet = kind_of(config).build(config, seed)
+    return net
+
+
+def quantize_any(net: AnyNet) -> AnyQuantNet:
+    """The network with the hardware's number formats; calibrate it before use."""
+    quantized: AnyQuantNet = kind_of(net.config).quantize(net)
+    return quantized
+
+
+def build_onnx(net: AnyQuantNet, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
+    """A quantised network as an ONNX model: float "input" [N, C, H, W] -> "logits" [N, classes].
+
+    Exits are outputs "exit0", ... before it; `metadata` goes into metadata_props under "penstock.".
+    """
+    return kind_of(net.config).export(net, metadata)
+
+
+def build_float_onnx(net: AnyNet, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
+    """The same of a network in floating point, in evaluation mode, without exits."""
+    return kind_of(net.config).export_float(net, metadata)
+
+
+def config_from_plain(kind: str, plain: Mapping[str, Any]) -> AnyConfig:
+    """The configuration in a checkpoint.  Raises CheckpointError."""
+    found = next((known for known in KINDS if known.name == kind), None)
+    if found is None:
+        raise CheckpointError(
+            f"a network of the unknown kind '{kind}'", "load it with the version that wrote it"
+        )
+    if found.config is NetworkConfig:
+        return network_from_plain(plain)
+    values = dict(plain)
+    if isinstance(split := values.get("split"), Mapping):
+        values["split"] = SplitPlan(**split)
+    config: AnyConfig = found.config(**values)
+    return config
