@@ -106,7 +106,7 @@ def activity(package: Package, memory: Array, exits: Array | None = None) -> lis
             survivors[d.out_list] = np.count_nonzero(listed, axis=1)
             begins = listed & ~np.pad(listed, ((0, 0), (1, 0)))[:, :-1]
             clusters[d.out_list] = np.count_nonzero(begins, axis=1)
-        if d.op == Op.GATE and d.variant:
+        if d.stops:
             opened = memory[:, d.dst : d.dst + d.list_from].any(axis=1)
             made = np.where(opened, d.cout, d.list_from)
         skip = skip | ~reached

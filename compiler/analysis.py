@@ -2,10 +2,11 @@
 
 import dataclasses
 import functools
+from collections.abc import Set
 
 import numpy as np
 
-from penstock.compiler.ir import Concat, Conv, Gate, Graph, MapPool, Node, Pool
+from penstock.compiler.ir import Concat, Conv, Dense, Fold, Gate, Graph, MapPool, Node, Pool
 from penstock.compiler.numerics import requantize, type_range
 
 
@@ -60,12 +61,24 @@ class Analysis:
         return [node for node in self.readers(value) if isinstance(node, Pool)]
 
     def gate_source(self, scores: str) -> str:
-        """The map whose pool decides a gate."""
-        gate = self.producer[scores]
-        assert isinstance(gate, Gate)
-        pool = self.producer[gate.input]
-        assert isinstance(pool, Pool)
-        return pool.input
+        """The map whose pool decides a gate, through dense layers between them."""
+        layer = self.producer[scores]
+        while isinstance(layer, Gate | Dense):
+            pool = self.producer[layer.input]
+            assert isinstance(pool, Pool)
+            source, layer = pool.input, self.producer.get(pool.input, pool)
+        return source
+
+    def mask(self, conv: Conv) -> Fold | None:
+        """The scores of a convolution, if a score of 0 means that something is skipped."""
+        gate = self.producer[conv.fold.scores] if conv.fold else None
+        return conv.fold if isinstance(gate, Gate) and gate.decides else None
+
+    def scales(self, conv: Conv) -> bool:
+        """Whether a convolution is a map times a sigmoid's scores and nothing else."""
+        plain = conv.weight.shape[1:] == (1, 1, 1) and conv.groups == len(conv.weight)
+        one = plain and bool((conv.weight == 1).all()) and not conv.bias.any()
+        return one and conv.fold is not None and self.mask(conv) is None
 
     @functools.cached_property
     def deciding(self) -> frozenset[str]:
@@ -74,11 +87,20 @@ class Analysis:
         for node in reversed(self.graph.nodes):
             readers = self.readers(node.output)
             alone = bool(readers) and all(
-                isinstance(reader, Gate) or reader.output in found for reader in readers
+                self._decides(reader, found) if isinstance(reader, Gate) else reader.output in found
+                for reader in readers
             )
-            if alone and node.output != self.graph.output:
+            if alone and not isinstance(node, Gate) and node.output != self.graph.output:
                 found.add(node.output)
         return frozenset(found)
+
+    def of_gates(self, gate: Gate) -> bool:
+        """Whether a gate decides, or is a sigmoid in another one's network."""
+        return self._decides(gate, self.deciding)
+
+    def _decides(self, gate: Gate, found: Set[str]) -> bool:
+        folded = [conv for conv in self.convs if conv.fold and conv.fold.scores == gate.output]
+        return gate.decides or all(conv.output in found for conv in folded)
 
     def only_conv_input(self, value: str) -> list[Conv] | None:
         """The readers, if each is a convolution and reads the value as its input alone."""
@@ -93,10 +115,11 @@ class Analysis:
         node = self.producer.get(value)
         if isinstance(node, Conv) and _keeps_zeros(node):
             return self.survivors(node.input)
-        if not isinstance(node, Conv) or node.fold is None or not node.fold.per_channel:
+        mask = self.mask(node) if isinstance(node, Conv) else None
+        if not isinstance(node, Conv) or mask is None or not mask.per_channel:
             return None
         low, high = node.clamp
-        return node.fold.scores if node.residual is None and low <= 0 <= high else None
+        return mask.scores if node.residual is None and low <= 0 <= high else None
 
     def range(self, value: str) -> tuple[int, int]:
         """Least and greatest value a map can hold."""
@@ -117,7 +140,7 @@ class Analysis:
             isinstance(self.producer.get(value), Conv)
             and any(
                 node.residual == value
-                and node.fold is not None
+                and self.mask(node) is not None
                 and self.skip_is_identity(node)
                 and self.needs_sums(node.output)
                 for node in self.readers(value)

@@ -5,7 +5,7 @@ from typing import Any
 
 from penstock.compiler.activity import decode, out_size, pool_size
 from penstock.program.config import ALL_CHANNELS
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.descriptor import Descriptor, GateKind, Op
 from penstock.program.package import Package
 
 
@@ -78,15 +78,18 @@ def _conv(d: Descriptor, owner: dict[int, str]) -> str:
     return ", ".join(parts)
 
 
+_KINDS = {GateKind.RELU1: "ReLU-1", GateKind.BINARY: "binary", GateKind.SIGMOID: "sigmoid"}
+
+
 def _dense(d: Descriptor, owner: dict[int, str]) -> str:
     text = f"{d.cin} sums @{d.pool_base} -> {d.cout} "
     weights = f", weights @{d.w_addr:#x} of gate memory"
     if d.op == Op.DENSE:
         return f"{text}bytes @{d.dst:#x}, clamp {d.clamp_lo}..{d.clamp_hi}{weights}"
-    kind = "binary" if d.gate_kind else "ReLU-1"
+    kind = _KINDS[d.score_kind]
     start = f"goes on at channel {d.src}" if d.src else f"from {d.list_from}"
     survivors = "" if d.out_list == ALL_CHANNELS else f", list{d.out_list} {start}"
-    survivors += ", unless those before it are 0" if d.variant else ""
+    survivors += ", unless those before it are 0" if d.stops else ""
     return f"{text}scores @{d.dst} ({owner.get(d.dst, '')}), {kind}{survivors}{weights}"
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from penstock.compiler import ir, numerics
 from penstock.compiler.ir import IntArray
+from penstock.program.descriptor import GateKind
 from penstock.program.exits import exit_bound
 
 #: Below these bounds every partial sum of a floating-point matrix product is an exact integer.
@@ -137,6 +138,8 @@ def _gate(node: ir.Gate, source: IntArray) -> IntArray:
     acc = _matrix_product(source, node.weight) + node.bias
     if node.binary:
         return np.where(acc > 0, np.int64(numerics.SCORE_ONE), np.int64(0))
+    if node.kind == GateKind.SIGMOID:
+        return numerics.sigmoid_scores(_requantize(acc, node.requantize))
     return np.clip(_requantize(acc, node.requantize), 0, numerics.SCORE_ONE)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from penstock.program.descriptor import GateKind
+
 IntArray = npt.NDArray[Any]
 
 
@@ -104,10 +106,11 @@ class MapPool:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """acc = bias + w @ x (x a Pool's output); score 0..128 by ReLU-1 or by a threshold.
+    """acc = bias + w @ x (x a Pool's or a Dense's output); score 0..128.
 
-    relu1: s = clamp((acc * m + half) >> r, 0, 128).  binary: s = 128 if acc > 0 else 0 (the
-    importer moves the threshold into the bias).
+    RELU1: s = clamp((acc * m + half) >> r, 0, 128).  BINARY: s = 128 if acc > 0 else 0 (the
+    importer moves the threshold into the bias).  SIGMOID: s = round(128 sigmoid(z / 16)) with
+    z = clamp((acc * m + half) >> r, -128, 127); it scales and decides nothing.
     """
 
     name: str
@@ -116,12 +119,22 @@ class Gate:
     weight: IntArray  # (n, C) int8
     bias: IntArray  # (n,) int32
     requantize: Requantize
-    binary: bool = False
+    kind: GateKind = GateKind.RELU1
+
+    @property
+    def binary(self) -> bool:
+        """Whether its scores are 0 and 1.0 alone."""
+        return self.kind == GateKind.BINARY
+
+    @property
+    def decides(self) -> bool:
+        """Whether a score of 0 is there to be skipped: a sigmoid's hardly ever is."""
+        return self.kind != GateKind.SIGMOID
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Dense:
-    """y = clamp(requantize(bias + w @ x)), x a Pool's output."""
+    """y = clamp(requantize(bias + w @ x)), x a Pool's or a Dense's output."""
 
     name: str
     input: str

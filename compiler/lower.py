@@ -37,7 +37,7 @@ from penstock.compiler.weights import (
 )
 from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import DEPTHWISE, Descriptor, GateKind, Op
+from penstock.program.descriptor import DEPTHWISE, SIGMOID, STOPS, Descriptor, GateKind, Op
 from penstock.program.exits import exit_bound
 from penstock.program.package import Package
 
@@ -252,13 +252,19 @@ class _Lowering:
         descriptor = Descriptor.make(
             Op.GATE,
             **self._pool_fields(step),
-            gate_kind=GateKind.BINARY if step.gates[0].binary else GateKind.RELU1,
+            gate_kind=step.gates[0].binary,
             out_list=self._list(step.list),
             **self._list_fields(step),
-            variant=step.closes,
+            variant=self._gate_variant(step),
             dst=self.plan.scores[step.gates[0].output] + outputs_of(step)[0],
         )
-        self.emit(descriptor, step.name, input=step.pool.input)
+        counted = {"kind": step.kind, "macs_per_pair": 1}
+        self.emit(descriptor, step.name, input=step.pool.input, **counted)
+
+    def _gate_variant(self, step: GateStep) -> int:
+        if step.gates[0].kind == GateKind.SIGMOID:
+            return SIGMOID
+        return STOPS if step.closes else 0
 
     def _dense(self, step: DenseStep) -> None:
         descriptor = Descriptor.make(
@@ -268,7 +274,8 @@ class _Lowering:
             clamp_lo=step.dense.clamp[0],
             clamp_hi=step.dense.clamp[1],
         )
-        self.emit(descriptor, step.name, input=step.pool.input, output=step.dense.output)
+        names = {"input": step.pool.input, "output": step.dense.output}
+        self.emit(descriptor, step.name, **names, kind=step.kind, macs_per_pair=1)
 
     def _copy(self, step: CopyStep) -> None:
         channels, height, width = step.value.shape

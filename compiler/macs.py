@@ -54,8 +54,11 @@ def count_macs(package: Package, scores: dict[str, Array], exits: Array | None =
         ]
         for kind in ("conv", "gate")
     )
-    gates = sum(a.descriptor.cin * a.descriptor.cout for a in acts if a.op == Op.GATE)
-    heads = [(a, a.descriptor.cin * a.descriptor.cout) for a in acts if a.op == Op.DENSE]
+    dense: dict[str, list[tuple[Activity, int]]] = {"conv": [], "gate": []}  # by whose: MACs
+    for act, layer in zip(acts, package.meta["layers"], strict=True):
+        if act.op in (Op.GATE, Op.DENSE):
+            dense[layer["kind"]].append((act, act.descriptor.cin * act.descriptor.cout))
+    gates, heads = sum(each for _, each in dense["gate"]), dense["conv"]
     fixed = sum(each for _, each in heads)
     executed = sum(act.runs * each for act, each in heads) + sum(
         _pairs(act, False) * each for act, each, _ in convs

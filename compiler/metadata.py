@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from penstock.compiler.allocate import Allocation
+from penstock.compiler.ir import Gate
 from penstock.compiler.plan import GateStep, Plan
 from penstock.compiler.weights import round_up
 from penstock.program.config import BEAT_BYTES, HwConfig
@@ -19,6 +20,7 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
     within = {
         step.list: step.within for step in plan.steps if isinstance(step, GateStep) and step.closes
     }
+    kinds = {node.output: node.kind for node in graph.nodes if isinstance(node, Gate)}
     return {
         "network": graph.name,
         "config": config.name,
@@ -46,6 +48,7 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
                 "count": graph.values[name].shape[0],
                 "offset": COUNTER_BYTES + score,
                 "within": within.get(name),
+                "kind": kinds[name].name.lower(),
             }
             for name, score in plan.scores.items()
         ],

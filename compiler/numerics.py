@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from penstock.program.config import EXIT_ENTRIES
 from penstock.program.exits import EXIT_ONE
+from penstock.program.sigmoid import SIGMOID_TABLE
 
 IntArray = npt.NDArray[Any]
 
@@ -74,6 +75,12 @@ def fold(multiplier: IntArray, score: IntArray) -> IntArray:
     """Gate fold m' = (m * s + 64) >> 7, s in 0..128: fold(m, 128) = m, fold(m, 0) = 0."""
     product = np.asarray(multiplier, dtype=np.int64) * np.asarray(score, dtype=np.int64)
     return (product + (SCORE_ONE >> 1)) >> SCORE_SHIFT
+
+
+def sigmoid_scores(steps: IntArray) -> IntArray:
+    """Scores of a SIGMOID gate: its layer's results in steps of 1/16, int64, saturated to int8."""
+    table = np.array(SIGMOID_TABLE, np.int64)
+    return np.asarray(table[np.clip(steps, -128, 127) & 0xFF])
 
 
 def type_range(signed: bool) -> tuple[int, int]:

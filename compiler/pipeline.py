@@ -10,11 +10,13 @@ from penstock.compiler.parts import split_expansions, split_groups
 from penstock.compiler.schedule import schedule_graph
 from penstock.compiler.stream import stream_gates
 from penstock.compiler.subsample import subsample
+from penstock.compiler.vectors import pool_vectors
 from penstock.program.config import HwConfig
 from penstock.program.package import Package
 
 #: Graph -> Graph, in the order in which they run.
 GRAPH_PASSES = (
+    pool_vectors,
     flatten_concats,
     subsample,
     order_siblings,

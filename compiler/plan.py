@@ -39,8 +39,8 @@ class LoadStep:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ConvStep:
-    """CONV.  `kind` is "conv", "gate" in a gate's own network, or "pool", "copy" or "clear" for
-    work that the network does not have.
+    """CONV.  `kind` is "conv", "gate" in a gate's own network, "scale" for a map times scores, or
+    "pool", "copy" or "clear" for work that the network does not have.
 
     Of a convolution in parts (compiler/parts.py) each is a step: `conv` is the part's, `first` the
     number of its first output channel, for scores and sums; its channels in the buffers begin at
@@ -73,6 +73,7 @@ class GateStep:
     """GATE: gates of one kind that read one pool; block gates first, then at most one list.
 
     `part`: the outputs (first, end) this descriptor makes, of all gates' in a row; None: all.
+    `kind` is "conv" for a sigmoid of the network itself, else "gate".
     """
 
     name: str
@@ -83,6 +84,7 @@ class GateStep:
     list: str | None = None  # the last gate's survivors
     within: str | None = None  # block gate of these whose score 0 makes the last gate's zero
     part: tuple[int, int] | None = None
+    kind: str = "gate"
 
     @property
     def closes(self) -> bool:
@@ -97,7 +99,7 @@ class GateStep:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DenseStep:
-    """DENSE.  `part` as in GateStep."""
+    """DENSE.  `part` as in GateStep; `kind` is "gate" in a gate's own network, else "conv"."""
 
     name: str
     dense: Dense
@@ -106,6 +108,7 @@ class DenseStep:
     dst: str
     region_first: int = 0
     part: tuple[int, int] | None = None
+    kind: str = "conv"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ from penstock.compiler.plan import (
     layers_of,
 )
 from penstock.compiler.timing import Timing
+from penstock.program.descriptor import GateKind
 
 SCHEDULES = ("sequential", "parallel")
 #: A map is cleared for a masked convolution of at least so many times the cycles.
@@ -131,7 +132,8 @@ class _Scheduler:
         the list of a gate behind it serves the convolution before it too.
         """
         if self._masked_in_place(conv) or self._cleared(conv):
-            return conv.fold.scores if conv.fold else None
+            mask = self.analysis.mask(conv)
+            return mask.scores if mask else None
         return self._read_list(conv)
 
     def _read_list(self, conv: Conv) -> str | None:
@@ -148,7 +150,7 @@ class _Scheduler:
 
     def _masked_in_place(self, conv: Conv) -> bool:
         """A sum in place of which channels with score 0 are there already, and their sums too."""
-        fold = conv.fold
+        fold = self.analysis.mask(conv)
         return (
             fold is not None
             and fold.per_channel
@@ -163,7 +165,7 @@ class _Scheduler:
 
         Where that pays: its map is cleared by a convolution without inputs.
         """
-        fold = conv.fold
+        fold = self.analysis.mask(conv)
         if not self.clear or fold is None or not fold.per_channel or conv.residual is not None:
             return False
         low, high = conv.clamp
@@ -186,8 +188,9 @@ class _Scheduler:
         """Convolution output -> the gate whose score 0 skips it (last reader first)."""
         found: dict[str, str] = {}
         for conv in reversed(self.analysis.convs):
-            if conv.fold is not None and not conv.fold.per_channel:
-                found[conv.output] = conv.fold.scores
+            mask = self.analysis.mask(conv)
+            if mask is not None and not mask.per_channel:
+                found[conv.output] = mask.scores
                 continue
             readers = self.analysis.only_conv_input(conv.output)
             gates = {found.get(reader.output) for reader in readers or ()}
@@ -344,11 +347,14 @@ class _Scheduler:
         """Whose work it is: the network's, a gate network's, or none that either has."""
         if is_copy(conv):
             return "copy"
+        if self.analysis.scales(conv):
+            return "scale"
         return "gate" if conv.output in self.analysis.deciding else "conv"
 
     def _pred_empty(self, conv: Conv) -> bool:
         """With a block score of 0 it must run without inputs: its map or sums are not there yet."""
-        if conv.fold is None or conv.fold.per_channel:
+        mask = self.analysis.mask(conv)
+        if mask is None or mask.per_channel:
             return False
         # Skipped outright, the map and its sums must already be there.
         return not (self.analysis.skip_is_identity(conv) and self._sums_valid(conv))
@@ -403,11 +409,14 @@ class _Scheduler:
         for pool in self.analysis.pools(value):
             readers = self.analysis.readers(pool.output)
             gates = [node for node in readers if isinstance(node, Gate)]
-            for kind in (False, True):
-                yield from self._gates([g for g in gates if g.binary is kind], pool)
+            for kind in GateKind:
+                yield from self._gates([g for g in gates if g.kind == kind], pool)
             for node in readers:
                 if isinstance(node, Dense) and node.output not in leaves:
                     yield self._dense(node, pool, value)
+                    if self.analysis.pools(node.output):
+                        yield self._pool_step(node.output)
+                        yield from self._after(node.output)
 
     def _dense(self, node: Dense, pool: Pool, value: str) -> DenseStep:
         """A dense layer of the sums of map `value`."""
@@ -419,6 +428,7 @@ class _Scheduler:
             region=sums.buffer,
             region_first=sums.first,
             dst=dst.buffer,
+            kind="gate" if node.output in self.analysis.deciding else "conv",
         )
 
     def _exit(self, leave: Exit, node: Dense) -> ExitStep:
@@ -449,6 +459,7 @@ class _Scheduler:
                     region_first=sums.first,
                     list=group[-1].output if group[-1] in listed else None,
                     within=self._within(group) if group[-1] in listed else None,
+                    kind="gate" if self.analysis.of_gates(group[0]) else "conv",
                 )
 
     def _within(self, group: list[Gate]) -> str | None:

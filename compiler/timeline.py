@@ -134,7 +134,7 @@ class Timeline:
         late = words - (d.cin - group) // GATE_WORD_BYTES
         early = begin + d.cout * (1 + words - late)
         followed = np.maximum(early, self.sums + t.follow) + (late - 1) * d.cout + act.outputs
-        ahead = d.list_from if d.variant else 0
+        ahead = d.list_from if d.stops else 0
         now = begin + (ahead or d.cout)
         for word in range(1, words + 1):
             made = begin + t.follow + min(word * GATE_WORD_BYTES, d.cin)

@@ -15,8 +15,17 @@ from penstock.program.config import (
     HwConfig,
 )
 from penstock.program.counters import COUNTERS
-from penstock.program.descriptor import DESCRIPTOR_BYTES, DESCRIPTOR_WORDS, FIELDS, Field, Op
+from penstock.program.descriptor import (
+    DESCRIPTOR_BYTES,
+    DESCRIPTOR_WORDS,
+    FIELDS,
+    SIGMOID,
+    STOPS,
+    Field,
+    Op,
+)
 from penstock.program.registers import ErrorCode
+from penstock.program.sigmoid import SIGMOID_TABLE
 
 #: The file the sources of the core include.
 CONFIG_HEADER = "ps_config.h"
@@ -61,6 +70,7 @@ def config_header(config: HwConfig, depths: Depths | None = None) -> str:
         f"constexpr int N_COUNTERS = {len(COUNTERS)};",
         "",
         *_descriptor(),
+        *_sigmoid_table(),
         "}  // namespace ps",
         "",
         "#endif",
@@ -89,12 +99,27 @@ def _sizes(config: HwConfig) -> dict[str, tuple[int, str]]:
         "DESCRIPTOR_BYTES": (DESCRIPTOR_BYTES, "bytes of a descriptor"),
         "DESCRIPTOR_WORDS": (DESCRIPTOR_WORDS, "32-bit words of a descriptor"),
         "ALL_CHANNELS": (ALL_CHANNELS, "list that means every channel"),
+        "STOPS": (STOPS, "variant of a GATE: its first outputs may make the others 0"),
+        "SIGMOID": (SIGMOID, "variant of a GATE: its scores come from a table"),
     }
 
 
 def _enum(name: str, values: dict[str, int]) -> list[str]:
     members = [f"  {member} = {value}," for member, value in values.items()]
     return [f"enum {name} : uint32_t {{", *members, "};", ""]
+
+
+def _sigmoid_table() -> list[str]:
+    """The score of each byte z."""
+    entries = [str(score) for score in SIGMOID_TABLE]
+    rows = [", ".join(entries[first : first + 16]) for first in range(0, len(entries), 16)]
+    return [
+        "// Score of a SIGMOID gate for the byte z (program/sigmoid.py).",
+        f"constexpr uint8_t SIGMOID_TABLE[{len(entries)}] = {{",
+        *(f"  {row}," for row in rows),
+        "};",
+        "",
+    ]
 
 
 def _type(field: Field) -> str:

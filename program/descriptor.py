@@ -14,6 +14,11 @@ DESCRIPTOR_WORDS = DESCRIPTOR_BYTES // 4
 #: `variant` of a CONV whose output channels read the input channel of their own number alone.
 DEPTHWISE = 1
 
+#: `variant` of a GATE: outputs from `list_from` on are 0 if all before them are.
+STOPS = 1
+#: `variant` of a GATE whose scores come from a table (program/sigmoid.py).
+SIGMOID = 2
+
 
 class Op(enum.IntEnum):
     """Operations of the instruction set (design section 6)."""
@@ -31,10 +36,11 @@ class Op(enum.IntEnum):
 
 
 class GateKind(enum.IntEnum):
-    """How a GATE turns its accumulator into a score."""
+    """How a GATE turns its accumulator into a score: `gate_kind`, or `variant` = SIGMOID."""
 
     RELU1 = 0
     BINARY = 1
+    SIGMOID = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ FIELDS: tuple[Field, ...] = (
         0,
         30,
         2,
-        "CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop",
+        "CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop, 2 sigmoid",
     ),
     Field("pred_slot", 1, 0, 16, "score address of the predicate"),
     Field("fold_slot", 1, 16, 16, "score address of the fold"),
@@ -160,6 +166,16 @@ class Descriptor:
     def depthwise(self) -> bool:
         """A CONV whose output channel oc reads input channel oc alone."""
         return bool(self.op == Op.CONV and self.variant == DEPTHWISE)
+
+    @property
+    def score_kind(self) -> GateKind:
+        """GATE: what its scores are."""
+        return GateKind.SIGMOID if self.variant == SIGMOID else GateKind(self.gate_kind)
+
+    @property
+    def stops(self) -> bool:
+        """A GATE whose first outputs may make the others 0."""
+        return bool(self.op == Op.GATE and self.variant == STOPS)
 
     @property
     def row_inputs(self) -> int:

@@ -160,7 +160,9 @@ module ps_check
             || desc_i.cout > 2 * CHANNELS - 16'd1 || bad_list(desc_i.out_list)
             || desc_i.w_addr[3:0] != '0 || desc_i.list_from > desc_i.cout
             || too_far(desc_i.op == OP_GATE ? desc_i.src : '0, wide_t'(listed), 32'(CHANNELS))
-            || desc_i.variant > 2'd1 || (desc_i.variant == 2'd1 && desc_i.list_from == '0)
+            || desc_i.variant > (desc_i.op == OP_GATE ? 2'd2 : 2'd1)
+            || (desc_i.variant == 2'd1 && desc_i.list_from == '0)
+            || (desc_i.variant == 2'd2 && desc_i.gate_kind)
             || (desc_i.op == OP_DENSE && bad_clamp);
         bounds = bounds || too_far(32'(desc_i.pool_base), wide_t'(desc_i.cin), POOL)
             || too_far(desc_i.w_addr, wide_t'(GATE_WORD_BYTES) + dense_q, GMEM)

@@ -11,6 +11,7 @@
 //
 // variant 1: outputs before list_from decide first.  If all their scores are 0, the others are 0
 // without being computed.  With every sum final at the start they go ahead through all passes.
+// variant 2: a score is an entry of SIGMOID_TABLE, a constant: logic, no memory.
 // A vector that is still that of the GATE before (same sums, same parameters) is not made again.
 //
 // Gate memory, from w_addr on, in words of 16 bytes: parameters of the pool, then per output a word
@@ -71,7 +72,7 @@ module ps_gate_unit
   state_e state_q;
 
   // ---- descriptor
-  logic dense_q, binary_q, src_signed_q, listed_q, stop_q;
+  logic dense_q, binary_q, sigmoid_q, src_signed_q, listed_q, stop_q;
   logic [LI_W-1:0] list_q;
   logic [CH_W:0] cout_q, from_q;
   logic [CH_W-1:0] cin_q;
@@ -86,6 +87,7 @@ module ps_gate_unit
     if (start_i) begin
       dense_q      <= desc_i.op == OP_DENSE;
       binary_q     <= desc_i.gate_kind;
+      sigmoid_q    <= desc_i.variant == 2'd2;
       src_signed_q <= desc_i.src_signed;
       listed_q     <= desc_i.op == OP_GATE && desc_i.out_list != ALL_CHANNELS;
       stop_q       <= desc_i.op == OP_GATE && desc_i.variant == 2'd1
@@ -374,13 +376,20 @@ module ps_gate_unit
   // ---- results
   logic result, open_q, begun_q;
   logic [CH_W:0] out;
-  logic [7:0] score;
+  logic [7:0] score, z;
 
   assign result = res_valid_q[Requantize];
   assign out = res_out_q[Requantize];
 
+  // Saturated to int8, for the sigmoid's table.
+  always_comb begin
+    if (scaled[16:7] == '0 || scaled[16:7] == '1) z = scaled[7:0];
+    else z = scaled[16] ? 8'h80 : 8'h7F;
+  end
+
   always_comb begin
     if (binary_q) score = res_positive_q[Requantize] ? 8'd128 : 8'd0;
+    else if (sigmoid_q) score = SIGMOID_TABLE[z];
     else if (scaled < 17'sd0) score = 8'd0;
     else if (scaled > 17'sd128) score = 8'd128;
     else score = scaled[7:0];

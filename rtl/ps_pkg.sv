@@ -70,7 +70,7 @@ package ps_pkg;
     logic [7:0] in_list;  // input-channel list, 0xFF = all
     logic [15:0] fold_slot;  // score address of the fold
     logic [15:0] pred_slot;  // score address of the predicate
-    logic [1:0] variant;  // CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop
+    logic [1:0] variant;  // CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop, 2 sigmoid
     logic [1:0] pad;  // POOL: rows and columns of padding on every side, 2 * pad < K
     logic [3:0] kernel;  // kernel size K: CONV 1, 3, 5, 7, padding K // 2; POOL 1 .. 7
     logic pred_not;  // predicated the other way round: a score other than 0 means skip
@@ -117,4 +117,24 @@ package ps_pkg;
     logic [15:0] multiplier;
     logic signed [31:0] bias;
   } param_t;
+
+  // Score of a SIGMOID gate for the byte z (program/sigmoid.py).
+  localparam logic [255:0][7:0] SIGMOID_TABLE = {
+    128'h3E3C3A38363432302E2D2B2927262422,
+    128'h211F1E1D1B1A1917161514131211100F,
+    128'h0E0E0D0C0C0B0A0A0909080807070606,
+    128'h06050505040404040403030303030202,
+    128'h02020202020201010101010101010101,
+    128'h01010101010101010000000000000000,
+    128'h00000000000000000000000000000000,
+    128'h00000000000000000000000000000000,
+    128'h80808080808080808080808080808080,
+    128'h80808080808080808080808080808080,
+    128'h808080808080807F7F7F7F7F7F7F7F7F,
+    128'h7F7F7F7F7F7F7F7F7F7E7E7E7E7E7E7E,
+    128'h7E7D7D7D7D7D7C7C7C7C7C7B7B7B7A7A,
+    128'h7A797978787777767675747473727271,
+    128'h706F6E6D6C6B6A696766656362615F5E,
+    128'h5C5A5957555352504E4C4A4846444240
+  };
 endpackage

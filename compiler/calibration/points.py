@@ -39,6 +39,10 @@ def choose(net: Net, image_unsigned: bool) -> Points:
             readers.add((index, 0))
     tensors = {net.nodes[node].inputs[slot] for node, slot in readers}
     tensors |= {net.output, net.input, *net.exits}
+    for index, node in enumerate(net.nodes):
+        if node.op == "Mul":  # of a map that is there: squeeze-and-excite
+            slots = [slot for slot in (0, 1) if _is_sigmoid(node.inputs[1 - slot], made)]
+            readers.update((index, slot) for slot in slots if node.inputs[slot] in tensors)
     for index, node in reversed(list(enumerate(net.nodes))):
         # What an activation behind the Concat makes of it is quantised alone.
         if node.op == "Concat" and node.output in tensors:
@@ -71,6 +75,13 @@ def choose(net: Net, image_unsigned: bool) -> Points:
         group={name: _head(group, name) for name in tensors},
         readers=frozenset(readers),
     )
+
+
+def _is_sigmoid(name: str, made: dict[str, OpNode]) -> bool:
+    """Whether a tensor is a sigmoid that nothing is compared with, perhaps reshaped."""
+    while name in made and made[name].op in VIEWS:
+        name = made[name].inputs[0]
+    return name in made and made[name].op == "Sigmoid"
 
 
 def _shuffles(net: Net, node: OpNode) -> bool:
@@ -115,7 +126,7 @@ def _nonnegative(net: Net, name: str, made: dict[str, OpNode]) -> bool:
     node = made.get(name)
     if node is None:
         return False
-    if node.op in ("Relu", "Cast"):  # lowering takes no Cast but a comparison's
+    if node.op in ("Relu", "Cast", "Sigmoid"):  # lowering takes no Cast but a comparison's
         return True
     if node.op in ("Clip", "Max", "Min"):
         low = node.optional_input(1) if node.op == "Clip" else ""

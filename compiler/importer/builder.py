@@ -6,7 +6,7 @@ import numpy as np
 
 from penstock.compiler import ir, numerics
 from penstock.compiler.importer.net import Array, Net, OpNode
-from penstock.compiler.importer.terms import Const, Image, Stored, Term
+from penstock.compiler.importer.terms import Const, Image, Linear, Stored, Term
 
 
 class Builder:
@@ -19,6 +19,7 @@ class Builder:
         self.nodes: dict[str, ir.Node] = {}  # by output value, in execution order
         self.origin: dict[str, OpNode] = {}  # the ONNX node that made a value
         self.made: dict[tuple[object, ...], Stored] = {}  # what equal quantisers share
+        self.linears: dict[str, Linear] = {}  # a dense layer's value -> its accumulator
 
     def term(self, name: str) -> Term:
         """The term of a tensor."""

@@ -114,9 +114,10 @@ class Joined:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Logistic:
-    """sigmoid of a dense accumulator."""
+    """sigmoid of a dense accumulator; `rounded`: of its int8 in the steps of a SIGMOID gate."""
 
     linear: Linear
+    rounded: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,8 +73,8 @@ bool dense_field(const Descriptor& d) {
          d.cout > 2 * MAX_CHANNELS - 1 ||
          d.list_from > d.cout || bad_list(d.out_list) ||
          uint64_t(d.cout - d.list_from) + (d.op == OP_GATE ? d.src : 0) > MAX_CHANNELS ||
-         d.w_addr % GATE_WORD_BYTES != 0 || d.variant > 1 ||
-         (d.variant == 1 && d.list_from == 0);
+         d.w_addr % GATE_WORD_BYTES != 0 || d.variant > (d.op == OP_GATE ? SIGMOID : STOPS) ||
+         (d.variant == STOPS && d.list_from == 0) || (d.variant == SIGMOID && d.gate_kind);
 }
 
 bool dense_bounds(const Descriptor& d) {

@@ -61,6 +61,10 @@ dense_words:
 byte_t score_of(const Descriptor& d, const Row& row) {
 #pragma HLS INLINE
   if (d.gate_kind) return row.bias > 0 ? byte_t(128) : byte_t(0);
+  if (d.variant == SIGMOID) {
+    const result_t z = clamp(requantize(row.bias, row.multiplier, row.shift), -128, 127);
+    return byte_t(SIGMOID_TABLE[uint32_t(int(z)) & 0xFF]);
+  }
   return byte_t(uint32_t(int(clamp(requantize(row.bias, row.multiplier, row.shift), 0, 128))));
 }
 
@@ -82,7 +86,7 @@ gate_outputs:
 #pragma HLS LOOP_TRIPCOUNT min=1 max=2047
     const uint32_t first = head + GATE_HEAD_BEATS + out * gate_row_beats(d.cin);
     // Outputs before list_from may close the others.
-    const bool closed = d.variant && out >= d.list_from && !open;
+    const bool closed = d.variant == STOPS && out >= d.list_from && !open;
     byte_t score = 0;
     if (!closed) score = score_of(d, dense_output(d, first, words, gmem, vector));
     if (out < d.list_from && score != 0) open = true;

@@ -16,7 +16,7 @@ from penstock.program.config import (
     gate_row_bytes,
 )
 from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import DEPTHWISE, Descriptor, Op
+from penstock.program.descriptor import DEPTHWISE, SIGMOID, STOPS, Descriptor, Op
 from penstock.program.registers import ErrorCode
 from penstock.sim.golden.state import GoldenError
 
@@ -116,7 +116,9 @@ def _fields(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
             yield d.list_from > d.cout or last > channels, f"list_from {d.list_from}"
             yield _bad_list(d, "out_list", config)
             yield d.w_addr % GATE_WORD_BYTES != 0, f"w_addr {d.w_addr}"
-            yield d.variant > 1 or (d.variant == 1 and d.list_from == 0), f"variant {d.variant}"
+            yield d.variant > (SIGMOID if d.op == Op.GATE else STOPS), f"variant {d.variant}"
+            yield d.variant == STOPS and d.list_from == 0, "nothing decides whether it stops"
+            yield d.variant == SIGMOID and bool(d.gate_kind), "a binary sigmoid"
             yield d.op == Op.DENSE and _bad_clamp(d)[0], "clamp"
         case Op.COPY:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"

@@ -6,7 +6,7 @@ import functools
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from penstock.compiler.numerics import requantize, type_range
+from penstock.compiler.numerics import requantize, sigmoid_scores, type_range
 from penstock.program.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
@@ -156,11 +156,14 @@ class Machine:
 
     def _gate(self, d: Descriptor) -> None:
         acc, multiplier, shift = self._dense(d)
-        if d.gate_kind == GateKind.BINARY:
-            scores = np.where(acc > 0, 128, 0)
-        else:
-            scores = np.clip(requantize(acc, multiplier, shift), 0, 128)
-        if d.variant and not scores[: d.list_from].any():
+        match d.score_kind:
+            case GateKind.BINARY:
+                scores = np.where(acc > 0, 128, 0)
+            case GateKind.SIGMOID:
+                scores = sigmoid_scores(requantize(acc, multiplier, shift))
+            case GateKind.RELU1:
+                scores = np.clip(requantize(acc, multiplier, shift), 0, 128)
+        if d.stops and not scores[: d.list_from].any():
             scores[d.list_from :] = 0
         self.state.scores[d.dst : d.dst + d.cout] = scores
         if d.out_list != ALL_CHANNELS:

@@ -27,14 +27,14 @@ from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore
 from tests.compiler.back.graphs import random_inputs
-from tests.fuzz.networks import Join, Layer, Recipe, build, joined, recipe
+from tests.fuzz.networks import Excite, Join, Layer, Recipe, build, excited, joined, recipe
 
 Bytes = npt.NDArray[np.uint8]
 
 #: Configurations and how often each is drawn; z7020 simulates ten times slower.
 CONFIGS = {"tiny": 7, "z7020": 1}
 #: Families of cases: what seeds mean in each; those of one family never change another's.
-FAMILIES = {"": recipe, "concats": joined}
+FAMILIES = {"": recipe, "concats": joined, "squeeze": excited}
 #: Networks drawn for a case until the configuration has room for one.
 ATTEMPTS = 50
 
@@ -194,6 +194,9 @@ def features(case: Case) -> list[str]:
     for layer in chosen.layers:
         if isinstance(layer, Join):
             found[f"Concat of {len(layer.inputs)}"] += 1
+            continue
+        if isinstance(layer, Excite):
+            found["squeeze-and-excite"] += 1
             continue
         if not isinstance(layer, Layer):
             found[("average" if layer.average else "maximum") + f" pool stride {layer.stride}"] += 1

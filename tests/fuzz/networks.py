@@ -7,7 +7,7 @@ left to the compiler to refuse (`tests/fuzz/case.py`).
 
 import dataclasses
 import random as stdlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from hypothesis import strategies as st
@@ -71,6 +71,14 @@ class Join:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Excite:
+    """Squeeze-and-excite of a map."""
+
+    input: int
+    hidden: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A network; `classes` 0 ends it with its last map instead of a dense layer."""
 
@@ -78,7 +86,7 @@ class Recipe:
     shape: Shape
     signed: bool
     gates: tuple[GateSpec, ...]
-    layers: tuple[Layer | Window | Join, ...]
+    layers: tuple[Layer | Window | Join | Excite, ...]
     classes: int
     schedule: str
     exits: tuple[tuple[int, float], ...] = ()  # (map, threshold) of early exits
@@ -104,6 +112,9 @@ def build(recipe: Recipe) -> Graph:
         if isinstance(layer, Window):
             window = (layer.kernel, layer.stride, layer.pad, layer.average)
             maps.append(builder.map_pool(maps[layer.input], *window))
+            continue
+        if isinstance(layer, Excite):
+            maps.append(builder.excite(maps[layer.input], layer.hidden))
             continue
         fold = None
         if layer.gate is not None:
@@ -154,7 +165,7 @@ class _Composer:
     def __init__(self, random: stdlib.Random, shape: Shape) -> None:
         self.random = random
         self.maps = [shape]
-        self.layers: list[Layer | Window | Join] = []
+        self.layers: list[Layer | Window | Join | Excite] = []
         self.gates: list[GateSpec] = []
         self.macs = 0
         self.signed = False  # the image
@@ -347,6 +358,12 @@ class _Composer:
         self.maps.append((channels, *self.maps[source][1:]))
         return None
 
+    def excite(self) -> None:
+        """A map times a sigmoid of its average."""
+        source = self.pick_map()
+        self.layers.append(Excite(input=source, hidden=self.random.choice((1, 2, 5, 16, 33))))
+        self.maps.append(self.maps[source])
+
     def kinds(self) -> list[tuple[int, int, bool]]:
         """(rows, columns, signed) of every map."""
         signs = [self.signed]
@@ -354,7 +371,7 @@ class _Composer:
             match layer:
                 case Layer():
                     signs.append(layer.signed)
-                case Window():
+                case Window() | Excite():
                     signs.append(signs[layer.input])
                 case Join():
                     signs.append(signs[layer.inputs[0]])
@@ -366,7 +383,12 @@ def joined(random: stdlib.Random) -> Recipe:
     return recipe(random, joins=True)
 
 
-def recipe(random: stdlib.Random, joins: bool = False) -> Recipe:
+def excited(random: stdlib.Random) -> Recipe:
+    """A random network with squeeze-and-excite, and sometimes Concats: one more family."""
+    return recipe(random, joins=random.random() < 0.3, excites=True)
+
+
+def recipe(random: stdlib.Random, joins: bool = False, excites: bool = False) -> Recipe:
     """A random network; equal generators give equal ones."""
     channels = random.choice((1, 3, 4, 9, 40))
     sides = [random.randint(1, random.choice((3, 7, 12, 19, 45))) for _ in range(2)]
@@ -380,7 +402,9 @@ def recipe(random: stdlib.Random, joins: bool = False) -> Recipe:
     compose.signed = signed
     if joins:
         parts = (*parts, *["join"] * len(parts))
-    for _ in range(random.randint(3, 9) if joins else random.randint(1, 6)):
+    if excites:
+        parts = (*parts, *["excite"] * len(parts))
+    for _ in range(random.randint(3, 9) if joins or excites else random.randint(1, 6)):
         getattr(compose, random.choice(parts))()
         if compose.macs > MAC_BUDGET:
             break
@@ -409,6 +433,6 @@ def _exits(chosen: Recipe) -> tuple[tuple[int, float], ...]:
     return tuple((index, random.choice((0.0, 0.2, 0.4, 0.7, 2.0))) for index in sorted(maps))
 
 
-def recipes(joins: bool = False) -> st.SearchStrategy[Recipe]:
-    """Hypothesis's view of `recipe`: shrinks towards few, small, plain layers."""
-    return st.randoms(use_true_random=False).map(joined if joins else recipe)
+def recipes(family: Callable[[stdlib.Random], Recipe] = recipe) -> st.SearchStrategy[Recipe]:
+    """Hypothesis's view of a family: shrinks towards few, small, plain layers."""
+    return st.randoms(use_true_random=False).map(family)

@@ -16,10 +16,20 @@ from penstock.program.counters import COUNTER_BYTES
 from penstock.sim.csim.engine import CsimCore
 from tests.fuzz import case
 from tests.fuzz.__main__ import fuzz_networks
-from tests.fuzz.networks import KERNELS, MAX_CHANNELS, Layer, Recipe, recipe, recipes
+from tests.fuzz.networks import (
+    KERNELS,
+    MAX_CHANNELS,
+    Layer,
+    Recipe,
+    excited,
+    joined,
+    recipe,
+    recipes,
+)
 
 SLICE = range(60)
 CONCATS = range(24)
+SQUEEZE = range(18)
 
 
 @pytest.mark.parametrize("seed", SLICE)
@@ -34,6 +44,12 @@ def test_every_engine_agrees_on_concats(seed: int) -> None:
     assert not mismatches, f"{mismatches}; again: make fuzz N=0 CONCATS=1 FILES=0 SEED={seed}"
 
 
+@pytest.mark.parametrize("seed", SQUEEZE)
+def test_every_engine_agrees_on_squeeze_and_excite(seed: int) -> None:
+    made = case.draw(seed, ["tiny"], "squeeze")
+    assert not case.run(made).mismatches
+
+
 def test_a_classifier_does_not_overtake_the_sums_of_another_part() -> None:
     """Seed 154: the block before it was skipped, a part of another Concat still made its sums."""
     made = case.draw(154, ["tiny"], "concats")
@@ -44,7 +60,7 @@ def test_a_classifier_does_not_overtake_the_sums_of_another_part() -> None:
     assert not case.run(made).mismatches
 
 
-@given(chosen=recipes() | recipes(joins=True))
+@given(chosen=recipes() | recipes(joined) | recipes(excited))
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_programs_mean_what_their_graphs_do(chosen: Recipe) -> None:
     """graph == golden alone, where hypothesis can shrink a failure."""
@@ -79,6 +95,15 @@ def test_the_slice_has_every_concat() -> None:
     wanted += ["Concat by address", "part copied", "residual copied for a Concat"]
     wanted += ["block gate", "channel gate", "exit taken", "depthwise stride 1"]
     assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
+
+
+def test_the_slice_has_squeeze_and_excite() -> None:
+    """In most of its cases, beside gates that decide, strides and Concats."""
+    cases = [case.draw(seed, ["tiny"], "squeeze") for seed in SQUEEZE]
+    found = [name for one in cases for name in case.features(one)]
+    wanted = ["squeeze-and-excite", "channel gate", "residual", "kernel 3 stride 2"]
+    assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
+    assert found.count("squeeze-and-excite") >= len(cases) // 2
 
 
 def test_recipes_reach_the_corners() -> None:

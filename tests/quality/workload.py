@@ -180,7 +180,7 @@ def cases(config: HwConfig = CONFIG) -> list[Case]:
     """Every case, the broadest first; those that have to wait for the watchdog last."""
     found = list(_networks(config))
     if config == CONFIG:
-        correct = (_gates, _pools, _shifts, _programs, _host, _stalls)
+        correct = (_gates, _pools, _excites, _shifts, _programs, _host, _stalls)
         wrong = (_illegal, _bus_errors, _fields, _edges, _resets, _hangs)
         found += [case for group in (*correct, *wrong) for case in group()]
     assert len({case.name for case in found}) == len(found)
@@ -243,6 +243,16 @@ def _pools() -> Iterator[Case]:
         package = compile_graph(graph, CONFIG)
         name = f"pool {kernel} stride {stride} {'average' if average else 'maximum'}"
         yield exact(name, package, random_inputs(package, 1, RNG(7))[0])
+
+
+def _excites() -> Iterator[Case]:
+    """Maps times a sigmoid of their average, whose scores are 0, 1 and between."""
+    for seed in (1, 2):
+        graph = GraphBuilder(rng=RNG(seed))
+        x = graph.value("x", (3, 6, 8), signed=True)
+        y = graph.excite(graph.conv(x, 10), 3 * seed, spread=2)
+        package = compile_graph(graph.graph(x, graph.dense(graph.pool(y), 7)), CONFIG)
+        yield exact(f"squeeze-and-excite {seed}", package, random_inputs(package, 3, RNG(7))[0])
 
 
 def _shifts() -> Iterator[Case]:

@@ -5,10 +5,11 @@ import math
 
 import numpy as np
 
+from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.gates import score_value
 from penstock.compiler.importer.lower.linear import with_bias
-from penstock.compiler.importer.lower.stored import settle
+from penstock.compiler.importer.lower.stored import settle, stored_input
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     INF,
@@ -59,7 +60,8 @@ def _operand(builder: Builder, node: OpNode, name: str) -> Term:
 
 
 def lower_mul(builder: Builder, node: OpNode) -> Term:
-    """A convolution times a gate's scores (per channel, or one for the block)."""
+    """A convolution times a gate's scores (per channel, or one for the block); a map times a
+    sigmoid's (squeeze-and-excite) is a convolution of every channel by itself."""
     for map_name, score_name in (node.inputs, node.inputs[::-1]):
         term = builder.term(map_name)
         if isinstance(term, Linear) and not term.dense:
@@ -67,7 +69,10 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
             if score is not None:
                 return _scored(builder, node, term, score, score_name)
         elif isinstance(term, Stored) and len(builder.values[term.value].shape) == 3:
-            if score_value(builder, node, score_name) is not None:
+            score = score_value(builder, node, score_name)
+            if score is not None and not _decides(builder, score):
+                return _scored(builder, node, _identity(builder, node, map_name), score, score_name)
+            if score is not None:
                 raise node.error(
                     f"'{map_name}' is quantised before it is multiplied by its score",
                     "remove that quantiser: the score scales the accumulator",
@@ -80,7 +85,27 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
             )
     raise node.error(
         "is not a convolution times a gate score",
-        "scores are uint8 with scale 1/128 after Gemm and Clip(0, 1) or a threshold",
+        "scores are uint8 with scale 1/128 after Gemm and Clip(0, 1), Sigmoid or a threshold",
+    )
+
+
+def _decides(builder: Builder, score: str) -> bool:
+    gate = builder.nodes[score]
+    return isinstance(gate, ir.Gate) and gate.decides
+
+
+def _identity(builder: Builder, node: OpNode, name: str) -> Linear:
+    """The accumulator of a stored map itself: weight 1, each channel of its own."""
+    value = builder.values[stored_input(builder, node, list(node.inputs).index(name))]
+    channels = value.shape[0]
+    return Linear(
+        node=node,
+        dense=False,
+        input=value.name,
+        weight=np.ones((channels, 1, 1, 1), np.int8),
+        bias=np.zeros(channels, np.int32),
+        scale=np.full(channels, value.scale),
+        groups=channels,
     )
 
 

@@ -1,4 +1,4 @@
-"""Gate scores: recognised from Clip(0, 1) or a threshold after a dense layer."""
+"""Gate scores: recognised from Clip(0, 1), Sigmoid or a threshold after a dense layer."""
 
 import dataclasses
 import math
@@ -9,6 +9,7 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.linear import one_per_output
+from penstock.compiler.importer.lower.scales import scale_text
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     INF,
@@ -21,6 +22,8 @@ from penstock.compiler.importer.terms import (
     Term,
 )
 from penstock.compiler.numerics import ACCUMULATOR_LIMIT, SCORE_ONE, SCORE_SCALE
+from penstock.program.descriptor import GateKind
+from penstock.program.sigmoid import SIGMOID_STEPS
 
 
 def is_relu1(term: Term) -> bool:
@@ -37,19 +40,25 @@ def score_value(builder: Builder, node: OpNode, name: str) -> str | None:
     if isinstance(term, Stored):
         made = builder.nodes.get(term.value)
         return term.value if isinstance(made, ir.Gate) else None
-    if isinstance(term, Binary) or (isinstance(term, Linear) and is_relu1(term)):
+    if isinstance(term, Binary | Logistic) or (isinstance(term, Linear) and is_relu1(term)):
         return make_gate(builder, node, term, name).value
     return None
 
 
-def make_gate(builder: Builder, node: OpNode, term: Linear | Binary, output: str) -> Stored:
-    """The Gate of a clipped or compared dense layer, made once."""
-    binary = isinstance(term, Binary)
-    linear = term.linear if isinstance(term, Binary) else term
-    key = ("gate", linear.node.output, binary, linear.bias.tobytes(), linear.weight.tobytes())
+def make_gate(
+    builder: Builder, node: OpNode, term: Linear | Binary | Logistic, output: str
+) -> Stored:
+    """The Gate of a clipped or compared dense layer, or of its sigmoid, made once."""
+    linear = term if isinstance(term, Linear) else term.linear
+    match term:
+        case Binary():  # it has no multiplier; 1.0 stands in
+            kind, real = GateKind.BINARY, np.ones(len(linear.scale))
+        case Logistic():
+            kind, real = GateKind.SIGMOID, linear.scale * SIGMOID_STEPS
+        case Linear():
+            kind, real = GateKind.RELU1, linear.scale * SCORE_ONE
+    key = ("gate", linear.node.output, kind, linear.bias.tobytes(), linear.weight.tobytes())
     if key not in builder.made:
-        # A binary gate has no multiplier; 1.0 stands in.
-        real = np.ones(len(linear.scale)) if binary else linear.scale * SCORE_ONE
         item = ir.Gate(
             name=linear.node.label,
             input=linear.input,
@@ -57,22 +66,38 @@ def make_gate(builder: Builder, node: OpNode, term: Linear | Binary, output: str
             weight=linear.weight,
             bias=linear.bias,
             requantize=builder.requantize(linear.node, real),
-            binary=binary,
+            kind=kind,
         )
         builder.made[key] = builder.add_node(node, item, signed=False, scale=SCORE_SCALE)
     return builder.made[key]
 
 
 def lower_sigmoid(builder: Builder, node: OpNode) -> Term:
-    """Sigmoid of a dense layer, which a threshold must follow."""
+    """Sigmoid of a dense layer, or of its int8 in steps of 1/16: a score, or a threshold's."""
     term = builder.term(node.inputs[0])
+    if isinstance(term, Stored) and term.value in builder.linears:
+        return _sigmoid_of_steps(builder, node, term)
     plain = isinstance(term, Linear) and term.dense and (term.low, term.high) == (-INF, INF)
     if not isinstance(term, Linear) or not plain:
         raise node.error(
-            "Sigmoid is supported only between a gate's Gemm and its threshold",
-            "squeeze-excite is not supported; for a soft gate use Clip(0, 1)",
+            "Sigmoid is supported only behind a dense layer",
+            "GlobalAveragePool, Gemm (Relu, Gemm), Sigmoid; then Mul with a map, or a threshold",
         )
     return Logistic(linear=term)
+
+
+def _sigmoid_of_steps(builder: Builder, node: OpNode, term: Stored) -> Logistic:
+    """Of a quantised dense layer: exactly what a SIGMOID gate makes of it before its table."""
+    value = builder.values[term.value]
+    clipped = (term.low, term.high) != (-INF, INF)
+    if clipped or builder.integer_range(term.value) != (-128, 127):
+        raise node.error("its input is clipped", "put Sigmoid behind the dense layer itself")
+    if value.scale * SIGMOID_STEPS != 1.0:
+        raise node.error(
+            f"its input has scale {scale_text(value.scale)}",
+            f"quantise it as int8 with scale 1/{SIGMOID_STEPS} ({1 / SIGMOID_STEPS}), or never",
+        )
+    return Logistic(linear=builder.linears[term.value], rounded=True)
 
 
 def lower_greater(builder: Builder, node: OpNode) -> Term:
@@ -89,6 +114,8 @@ def lower_greater(builder: Builder, node: OpNode) -> Term:
             "compare the Gemm's output (or its Sigmoid) with a constant, without a quantiser",
         )
     threshold = _threshold(builder, node, linear)
+    if isinstance(term, Logistic) and term.rounded:
+        raise node.error("compares a sigmoid that was quantised", "remove the quantiser before it")
     if isinstance(term, Logistic):
         if not ((threshold > 0) & (threshold < 1)).all():
             raise node.error("the threshold of a sigmoid gate must lie between 0 and 1")

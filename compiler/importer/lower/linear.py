@@ -17,12 +17,12 @@ BIAS_SCALE_TOLERANCE = 1e-6
 
 
 def lower_conv(builder: Builder, node: OpNode) -> Term:
-    """Conv on a map; a 1x1 Conv on a pooled map is a dense layer."""
+    """Conv on a map; a 1x1 Conv on a pooled map, or behind such a one, is a dense layer."""
     source, order = shuffled_input(builder, node, 0)
     weight, scale = _weight(builder, node, output_axis=0)
     in_scale = builder.values[source].scale * scale
     bias = _bias(builder, node, in_scale)
-    if isinstance(builder.nodes.get(source), ir.Pool):
+    if isinstance(builder.nodes.get(source), ir.Pool | ir.Dense):
         if weight.shape[2:] != (1, 1) or node.attrs.get("group", 1) != 1:
             raise node.error("a convolution on a pooled map must be 1x1 without groups")
         flat = weight.reshape(weight.shape[:2])
@@ -47,15 +47,15 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
 
 
 def lower_gemm(builder: Builder, node: OpNode) -> Term:
-    """Gemm (transB 0 or 1) and MatMul on a pooled vector."""
+    """Gemm (transB 0 or 1) and MatMul on a pooled vector, or on a dense layer's."""
     attrs = node.attrs
     if attrs.get("alpha", 1.0) != 1.0 or attrs.get("beta", 1.0) != 1.0 or attrs.get("transA", 0):
         raise node.error("only alpha = beta = 1 without transA is supported")
     source = stored_input(builder, node, 0)
-    if not isinstance(builder.nodes.get(source), ir.Pool):
+    if not isinstance(builder.nodes.get(source), ir.Pool | ir.Dense):
         raise node.error(
             f"its input '{source}' is not a global average",
-            "dense layers follow a GlobalAveragePool and its quantiser",
+            "dense layers follow a GlobalAveragePool or a dense layer, and its quantiser",
         )
     transposed = bool(attrs.get("transB", 0))
     weight, scale = _weight(builder, node, output_axis=0 if transposed else 1)

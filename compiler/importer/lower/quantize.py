@@ -114,10 +114,8 @@ def _quantize(builder: Builder, node: OpNode, term: Term, scale: float, signed: 
             return lower_sum(builder, node, term, scale, signed)
         case Linear(dense=False):
             return _conv(builder, node, term, scale, signed)
-        case Linear() | Binary():
+        case Linear() | Binary() | Logistic():
             return _vector(builder, node, term, scale, signed)
-        case Logistic():
-            raise node.error("a soft sigmoid score", "use Clip(0, 1), or compare it: Greater")
     raise node.error(f"cannot quantise '{node.inputs[0]}'")
 
 
@@ -180,11 +178,11 @@ def _conv(builder: Builder, node: OpNode, term: Linear, scale: float, signed: bo
 
 
 def _vector(
-    builder: Builder, node: OpNode, term: Linear | Binary, scale: float, signed: bool
+    builder: Builder, node: OpNode, term: Linear | Binary | Logistic, scale: float, signed: bool
 ) -> Stored:
     """A gate if it is quantised as scores are, else a dense layer."""
     score = not signed and scale == SCORE_SCALE
-    if isinstance(term, Binary) or is_relu1(term):
+    if isinstance(term, Binary | Logistic) or is_relu1(term):
         if score:
             return make_gate(builder, node, term, node.output)
         kind = "int8" if signed else "uint8"
@@ -201,4 +199,5 @@ def _vector(
         requantize=builder.requantize(term.node, term.scale / scale),
         clamp=integer_bounds(term.low, term.high, scale, signed),
     )
+    builder.linears[node.output] = term
     return builder.add_node(node, item, signed, scale)

@@ -20,6 +20,7 @@ from penstock.compiler.ir import (
     Requantize,
     Value,
 )
+from penstock.program.descriptor import GateKind
 from penstock.program.package import Package
 
 
@@ -150,10 +151,46 @@ class GraphBuilder:
                     multiplier=np.full(outputs, multiplier, np.uint16),
                     shift=np.full(outputs, shift, np.uint8),
                 ),
-                binary=binary,
+                kind=GateKind.BINARY if binary else GateKind.RELU1,
             )
         )
         return f"{name}.s"
+
+    def excite(self, x: str, hidden: int, spread: int = 0) -> str:
+        """Squeeze-and-excite: a map times a sigmoid of two dense layers on its average.
+
+        `spread`: scores are those of 2^spread times the usual, so more are 0 and 1.0.
+        """
+        channels = self.values[x].shape[0]
+        squeezed = self.dense(self.pool(x), hidden)
+        weight, bias = self._dense_parts(squeezed, channels)
+        usual = self.requantize(channels, hidden)
+        name = f"gate{len(self.nodes)}"
+        self.nodes.append(
+            Gate(
+                name=name,
+                input=squeezed,
+                output=self.value(f"{name}.s", (channels,), False, 1 / 128),
+                weight=weight,
+                bias=bias,
+                requantize=dataclasses.replace(usual, shift=usual.shift - np.uint8(spread)),
+                kind=GateKind.SIGMOID,
+            )
+        )
+        factors = Requantize(
+            multiplier=np.full(channels, 1 << 15, np.uint16), shift=np.full(channels, 15, np.uint8)
+        )
+        fold = Fold(scores=f"{name}.s", per_channel=True)
+        y = self.conv(x, channels, 1, signed=self.values[x].signed, groups=channels, fold=fold)
+        made = self.nodes[-1]
+        assert isinstance(made, Conv)
+        self.nodes[-1] = dataclasses.replace(
+            made,
+            weight=np.ones_like(made.weight),
+            bias=np.zeros_like(made.bias),
+            requantize=factors,
+        )
+        return y
 
     def dense(self, pooled: str, outputs: int) -> str:
         """The classifier; int8 logits."""

@@ -7,6 +7,8 @@ import pytest
 
 from penstock.compiler.activity import decode
 from penstock.compiler.analysis import Analysis
+from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.errors import CompileError
 from penstock.compiler.force import without_gates
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Conv, Fold, Graph
@@ -15,8 +17,10 @@ from penstock.compiler.order import order_siblings
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.plan import ConvStep, GateStep
 from penstock.compiler.schedule import schedule_graph
-from penstock.program.config import get_config
-from penstock.program.descriptor import Op
+from penstock.program.config import ALL_CHANNELS, get_config
+from penstock.program.counters import COUNTER_BYTES
+from penstock.program.descriptor import SIGMOID, Op
+from penstock.program.package import Package
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import GraphBuilder, random_inputs
 from tests.compiler.back.test_bit_exact import assert_exact
@@ -201,3 +205,75 @@ def test_what_only_gates_read_is_told_apart() -> None:
     deciding = Analysis(graph=graph).deciding
     assert y not in deciding and graph.output not in deciding
     assert len(deciding) == 2  # the gate's map and its average
+
+
+def excited(build: GraphBuilder, x: str, scores: int) -> str:
+    """The scores of a gate network with squeeze-and-excite between its two convolutions."""
+    y = build.excite(build.conv(x, 8, 3, 2), 2)
+    return build.gate(build.pool(build.conv(y, 4)), scores, binary=True)
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+def test_squeeze_and_excite(config: str, schedule: str) -> None:
+    """A map times a sigmoid of its own average: read by both strides, added to, before an exit."""
+    for hidden, channels in ((1, 6), (5, 17)):
+        build, x = builder(hidden)
+        y = build.excite(build.conv(x, channels), hidden)
+        build.leave(build.pool(y), 4, threshold=2.0)  # never
+        y = build.excite(build.conv(y, 7, 3, 2), hidden)
+        values = assert_exact(finish(build, y), config, schedule, images=4)
+        scores = [value for name, value in values.items() if name.endswith(".s")]
+        assert all(len(np.unique(score)) > 2 for score in scores)
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+def test_squeeze_and_excite_in_a_gate_network(schedule: str) -> None:
+    """It is the gate's work, and skips nothing itself: no list, no predicate is made of it."""
+    build, x = builder(ALIVE)
+    fold = Fold(scores=excited(build, x, 6), per_channel=True)
+    y = build.conv(build.conv(x, 6, fold=fold), 6)
+    graph = finish(build, y)
+    assert_exact(graph, "tiny", schedule, images=6)
+    package = compile_graph(graph, get_config("tiny"), schedule)
+    kinds = [layer.get("kind") for layer in package.meta["layers"]]
+    assert kinds.count("scale") == 1 and kinds.count("pool") == 1
+    (sigmoid,) = [d for d in decode(package) if d.op == Op.GATE and d.variant == SIGMOID]
+    assert sigmoid.out_list == ALL_CHANNELS and (sigmoid.cin, sigmoid.cout) == (2, 8)
+    assert [gate["kind"] for gate in package.meta["gates"]] == ["sigmoid", "binary"]
+    # 3x3 of 6 to 8 channels on 4 x 4 pixels, two dense layers, 3x3 of 8 to 4, and the gate's own.
+    counted = count_macs(package, scores_of(package, graph))
+    assert counted.gates == 9 * 16 * (6 * 8 + 8 * 4) + 2 * 8 * 2 + 4 * 6
+    assert counted.dense == 9 * 64 * (3 * 6 + 6 * 6 + 6 * 6) + 6 * 4
+
+
+def test_squeeze_and_excite_of_the_network_itself() -> None:
+    """Its dense layers are the network's MACs, the static network keeps it, and forced gates do."""
+    build, x = builder()
+    graph = finish(build, build.excite(x, 2))
+    package = compile_graph(graph, get_config("tiny"))
+    network = CompiledNetwork(package=package, graph=graph)
+    counted = network.macs(scores_of(package, graph))
+    assert (counted.gates, counted.dense) == (0, 9 * 64 * 3 * 6 + 2 * 6 * 2 + 6 * 4)
+    assert network.static().package.descriptors == package.descriptors
+    inputs, _ = random_inputs(package, 3, np.random.default_rng(2))
+    opened = network.force_gates_open()
+    records = run(opened.package, inputs)
+    assert (network.decode_output(records).scores["gate3.s"] == 128).all()
+    assert (records[:, COUNTER_BYTES:] == opened.run_graph(inputs)[:, COUNTER_BYTES:]).all()
+
+
+def test_dense_layers_in_a_row() -> None:
+    """A classifier of three layers; and the logits that another layer reads are refused."""
+    build, x = builder()
+    hidden = build.dense(build.dense(build.pool(x), 9), 5)
+    assert_exact(build.graph("x", build.dense(hidden, 4)), "tiny")
+    with pytest.raises(CompileError, match="another dense layer reads the logits"):
+        compile_graph(build.graph("x", hidden), get_config("tiny"))
+
+
+def scores_of(package: Package, graph: Graph) -> dict[str, np.ndarray]:
+    """The scores of one image."""
+    _, codes = random_inputs(package, 1, np.random.default_rng(0))
+    values = run_graph(graph, codes)
+    return {gate["name"]: values[gate["name"]].astype(np.uint8) for gate in package.meta["gates"]}

@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from penstock.compiler import ir
+from penstock.program.descriptor import GateKind
 
 Y = 0.04
 SCORE = 1 / 128
@@ -116,6 +117,82 @@ def test_binary_gates(net: Any, check: Any, form: str) -> None:
     graph = check(net, net.qdq(y, Y), count=40)
     (gate,) = nodes_of(graph, ir.Gate)
     assert gate.binary
+
+
+STEP = 1 / 16
+
+
+def excited(net: Any, x: str, form: str) -> str:
+    """Squeeze-and-excite of a map, its scores [N, C, 1, 1]."""
+    channels = net.channels[x]
+    if form == "conv":
+        y = net.qdq(net.node("GlobalAveragePool", x), 0.02, signed=False)
+        y = net.node("Conv", y, net.weight((3, channels, 1, 1)), net.const(np.ones(3)))
+        net.channels[y] = 3
+    else:
+        y = net.gemm(net.pool(x), channels if form == "one" else 3, "squeeze")
+    if form != "one":
+        y = net.qdq(net.node("Relu", y), 0.02, signed=False)
+        if form == "conv":
+            y = net.node("Conv", y, net.weight((channels, 3, 1, 1)))
+            net.channels[y] = channels
+        else:
+            y = net.gemm(y, channels, "excite", bias=0.0)
+    if form != "float":
+        y = net.qdq(y, STEP)
+    score = net.node("Sigmoid", y)
+    if form != "bare":
+        score = net.qdq(score, SCORE, signed=False)
+    return score if form == "conv" else net.map_shape(score)
+
+
+@pytest.mark.parametrize("form", ["gemm", "conv", "bare", "residual"])
+def test_squeeze_and_excite(net: Any, check: Any, form: str) -> None:
+    """The scores of a sigmoid times the map that they were made from, quantised before."""
+    x = net.stem()
+    factors = [x, excited(net, x, form)]
+    y = net.node("Mul", *(factors[::-1] if form == "bare" else factors))
+    if form == "residual":
+        y = net.node("Add", y, x)
+    graph = check(net, net.classifier(net.qdq(y, Y, signed=False)), count=40)
+    names = [type(node).__name__ for node in graph.nodes]
+    assert names == ["Conv", "Pool", "Dense", "Gate", "Conv", "Pool", "Dense"]
+    (gate,) = nodes_of(graph, ir.Gate)
+    assert gate.kind == GateKind.SIGMOID and not gate.decides
+    scaled = nodes_of(graph, ir.Conv)[-1]
+    assert scaled.depthwise and (scaled.weight == 1).all() and not scaled.bias.any()
+    assert scaled.fold == ir.Fold(scores=gate.output, per_channel=True)
+    assert (scaled.residual is not None) == (form == "residual")
+
+
+def test_a_sigmoid_that_is_not_quantised_before(
+    net: Any, load: Any, differences: Any, rng: np.random.Generator
+) -> None:
+    """The gate rounds its input to 1/16, so a score may be one step off."""
+    x = net.stem()
+    out = net.qdq(net.node("Mul", x, excited(net, x, "float")), Y, signed=False)
+    graph = load(net, out)
+    (gate,) = nodes_of(graph, ir.Gate)
+    assert gate.kind == GateKind.SIGMOID
+    found = differences(graph, net.model(out), rng.normal(0, 2, (40, 3, 6, 5)).astype(np.float32))
+    assert found[gate.output].max() == 1
+
+
+def test_a_sigmoid_scales_a_convolution_on_another_map(net: Any, check: Any) -> None:
+    """Scores that do not depend on the map fold into its own convolution."""
+    x = net.stem()
+    y = net.node("Mul", net.conv(x, 4), excited(net, x, "one"))
+    graph = check(net, net.qdq(y, Y), count=40)
+    assert [type(node).__name__ for node in graph.nodes] == ["Conv", "Pool", "Gate", "Conv"]
+    assert graph.nodes[-1].fold is not None and not graph.nodes[-1].depthwise
+
+
+def test_dense_layers_in_a_row(net: Any, check: Any) -> None:
+    """A classifier of two layers."""
+    y = net.qdq(net.node("Relu", net.gemm(net.pool(net.stem()), 7, "hidden")), Y, signed=False)
+    graph = check(net, net.qdq(net.gemm(y, 4, "classifier"), 0.03), count=40)
+    first, last = nodes_of(graph, ir.Dense)
+    assert last.input == first.output and first.clamp == (0, 255)
 
 
 def one_output_gate(net: Any, threshold: tuple[str, float] | None) -> str:

@@ -24,10 +24,33 @@ def unlimited_score(net: Any) -> str:
     return net.qdq(net.node("Mul", net.conv(x, 4), score, name="mul"), Y)
 
 
-def squeeze_excite(net: Any) -> str:
+def sigmoid_of_a_map(net: Any) -> str:
+    return net.qdq(net.node("Sigmoid", net.conv(net.stem(), 4), name="sigmoid"), SCORE)
+
+
+def sigmoid_at_another_scale(net: Any) -> str:
     x = net.stem()
-    score = net.node("Sigmoid", net.gemm(net.pool(x), 4), name="sigmoid")
-    score = net.map_shape(net.qdq(score, SCORE, signed=False))
+    score = net.node("Sigmoid", net.qdq(net.gemm(net.pool(x), 4), 0.05), name="sigmoid")
+    return net.qdq(net.node("Mul", x, net.map_shape(score)), Y)
+
+
+def clipped_sigmoid(net: Any) -> str:
+    x = net.stem()
+    z = net.qdq(net.node("Relu", net.gemm(net.pool(x), 4)), 1 / 16)
+    return net.qdq(net.node("Mul", x, net.map_shape(net.node("Sigmoid", z, name="sigmoid"))), Y)
+
+
+def sigmoid_as_int8(net: Any) -> str:
+    x = net.stem()
+    score = net.qdq(net.node("Sigmoid", net.gemm(net.pool(x), 4)), SCORE, name="score")
+    return net.qdq(net.node("Mul", x, net.map_shape(score)), Y)
+
+
+def rounded_threshold(net: Any) -> str:
+    x = net.stem()
+    score = net.node("Sigmoid", net.qdq(net.gemm(net.pool(x), 4), 1 / 16))
+    score = net.node("Greater", score, net.const(0.5), name="greater")
+    score = net.map_shape(net.node("Cast", score, to=TensorProto.FLOAT))
     return net.qdq(net.node("Mul", net.conv(x, 4), score), Y)
 
 
@@ -124,7 +147,11 @@ def sliced_logits(net: Any) -> str:
 CASES: list[tuple[Case, str]] = [
     (score_scale, "node 'score' (Quant*): quantises a gate score as uint8 with scale 0.0039"),
     (unlimited_score, "node 'mul' (Mul): 'reshape*' is multiplied without * [0, 1]; put Clip"),
-    (squeeze_excite, "*: a soft sigmoid score; use Clip(0, 1)"),
+    (sigmoid_of_a_map, "node 'sigmoid' (Sigmoid): Sigmoid is supported only behind a dense"),
+    (sigmoid_at_another_scale, "node 'sigmoid' (Sigmoid): its input has scale 0.05*1/16 (0.0625)"),
+    (clipped_sigmoid, "node 'sigmoid' (Sigmoid): its input is clipped"),
+    (sigmoid_as_int8, "node 'score' (Quant*): quantises a gate score as int8 with scale 0.0078"),
+    (rounded_threshold, "node 'greater' (Greater): compares a sigmoid that was quantised"),
     (two_scores, "node 'mul' (Mul): the convolution has a score already"),
     (quantized_before_score, "node 'mul' (Mul): '*' is quantised before it is multiplied"),
     (score_on_columns, "node 'mul' (Mul): scores of shape (1, 5) do not match 5 channels"),

@@ -8,9 +8,9 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from penstock.compiler.numerics import requantize, type_range
+from penstock.compiler.numerics import requantize, sigmoid_scores, type_range
 from penstock.program.config import ALL_CHANNELS, GATE_WORD_BYTES, gate_row_bytes
-from penstock.program.descriptor import GateKind, Op
+from penstock.program.descriptor import SIGMOID, STOPS, GateKind, Op
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
 from penstock.sim.cocotb.stream import cycles, descriptor, pulse, unpack, watch
 
@@ -34,6 +34,16 @@ class Layer:
         m0, r0 = (self.head[name].astype(np.int64) for name in ("multiplier", "shift"))
         pooled = np.clip(requantize(self.sums, m0, r0), *type_range(self.signed))
         return self.heads["bias"] + self.weights.astype(np.int64) @ pooled
+
+    def scores(self, kind: GateKind) -> np.ndarray:
+        """int64 [cout]"""
+        match kind:
+            case GateKind.BINARY:
+                return np.where(self.accumulators() > 0, 128, 0)
+            case GateKind.SIGMOID:
+                return sigmoid_scores(self.scaled())
+            case GateKind.RELU1:
+                return np.clip(self.scaled(), 0, 128)
 
     def scaled(self) -> np.ndarray:
         """int64 [cout], not clamped"""
@@ -190,8 +200,7 @@ class Bench:
         pool_base: int | None = None,
     ) -> int:
         """A GATE into list `which` (or none): the whole store is compared with the model."""
-        binary = np.where(layer.accumulators() > 0, 128, 0)
-        scores = binary if kind == GateKind.BINARY else np.clip(layer.scaled(), 0, 128)
+        scores = layer.scores(kind)
         if stop and not scores[:list_from].any():
             scores[list_from:] = 0
         taken = await self.run(
@@ -199,8 +208,8 @@ class Bench:
             layer,
             gap=gap,
             pool_base=pool_base,
-            gate_kind=kind,
-            variant=stop,
+            gate_kind=kind == GateKind.BINARY,
+            variant=SIGMOID if kind == GateKind.SIGMOID else stop * STOPS,
             out_list=which,
             list_from=list_from,
             dst=dst,
@@ -275,6 +284,23 @@ async def extremes(dut: Any) -> None:
 
 
 @cocotb.test(**TIMEOUT)
+async def sigmoids(dut: Any) -> None:
+    """Every entry of the table, and what lies beyond: z is the bias, the weights are 0."""
+    bench = Bench(dut)
+    await bench.start()
+    beyond = [-(1 << 31), -65537, -65536, -300, -129, 128, 129, 300, 65535, 65536, (1 << 31) - 1]
+    steps = [*range(-128, 128), *beyond]
+    for first in range(0, len(steps), 30):
+        part = np.array(steps[first : first + 30])
+        layer = bench.layer(1, len(part))
+        layer.weights[:] = 0
+        for name, value in (("bias", part), ("multiplier", 1 << 15), ("shift", 15)):
+            layer.heads[name] = value
+        await bench.gate(layer, GateKind.SIGMOID, 0, 0, first)
+    assert [bench.scores[z + 128] for z in (-128, 0, 127)] == [0, 64, 128]
+
+
+@cocotb.test(**TIMEOUT)
 async def all_on_and_all_off(dut: Any) -> None:
     """Every channel survives, then none: the list is begun anew each time."""
     bench = Bench(dut)
@@ -297,7 +323,7 @@ async def beside_a_convolution(dut: Any, gap: int) -> None:
     bench = Bench(dut)
     await bench.start()
     for index, (cin, cout) in enumerate([(16, 9), (32, 12), (1, 1), (33, 5), (40, 17), (17, 2)]):
-        which, kind = [0, 1, ALL_CHANNELS][index % 3], list(GateKind)[index % 2]
+        which, kind = [0, 1, ALL_CHANNELS][index % 3], list(GateKind)[index % 3]
         layer = bench.layer(cin, cout)
         taken = await bench.gate(layer, kind, which, min(1, cout), 64 + index, gap=gap)
         if gap * 16 >= 9 * cout:  # as fast as the sums come
@@ -326,7 +352,7 @@ async def stops(dut: Any, gap: int | None) -> None:
             layer.heads["bias"][:list_from] = -(1 << 30)
             if not closed:  # the last of them alone is open
                 layer.heads["bias"][list_from - 1] = 1 << 30
-            kind = list(GateKind)[cin % 2]
+            kind = (GateKind.RELU1, GateKind.BINARY)[cin % 2]
             taken = await bench.gate(layer, kind, 0, list_from, dst, stop=True, gap=gap)
             if closed and gap is None:
                 assert taken <= cin + list_from * (1 + -(-cin // 16)) + -(-cout // 8) + 28
