@@ -30,9 +30,10 @@ ROOT = Path(__file__).resolve().parent.parent
 HOST, DEMO = ROOT / "build" / "host", ROOT / "build" / "demo"
 #: What each network has that others have not, by its name.
 FAMILIES: dict[str, dict[str, Any]] = {
-    **{gates: {"gates": gates} for gates in GATES if gates not in ("l", "c", "none")},
+    **{gates: {"gates": gates} for gates in GATES if gates not in ("l", "c", "none", "acsdg-se")},
     "exits": {"gates": "none", "exits": (0, 1)},
     "stages": {"gates": "none", "widths": (8, 16, 24), "split": plain_split(3)},
+    "acsdg-se": {"gates": "acsdg-se"},  # last: the others keep their shapes and seeds
 }
 IMAGES = 10
 FILES = ("net.onnx", "images.npy", "labels.npy")

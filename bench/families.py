@@ -42,12 +42,19 @@ FOLDER = ROOT / "build" / "families"
 CONFIG = "z7020"
 RECIPES = (
     *("skipnet1-digits", "skipnet2-digits", "blockdrop-digits", "blockdrop-reinforce-digits"),
-    *("acs-digits", "acsdg-digits", "acs-densenet-digits", "iadi-digits", "moe-digits"),
+    *(
+        "acs-digits",
+        "acsdg-digits",
+        "acsdg-se-digits",
+        "acs-densenet-digits",
+        "iadi-digits",
+        "moe-digits",
+    ),
 )
 LARGE = (
     *("skipnet1-resnet20", "skipnet2-resnet20", "blockdrop-resnet20"),
-    *("acs-resnet20", "acsdg-resnet20", "iadi-resnet20", "acs-resnet38", "acsdg-resnet38"),
-    *("acs-densenet41", "moe-resnet20"),
+    *("acs-resnet20", "acsdg-resnet20", "acsdg-se-resnet20", "iadi-resnet20"),
+    *("acs-resnet38", "acsdg-resnet38", "acs-densenet41", "moe-resnet20"),
 )
 ENGINES = ("graph", "golden", "csim", "rtl")
 IMAGES = 100
@@ -103,7 +110,9 @@ def figures(compiled: CompiledNetwork, images: Images) -> tuple[dict[str, Any], 
         for name, scores in rtl.scores.items()
         if ".expert0." in name
     }
-    kept = np.concatenate([scores > 0 for scores in rtl.scores.values()], axis=1)
+    kinds = {gate["name"]: gate["kind"] for gate in compiled.package.meta["gates"]}
+    deciding = [scores for name, scores in rtl.scores.items() if kinds[name] != "sigmoid"]
+    kept = np.concatenate([scores > 0 for scores in deciding], axis=1)
     saved = macs["dense"] / (macs["executed"] + macs["gates"])
     return {
         "config": compiled.package.config.name,

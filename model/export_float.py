@@ -22,6 +22,7 @@ from penstock.model.masked_conv import linked_weight
 from penstock.model.networks import LCNet, ResidualBlock, cnet_names
 from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.quantizers import identity_conv
+from penstock.model.squeeze import SqueezeExcite
 
 
 def build_resnet_float_onnx(
@@ -127,11 +128,24 @@ def _scores(graph: GraphBuilder, gate: GateNet, x: str) -> str:
     if gate.plan.halve:
         x = graph.node("MaxPool", f"{name}.maxpool", [x], **HALVE)
     layers, fc = gate.settled()
-    for plan, layer in zip(gate.plan.convs, layers, strict=True):
+    excite = gate.settled_excite(layers)
+    for number, (plan, layer) in enumerate(zip(gate.plan.convs, layers, strict=True), start=1):
         x = shuffle(graph, plan.name, x, layer.order)
         x = float_conv(graph, plan.name, layer.conv, layer.bn, x)
         x = graph.node("Relu", f"{plan.name}.relu", [x])
+        if excite is not None and number == gate.plan.squeeze:
+            x = _excited(graph, name, excite, x)
     return threshold(graph, name, float_dense(graph, f"{name}.fc", fc, float_pool(graph, name, x)))
+
+
+def _excited(graph: GraphBuilder, name: str, block: SqueezeExcite, x: str) -> str:
+    """Squeeze-and-excite of a map."""
+    squeeze, excite = f"{name}.squeeze", f"{name}.excite"
+    y = float_dense(graph, squeeze, block.squeeze, float_pool(graph, squeeze, x))
+    y = float_dense(graph, excite, block.excite, graph.node("Relu", f"{squeeze}.relu", [y]))
+    y = graph.node("Sigmoid", f"{excite}.sigmoid", [y])
+    score = as_map(graph, y, excite, block.excite.out_features)
+    return graph.node("Mul", f"{excite}.scale", [x, score])
 
 
 def _shortcut(graph: GraphBuilder, block: ResidualBlock, x: str) -> str:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from penstock.model.export_layers import conv, dense, pool, scale_of, unit_score
 from penstock.model.onnx_graph import GraphBuilder
-from penstock.model.quantize_gate import QuantGateNet, QuantRouter
+from penstock.model.quantize_gate import QuantGateNet, QuantRouter, QuantSqueezeExcite
+from penstock.program.sigmoid import SIGMOID_STEPS
 
 HALVE = {"kernel_shape": [2, 2], "strides": [2, 2]}
 
@@ -90,13 +91,33 @@ def _before_threshold(graph: GraphBuilder, gate: QuantGateNet, x: str, in_scale:
     name = gate.plan.name
     if gate.plan.halve:
         x = graph.node("MaxPool", f"{name}.maxpool", [x], **HALVE)
-    for plan, (layer, quantizer), order in zip(
-        gate.plan.convs, gate.layers(), gate.orders, strict=True
+    for number, (plan, (layer, quantizer), order) in enumerate(
+        zip(gate.plan.convs, gate.layers(), gate.orders, strict=True), start=1
     ):
         x = shuffle(graph, plan.name, x, order)
         x = conv(graph, plan.name, layer, x, in_scale)
         x = graph.node("Relu", f"{plan.name}.relu", [x])
         x = graph.quantize(x, plan.name, scale_of(graph, plan.name, quantizer), signed=False)
         in_scale = quantizer.scale
+        if gate.excite is not None and number == gate.plan.squeeze:
+            x, in_scale = _excited(graph, name, gate.excite, x), gate.excite.out.scale
     pooled = pool(graph, name, gate.pool, x)
     return dense(graph, f"{name}.fc", gate.fc, pooled, gate.pool.scale)
+
+
+def _excited(graph: GraphBuilder, name: str, block: QuantSqueezeExcite, x: str) -> str:
+    """Squeeze-and-excite of a quantised map; the Sigmoid reads int8 in steps of 1/16."""
+    squeeze, excite = f"{name}.squeeze", f"{name}.excite"
+    y = pool(graph, squeeze, block.pool, x)
+    y = graph.node(
+        "Relu", f"{squeeze}.relu", [dense(graph, squeeze, block.squeeze, y, block.pool.scale)]
+    )
+    y = graph.quantize(y, squeeze, scale_of(graph, squeeze, block.hidden), signed=False)
+    y = dense(graph, excite, block.excite, y, block.hidden.scale)
+    step = graph.constant("sigmoid_scale", np.array(1 / SIGMOID_STEPS, dtype=np.float32))
+    y = graph.node("Sigmoid", f"{excite}.sigmoid", [graph.quantize(y, excite, step, signed=True)])
+    score = unit_score(graph, y, excite, len(block.excite.bias))
+    y = graph.node("Mul", f"{excite}.scale", [x, score])
+    return graph.quantize(
+        y, f"{excite}.out", scale_of(graph, f"{excite}.out", block.out), signed=False
+    )

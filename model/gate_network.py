@@ -17,6 +17,7 @@ from penstock.model.gate_plan import GatePlan
 from penstock.model.gates import global_average_pool
 from penstock.model.geometry import ConvPlan
 from penstock.model.grouping import GroupingConv, SettledLayer, settle, settled_groups
+from penstock.model.squeeze import SqueezeExcite
 
 # All gates start open, where the sigmoid still has three quarters of its slope.
 OPEN = 1.0
@@ -94,6 +95,9 @@ class GateNet(Deciding):
         for number, conv in enumerate(plan.convs, start=1):
             self.add_module(f"conv{number}", gate_conv(conv))
             self.add_module(f"bn{number}", nn.BatchNorm2d(conv.channels))
+        self.excite = None
+        if plan.squeeze:
+            self.excite = SqueezeExcite(plan.convs[plan.squeeze - 1].channels)
         self.fc = nn.Linear(plan.pooled, plan.outputs)
         nn.init.constant_(self.fc.bias, OPEN)
 
@@ -112,6 +116,13 @@ class GateNet(Deciding):
         if not self.learns_groups:
             return [SettledLayer(conv=conv, bn=bn) for conv, bn in self.layers()], self.fc
         return settle(self.layers(), self.fc)
+
+    def settled_excite(self, layers: list[SettledLayer]) -> SqueezeExcite | None:
+        """The squeeze-and-excite block between these layers."""
+        if self.excite is None:
+            return None
+        lies = layers[self.plan.squeeze - 1].lies
+        return self.excite.reordered(lies) if lies else self.excite
 
     def settled_plan(self) -> GatePlan:
         """The geometry with the groups that there are now."""
@@ -132,8 +143,10 @@ class GateNet(Deciding):
     def pooled(self, x: Tensor) -> Tensor:
         """What the fully connected layer sees: float [N, C, H, W] -> [N, pooled]."""
         x = F.max_pool2d(x, 2) if self.plan.halve else x
-        for conv, bn in self.layers():
+        for number, (conv, bn) in enumerate(self.layers(), start=1):
             x = F.relu(bn(conv(x)))
+            if self.excite is not None and number == self.plan.squeeze:
+                x = self.excite(x)
         return global_average_pool(x)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The geometry of a gate that is a network of its own: from a map to scores.
 
-    [2x2 max-pool] -> (convolution, batch norm, ReLU) x n -> global average -> fully connected
-    -> sigmoid > 1/2
+    [2x2 max-pool] -> (convolution, batch norm, ReLU [, squeeze-and-excite]) x n -> global average
+    -> fully connected -> sigmoid > 1/2
 
 The families of `penstock.model.families` differ in which map their gates read, in the convolutions,
 and in what the scores decide.
@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock.model.geometry import ConvPlan, halved
+from penstock.model.squeeze import hidden_channels
 
 Row = tuple[int, int, int]  # kernel, channels, stride
 
@@ -25,6 +26,7 @@ class GatePlan:
     in_channels: int  # of the map that it reads
     convs: tuple[ConvPlan, ...]  # none: it reads the map's average
     outputs: int  # scores
+    squeeze: int = 0  # the convolution, from 1, that squeeze-and-excite is behind; 0: there is none
 
     @property
     def pooled(self) -> int:
@@ -35,6 +37,10 @@ class GatePlan:
     def layer_macs(self) -> dict[str, int]:
         """MACs of every layer for one image, convention `macs`."""
         counts = {conv.name: conv.macs for conv in self.convs}
+        if self.squeeze:
+            channels = self.convs[self.squeeze - 1].channels
+            for part in ("squeeze", "excite"):
+                counts[f"{self.name}.{part}"] = channels * hidden_channels(channels)
         return {**counts, f"{self.name}.fc": self.pooled * self.outputs}
 
 
@@ -47,10 +53,11 @@ def gate_plan(
     *,
     halve: bool = False,
     grouping: frozenset[int] = frozenset(),
+    squeeze: int = 0,
 ) -> GatePlan:
     """A gate network on a map; one that is a single row or column is not halved.
 
-    `grouping`: the convolutions, from 1, whose groups are learned.
+    `grouping`: the convolutions, from 1, whose groups are learned.  `squeeze` as in `GatePlan`.
     """
     halve = halve and min(in_size) > 1
     size = (in_size[0] // 2, in_size[1] // 2) if halve else in_size
@@ -71,5 +78,10 @@ def gate_plan(
         )
         source = channels
     return GatePlan(
-        name=name, halve=halve, in_channels=in_channels, convs=tuple(convs), outputs=outputs
+        name=name,
+        halve=halve,
+        in_channels=in_channels,
+        convs=tuple(convs),
+        outputs=outputs,
+        squeeze=squeeze,
     )

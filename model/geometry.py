@@ -13,12 +13,23 @@ from penstock.model.split_plan import SplitPlan, plain_split
 Schedule = Literal["sequential", "parallel"]
 SCHEDULES: tuple[Schedule, ...] = ("sequential", "parallel")
 Gates = Literal[
-    "lc", "l", "c", "none", "skipnet1", "skipnet2", "blockdrop", "acs", "acsdg", "iadi", "moe"
+    "lc",
+    "l",
+    "c",
+    "none",
+    "skipnet1",
+    "skipnet2",
+    "blockdrop",
+    "acs",
+    "acsdg",
+    "acsdg-se",
+    "iadi",
+    "moe",
 ]
 GATES: tuple[Gates, ...] = get_args(Gates)  # those after "none": `penstock.model.families`
 LC = ("lc", "l", "c")  # LC-Net and its halves
 # Those that mask the channels of every convolution, or the new maps of a DenseNet's layers.
-MASKS = ("acs", "acsdg", "iadi")
+MASKS = ("acs", "acsdg", "acsdg-se", "iadi")
 Block = Literal["basic", "bottleneck"]
 BLOCKS: tuple[Block, ...] = ("basic", "bottleneck")
 Stem = Literal["cifar", "imagenet"]

@@ -69,11 +69,13 @@ class SettledLayer:
     """A convolution and its batch norm as exported: plain or in groups.
 
     `order`: the convolution's input i is channel order[i] of the map before it; empty: as it is.
+    `lies`: channel i of its own map is channel lies[i] of the masked chain's; empty: as it is.
     """
 
     conv: nn.Conv2d
     bn: nn.BatchNorm2d
     order: tuple[int, ...] = ()
+    lies: tuple[int, ...] = ()
 
 
 @torch.no_grad()
@@ -95,7 +97,10 @@ def settle(
         kept = tuple(order) if order != sorted(order) else ()
         settled.append(
             SettledLayer(
-                conv=_permuted(conv, inputs, outputs), bn=_permuted_norm(bn, outputs), order=kept
+                conv=_permuted(conv, inputs, outputs),
+                bn=_permuted_norm(bn, outputs),
+                order=kept,
+                lies=tuple(outputs),
             )
         )
         there = outputs

@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 from penstock.model.gates import leaky_relu1, relu1
 from penstock.model.macs import SCORE_ONE
 from penstock.model.masked_conv import MaskedConv
+from penstock.program.sigmoid import SIGMOID_STEPS
 
 # Robust maximum: the rare outliers of a batch are clipped, finer steps pay for them.
 CALIBRATION_QUANTILE = 0.9999
@@ -206,6 +207,17 @@ class QuantLinear(_QuantizedLayer):
         """Float [N, Cin] -> float [N, C], not requantised."""
         weight, bias = self.quantized(in_scale)
         return F.linear(x, weight, bias)
+
+
+def sigmoid_score(z: Tensor) -> Tensor:
+    """Pre-activation -> what a SIGMOID gate makes of it: z in steps of 1/16, the score of 1/128.
+
+    The gradient is the sigmoid's.
+    """
+    steps = torch.clamp(torch.round(z * SIGMOID_STEPS), -128, 127) / SIGMOID_STEPS
+    strict = torch.round(torch.sigmoid(steps) * SCORE_ONE) / SCORE_ONE
+    soft = torch.sigmoid(z)
+    return strict.detach() + (soft - soft.detach())
 
 
 def quantize_score(z: Tensor, training: bool) -> Tensor:

@@ -43,6 +43,7 @@ FAMILIES: dict[str, Family] = {
     "blockdrop": Family(policy=blockdrop.policy),
     "acs": Family(channel=acs.gate),
     "acsdg": Family(channel=acs.grouping_gate),
+    "acsdg-se": Family(channel=acs.excited_gate),
     "iadi": Family(channel=iadi.gate),
     "moe": Family(router=moe.router),
 }

@@ -7,11 +7,13 @@ channel is the shortcut's; a block that changes the shape has none there, for th
 skip it.  A DenseNet's layer has one gate: it reads what the whole layer reads, normalised, and
 masks the maps that the layer adds.
 
-ACS-DG (section 3.2) learns the groups of both 3x3; the paper's squeeze-and-excite block between
-them is left out.
+ACS-DG (section 3.2) learns the groups of both 3x3, and may have the paper's squeeze-and-excite
+block between them.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from penstock.model.gate_plan import GatePlan, gate_plan
 from penstock.model.geometry import ConvPlan
@@ -33,6 +35,11 @@ def grouping_gate(name: str, conv: ConvPlan, in_size: tuple[int, int]) -> GatePl
     """The same with learned groups, which take a power of two of channels."""
     inner = 1 << width(conv).bit_length() - 1
     return _gate(name, conv, in_size, inner, frozenset((2, 3)))
+
+
+def excited_gate(name: str, conv: ConvPlan, in_size: tuple[int, int]) -> GatePlan:
+    """The same with squeeze-and-excite between the two (figure 2e of the paper)."""
+    return replace(grouping_gate(name, conv, in_size), squeeze=2)
 
 
 def _gate(

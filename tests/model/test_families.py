@@ -34,7 +34,7 @@ SMALL = {"depth": 14, "widths": (4, 6, 8), "in_channels": 2, "input_size": (8, 6
 
 
 # A quarter of them, to be put into groups.
-WIDTHS = {"acsdg": {"widths": (16, 32, 16)}}
+WIDTHS = {gates: {"widths": (16, 32, 16)} for gates in ("acsdg", "acsdg-se")}
 
 
 def small(gates: str, **changes: object) -> NetworkConfig:
@@ -161,9 +161,11 @@ def test_calibration_recognises_every_gate(gates: str, tmp_path: Path) -> None:
     onnx.save(build_float_onnx(net), path)
     x = random_images(net.config, 16, torch.Generator().manual_seed(6)).numpy()
     found = [node for node in import_float(path, x).nodes if isinstance(node, ir.Gate)]
-    assert all(gate.binary for gate in found)
-    outputs = sum(gate.outputs for gate in gate_networks(net.config))
-    assert sum(len(gate.bias) for gate in found) == outputs
+    plans = list(gate_networks(net.config))
+    assert all(gate.binary for gate in found if gate.decides)
+    assert sum(len(g.bias) for g in found if g.decides) == sum(plan.outputs for plan in plans)
+    scaled = [plan.convs[plan.squeeze - 1].channels for plan in plans if plan.squeeze]
+    assert [len(gate.bias) for gate in found if not gate.decides] == scaled
 
 
 @pytest.mark.parametrize("gates", FAMILIES)

@@ -21,7 +21,9 @@ from penstock.sim.rtl.engine import RtlCore
 
 CONFIG = "tiny"
 IMAGES = 6
-WIDTHS = {"acsdg": (16, 32, 16)}  # a quarter of them, to be put into groups
+WIDTHS = dict.fromkeys(
+    ("acsdg", "acsdg-se"), (16, 32, 16)
+)  # a quarter of them, to be put into groups
 
 
 @pytest.fixture(params=FAMILIES)

@@ -29,6 +29,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "blockdrop": {"depth": 14, "gates": "blockdrop"},
     "acs": {"depth": 14, "gates": "acs"},
     "acs-dg": {"depth": 14, "gates": "acsdg", "widths": (16, 32, 16)},
+    "acs-dg, squeeze-and-excite": {"depth": 14, "gates": "acsdg-se", "widths": (16, 32, 16)},
     "iadi": {"depth": 14, "gates": "iadi"},
     "experts": {"depth": 14, "gates": "moe"},
     "acs, bottleneck": {"depth": 20, "block": "bottleneck", "gates": "acs"},
