@@ -1,10 +1,10 @@
-"""`python -m penstock.bench.exits`: early exits on digits, trained here, measured on the core.
+"""`python -m penstock.bench.exits`: early exits measured on the core.
 
-For each recipe with exits: train (a minute), compile, sweep one threshold for all exits over the
-test images in golden, and run the chosen thresholds on the simulated core against golden and the
-HLS core's C simulation.  The baseline is the same network without exits, on the same core.  The
-figures are stored in docs/exits/NAME.json, from which docs/exits_table.py makes the table of
-docs/results.md.
+For each recipe with exits: train on digits (a minute), compile, sweep one threshold for all exits
+over the test images in golden, and run the chosen thresholds on the simulated core against golden
+and the HLS core's C simulation.  The baseline is the same network without exits, on the same core.
+A network of the zoo needs `--data-dir`, where its data set is.  The figures are stored in
+docs/exits/NAME.json, from which docs/exits_table.py makes the table of docs/results.md.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from penstock.model.dense_geometry import DenseNetConfig
 from penstock.model.flow import export_checkpoint, network_config, train_network
 from penstock.model.random_network import random_network
 from penstock.model.recipe import load_recipe
+from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
 from penstock.program.config import get_config
 
 STORE = ROOT / "docs" / "exits"
@@ -38,6 +39,8 @@ CONFIG = "z7020"
 #: Thresholds of the sweep, the same at every exit; above 1 nothing exits.
 SWEEP = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 2.0)
 NEVER = 2.0
+#: Test images of the sweep, at most.
+SWEPT = 1000
 #: Images for the cost of exits that are not taken.
 UNTAKEN = 16
 
@@ -45,7 +48,9 @@ Images = npt.NDArray[np.float32]
 
 
 def trained(recipe: str) -> CompiledNetwork:
-    """The network of a recipe, trained unless build/exits has it already."""
+    """The network of the zoo, or of a recipe, trained unless build/exits has it already."""
+    if recipe in zoo_names():
+        return compile_onnx(zoo_onnx(recipe), get_config(CONFIG))
     onnx = BUILD / f"{recipe}.onnx"
     if not onnx.is_file():
         BUILD.mkdir(parents=True, exist_ok=True)
@@ -68,16 +73,19 @@ def without_exits(compiled: CompiledNetwork) -> CompiledNetwork:
 
 
 def static_network(recipe: str, data: Dataset) -> dict[str, float] | None:
-    """MACs and predicted cycles of the network that a recipe splits into stages; None: it does not.
+    """MACs and predicted cycles of the network that is split into stages; None: none is.
 
-    Of random weights: no figure depends on them.
+    The zoo's, or one of random weights: no figure depends on them.
     """
-    network = network_config(TrainConfig(**load_recipe(recipe)), data)
-    if network.split is None or isinstance(network, DenseNetConfig):
-        return None
-    onnx = BUILD / f"{recipe}-static.onnx"
-    model = build_onnx(random_network(dataclasses.replace(network, split=None)))
-    onnx.write_bytes(model.SerializeToString())
+    if recipe in zoo_names():
+        onnx = zoo_onnx(recipe.partition("-")[2])
+    else:
+        network = network_config(TrainConfig(**load_recipe(recipe)), data)
+        if network.split is None or isinstance(network, DenseNetConfig):
+            return None
+        onnx = BUILD / f"{recipe}-static.onnx"
+        model = build_onnx(random_network(dataclasses.replace(network, split=None)))
+        onnx.write_bytes(model.SerializeToString())
     compiled = compile_onnx(onnx, get_config(CONFIG))
     one = np.zeros(1, dtype=np.int64)
     return {
@@ -114,8 +122,8 @@ def measured(compiled: CompiledNetwork, images: Images, label: str) -> tuple[Run
 def measure(recipe: str, data: Dataset, count: int) -> dict[str, Any]:
     """The stored result of one recipe: the sweep over all test images, `count` on the core."""
     compiled = trained(recipe)
-    images = data.normalize(data.test_images).numpy().astype(np.float32)
-    labels = data.test_labels.numpy()
+    images = data.normalize(data.test_images[:SWEPT]).numpy().astype(np.float32)
+    labels = data.test_labels[:SWEPT].numpy()
     with step(f"{recipe}, sweep, golden") as progress:
         sweep = []
         for threshold in SWEEP:
@@ -159,12 +167,17 @@ def measure(recipe: str, data: Dataset, count: int) -> dict[str, Any]:
 def main() -> int:
     """Measure and store; 1 if a byte differs."""
     parser = argparse.ArgumentParser(prog="python -m penstock.bench.exits", description=__doc__)
-    parser.add_argument("recipe", nargs="*", help=f"of {RECIPES}; default: all of them")
+    parser.add_argument(
+        "recipe", nargs="*", help=f"of {RECIPES} (default: all of them), or a network of the zoo"
+    )
+    parser.add_argument("--data-dir", type=Path, help="CIFAR-10's files, for the zoo")
     parser.add_argument("--images", type=int, default=100, help="on the simulated core")
     parser.add_argument("--out", type=Path, default=STORE, help="folder of the results")
     arguments = parser.parse_args()
-    data, differ = load_dataset("digits", None), 0
+    differ = 0
     for recipe in arguments.recipe or RECIPES:
+        dataset = zoo_card(recipe)["dataset"] if recipe in zoo_names() else "digits"
+        data = load_dataset(dataset, arguments.data_dir)
         result = measure(recipe, data, arguments.images)
         arguments.out.mkdir(parents=True, exist_ok=True)
         part = arguments.out / f".{recipe}.part"

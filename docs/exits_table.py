@@ -55,7 +55,7 @@ def _cells(result: dict[str, Any]) -> list[str]:
         f"{cycles['static']:,.0f}",
         f"{cycles['exits']:,.0f} ({cycles['exits'] / cycles['static']:.1%})",
         f"{cycles['predicted'] / cycles['exits'] - 1:+.2%}",
-        f"{result['untaken_cycles']:,.0f}",
+        f"{result['untaken_cycles']:,.0f} ({result['untaken_cycles'] / cycles['static']:.1%})",
         f"{result['realisation_ratio']:.3f}",
         f"{sum(result['mismatches'].values())}",
     ]

@@ -20,6 +20,7 @@ from zoo_table import PUBLISHED, how_it_runs, integer_accuracy, stored
 FOLDER = Path(__file__).resolve().parent / "images"
 CLASSES = ["plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 GATED, DENSE, OTHER = "#1b6ca8", "#666666", "#c8702a"
+MARKERS = {"sequential": "o", "parallel": "s", "exits": "^", "no gates": "D"}
 
 
 def accuracy_against_macs(results: list[dict[str, Any]]) -> None:
@@ -27,14 +28,13 @@ def accuracy_against_macs(results: list[dict[str, Any]]) -> None:
     figure, axes = plt.subplots(figsize=(6.4, 4.0))
     for result in results:
         for schedule, figures in result["schedules"].items():
-            gated = len(result["schedules"]) > 1
             macs = figures["macs"]["executed"] / 1e6
             accuracy = 100 * integer_accuracy(result["card"])
-            marker = {"sequential": "o", "parallel": "s"}[schedule] if gated else "D"
-            label = f"{result['name']}, {how_it_runs(result, schedule)}"
-            axes.plot(
-                macs, accuracy, marker, color=GATED if gated else DENSE, ms=8, ls="", label=label
-            )
+            how = how_it_runs(result, schedule)
+            kind = how.partition(":")[0]
+            color = DENSE if kind == "no gates" else GATED
+            label = f"{result['name']}, {how}"
+            axes.plot(macs, accuracy, MARKERS[kind], color=color, ms=8, ls="", label=label)
     for network, flops, accuracy in PUBLISHED:
         axes.plot(1e3 * flops, accuracy, "x", color=OTHER, ms=7)
         axes.annotate(
@@ -54,8 +54,8 @@ def accuracy_against_macs(results: list[dict[str, Any]]) -> None:
         title="Accuracy against MACs: ours on CIFAR-10 (JPEG q75), int8",
         ylim=(None, 97),
     )
-    axes.set_xlim(15, 1200)
-    axes.set_xticks(ticks := (20, 50, 100, 200, 500, 1000), [str(tick) for tick in ticks])
+    axes.set_xlim(10, 1200)
+    axes.set_xticks(ticks := (10, 20, 50, 100, 200, 500, 1000), [str(tick) for tick in ticks])
     axes.minorticks_off()
     axes.legend(fontsize=7, loc="lower right")
     axes.grid(alpha=0.3)

@@ -97,6 +97,15 @@ def test_gates_cost_little_accuracy(name: str) -> None:
     assert abs(accuracy["integer"] - accuracy["float"]) <= 0.005
 
 
+def test_exits_cost_little_accuracy() -> None:
+    """S2DNAS: where images end, over the whole test set, against the network that was split."""
+    card, static = zoo_card("s2d-resnet20-cifar10"), zoo_card("resnet20-cifar10")
+    assert card["metrics"]["dense_macs"] == static["metrics"]["dense_macs"]
+    assert card["metrics"]["mac_ratio"] <= 0.55
+    best = max(static["accuracy"][name] for name in ("integer", "integer_after_training"))
+    assert card["accuracy"]["integer_with_exits"] >= best - 0.01
+
+
 @pytest.mark.parametrize("name", GATED)
 def test_stored_activity_differs_between_classes(name: str) -> None:
     """Over the whole measured set: some channels run for some classes more than for others."""
