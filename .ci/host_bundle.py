@@ -2,8 +2,8 @@
 
 build/host/net.onnx     a gated network trained on the digits, the demo's if there is one
 build/host/deploy/      the folder `penstock deploy` writes for it
-build/host/families/    a random network of every family of gates, with early exits and in stages,
-                        and what each must compute
+build/host/families/    a random network of every family of gates, with early exits, in stages, a
+                        DenseNet, and what each must compute
 build/host/libcsim.so   the C++ of the HLS core, compiled
 build/host/lib/         the simulator under the name it is installed as
 """
@@ -19,9 +19,15 @@ import onnx
 import torch
 
 from penstock.cli.main import main as penstock
-from penstock.model import NetworkConfig, build_onnx, random_images, random_network
+from penstock.model import (
+    DenseNetConfig,
+    NetworkConfig,
+    build_onnx,
+    random_images,
+    random_network,
+)
 from penstock.model.geometry import GATES
-from penstock.model.quantize import QuantLCNet
+from penstock.model.kinds import AnyConfig, AnyQuantNet
 from penstock.model.split_plan import plain_split
 from penstock.program.config import get_config
 from penstock.sim.csim.build import build_csim
@@ -33,8 +39,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
     **{gates: {"gates": gates} for gates in GATES if gates not in ("l", "c", "none", "acsdg-se")},
     "exits": {"gates": "none", "exits": (0, 1)},
     "stages": {"gates": "none", "widths": (8, 16, 24), "split": plain_split(3)},
-    "acsdg-se": {"gates": "acsdg-se"},  # last: the others keep their shapes and seeds
+    "acsdg-se": {"gates": "acsdg-se"},  # behind the others, which keep shapes and seeds
+    "dense": {"gates": "acs", "layers": (2, 1), "growth": 12},
 }
+RESNET = {"depth": 14, "widths": (6, 10, 12)}
+DENSENET = {"stem_kernel": 3, "stem_stride": 1}
 IMAGES = 10
 FILES = ("net.onnx", "images.npy", "labels.npy")
 
@@ -54,11 +63,20 @@ def library(link: Path) -> None:
 
 
 @torch.no_grad()
-def exit_halves(network: QuantLCNet, images: torch.Tensor) -> dict[str, str]:
+def exit_halves(network: AnyQuantNet, images: torch.Tensor) -> dict[str, str]:
     """Metadata with thresholds at which half of the images leave; empty without exits."""
     network(images)
     halves = [float(logits.softmax(dim=1).amax(dim=1).median()) for logits in network.early]
     return {"thresholds": ",".join(f"{half:.6f}" for half in halves)} if halves else {}
+
+
+def shaped(number: int, form: dict[str, Any]) -> AnyConfig:
+    """A network of that form, for images of another shape than its neighbours'."""
+    size, channels = (8 + number % 3, 6 + number % 4), 1 + number % 3
+    images = {"in_channels": channels, "input_size": size}
+    if "growth" in form:
+        return DenseNetConfig(**(DENSENET | images | form))
+    return NetworkConfig(**(RESNET | images | form))
 
 
 def families(folder: Path) -> None:
@@ -66,9 +84,7 @@ def families(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for number, (name, form) in enumerate(FAMILIES.items()):
-        size, channels = (8 + number % 3, 6 + number % 4), 1 + number % 3
-        shape = {"depth": 14, "widths": (6, 10, 12), "in_channels": channels, "input_size": size}
-        config = NetworkConfig(**(shape | form))
+        config = shaped(number, form)
         network = random_network(config, keep_blocks=0.6, seed=number)
         images = random_images(config, IMAGES, torch.Generator().manual_seed(number))
         onnx.save(build_onnx(network, exit_halves(network, images)), folder / f"{name}.onnx")

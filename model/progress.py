@@ -77,8 +77,10 @@ class RunLog:
             content = torch.load(self.resume_path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, LookupError, EOFError, ValueError) as error:
             raise CheckpointError(f"{self.resume_path}: not readable", hint) from error
-        if content["settings"] != self.settings:
-            changed = [k for k, v in self.settings.items() if content["settings"].get(k) != v]
+        # A setting that came after the run was left is None there and, untouched, here.
+        before, now = content["settings"], self.settings
+        changed = [key for key in {**now, **before} if before.get(key) != now.get(key)]
+        if changed:
             raise CheckpointError(
                 f"{self.resume_path}: left by a run with other settings: {', '.join(changed)}", hint
             )

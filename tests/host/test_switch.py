@@ -71,6 +71,6 @@ def test_families_take_turns(
 def test_shapes_differ(families: dict[str, tuple[Package, Vectors]]) -> None:
     """Otherwise little would change between two turns."""
     named = {"lc", "skipnet1", "skipnet2", "blockdrop", "acs", "acsdg", "acsdg-se", "iadi", "moe"}
-    assert set(families) == named | {"exits", "stages"}
+    assert set(families) == named | {"exits", "stages", "dense"}
     shapes = {tuple(package.meta["input"]["shape"]) for package, _ in families.values()}
     assert len(shapes) > 2

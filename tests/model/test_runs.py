@@ -68,6 +68,16 @@ def test_resume_refuses_other_settings(tmp_path: Path) -> None:
         train_network(replace(config, resume=True))
 
 
+def test_resume_knows_runs_from_before_a_setting(tmp_path: Path) -> None:
+    """A setting that came later, untouched, is no other setting; one that is used, or gone, is."""
+    out = tmp_path / "net.pt"
+    RunLog(out, {"lr": 0.1}, resume=False).epoch("train", 1, {}, {"epoch": 1})
+    assert RunLog(out, {"lr": 0.1, "growth": None}, resume=True).state is not None
+    for settings, name in (({"lr": 0.1, "growth": 8}, "growth"), ({}, "lr")):
+        with pytest.raises(CheckpointError, match=f"with other settings: {name} "):
+            RunLog(out, settings, resume=True)
+
+
 def test_starts_from_a_backbone(tmp_path: Path) -> None:
     train_network(short(tmp_path / "plain.pt", network="resnet8"))
     still = {"lr": 0.0, "qat_lr": 0.0, "gate_lr": None, "weight_decay": 0.0}
