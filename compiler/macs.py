@@ -54,11 +54,13 @@ def count_macs(package: Package, scores: dict[str, Array], exits: Array | None =
         ]
         for kind in ("conv", "gate")
     )
-    dense: dict[str, list[tuple[Activity, int]]] = {"conv": [], "gate": []}  # by whose: MACs
-    for act, layer in zip(acts, package.meta["layers"], strict=True):
-        if act.op in (Op.GATE, Op.DENSE):
-            dense[layer["kind"]].append((act, act.descriptor.cin * act.descriptor.cout))
-    gates, heads = sum(each for _, each in dense["gate"]), dense["conv"]
+    dense = [
+        (act, layer.get("kind") == "gate", act.descriptor.cin * act.descriptor.cout)
+        for act, layer in zip(acts, package.meta["layers"], strict=True)
+        if act.op in (Op.GATE, Op.DENSE)
+    ]
+    gates = sum(each for _, deciding, each in dense if deciding)
+    heads = [(act, each) for act, deciding, each in dense if not deciding]
     fixed = sum(each for _, each in heads)
     executed = sum(act.runs * each for act, each in heads) + sum(
         _pairs(act, False) * each for act, each, _ in convs
