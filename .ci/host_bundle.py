@@ -4,6 +4,7 @@ build/host/net.onnx     a gated network trained on the digits, the demo's if the
 build/host/deploy/      the folder `penstock deploy` writes for it
 build/host/families/    a random network of every family of gates, with early exits, in stages, a
                         DenseNet, and what each must compute
+build/host/several/     a network without gates for one image a run and for three
 build/host/libcsim.so   the C++ of the HLS core, compiled
 build/host/lib/         the simulator under the name it is installed as
 """
@@ -26,6 +27,7 @@ from penstock.model import (
     random_images,
     random_network,
 )
+from penstock.model.backbones import VggConfig
 from penstock.model.geometry import GATES
 from penstock.model.kinds import AnyConfig, AnyQuantNet
 from penstock.model.split_plan import plain_split
@@ -96,6 +98,24 @@ def families(folder: Path) -> None:
             shutil.copyfile(folder / "deploy" / source, folder / f"{name}{suffix}")
 
 
+def several(folder: Path) -> None:
+    """1.pspkg, 3.pspkg and their .npz: one network, whose layers on 2 x 2 maps gain by three."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    stages = ((6, 1), (8, 1), (40, 2))
+    config = VggConfig(stages=stages, in_channels=2, input_size=(8, 8), classes=5)
+    onnx.save(build_onnx(random_network(config, seed=1)), folder / "net.onnx")
+    images = random_images(config, IMAGES, torch.Generator().manual_seed(1))
+    np.save(folder / "images.npy", images.numpy())
+    for count in (1, 3):
+        target = ("--config", "z7020", "--images", count, "-o", folder / "net")
+        run("compile", folder / "net.onnx", *target)
+        given = ("--board", "pynq-z2", "--images", folder / "images.npy")
+        run("deploy", folder / "net", *given, "-o", folder / "deploy")
+        for source, suffix in (("net.pspkg", ".pspkg"), ("vectors.npz", ".npz")):
+            shutil.copyfile(folder / "deploy" / source, folder / f"{count}{suffix}")
+
+
 def main() -> None:
     """Train if need be, compile, deploy."""
     HOST.mkdir(parents=True, exist_ok=True)
@@ -107,6 +127,7 @@ def main() -> None:
     run("compile", HOST / "net.onnx", "--config", "z7020", "-o", HOST / "net")
     run("deploy", HOST / "net", "--board", "pynq-z2", "-o", HOST / "deploy")
     families(HOST / "families")
+    several(HOST / "several")
     library(HOST / "libcsim.so")
     link = HOST / "lib" / "penstock" / "sim"
     link.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from penstock.cli.compiled import MARKER, hardware
+from penstock.cli.compiled import MARKER, hardware, images_option
 from penstock.cli.errors import InputError, load
 from penstock.cli.exits import thresholds_option
 from penstock.cli.files import check_images, read_array, write_folder
@@ -18,7 +18,8 @@ from penstock.program.config import CONFIGS
     penstock compile net.onnx --config z7020 -o build/net\n
     penstock compile net.onnx --config tiny --schedule parallel -o build/net\n
     penstock compile float.onnx --calibration images.npy -o build/net\n
-    penstock compile exits.onnx --thresholds 0.9,0.8 -o build/net
+    penstock compile exits.onnx --thresholds 0.9,0.8 -o build/net\n
+    penstock compile vgg16.onnx --images 3 -o build/net
     """,
 )
 @click.argument("onnx", type=click.Path(path_type=Path))
@@ -50,6 +51,7 @@ from penstock.program.config import CONFIGS
     default=True,
     help="Reshape the array for the remainder of a list of channels (the results are the same).",
 )
+@images_option
 @thresholds_option
 @json_option
 def compile_command(
@@ -59,6 +61,7 @@ def compile_command(
     schedule: str | None,
     calibration: Path | None,
     reshape: bool,
+    images: int | None,
     thresholds: tuple[float, ...] | None,
     json_to: str | None,
 ) -> None:
@@ -70,19 +73,26 @@ def compile_command(
     config = hardware(config_name)
     if not onnx.is_file():
         raise InputError(f"cannot read {onnx}: no such file", hint="penstock export makes one")
-    images = None
+    samples = None
     if calibration is not None:
-        images = check_images(read_array(calibration), None, str(calibration))
+        samples = check_images(read_array(calibration), None, str(calibration))
     api = load("penstock.compiler.api", "compiler")
     with step(f"compile {onnx} for {config.name}"):
         compiled = api.compile_onnx(
-            onnx, config, schedule, calibration=images, reshape=reshape, thresholds=thresholds
+            onnx,
+            config,
+            schedule,
+            calibration=samples,
+            reshape=reshape,
+            thresholds=thresholds,
+            images=images or 1,
         )
         write_folder(output, compiled.save, MARKER)
     package = compiled.package
     figures = {
         "network": package.meta["network"],
         "config": config.name,
+        "images": package.meta["images"],
         "config_hash": f"{config.hash:#010x}",
         "output": str(output),
         "descriptors": package.n_descriptors,

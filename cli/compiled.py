@@ -3,11 +3,23 @@
 from pathlib import Path
 from typing import Any
 
+import rich_click as click
+
 from penstock.cli.errors import InputError, load
 from penstock.program.config import CONFIGS, HwConfig
 
 #: The file by which a folder is known as the output of `penstock compile`.
 MARKER = "program.pspkg"
+
+
+#: Images that a run of the core takes, for a command that compiles.
+images_option = click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Images a run: layers with small maps are done for N images together, which then share "
+    "lanes and weights (networks without gates and exits; default: 1).",
+)
 
 
 def hardware(name: str) -> HwConfig:

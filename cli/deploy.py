@@ -116,7 +116,7 @@ def _vectors(compiled: Any, images: Path | None, labels: Path | None, limit: int
         inputs = compiled.quantize_input(array)
         package = compiled.package
         records = load("penstock.sim.golden", "compiler").run(package, inputs)
-    said = compiled.decode_output(records).label
+    said = compiled.decode_output(records, len(array)).label
     known = said if labels is None else read_labels(labels, len(array))
     return Vectors(images=array, labels=known, results=records[:, COUNTER_BYTES:].copy())
 

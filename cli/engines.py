@@ -56,16 +56,17 @@ class Memory:
 class Run:
     """One engine's results: per image logits and gate scores, and counters where it has them.
 
-    `results` is what must be equal between engines, N x bytes: the output record without its
-    counters.
+    `results` is what must be equal between engines, runs x bytes: the output record without its
+    counters.  A run is an image, or several; counters are a run's.
     """
 
     engine: str
     results: Bytes
+    per_run: int
     logits: npt.NDArray[np.float32]  # N x K
     scores: dict[str, Bytes]  # gate -> N x n
     exits: npt.NDArray[np.int64]  # N: the early exit taken, in order; their number: none
-    counters: dict[str, npt.NDArray[np.uint32]]  # name -> N
+    counters: dict[str, npt.NDArray[np.uint32]]  # name -> runs
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -73,8 +74,8 @@ class Run:
         return self.logits.argmax(axis=1)
 
     def mean(self, counter: str) -> float:
-        """Mean of a counter over the images."""
-        return float(self.counters[counter].mean())
+        """Mean of a counter an image."""
+        return float(self.counters[counter].mean()) / self.per_run
 
 
 def build_engines(engines: Iterable[str], compiled: Any, memory: Memory) -> None:
@@ -123,10 +124,11 @@ def run_engine(
             progress=progress,
         )
         core.close()
-    decoded = compiled.decode_output(records)
+    decoded = compiled.decode_output(records, len(images))
     return Run(
         engine=engine,
         results=records[:, COUNTER_BYTES:],
+        per_run=compiled.images,
         logits=decoded.logits,
         scores=decoded.scores,
         exits=decoded.exits,
@@ -162,8 +164,9 @@ def first_mismatch(reference: Run, other: Run) -> str:
     image, byte = (int(index) for index in differ[0])
     values = (int(run.results[image, byte]) for run in (reference, other))
     what = _name_byte(reference, image, other)
+    unit = "image" if reference.per_run == 1 else f"run of {reference.per_run} images"
     return (
-        f"image {image}, result byte {byte}{what}: "
+        f"{unit} {image}, result byte {byte}{what}: "
         f"{reference.engine} {next(values)}, {other.engine} {next(values)}"
     )
 
@@ -181,7 +184,7 @@ def _first_exit(reference: Run, other: Run) -> str:
 
 
 def _name_byte(reference: Run, image: int, other: Run) -> str:
-    """The gate, or the logits, in which `image` differs first."""
+    """The gate, or the logits, in which record `image` differs first."""
     for gate, scores in reference.scores.items():
         if (scores[image] != other.scores[gate][image]).any():
             return f" (scores of gate {gate})"

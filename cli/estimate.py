@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import rich_click as click
 
-from penstock.cli.compiled import hardware, load_compiled
+from penstock.cli.compiled import hardware, images_option, load_compiled
 from penstock.cli.errors import InputError, load
 from penstock.cli.output import emit, json_option, step, table
 from penstock.program.config import CONFIGS
@@ -18,7 +18,8 @@ SHARE = click.FloatRange(0, 1)
     epilog="""Examples:\n
     penstock estimate net.onnx --config z7020\n
     penstock estimate net.onnx --keep 0.5 --blocks-skipped 0.33 --board zcu104\n
-    penstock estimate build/net --clock 125 --json -
+    penstock estimate build/net --clock 125 --json -\n
+    penstock estimate vgg16.onnx --images 3
     """
 )
 @click.argument("network", type=click.Path(path_type=Path))
@@ -29,6 +30,7 @@ SHARE = click.FloatRange(0, 1)
     help=f"Hardware configuration: {', '.join(CONFIGS)} (default: z7020, or the one compiled for).",
 )
 @click.option("--schedule", type=click.Choice(["sequential", "parallel"]), help="As for compile.")
+@images_option
 @click.option("--keep", type=SHARE, default=1.0, show_default=True, help="Channels kept, a share.")
 @click.option(
     "--blocks-skipped", type=SHARE, default=0.0, show_default=True, help="Blocks skipped, a share."
@@ -44,6 +46,7 @@ def estimate(
     network: Path,
     config_name: str | None,
     schedule: str | None,
+    images: int | None,
     keep: float,
     blocks_skipped: float,
     masks: int,
@@ -57,7 +60,7 @@ def estimate(
     Every figure is a mean over random masks in which a channel is kept with probability --keep and
     the given share of the blocks is skipped; the default is every gate open.
     """
-    compiled = _compiled(network, config_name, schedule)
+    compiled = _compiled(network, config_name, schedule, images)
     if clock is None:
         clock = float(load("penstock.boards.board", "boards").load_board(board).clock_mhz)
     masking = load("penstock.compiler.masks", "compiler")
@@ -72,7 +75,9 @@ def estimate(
     emit(figures, json_to, *_tables(figures, str(network)))
 
 
-def _compiled(network: Path, config_name: str | None, schedule: str | None) -> Any:
+def _compiled(
+    network: Path, config_name: str | None, schedule: str | None, images: int | None
+) -> Any:
     """The Program: loaded, or compiled from an ONNX file."""
     if network.is_dir() or network.suffix == ".pspkg":
         compiled = load_compiled(network)
@@ -83,19 +88,26 @@ def _compiled(network: Path, config_name: str | None, schedule: str | None) -> A
                 f"{network} was compiled for the schedule {compiled.package.meta['schedule']}",
                 hint="give the ONNX file",
             )
+        if images not in (None, compiled.images):
+            raise InputError(
+                f"{network} was compiled for {compiled.images} images a run",
+                hint="give the ONNX file",
+            )
         return compiled
     if not network.is_file():
         raise InputError(f"cannot read {network}: no such file", hint="penstock export makes one")
     config = hardware(config_name or "z7020")
     with step(f"compile {network} for {config.name}"):
         api = load("penstock.compiler.api", "compiler")
-        return api.compile_onnx(network, config, schedule)
+        return api.compile_onnx(network, config, schedule, images=images or 1)
 
 
 def _tables(figures: dict[str, Any], title: str) -> list[Any]:
     """The totals, then a line a descriptor that takes time."""
     totals = table(f"{title} on {figures['config']} (estimate)", "", "")
     totals.add_row("cycles an image", f"{figures['cycles']:,.0f}")
+    if figures["images"] > 1:
+        totals.add_row("images a run", str(figures["images"]))
     totals.add_row(f"latency at {figures['clock_mhz']:g} MHz", f"{figures['latency_ms']:.3f} ms")
     totals.add_row("images a second", f"{figures['fps']:,.0f}")
     totals.add_row("MACs executed", f"{figures['macs']:,.0f}")

@@ -129,7 +129,10 @@ def bench_inputs(compiled: Any, images_path: Path | None, limit: int) -> npt.NDA
         )
         inputs: npt.NDArray[np.uint8] = compiled.quantize_input(images)
         return inputs
-    shape = (limit, compiled.package.meta["input"]["bytes"])
+    shape = (
+        -(-limit // compiled.images),
+        compiled.images * compiled.package.meta["input"]["bytes"],
+    )
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 

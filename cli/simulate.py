@@ -192,11 +192,12 @@ def summarize(
         "network": compiled.package.meta["network"],
         "config": compiled.package.config.name,
         "images": len(first.logits),
+        "images_a_run": first.per_run,
         "engines": {},
         "macs": {"dense": macs.dense, "executed": macs.executed, "gates": macs.gates},
         "predicted": {
-            "cycles": float(np.mean(prediction.cycles)),
-            "weight_bytes": float(np.mean(prediction.weight_bytes)),
+            "cycles": float(np.mean(prediction.cycles)) / first.per_run,
+            "weight_bytes": float(np.mean(prediction.weight_bytes)) / first.per_run,
         },
         "gates": {
             name: {"mean_score": float(s.mean()) / 128, "kept": float((s > 0).mean())}
@@ -215,7 +216,8 @@ def summarize(
             engine["accuracy"] = float((run.labels == labels).mean())
         if run.counters:
             engine["counters"] = {name: run.mean(name) for name in run.counters}
-            engine["per_image"] = {name: each.tolist() for name, each in run.counters.items()}
+            unit = "per_image" if run.per_run == 1 else "per_run"
+            engine[unit] = {name: each.tolist() for name, each in run.counters.items()}
         figures["engines"][run.engine] = engine
     return figures
 

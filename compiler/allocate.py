@@ -195,10 +195,15 @@ def buffer_blocks(plan: Plan, config: HwConfig) -> list[Block]:
     return list(blocks.values())
 
 
+def feature_bytes(plan: Plan, config: HwConfig) -> int:
+    """Bytes of feature memory that the plan's buffers take."""
+    blocks = buffer_blocks(plan, config)
+    return extent(blocks, place(blocks))
+
+
 def fits(plan: Plan, config: HwConfig) -> bool:
     """Whether the feature memory holds the plan's buffers."""
-    blocks = buffer_blocks(plan, config)
-    return extent(blocks, place(blocks)) <= config.fmem_bytes
+    return feature_bytes(plan, config) <= config.fmem_bytes
 
 
 def _alive(blocks: list[Block], step: int) -> list[Block]:
@@ -237,7 +242,7 @@ def _gate_addresses(plan: Plan, config: HwConfig) -> tuple[dict[str, int], int]:
     addresses: dict[str, int] = {}
     end = stream_area(config) if plan.streamed else 0
     for step in plan.steps:
-        if isinstance(step, (GateStep, DenseStep, ExitStep)):
+        if isinstance(step, (GateStep, DenseStep, ExitStep)) and step.name not in addresses:
             addresses[step.name] = 0 if step.name in plan.streamed else end
             end += 0 if step.name in plan.streamed else gate_bytes(step)
     assert end <= config.gate_mem_bytes

@@ -35,6 +35,7 @@ from penstock.program.config import HwConfig
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.errors import PenstockError
 from penstock.program.exits import clear_unreached, decode_logits, exits_taken, with_thresholds
+from penstock.program.metadata import result_stride
 from penstock.program.package import Package
 
 Bytes = npt.NDArray[np.uint8]
@@ -50,12 +51,16 @@ DEFAULT_SCHEDULE = "sequential"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """Output records, taken apart.  Counters are those of the engine that wrote the records."""
+    """Output records, taken apart.  Counters are those of the engine that wrote the records.
+
+    A run of several images (`CompiledNetwork.images`) has one record, so its counters are once for
+    all of them.
+    """
 
     logits: npt.NDArray[np.float32]  # (N, K)
     label: npt.NDArray[np.int64]  # (N,)
     scores: dict[str, Bytes]  # gate -> (N, n)
-    counters: dict[str, npt.NDArray[np.uint32]]  # name -> (N,)
+    counters: dict[str, npt.NDArray[np.uint32]]  # name -> (runs,)
     exits: npt.NDArray[np.int64]  # (N,) the early exit taken, in order; their number: none
 
 
@@ -76,13 +81,20 @@ class CompiledNetwork:
     open_gates: bool = False
 
     @property
+    def images(self) -> int:
+        """Images a run: what the core takes for one image, and makes one record of."""
+        return int(self.package.meta["images"])
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of an image."""
         channels, height, width = self.package.meta["input"]["shape"]
         return channels, height, width
 
     def quantize_input(self, images: npt.NDArray[Any]) -> Bytes:
-        """float32 [N, C, H, W] -> uint8 [N, input bytes], as the core reads them.
+        """float32 [N, C, H, W] -> uint8 [runs, input bytes], as the core reads them.
+
+        A run takes `images` images; what the last one lacks is zeros.
 
         Raises:
             PenstockError: another shape or dtype, NaN or infinity; says expected and got.
@@ -90,14 +102,19 @@ class CompiledNetwork:
         image = self.package.meta["input"]
         _check_images(images, self.input_shape)
         codes = quantize(images, image["scale"], image["signed"])
-        data = np.zeros((len(images), image["bytes"]), np.uint8)
-        data[:, : math.prod(self.input_shape)] = codes.reshape(len(images), -1).view(np.uint8)
-        return data
+        runs = -(-len(images) // self.images)
+        data = np.zeros((runs * self.images, image["bytes"]), np.uint8)
+        pixels = codes.reshape(len(images), -1).view(np.uint8)
+        data[: len(images), : math.prod(self.input_shape)] = pixels
+        return data.reshape(runs, -1)
 
-    def decode_output(self, records: Bytes) -> Decoded:
-        """Records uint8 [N, record bytes] -> logits, labels, scores and counters."""
+    def decode_output(self, records: Bytes, images: int | None = None) -> Decoded:
+        """Records uint8 [runs, record bytes] -> logits, labels, scores and counters.
+
+        `images`: how many of the records' images to decode; None: all, with the last run's padding.
+        """
         meta = self.package.meta
-        logits = decode_logits(records, meta)
+        logits = decode_logits(records, meta)[:images]
         words = np.ascontiguousarray(records[:, :COUNTER_BYTES]).view("<u4")
         return Decoded(
             logits=logits,
@@ -107,7 +124,7 @@ class CompiledNetwork:
                 for gate in meta["gates"]
             },
             counters={name: words[:, i].astype(np.uint32) for i, name in enumerate(COUNTER_NAMES)},
-            exits=exits_taken(records, meta),
+            exits=np.repeat(exits_taken(records, meta), self.images)[:images],
         )
 
     def run_graph(self, inputs: Bytes) -> Bytes:
@@ -122,14 +139,17 @@ class CompiledNetwork:
         """
         meta, graph = self.package.meta, self._graph()
         image, result = meta["input"], meta["output"]
-        codes = inputs[:, : math.prod(self.input_shape)]
+        codes = inputs.reshape(-1, image["bytes"])[:, : math.prod(self.input_shape)]
         codes = codes.view(np.int8) if image["signed"] else codes
-        values = run_graph(graph, codes.reshape(len(inputs), *self.input_shape))
+        values = run_graph(graph, codes.reshape(-1, *self.input_shape))
         records = np.zeros((len(inputs), meta["record_bytes"]), np.uint8)
-        places = [(gate["name"], gate["offset"]) for gate in meta["gates"]]
-        for name, offset in [*places, (result["name"], result["offset"])]:
-            data = values[name].reshape(len(inputs), -1).view(np.uint8)
-            records[:, offset : offset + data.shape[1]] = data
+        for gate in meta["gates"]:
+            data = values[gate["name"]].reshape(len(inputs), -1).view(np.uint8)
+            records[:, gate["offset"] : gate["offset"] + data.shape[1]] = data
+        for index in range(self.images):
+            data = values[result["name"]][index :: self.images].reshape(len(inputs), -1)
+            at = result["offset"] + index * result_stride(meta)
+            records[:, at : at + data.shape[1]] = data.view(np.uint8)
         scores = slice(COUNTER_BYTES, COUNTER_BYTES + sum(gate["count"] for gate in meta["gates"]))
         records[:, scores] = close_within(self.package, records[:, scores])
         if graph.exits:
@@ -173,7 +193,9 @@ class CompiledNetwork:
             PenstockError: the ONNX file is not there (a lone program file was loaded).
         """
         graph = without_gates(self._graph())
-        package = compile_graph(graph, self.package.config, self.package.meta["schedule"])
+        package = compile_graph(
+            graph, self.package.config, self.package.meta["schedule"], images=self.images
+        )
         return CompiledNetwork(package=package, graph=graph)
 
     def with_thresholds(self, thresholds: Sequence[float]) -> "CompiledNetwork":
@@ -187,7 +209,10 @@ class CompiledNetwork:
     def predict(
         self, scores: dict[str, Bytes], exits: npt.NDArray[np.int64] | None = None
     ) -> cost.Prediction:
-        """Cycles and bytes for gate scores, one array (N, n) a gate, and exits (`Decoded`)."""
+        """Cycles and bytes for gate scores, one array (N, n) a gate, and exits (`Decoded`).
+
+        Of a run: of several images, where it takes several.
+        """
         return cost.predict(self.package, scores, exits=exits)
 
     def macs(
@@ -240,6 +265,7 @@ def compile_onnx(
     *,
     reshape: bool = True,
     thresholds: Sequence[float] | None = None,
+    images: int = 1,
 ) -> CompiledNetwork:
     """The Program of an ONNX file for one hardware configuration.
 
@@ -250,6 +276,8 @@ def compile_onnx(
         calibration: images (N, C, H, W) to quantise a float network with.
         reshape: let the array reshape for partial groups; False: the fixed array, same results.
         thresholds: of the early exits, in order; None: what the file says.
+        images: of a run; of several the small maps lie side by side and share fetched weights
+            (compiler/stack.py), for networks without gates and exits.
 
     Raises:
         CompileError: the network is refused; names the node, the reason and a hint.
@@ -265,7 +293,7 @@ def compile_onnx(
         model = quantize_float(path, calibration, properties)
         graph = import_model(infer(model))
     mode = schedule or graph.metadata.get("schedule") or DEFAULT_SCHEDULE
-    package = compile_graph(graph, config, mode, reshape=reshape)
+    package = compile_graph(graph, config, mode, reshape=reshape, images=images)
     return CompiledNetwork(package=package, model=model.SerializeToString(), graph=graph)
 
 

@@ -20,6 +20,8 @@ def _header(package: Package) -> Iterator[str]:
     image, result = meta["input"], meta["output"]
     shape = " x ".join(map(str, image["shape"]))
     yield f"; {meta['network']}, {meta['schedule']}, for {config.name} ({config.hash:#010x})"
+    if meta["images"] > 1:
+        yield f"; {meta['images']} images a run"
     yield (
         f"; input  {image['name']}: {shape} {_type(image['signed'])} * {image['scale']:.6g}, "
         f"{image['bytes']} bytes an image"

@@ -25,30 +25,33 @@ def estimate(package: Package, memory: Scores, clock_mhz: float) -> dict[str, An
 
     `layers` has one entry a descriptor; what runs once (GLOAD) has no cycles in it.  Utilisation:
     MACs / (cycles x multipliers).  Bytes: weights fetched, the image read, the record written.
+    Of `images` a run each has its share; the latency is that of the run, which ends with all.
     """
     config, meta = package.config, package.meta
+    images = meta["images"]
     pes = config.p_oc * config.p_px
     shown = np.concatenate([memory[:1], memory])  # the first image also pays what runs once
     predicted = predict_memory(package, shown, Timing())
     acts = activity(package, memory)
-    cycles = predicted.descriptor_cycles[1:].mean(axis=0)
-    fetched = predicted.descriptor_bytes[1:].mean(axis=0)
-    layers = []
+    cycles = predicted.descriptor_cycles[1:].mean(axis=0) / images
+    fetched = predicted.descriptor_bytes[1:].mean(axis=0) / images
+    layers, executed = [], 0.0
     for index, (act, layer) in enumerate(zip(acts, meta["layers"], strict=True)):
         macs = _macs(act, layer)
+        executed += macs
         layers.append(
             {
                 "descriptor": index,
                 "op": act.op.name,
                 "name": layer["name"],
                 "cycles": float(cycles[index]),
-                "macs": macs,
+                "macs": macs / images,
                 "weight_bytes": float(fetched[index]),
-                "utilisation": macs / (cycles[index] * pes) if cycles[index] else 0.0,
+                "utilisation": macs / (images * cycles[index] * pes) if cycles[index] else 0.0,
             }
         )
-    total = float(predicted.cycles[1:].mean())
-    executed = sum(layer["macs"] for layer in layers)
+    total = float(predicted.cycles[1:].mean()) / images
+    executed /= images
     return {
         "network": meta["network"],
         "config": config.name,
@@ -56,11 +59,12 @@ def estimate(package: Package, memory: Scores, clock_mhz: float) -> dict[str, An
         "clock_mhz": clock_mhz,
         "kept": float(np.mean(memory > 0)) if memory.size else 1.0,
         "cycles": total,
-        "latency_ms": total / clock_mhz / 1e3,
+        "images": images,
+        "latency_ms": total * images / clock_mhz / 1e3,
         "fps": clock_mhz * 1e6 / total,
         "macs": executed,
         "utilisation": executed / (total * pes),
-        "weight_bytes": float(predicted.weight_bytes[1:].mean()),
+        "weight_bytes": float(predicted.weight_bytes[1:].mean()) / images,
         "input_bytes": meta["input"]["bytes"],
         "record_bytes": meta["record_bytes"],
         "layers": layers,

@@ -12,8 +12,8 @@ MAX_SIDE = 1023
 MAX_LOAD_BYTES = ((1 << 16) - 1) * BEAT_BYTES
 
 
-def check_conv(step: ConvStep, source: Value, config: HwConfig) -> None:
-    """CompileError if a convolution exceeds what a descriptor of `config` can do."""
+def check_conv(step: ConvStep, height: int, width: int, config: HwConfig) -> None:
+    """CompileError if a convolution of a map exceeds what a descriptor of `config` can do."""
     outputs, row_inputs, kernel, _ = step.conv.weight.shape
     inputs = row_inputs * step.conv.groups
     if max(outputs, inputs) > config.max_channels:
@@ -22,9 +22,9 @@ def check_conv(step: ConvStep, source: Value, config: HwConfig) -> None:
             node=step.name,
             op="Conv",
         )
-    if max(source.shape[1:]) > MAX_SIDE:
+    if max(height, width) > MAX_SIDE:
         raise CompileError(
-            f"map of {source.shape[1]} x {source.shape[2]}, at most {MAX_SIDE} a side",
+            f"map of {height} x {width}, at most {MAX_SIDE} a side",
             node=step.name,
             op="Conv",
         )

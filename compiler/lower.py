@@ -62,10 +62,15 @@ class _Lowering:
         self.descriptors.append(descriptor)
         self.layers.append({"name": name, **info})
 
-    def address(self, buffer: str, first: int = 0) -> int:
-        """The address of a channel of a buffer."""
+    def address(self, buffer: str, first: int = 0, row: int = 0) -> int:
+        """The address of a channel of a buffer, or of a row of it."""
         stride, _ = plane_size(self.plan.buffers[buffer], self.config)
-        return self.allocation.buffers[buffer] + first * stride
+        offset = row * self.plan.buffers[buffer].shape[-1] if row else 0
+        return self.allocation.buffers[buffer] + first * stride + offset
+
+    def stride(self, buffer: str) -> int:
+        """Bytes from channel to channel of a buffer."""
+        return plane_size(self.plan.buffers[buffer], self.config)[0]
 
     def append(self, data: Bytes) -> int:
         """Put bytes (whole beats) into the blob; their offset."""
@@ -79,10 +84,12 @@ class _Lowering:
     def run(self) -> None:
         """Prologue, the steps of an image, HALT; then for each exit its results and HALT."""
         layers = [s for s in self.plan.steps if isinstance(s, (GateStep, DenseStep, ExitStep))]
-        resident = [step for step in layers if step.name not in self.plan.streamed]
+        # By name: a layer that runs once for each of several images has its weights once.
+        resident = {step.name: step for step in layers if step.name not in self.plan.streamed}
         if resident:
-            first = self.allocation.gates[resident[0].name]
-            self._load_gates([self._gate_image(step) for step in resident], first, "gate weights")
+            first = self.allocation.gates[next(iter(resident))]
+            images = [self._gate_image(step) for step in resident.values()]
+            self._load_gates(images, first, "gate weights")
         loop = len(self.descriptors)
         for step in self.plan.steps:
             self.step(step)
@@ -120,8 +127,9 @@ class _Lowering:
             case LoadStep():
                 dst = self.address(step.dst, step.dst_first)
                 length = math.prod(step.value.shape)
+                ddr = step.image * round_up(length, BEAT_BYTES)
                 self.emit(
-                    Descriptor.make(Op.LOAD, dst=dst, length=length),
+                    Descriptor.make(Op.LOAD, dst=dst, ddr=ddr, length=length),
                     step.name,
                     output=step.value.name,
                 )
@@ -143,18 +151,19 @@ class _Lowering:
     def _conv(self, step: ConvStep) -> None:
         conv, config = step.conv, self.config
         outputs, row_inputs, kernel, _ = conv.weight.shape
-        check_conv(step, self.plan.graph.values[conv.input], config)
+        source = self.plan.graph.values[conv.input]
+        _, height, width = source.shape
+        pixels = _out_pixels(height, width, conv.stride) * step.images
+        height = step.rows or height
+        check_conv(step, height, width, config)
         if step.out_list is not None:
             image, w_stride = pack_rows(conv.weight, conv.bias, conv.requantize)
         else:
             image, w_stride = pack_interleaved(conv.weight, conv.bias, conv.requantize, config)
-        source = self.plan.graph.values[conv.input]
         src_stride, phase_stride = plane_size(self.plan.buffers[step.src], config)
-        dst_stride, _ = plane_size(self.plan.buffers[step.dst], config)
         if conv.name not in self.weights:  # two forms of a convolution share them
             self.weights[conv.name] = self.append(image)
-        height, width = source.shape[1:]
-        out_pixels = -(-height // conv.stride) * -(-width // conv.stride)
+        out_pixels = _out_pixels(height, width, conv.stride)
         residual = conv.residual is not None
         descriptor = Descriptor.make(
             Op.CONV,
@@ -173,10 +182,10 @@ class _Lowering:
             cout=outputs,
             height=height,
             width=width,
-            src=self.address(step.src, step.src_first),
-            dst=self.address(step.dst, step.dst_first),
+            src=self.address(step.src, step.src_first, step.src_row),
+            dst=self.address(step.dst, step.dst_first, step.dst_row),
             src_stride=src_stride * step.src_step,
-            dst_stride=dst_stride,
+            dst_stride=self.stride(step.dst),
             phase_stride=phase_stride,
             clamp_lo=conv.clamp[0],
             clamp_hi=conv.clamp[1],
@@ -184,9 +193,8 @@ class _Lowering:
             w_stride=w_stride,
             split=best_split(out_pixels, config) if self.reshape else 0,
         )
-        # Of a bundle's pairs one in `bundle` is of the same group.
-        pixels = out_pixels if step.kind in ("conv", "gate") else 0
-        counted = kernel * kernel * pixels // step.bundle
+        # Of a bundle's pairs one in `bundle` is of the same group; rows between images count not.
+        counted = kernel * kernel * pixels // step.bundle if step.kind in ("conv", "gate") else 0
         self.emit(
             descriptor,
             step.name,
@@ -289,9 +297,9 @@ class _Lowering:
             cout=channels,
             height=height,
             width=width,
-            src=self.address(step.src, step.src_first),
+            src=self.address(step.src, step.src_first, step.src_row),
             dst=self.address(step.dst, step.dst_first),
-            src_stride=height * width,
+            src_stride=self.stride(step.src),
             dst_stride=dst_stride,
             phase_stride=phase_stride,
         )
@@ -314,10 +322,10 @@ class _Lowering:
             cout=channels,
             height=height,
             width=width,
-            src=self.address(step.src, step.src_first),
-            dst=self.address(step.dst, step.dst_first),
-            src_stride=height * width,
-            dst_stride=math.prod(pool.out_size(height, width)),
+            src=self.address(step.src, step.src_first, step.src_row),
+            dst=self.address(step.dst, step.dst_first, step.dst_row),
+            src_stride=self.stride(step.src),
+            dst_stride=self.stride(step.dst),
             clamp_lo=pool.clamp[0],
             clamp_hi=pool.clamp[1],
             w_addr=factor,
@@ -349,15 +357,20 @@ class _Lowering:
         self.emit(descriptor, step.name, input=step.logits.name)
 
     def _store(self, step: StoreStep) -> None:
-        scores = round_up(self.plan.n_scores, BEAT_BYTES)
+        result = COUNTER_BYTES + round_up(self.plan.n_scores, BEAT_BYTES)
+        result += step.image * round_up(step.bytes, BEAT_BYTES)
         descriptor = Descriptor.make(
             Op.STORE,
             from_scores=step.src is None,
             src=0 if step.src is None else self.address(step.src, step.src_first),
-            ddr=COUNTER_BYTES if step.src is None else COUNTER_BYTES + scores,
+            ddr=COUNTER_BYTES if step.src is None else result,
             length=step.bytes,
         )
         self.emit(descriptor, step.name)
+
+
+def _out_pixels(height: int, width: int, stride: int) -> int:
+    return -(-height // stride) * -(-width // stride)
 
 
 def lower(plan: Plan, allocation: Allocation, config: HwConfig, *, reshape: bool = True) -> Package:

@@ -15,9 +15,10 @@ from penstock.program.package import Package
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class MacCount:
-    """Counts of a batch; `executed`, `gates_executed` and `survivor_weights` are means an image.
+    """Counts of many images; `executed` and `gates_executed` are means an image.
 
     `gates` counts every input channel of a gate network, `gates_executed` those that it walks.
+    Weights are a run's, `survivor_weights` its mean: several images share some.
     """
 
     dense: int
@@ -65,10 +66,12 @@ def count_macs(package: Package, scores: dict[str, Array], exits: Array | None =
     executed = sum(act.runs * each for act, each in heads) + sum(
         _pairs(act, False) * each for act, each, _ in convs
     )
-    per_image = np.broadcast_to(np.asarray(executed, np.int64), (len(acts[0].runs),))
+    images = package.meta["images"]  # of a run: more than one take the same each
+    per_image = np.broadcast_to(np.asarray(executed, np.int64) // images, (len(acts[0].runs),))
     survivors = sum(_pairs(act, False) * taps for act, _, taps in convs)
+    total = fixed + sum(int(_pairs(act, True)[0]) * each for act, each, _ in convs)
     return MacCount(
-        dense=fixed + sum(int(_pairs(act, True)[0]) * each for act, each, _ in convs),
+        dense=total // images,
         executed=float(per_image.mean()),
         gates=gates + sum(int(_pairs(act, True)[0]) * each for act, each, _ in networks),
         gates_executed=gates + _mean(sum(_pairs(act, False) * each for act, each, _ in networks)),

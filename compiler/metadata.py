@@ -25,6 +25,7 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
         "network": graph.name,
         "config": config.name,
         "schedule": plan.schedule,
+        "images": plan.images,
         "input": {
             "name": image.name,
             "shape": list(image.shape),
@@ -40,7 +41,7 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
             "scale": result.scale,
             "offset": offset,
         },
-        "record_bytes": offset + round_up(size, BEAT_BYTES),
+        "record_bytes": offset + plan.images * round_up(size, BEAT_BYTES),
         "gates": [
             {
                 "name": name,

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penstock.compiler.allocate import fits
+from penstock.compiler.allocate import feature_bytes
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Conv, IntArray, Requantize
 from penstock.compiler.plan import Buffer, ConvStep, CopyStep, Plan, Step
@@ -38,9 +38,13 @@ def split_groups(plan: Plan, config: HwConfig) -> Plan:
     return dataclasses.replace(plan, steps=tuple(steps))
 
 
-def split_expansions(plan: Plan, config: HwConfig) -> Plan:
-    """The plan with expansions in as few parts as make it fit; as it is if none do."""
-    if fits(plan, config):
+def split_expansions(plan: Plan, config: HwConfig, room: int | None = None) -> Plan:
+    """The plan with expansions in as few parts as make it fit; as it is if none do.
+
+    `room`: bytes of feature memory it may take; None: all.
+    """
+    room = config.fmem_bytes if room is None else room
+    if feature_bytes(plan, config) <= room:
         return plan
     pairs = _expansions(plan)
     while pairs:
@@ -50,7 +54,7 @@ def split_expansions(plan: Plan, config: HwConfig) -> Plan:
             return plan
         worst.parts += 1
         smaller = _apply(plan, pairs, config)
-        if fits(smaller, config):
+        if feature_bytes(smaller, config) <= room:
             return smaller
     return plan
 

@@ -1,12 +1,14 @@
 """The back end as one visible list of passes: Graph -> Plan -> Allocation -> Package."""
 
 from penstock.compiler.allocate import allocate, fits
+from penstock.compiler.batch import batch_images
 from penstock.compiler.concat import flatten_concats, place_concats
 from penstock.compiler.duplicate import duplicate_residuals
 from penstock.compiler.ir import Graph
 from penstock.compiler.lower import lower
 from penstock.compiler.order import order_siblings
 from penstock.compiler.parts import split_expansions, split_groups
+from penstock.compiler.plan import Plan
 from penstock.compiler.schedule import schedule_graph
 from penstock.compiler.stream import stream_gates
 from penstock.compiler.subsample import subsample
@@ -25,18 +27,39 @@ GRAPH_PASSES = (
 )
 
 
-def compile_graph(
-    graph: Graph, config: HwConfig, schedule: str = "sequential", *, reshape: bool = True
-) -> Package:
-    """The Program of an integer graph; without `reshape` for the array in its base shape alone.
+def plan_graph(graph: Graph, config: HwConfig, schedule: str = "sequential") -> Plan:
+    """The plan of one image, before what depends on the feature memory alone.
 
     Raises:
-        CompileError: the network does not fit `config`, or the schedule is unknown.
+        CompileError: the schedule is unknown, or the network not one that the core can run.
     """
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
     plan = split_groups(schedule_graph(graph, schedule), config)
     if not fits(plan, config):  # a map that is cleared is not made in parts
         plan = split_groups(schedule_graph(graph, schedule, clear=False), config)
-    plan = stream_gates(split_expansions(plan, config), config)
+    return stream_gates(plan, config)
+
+
+def compile_graph(
+    graph: Graph,
+    config: HwConfig,
+    schedule: str = "sequential",
+    *,
+    reshape: bool = True,
+    images: int = 1,
+) -> Package:
+    """The Program of an integer graph, for `images` images a run.
+
+    Without `reshape` for the array in its base shape alone.
+
+    Raises:
+        CompileError: the network does not fit `config`, or the schedule is unknown; see
+            `batch_images` for several images.
+    """
+    plan = plan_graph(graph, config, schedule)
+    if images == 1:
+        plan = split_expansions(plan, config)
+    else:
+        plan = batch_images(plan, images, config, reshape=reshape)
     return lower(plan, allocate(plan, config), config, reshape=reshape)

@@ -29,12 +29,13 @@ class Place:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LoadStep:
-    """LOAD: the input image."""
+    """LOAD: the input image; of several, number `image`."""
 
     name: str
     value: Value
     dst: str
     dst_first: int = 0
+    image: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,9 @@ class ConvStep:
     `src_first` and `dst_first`, as those of a Concat and of its parts do; it reads every
     `src_step`-th.  The sums of the map begin at `pool_first` of its region.  `bundle` groups share
     its weights.
+
+    Where maps of several images lie in one buffer (compiler/stack.py) a step works on the rows from
+    `src_row` and `dst_row` on: one image's, or `rows` of all `images` and what lies between them.
     """
 
     name: str
@@ -66,6 +70,10 @@ class ConvStep:
     src_step: int = 1
     dst_first: int = 0
     bundle: int = 1
+    src_row: int = 0
+    dst_row: int = 0
+    rows: int = 0  # 0: those of the map
+    images: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +131,7 @@ class CopyStep:
     dst_first: int = 0
     rows: int = 0
     predicate: str | None = None
+    src_row: int = 0  # as in ConvStep
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +145,8 @@ class PoolStep:
     dst: str
     src_first: int = 0
     dst_first: int = 0
+    src_row: int = 0  # as in ConvStep
+    dst_row: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +169,7 @@ class StoreStep:
     bytes: int
     src_first: int = 0
     channels: int = 0
+    image: int = 0
 
 
 Step = LoadStep | ConvStep | GateStep | DenseStep | CopyStep | PoolStep | ExitStep | StoreStep
@@ -178,7 +190,10 @@ def outputs_of(step: GateStep | DenseStep) -> tuple[int, int]:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The steps of one image in order.  `scores`: gate output -> first score address."""
+    """The steps of one image in order, or of `images` that the core takes for one.
+
+    `scores`: gate output -> first score address.
+    """
 
     graph: Graph
     schedule: str
@@ -187,6 +202,7 @@ class Plan:
     pools: dict[str, int]  # region -> channels
     scores: dict[str, int]
     streamed: frozenset[str] = frozenset()  # GATEs and DENSEs whose weights are loaded every image
+    images: int = 1
 
     @property
     def n_scores(self) -> int:

@@ -40,7 +40,10 @@ def _concats(package: Package, cycles: np.ndarray) -> dict[str, Any]:
 
 
 def build_report(package: Package) -> dict[str, Any]:
-    """Figures with every gate open and every gate closed, JSON-ready; cycles are estimates."""
+    """Figures with every gate open and every gate closed, JSON-ready; cycles are estimates.
+
+    Cycles and weight bytes are a run's, MACs an image's.
+    """
     meta, config = package.meta, package.config
     opened, closed = _predict(package, SCORE_ONE), _predict(package, 0)
     macs = count_macs(package, _uniform(package, SCORE_ONE))
@@ -62,6 +65,7 @@ def build_report(package: Package) -> dict[str, Any]:
         "network": meta["network"],
         "config": config.name,
         "schedule": meta["schedule"],
+        "images": meta["images"],
         "descriptors": package.n_descriptors,
         "weight_blob_bytes": len(package.weights),
         "feature_bytes": {"used": max(ends, default=0), "available": config.fmem_bytes},

@@ -45,11 +45,12 @@ class Slot:
     """Input and output of one batch.  Two of them make the double buffer."""
 
     def __init__(
-        self, codec: InputCodec, batch: int, input_bytes: int, record_bytes: int, device: Any
+        self, codec: InputCodec, images: tuple[int, int], records: tuple[int, int], device: Any
     ) -> None:
-        self.input = shared((batch, input_bytes), "images", device)
+        """`images` and `records`: how many, and bytes of each."""
+        self.input = shared(images, "images", device)
         try:
-            self.output = shared((batch, record_bytes), "results", device)
+            self.output = shared(records, "results", device)
         except BufferExhaustedError:
             self.input.freebuffer()
             raise
@@ -58,10 +59,14 @@ class Slot:
         self._codes: Array = np.asarray(self.input).view(codec.dtype)[:, : codec.size]
         self._records: Bytes = np.asarray(self.output)
 
-    def fill(self, images: Array, first: int) -> None:
-        """Quantise a batch into the input, clear the output, hand both to the core."""
+    def fill(self, images: Array, first: int, runs: int) -> None:
+        """Quantise a batch into the input, clear the output, hand both to the core.
+
+        What the last of the runs has no image for is zeros.
+        """
         self._codec.encode(images, self._codes, first)
-        self._records[: len(images)] = 0
+        self._codes[len(images) : runs * len(self._codes) // len(self._records)] = 0
+        self._records[:runs] = 0
         self.input.flush()
         self.output.flush()  # else a dirty line could be written back over the core's results
 

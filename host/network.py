@@ -34,7 +34,7 @@ class Network:
 
     Attributes:
         package: the program.
-        batch: images the core runs by itself.
+        batch: images the core runs by itself; whole runs of the program, where one takes several.
         timeout: seconds a batch may take.
     """
 
@@ -44,13 +44,14 @@ class Network:
         if batch < 1:
             raise ValueError(f"batch is {batch}, expected at least 1")
         self._overlay, self.package = overlay, package
-        self.batch, self.timeout = batch, timeout
+        self._images = int(package.meta["images"])  # of a run
+        self.batch, self.timeout = -(-batch // self._images) * self._images, timeout
         _check_configuration(overlay.core.config_hash, package)
         self._trace: Trace | None = None
         self._logits: npt.NDArray[np.float32] | None = None
         self._buffers: list[Any] = []
         self._slots: list[Slot] = []
-        self._codec = InputCodec(self.meta["input"], batch)
+        self._codec = InputCodec(self.meta["input"], self.batch)
         try:
             self._allocate(overlay.device)
         except BufferExhaustedError:
@@ -61,16 +62,17 @@ class Network:
         for data, purpose in ((self.package.descriptors, "the program"),
                               (self.package.weights, "the weights")):  # fmt: skip
             self._buffers.append(constant(data, purpose, device))
-        sizes = self.meta["input"]["bytes"], self.meta["record_bytes"]
+        size, record = self.meta["input"]["bytes"], self.meta["record_bytes"]
         for _ in range(2):
-            self._slots.append(Slot(self._codec, self.batch, *sizes, device))
+            records = self.batch // self._images, record
+            self._slots.append(Slot(self._codec, (self.batch, size), records, device))
         program, weights = self._buffers
         self._arguments = {
             "program": program.device_address,
             "weights": weights.device_address,
             "n_descriptors": self.package.n_descriptors,
-            "input_stride": sizes[0],
-            "output_stride": sizes[1],
+            "input_stride": self._images * size,
+            "output_stride": record,
             "weight_bytes": len(self.package.weights),
             "config_hash": self.package.config_hash,
         }
@@ -82,7 +84,7 @@ class Network:
 
     @property
     def trace(self) -> Trace:
-        """What the core did for each image of the last call."""
+        """What the core did for each run of the last call: for each image, or several."""
         if self._trace is None:
             raise HostError("nothing has been run yet", hint="net(images)")
         return self._trace
@@ -100,15 +102,18 @@ class Network:
             InterruptMissingError: the interrupt did not come.
         """
         records = self.run(images)
-        self._logits = decode_logits(records, self.meta)
+        self._logits = decode_logits(records, self.meta)[: len(images)]
         return self._logits
 
     def run(self, images: Array) -> Bytes:
-        """The output records, uint8 [N, record bytes]; arguments and errors as a call."""
+        """The output records, uint8 [runs, record bytes]; arguments and errors as a call.
+
+        A run is an image, or several (`meta["images"]`); what the last one lacks is zeros.
+        """
         if not self._slots:
             raise ClosedError("the network is closed", hint="load it again")
         flat = self._codec.check(images)
-        records = np.empty((len(flat), self.meta["record_bytes"]), np.uint8)
+        records = np.empty((self._runs(len(flat)), self.meta["record_bytes"]), np.uint8)
         self._trace = self._logits = None
         self._run_batches(flat, records)
         self._trace = Trace(records, self.meta)
@@ -155,6 +160,10 @@ class Network:
     ) -> None:
         self.close()
 
+    def _runs(self, images: int) -> int:
+        """Runs of the program that so many images take."""
+        return -(-images // self._images)
+
     # ---- the double buffer
     def _run_batches(self, images: Array, records: Bytes) -> None:
         """While the core runs one slot, the other is drained and filled."""
@@ -162,13 +171,14 @@ class Network:
         try:
             for index, first in enumerate(range(0, len(images), self.batch)):
                 slot, part = self._slots[index % 2], images[first : first + self.batch]
-                slot.fill(part, first)
+                begin, runs = self._runs(first), self._runs(len(part))
+                slot.fill(part, first, runs)
                 if running:
                     self._wait()
-                self._start(slot, len(part))
+                self._start(slot, runs)
                 if running:
                     running[0].drain(running[1])
-                running = slot, records[first : first + len(part)]
+                running = slot, records[begin : begin + runs]
             if running:
                 self._wait()
                 running[0].drain(running[1])
@@ -181,13 +191,13 @@ class Network:
             self._settle(running is not None)
             raise
 
-    def _start(self, slot: Slot, images: int) -> None:
+    def _start(self, slot: Slot, runs: int) -> None:
         self._overlay.core.start(
             {
                 **self._arguments,
                 "input": slot.input.device_address,
                 "output": slot.output.device_address,
-                "n_images": images,
+                "n_images": runs,
             }
         )
 

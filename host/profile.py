@@ -33,7 +33,8 @@ def latency(axes: Any, trace: Trace, logits: npt.NDArray[np.float32], groups: in
     """Cycles an image, in `groups` of equal size from the hardest images to the easiest."""
     order = np.argsort(margins(logits), kind="stable")
     parts = [part for part in np.array_split(order, groups) if len(part)]
-    axes.boxplot([trace.cycles[part] for part in parts])
+    images = trace.meta["images"]  # of a run: each has its share
+    axes.boxplot([trace.cycles[part // images] / images for part in parts])
     names = [f"{i + 1}/{len(parts)}" for i in range(len(parts))]
     axes.set_xticks(range(1, len(parts) + 1), names)
     axes.set(xlabel="from hard to easy (lead of the best class)", ylabel="cycles an image")
@@ -42,8 +43,8 @@ def latency(axes: Any, trace: Trace, logits: npt.NDArray[np.float32], groups: in
 def where_cycles_go(axes: Any, trace: Trace) -> None:
     """Mean cycles by cause; `mac` is the work, the rest what it costs besides."""
     causes = ("mac", "weight_wait", "drain", "gate", "copy", "io", "overhead")
-    counters = trace.counters
-    axes.barh(causes[::-1], [float(counters[name].mean()) for name in causes[::-1]])
+    counters, images = trace.counters, trace.meta["images"]
+    axes.barh(causes[::-1], [float(counters[name].mean()) / images for name in causes[::-1]])
     axes.set(xlabel="cycles an image")
 
 

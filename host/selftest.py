@@ -28,6 +28,9 @@ def selftest(bit: Path, program: Path, vectors: Path, *, limit: int | None, batc
     expected = Vectors.load(vectors)
     with PenstockOverlay(bit).load(program, batch=batch) as net:
         print(f"{net.meta['network']} for {net.meta['config']}, {len(expected)} test images")
+        per_run = net.meta["images"]
+        if limit is not None:
+            limit = -(-limit // per_run) * per_run  # whole records
         images = expected.images[:limit]
         started = time.perf_counter()
         logits = net(images)
@@ -37,10 +40,11 @@ def selftest(bit: Path, program: Path, vectors: Path, *, limit: int | None, batc
         print(net.trace.summary())
         print(f"  {'seconds':18s} {seconds:12.3f} in all")
         print(f"  {'labels right':18s} {right:12d} of {len(images)}")
-    bad = int((differing > 0).sum())
+    bad, what = int((differing > 0).sum()), "image" if per_run == 1 else f"run of {per_run} images"
     if bad:
-        print(f"first differing image: {int((differing > 0).argmax())}")
-    print(f"{'FAIL' if bad else 'PASS'}: {len(images) - bad} of {len(images)} images equal, "
+        print(f"first differing {what}: {int((differing > 0).argmax())}")
+    many = what.replace("run", "runs") if per_run > 1 else "images"
+    print(f"{'FAIL' if bad else 'PASS'}: {len(differing) - bad} of {len(differing)} {many} equal, "
           f"{int(differing.sum())} bytes differ")  # fmt: skip
     return not bad
 

@@ -1,4 +1,7 @@
-"""`Trace`: what the core did for each image of a call - gates, exits, skips, cycles, bytes."""
+"""`Trace`: what the core did for each image of a call - gates, exits, skips, cycles, bytes.
+
+Where a run of the program takes several images (`meta["images"]`), every figure is a run's.
+"""
 
 import dataclasses
 from typing import Any
@@ -86,16 +89,21 @@ class Trace:
         Returns:
             (classes [C], rates float64 [C, outputs of all gates]).
         """
-        labels = np.asarray(labels)
-        if labels.shape != (len(self),):
-            raise ValueError(f"labels have shape {labels.shape}, expected ({len(self)},)")
-        classes, closed = np.unique(labels), ~self.open_gates()
+        labels, images = np.asarray(labels), self.meta["images"]
+        if labels.ndim != 1 or -(-len(labels) // images) != len(self):
+            raise ValueError(f"labels have shape {labels.shape}, expected ({len(self) * images},)")
+        classes = np.unique(labels)
+        closed = np.repeat(~self.open_gates(), images, axis=0)[: len(labels)]
         return classes, np.stack([closed[labels == c].mean(axis=0) for c in classes])
 
     def summary(self) -> str:
         """A few lines of means over the images."""
         counters = self.counters
         names = ("cycles", "weight_bytes", "read_bytes", "channels_executed", "channels_skipped")
-        lines = [f"{len(self)} images"]
-        lines += [f"  {name:18s} {counters[name].mean():12,.1f} an image" for name in names]
+        images = self.meta["images"]
+        head, each = "images", "an image"
+        if images > 1:
+            head, each = f"runs of {images} images", "a run"
+        lines = [f"{len(self)} {head}"]
+        lines += [f"  {name:18s} {counters[name].mean():12,.1f} {each}" for name in names]
         return "\n".join(lines)

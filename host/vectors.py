@@ -1,7 +1,8 @@
 """Test vectors of a deployed network: images, labels, and the results the core must give.
 
-A `.npz` file: `images` float32 [N, C, H, W], `labels` int64 [N], `results` uint8 [N, bytes], the
-output records without their counters, as the golden engine wrote them.
+A `.npz` file: `images` float32 [N, C, H, W], `labels` int64 [N], `results` uint8 [runs, bytes], the
+output records without their counters, as the golden engine wrote them (a run is an image, or
+several).
 """
 
 import dataclasses
@@ -49,7 +50,7 @@ class Vectors:
         np.savez_compressed(path, images=self.images, labels=self.labels, results=self.results)
 
     def differing(self, records: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-        """Bytes that differ, image by image, [len(records)]."""
+        """Bytes that differ, record by record, [len(records)]."""
         got = records[:, COUNTER_BYTES:]
         differ: npt.NDArray[np.int64] = (got != self.results[: len(got)]).sum(axis=1)
         return differ

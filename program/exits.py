@@ -18,6 +18,7 @@ from penstock.program.config import BEAT_BYTES
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, FIELD_BY_NAME, Descriptor
 from penstock.program.errors import PenstockError
+from penstock.program.metadata import result_stride
 from penstock.program.package import Package
 
 Array = npt.NDArray[Any]
@@ -93,9 +94,14 @@ def clear_unreached(records: npt.NDArray[np.uint8], meta: Mapping[str, Any]) -> 
 def decode_logits(
     records: npt.NDArray[np.uint8], meta: Mapping[str, Any]
 ) -> npt.NDArray[np.float32]:
-    """float32 (N, classes): the logits of the exit that each record took, at that exit's scale."""
-    result = meta["output"]
-    codes = records[:, result["offset"] : result["offset"] + result["classes"]]
+    """float32 (N, classes): the logits of the exit that each record took, at that exit's scale.
+
+    Records of several images have as many rows each; the last record's may be of padding.
+    """
+    result, images, stride = meta["output"], meta["images"], result_stride(meta)
+    starts = [result["offset"] + image * stride for image in range(images)]
+    codes = np.stack([records[:, at : at + result["classes"]] for at in starts], axis=1)
+    codes = codes.reshape(-1, result["classes"])
     logits = _real(codes, result)
     if meta["exits"]:
         taken = exits_taken(records, meta)

@@ -5,7 +5,10 @@ The checksum finds accidents; this finds a file that another tool wrote wrongly,
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
+
+from penstock.program.config import BEAT_BYTES
 
 #: Largest number of the format: sizes, addresses and counts are 32-bit words.
 LARGEST = (1 << 32) - 1
@@ -17,6 +20,7 @@ KIND: Kind = {
     "network": str,
     "config": str,
     "schedule": str,
+    "images": int,
     "input": {"name": str, "shape": [int], "signed": bool, "scale": float, "bytes": int},
     "output": {"name": str, "classes": int, "signed": bool, "scale": float, "offset": int},
     "record_bytes": int,
@@ -54,7 +58,12 @@ def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
     image, result, record = meta["input"], meta["output"], meta["record_bytes"]
     if len(image["shape"]) != 3 or not 1 <= math.prod(image["shape"]) <= image["bytes"]:
         raise ValueError(f"has an input of shape {image['shape']} in {image['bytes']} bytes")
-    places = [(result["offset"], result["classes"])]
+    images = meta["images"]
+    if images < 1:
+        raise ValueError(f"is for {images} images a run")
+    if images > 1 and (meta["gates"] or meta["exits"]):
+        raise ValueError(f"has gates or exits, for {images} images a run")
+    places = [(result["offset"], (images - 1) * result_stride(meta) + result["classes"])]
     places += [(gate["offset"], gate["count"]) for gate in meta["gates"]]
     if any(offset + count > record for offset, count in places):
         raise ValueError(f"has results outside its record of {record} bytes")
@@ -73,6 +82,11 @@ def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
         counts = isinstance(layer.get("macs_per_pair", 0), int)
         if not counts or ("kind" in layer) != ("macs_per_pair" in layer):
             raise ValueError(f"has a bad layer '{layer['name']}'")
+
+
+def result_stride(meta: Mapping[str, Any]) -> int:
+    """Bytes from one image's result to the next one's in a record."""
+    return -(-int(meta["output"]["classes"]) // BEAT_BYTES) * BEAT_BYTES
 
 
 def _check(value: Any, kind: Kind, where: str) -> None:

@@ -23,7 +23,7 @@ from penstock.program.errors import PenstockError
 from penstock.program.metadata import check_metadata, parse_metadata
 
 MAGIC = b"PENSTOCK"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER = struct.Struct("<8s7I28x")
 _CRC_OFFSET = 32
 
@@ -87,7 +87,10 @@ class Package:
             raise PackageError(f"{source}: not a Penstock program (bad magic or too short)")
         _, version, config_hash, count, _, n_weights, n_meta, crc = HEADER.unpack_from(data)
         if version != FORMAT_VERSION:
-            raise PackageError(f"{source}: format version {version}, this release reads 1")
+            raise PackageError(
+                f"{source}: format version {version}, this release reads {FORMAT_VERSION}",
+                hint="compile the network again",
+            )
         expected = HEADER.size + count * DESCRIPTOR_BYTES + n_weights + n_meta
         if len(data) != expected:
             raise PackageError(

@@ -2,8 +2,8 @@
 
 .PHONY: fuzz
 
-fuzz: $(STAMP) ## random networks on every engine, damaged files: N=500 CONCATS=125 FILES=2000 SEED=0 CONFIGS=tiny,z7020
-	$(BIN)/python -m tests.fuzz --networks $(or $(N),500) --concats $(or $(CONCATS),125) --files $(or $(FILES),2000) \
-	  --seed $(or $(SEED),0) --configs $(or $(CONFIGS),tiny$(comma)z7020) --jobs $(JOBS) -o build/fuzz.json
+fuzz: $(STAMP) ## random networks on every engine, damaged files: N=500 CONCATS=125 SEVERAL=125 FILES=2000 SEED=0 CONFIGS=tiny,z7020
+	$(BIN)/python -m tests.fuzz --networks $(or $(N),500) --concats $(or $(CONCATS),125) \
+	  --several $(or $(SEVERAL),125) --files $(or $(FILES),2000) --seed $(or $(SEED),0) --configs $(or $(CONFIGS),tiny$(comma)z7020) --jobs $(JOBS) -o build/fuzz.json
 
 comma := ,

@@ -29,6 +29,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--networks", type=int, default=500, metavar="N")
     parser.add_argument("--concats", type=int, default=0, metavar="N", help="networks with Concats")
+    parser.add_argument(
+        "--several", type=int, default=0, metavar="N", help="networks with several images a run"
+    )
     parser.add_argument("--files", type=int, default=2000, metavar="N")
     parser.add_argument("--seed", type=int, default=0, help="the first; the others follow it")
     parser.add_argument("--configs", default=",".join(CONFIGS), help="commas between names")
@@ -43,6 +46,10 @@ def main() -> int:
         seeds = range(options.seed, options.seed + options.concats)
         configs = options.configs.split(",")
         summary["networks with Concats"] = fuzz_networks(seeds, configs, options.jobs, "concats")
+    if options.several:
+        seeds = range(options.seed, options.seed + options.several)
+        configs = options.configs.split(",")
+        summary["several images a run"] = fuzz_networks(seeds, configs, options.jobs, "images")
     if options.files:
         seeds = range(options.seed, options.seed + options.files)
         summary["networks as files"] = fuzz_files(seeds, compile_file, write_network)

@@ -27,14 +27,25 @@ from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore
 from tests.compiler.back.graphs import random_inputs
-from tests.fuzz.networks import Excite, Join, Layer, Recipe, build, excited, joined, recipe
+from tests.compiler.back.stacked import stacked_package
+from tests.fuzz.networks import (
+    Excite,
+    Join,
+    Layer,
+    Recipe,
+    build,
+    excited,
+    joined,
+    recipe,
+    several,
+)
 
 Bytes = npt.NDArray[np.uint8]
 
 #: Configurations and how often each is drawn; z7020 simulates ten times slower.
 CONFIGS = {"tiny": 7, "z7020": 1}
 #: Families of cases: what seeds mean in each; those of one family never change another's.
-FAMILIES = {"": recipe, "concats": joined, "squeeze": excited}
+FAMILIES = {"": recipe, "concats": joined, "squeeze": excited, "images": several}
 #: Networks drawn for a case until the configuration has room for one.
 ATTEMPTS = 50
 
@@ -92,7 +103,11 @@ def make(chosen: Recipe, config: str = "tiny", seed: int = 0, refused: int = 0) 
     rng = np.random.default_rng(seed)
     graph = build(chosen)
     reshape = bool(rng.random() < 0.8)
-    package = compile_graph(graph, get_config(config), chosen.schedule, reshape=reshape)
+    hardware = get_config(config)
+    if chosen.images > 1:
+        package = stacked_package(graph, hardware, chosen.images, rng=rng, reshape=reshape)
+    else:
+        package = compile_graph(graph, hardware, chosen.schedule, reshape=reshape)
     inputs, _ = random_inputs(package, int(rng.integers(1, 4)), rng)
     stall = float(rng.choice([0.0, 0.05, 0.3, 0.7]))
     latency = int(rng.choice([1, 7, 40, 120]))
@@ -184,6 +199,9 @@ def features(case: Case) -> list[str]:
         taken = exits_taken(golden.run(package, case.inputs), package.meta)
         found["exit taken"] += bool((taken < len(chosen.exits)).any())
         found["exit not taken"] += bool((taken > 0).any())
+    found[f"{chosen.images} images a run"] += chosen.images > 1
+    cleared = [layer for layer in package.meta["layers"] if layer["name"].endswith(".clear")]
+    found["rows between images cleared"] += chosen.images > 1 and bool(cleared)
     rows = [block for block in package.meta["memory"] if "row" in block]
     found["Concat by address"] += bool(rows)
     copies = [layer["name"] for layer in package.meta["layers"] if layer.get("kind") == "copy"]

@@ -91,6 +91,7 @@ class Recipe:
     schedule: str
     exits: tuple[tuple[int, float], ...] = ()  # (map, threshold) of early exits
     extreme: bool = False  # multipliers, shifts and biases over the whole legal range
+    images: int = 1  # of a run
 
 
 def build(recipe: Recipe) -> Graph:
@@ -431,6 +432,18 @@ def _exits(chosen: Recipe) -> tuple[tuple[int, float], ...]:
         return ()
     maps = random.sample(range(len(chosen.layers) + 1), min(2, len(chosen.layers) + 1))
     return tuple((index, random.choice((0.0, 0.2, 0.4, 0.7, 2.0))) for index in sorted(maps))
+
+
+def several(random: stdlib.Random) -> Recipe:
+    """A network without gates and exits, for several images a run."""
+    chosen = recipe(random, joins=random.random() < 0.3)
+    layers = [
+        dataclasses.replace(layer, gate=None) if isinstance(layer, Layer) else layer
+        for layer in chosen.layers
+    ]
+    return dataclasses.replace(
+        chosen, gates=(), exits=(), layers=tuple(layers), images=random.randint(2, 4)
+    )
 
 
 def recipes(family: Callable[[stdlib.Random], Recipe] = recipe) -> st.SearchStrategy[Recipe]:

@@ -30,6 +30,7 @@ from tests.fuzz.networks import (
 SLICE = range(60)
 CONCATS = range(24)
 SQUEEZE = range(18)
+SEVERAL = range(16)
 
 
 @pytest.mark.parametrize("seed", SLICE)
@@ -48,6 +49,12 @@ def test_every_engine_agrees_on_concats(seed: int) -> None:
 def test_every_engine_agrees_on_squeeze_and_excite(seed: int) -> None:
     made = case.draw(seed, ["tiny"], "squeeze")
     assert not case.run(made).mismatches
+
+
+@pytest.mark.parametrize("seed", SEVERAL)
+def test_every_engine_agrees_on_several_images(seed: int) -> None:
+    mismatches = case.run(case.draw(seed, ["tiny"], "images")).mismatches
+    assert not mismatches, f"{mismatches}; again: make fuzz N=0 SEVERAL=1 FILES=0 SEED={seed}"
 
 
 def test_a_classifier_does_not_overtake_the_sums_of_another_part() -> None:
@@ -84,6 +91,14 @@ def test_the_slice_has_everything() -> None:
     wanted += ["groups stride 1"]
     wanted += ["exit taken", "exit not taken"]
     wanted += ["sequential", "parallel", *case.CONFIGS]
+    assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
+
+
+def test_the_slice_has_several_images() -> None:
+    cases = [case.draw(seed, ["tiny"], "images") for seed in SEVERAL]
+    found = [name for one in cases for name in case.features(one)]
+    wanted = [f"{count} images a run" for count in (2, 3, 4)]
+    wanted += ["rows between images cleared", "residual", "depthwise stride 1", "dense head"]
     assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
 
 

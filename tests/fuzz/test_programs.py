@@ -70,6 +70,8 @@ def test_metadata_that_is_none(sandbox: Sandbox, tmp_path: Path, text: bytes, me
         (("input", "shape"), [1, 1], "has an input of shape"),
         (("output", "classes"), 1 << 30, "has results outside its record"),
         (("gates", 0, "offset"), 1 << 31, "has results outside its record"),
+        (("images",), 0, "is for 0 images a run"),
+        (("images",), 2, "has gates or exits, for 2 images a run"),
         (("record_bytes",), 1 << 40, "lacks record_bytes, or has it wrong"),
         (("memory", 0, "steps"), [1], "has a block of memory without"),  # fuzz seed 10733
         (("layers",), [], "has 0 layers for"),

@@ -8,7 +8,8 @@ from penstock.host.profile import margins
 from penstock.program.counters import COUNTER_NAMES
 
 EXIT = {"descriptor": 5, "signed": True, "scale": 0.5, "scores": 1}
-META = {"exits": [EXIT | {"halt": 31_000}, EXIT | {"halt": 47_000}],
+META = {"images": 1,
+        "exits": [EXIT | {"halt": 31_000}, EXIT | {"halt": 47_000}],
         "gates": [{"name": "block", "offset": 64, "count": 1},
                   {"name": "channels", "offset": 65, "count": 3}]}  # fmt: skip
 

@@ -24,6 +24,7 @@ from penstock.program.package import Package
 
 EXIT = {"name": "head", "threshold": 0.5, "signed": True, "scale": 0.25, "scores": 1}
 META = {
+    "images": 1,
     "output": {"offset": 72, "classes": 3, "signed": False, "scale": 0.5},
     "gates": [{"name": "g", "score": 0, "count": 3, "offset": 64}],
     "exits": [EXIT | {"descriptor": 1, "halt": 4}, EXIT | {"descriptor": 2, "halt": 6}],
@@ -111,3 +112,13 @@ def test_other_thresholds() -> None:
     assert META["exits"][0]["threshold"] == 0.5  # the first program is as it was
     with pytest.raises(PenstockError, match="1 exit thresholds, the network has 2 early exits"):
         with_thresholds(package(), [0.5])
+
+
+def test_logits_of_several_images_in_one_record() -> None:
+    """Results follow each other in whole beats."""
+    meta = META | {"exits": [], "gates": [], "images": 2}
+    data = np.zeros((2, 88), np.uint8)
+    data[0, 72:75], data[0, 80:83] = [1, 2, 3], [4, 5, 6]
+    data[1, 72:75], data[1, 80:83] = [7, 8, 9], [10, 11, 12]
+    wanted = np.arange(1, 13).reshape(4, 3) * 0.5
+    assert decode_logits(data, meta).tolist() == wanted.tolist()

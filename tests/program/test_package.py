@@ -23,6 +23,7 @@ def package(descriptors: int = 3, weights: bytes = b"\x01" * 24) -> Package:
             "network": "ä",
             "config": "tiny",
             "schedule": "parallel",
+            "images": 1,
             "record_bytes": 80,
             "input": {"name": "x", "shape": [1, 2, 4], "signed": True, "scale": 0.1, "bytes": 8},
             "output": {"name": "y", "classes": 3, "signed": True, "scale": 1.0, "offset": 72},
@@ -81,7 +82,10 @@ def test_messages() -> None:
     flipped = data[: HEADER.size] + bytes([data[HEADER.size] ^ 1]) + data[HEADER.size + 1 :]
     assert message(flipped) == "net.pspkg: checksum differs (corrupted); compile it again"
     other = data[:8] + (FORMAT_VERSION + 1).to_bytes(4, "little") + data[12:]
-    assert message(other) == f"net.pspkg: format version {FORMAT_VERSION + 1}, this release reads 1"
+    assert message(other) == (
+        f"net.pspkg: format version {FORMAT_VERSION + 1}, this release reads {FORMAT_VERSION}; "
+        "compile the network again"
+    )
 
 
 def test_missing_file(tmp_path: Path) -> None:

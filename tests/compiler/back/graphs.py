@@ -501,11 +501,16 @@ def imagenet_form(
 def random_inputs(
     package: Package, images: int, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    """(bytes as the core reads them, the same as images) of very different brightness."""
+    """(bytes as the core reads them, the same as images) of very different brightness.
+
+    `images`: runs, where a run takes several images.
+    """
     image = package.meta["input"]
-    shape = image["shape"]
+    shape, runs = image["shape"], images
     size = int(np.prod(shape))
+    images = runs * package.meta["images"]
     data = np.zeros((images, image["bytes"]), np.uint8)
     data[:, :size] = rng.integers(0, 256, (images, size)) >> rng.integers(0, 8, (images, 1))
     codes = data[:, :size].reshape(images, *shape)
+    data = data.reshape(runs, -1)
     return data, codes.view(np.int8) if image["signed"] else codes

@@ -1,0 +1,43 @@
+"""Programs for several images whose layers are stacked as a test wants it, whatever it costs."""
+
+import numpy as np
+
+from penstock.compiler.allocate import allocate
+from penstock.compiler.batch import fitted
+from penstock.compiler.errors import CompileError
+from penstock.compiler.ir import Graph
+from penstock.compiler.lower import lower
+from penstock.compiler.pipeline import plan_graph
+from penstock.compiler.plan import Plan
+from penstock.compiler.stack import kinds
+from penstock.program.config import HwConfig
+from penstock.program.package import Package
+
+
+def stacked_plan(
+    graph: Graph, config: HwConfig, images: int, rng: np.random.Generator | None = None
+) -> Plan:
+    """The plan with every kind of layer stacked that can be, or with `rng` some of them.
+
+    Raises:
+        CompileError: `config` has no room for it.
+    """
+    plan = plan_graph(graph, config)
+    chosen = [kind for kind in kinds(plan) if rng is None or rng.random() < 0.7]
+    found = fitted(plan, images, frozenset(chosen), config)
+    if found is None:
+        raise CompileError("no room for so many images")
+    return found
+
+
+def stacked_package(
+    graph: Graph,
+    config: HwConfig,
+    images: int,
+    *,
+    rng: np.random.Generator | None = None,
+    reshape: bool = True,
+) -> Package:
+    """The Program of `stacked_plan`."""
+    plan = stacked_plan(graph, config, images, rng)
+    return lower(plan, allocate(plan, config), config, reshape=reshape)
