@@ -1,12 +1,15 @@
 # Benchmarks; included by the Makefile.
 
-.PHONY: bench bench-layers bench-exits bench-zoo bench-families bench-peers resources speed
+.PHONY: bench bench-layers bench-several bench-exits bench-zoo bench-families bench-peers resources speed
 
 bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into docs/results.md (an hour; QUICK=1: minutes, no document)
 	$(BIN)/python -m penstock.bench.run $(if $(QUICK),--quick,--update)
 
 bench-layers: $(STAMP) ## VGG16-BN and MobileNetV2 layer by layer on the simulated core, into docs/results.md (ten minutes)
 	$(BIN)/python -m penstock.bench.layers --network mobilenetv2 --network vgg16 --update
+
+bench-several: $(STAMP) ## VGG16-BN and MobileNetV2, several images a run, on the simulated core, into docs/results.md (ten minutes)
+	$(BIN)/python -m penstock.bench.several --update
 
 bench-zoo: $(STAMP) ## the zoo's networks on 1,000 images of DATA_DIR on the simulated core, into docs/zoo (half an hour)
 	@test -n "$(DATA_DIR)" || { echo 'usage: make bench-zoo DATA_DIR=<CIFAR-10 binary files>'; exit 2; }
