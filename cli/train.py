@@ -58,7 +58,8 @@ def parse_widths(text: str) -> tuple[int, ...]:
 @click.option(
     "--network",
     metavar="NAME",
-    help="lcnet-resnetN is gated, resnetN is not; N = 8, 14, 20, ...  [default: lcnet-resnet8]",
+    help="lcnet-resnetN is gated, resnetN is not; N = 8, 14, 20, ...; densenet41, vgg16 and "
+    "others: docs/networks.md.  [default: lcnet-resnet8]",
 )
 @click.option(
     "--dataset",

@@ -478,7 +478,8 @@ def parse_network(name: str) -> NetworkConfig:
         raise ConfigError(
             f"unknown network {name!r}",
             "lcnet-, lnet- and cnet-resnetN are gated, resnetN is not; N = 6n+2 or 18, 34, 50; "
-            f"other gates: {families.replace('|', '-, ')}-; in stages: s2d-",
+            f"other gates: {families.replace('|', '-, ')}-; in stages: s2d-; "
+            "also densenetN, vgg16 and mobilenetv2",
         )
     gates: Gates = match[1] or match[2] or "none"  # type: ignore[assignment]
     depth = int(match[4])
