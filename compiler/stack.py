@@ -110,10 +110,12 @@ class _Stacker:
     plan: Plan
     images: int
     stacked: frozenset[Kind]
+    apart: frozenset[str] = dataclasses.field(init=False)
     gaps: dict[str, int] = dataclasses.field(init=False)  # stacked buffer -> rows between images
     cleared: list[Span] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.apart = _apart(self.plan)
         self.gaps = self._gaps()
 
     def run(self) -> Plan:
@@ -145,7 +147,7 @@ class _Stacker:
     # -- maps ----------------------------------------------------------------------------------
 
     def _together(self, step: Step) -> bool:
-        return _stackable(step, _apart(self.plan)) and _kind(step, self.plan) in self.stacked
+        return _stackable(step, self.apart) and _kind(step, self.plan) in self.stacked
 
     def _gaps(self) -> dict[str, int]:
         """One gap for all maps that stacked convolutions connect: the largest kernel's reach."""
