@@ -2,9 +2,10 @@
 
 Trained: each recipe is trained on digits (unless build/families holds its checkpoint), exported,
 compiled and run on test images by graph, golden, csim and the simulated core, all of which must
-agree.  At CIFAR's size: the same with random weights, half the channels and blocks closed.  Beside
-each, the same network compiled without its gates.  Results go into docs/families.json, from which
-the tables of docs/results.md are made (`make figures`).
+agree.  One on CIFAR-10 (`--data-dir`), for which build/families should hold checkpoints: it takes
+more than an hour.  At CIFAR's size: the same with random weights, half the channels and blocks
+closed.  Beside each, the same network compiled without its gates.  Results go into
+docs/families.json, from which the tables of docs/results.md are made (`make figures`).
 """
 
 import argparse
@@ -51,6 +52,8 @@ RECIPES = (
         "moe-digits",
     ),
 )
+# On CIFAR-10: what is trained, and what its recipe starts from.
+CIFAR = {"acs-resnet38-cifar10-cpu-skip": "acs-resnet38-cifar10-cpu"}
 LARGE = (
     *("skipnet1-resnet20", "skipnet2-resnet20", "blockdrop-resnet20"),
     *("acs-resnet20", "acsdg-resnet20", "acsdg-se-resnet20", "iadi-resnet20"),
@@ -64,14 +67,14 @@ STATIC_IMAGES = 3  # without gates every image takes the same
 KEEP = 0.5  # share of channels and of blocks that random gates keep
 
 
-def trained(recipe: str) -> Path:
-    """The exported network of a recipe; trained if it is not there yet."""
+def trained(recipe: str, data_dir: Path | None) -> Path:
+    """The checkpoint of a recipe; trained if it is not there yet."""
     checkpoint = FOLDER / f"{recipe}.pt"
     if not checkpoint.is_file():
-        train_network(TrainConfig(**load_recipe(recipe), out=checkpoint))
-    exported = checkpoint.with_suffix(".onnx")
-    export_checkpoint(checkpoint, exported)
-    return exported
+        init = trained(CIFAR[recipe], data_dir) if recipe in CIFAR else None
+        places = {"data_dir": data_dir, "init": init, "out": checkpoint}
+        train_network(TrainConfig(**load_recipe(recipe), **places))
+    return checkpoint
 
 
 def run_all(compiled: CompiledNetwork, images: Images, engines: tuple[str, ...]) -> dict[str, Run]:
@@ -138,18 +141,24 @@ def figures(compiled: CompiledNetwork, images: Images) -> tuple[dict[str, Any], 
     }, rtl
 
 
-def measure_trained(recipe: str, data: Dataset) -> dict[str, Any]:
+def measure_trained(recipe: str, data: Dataset, data_dir: Path | None) -> dict[str, Any]:
     """The stored figures of one recipe over the first test images."""
-    compiled = compile_onnx(trained(recipe), get_config(CONFIG))
+    path = trained(recipe, data_dir)
+    exported = path.with_suffix(".onnx")
+    export_checkpoint(path, exported)
+    compiled = compile_onnx(exported, get_config(CONFIG))
     images = data.normalize(data.test_images[:IMAGES]).numpy().astype(np.float32)
     result, rtl = figures(compiled, images)
-    checkpoint = load_checkpoint(FOLDER / f"{recipe}.pt")
+    checkpoint = load_checkpoint(path)
     accuracy = {
         "float": checkpoint.metrics["float_accuracy"],
         "quantized": checkpoint.metrics["qat_accuracy"],
         "integer": float((rtl.labels == data.test_labels[:IMAGES].numpy()).mean()),
     }
     training = {"training": "REINFORCE"} if load_recipe(recipe).get("policy_gradient") else {}
+    if recipe in CIFAR:
+        first = load_checkpoint(FOLDER / f"{CIFAR[recipe]}.pt").metrics
+        result["first_step"] = {key: first[key] for key in ("float_accuracy", "mac_ratio")}
     return {"network": checkpoint.net.config.name, **training, "accuracy": accuracy, **result}
 
 
@@ -167,17 +176,24 @@ def measure_large(name: str) -> dict[str, Any]:
 def main() -> int:
     """Measure and store; 1 if a byte differs."""
     parser = argparse.ArgumentParser(prog="python -m penstock.bench.families", description=__doc__)
-    parser.add_argument("name", nargs="*", help=f"of {RECIPES + LARGE}; default: all of them")
-    chosen = parser.parse_args().name or RECIPES + LARGE
-    data = load_dataset("digits", None)
+    usual = RECIPES + LARGE
+    known = (*RECIPES, *CIFAR, *LARGE)
+    parser.add_argument("name", nargs="*", help=f"of {known}; default: all but {tuple(CIFAR)}")
+    parser.add_argument("--data-dir", type=Path, help="CIFAR-10's binary files")
+    arguments = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     stored = json.loads(STORE.read_text()) if STORE.is_file() else {}
     differ = 0
-    for name in chosen:
-        stored[name] = measure_trained(name, data) if name in RECIPES else measure_large(name)
+    for name in arguments.name or usual:
+        if name in LARGE:
+            stored[name] = measure_large(name)
+        else:
+            folder = arguments.data_dir if name in CIFAR else None
+            data = load_dataset(load_recipe(name)["dataset"], folder)
+            stored[name] = measure_trained(name, data, folder)
         differ += sum(stored[name]["mismatches"].values())
         print(f"{name}: realisation {stored[name]['realisation_ratio']:.3f}, {differ} bytes differ")
-        ordered = {name: stored[name] for name in RECIPES + LARGE if name in stored}
+        ordered = {name: stored[name] for name in known if name in stored}
         STORE.write_text(json.dumps(ordered, indent=2) + "\n")
     return int(differ > 0)
 

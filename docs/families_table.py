@@ -75,13 +75,26 @@ def experts(results: list[dict[str, Any]]) -> Iterator[str]:
             yield f"| {result['network']} | {block} | {share:.1%} | {1 - share:.1%} |"
 
 
+def first_steps(results: list[dict[str, Any]]) -> Iterator[str]:
+    """What each network was before its gates were made to skip, in one sentence."""
+    for result in results:
+        before = result["first_step"]
+        yield ""
+        yield (
+            f"{result['network']} before its second step: {before['float_accuracy']:.2%} in "
+            f"floating point, {before['mac_ratio']:.1%} of the static network's MACs."
+        )
+
+
 def tables() -> dict[str, str]:
     """The tables by the name of their markers."""
-    results = list(json.loads(STORE.read_text()).values())
-    trained = [result for result in results if "accuracy" in result]
-    large = [result for result in results if "accuracy" not in result]
+    results = json.loads(STORE.read_text())
+    trained = [result for name, result in results.items() if name.endswith("-digits")]
+    cifar = [result for name, result in results.items() if "-cifar10-" in name]
+    large = [result for result in results.values() if "accuracy" not in result]
     return {
         "families": "\n".join(lines(trained)),
+        "families, CIFAR-10": "\n".join((*lines(cifar), *first_steps(cifar))),
         "families, large": "\n".join(lines(large)),
         "families, experts": "\n".join(experts(trained)),
     }

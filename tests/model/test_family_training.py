@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.bench.families import LARGE, RECIPES, STORE
+from penstock.bench.families import CIFAR, LARGE, RECIPES, STORE
 from penstock.compiler.api import compile_onnx
 from penstock.model import Dataset, TrainConfig, export_checkpoint, train_network
 from penstock.model.recipe import load_recipe
@@ -66,6 +66,20 @@ def test_measured_family(measured: dict[str, Any], recipe: str) -> None:
     check(result)
     undecided = result["scores"]["undecided"]
     assert undecided == 0 if recipe in ALIKE else undecided >= 2
+
+
+@pytest.mark.parametrize("recipe", CIFAR)
+def test_measured_on_cifar(measured: dict[str, Any], recipe: str) -> None:
+    """Trained masks at CIFAR's size are worth their gates."""
+    result = measured[recipe]
+    assert (
+        result["network"] == load_recipe(recipe)["network"] == load_recipe(CIFAR[recipe])["network"]
+    )
+    assert result["images"] >= 100
+    assert min(result["accuracy"].values()) >= 0.75
+    check(result)
+    assert result["scores"]["undecided"] >= 100
+    assert result["realisation_ratio"] >= 0.90
 
 
 @pytest.mark.parametrize("network", LARGE)
