@@ -72,8 +72,8 @@ def trained(recipe: str, data_dir: Path | None) -> Path:
     checkpoint = FOLDER / f"{recipe}.pt"
     if not checkpoint.is_file():
         init = trained(CIFAR[recipe], data_dir) if recipe in CIFAR else None
-        places = {"data_dir": data_dir, "init": init, "out": checkpoint}
-        train_network(TrainConfig(**load_recipe(recipe), **places))
+        settings = load_recipe(recipe) | {"data_dir": data_dir, "init": init}
+        train_network(TrainConfig(**settings, out=checkpoint))
     return checkpoint
 
 
