@@ -120,7 +120,7 @@ def measured(compiled: CompiledNetwork, images: Images, label: str) -> tuple[Run
 
 
 def measure(recipe: str, data: Dataset, count: int) -> dict[str, Any]:
-    """The stored result of one recipe: the sweep over all test images, `count` on the core."""
+    """The stored result of one recipe: the sweep over SWEPT test images, `count` on the core."""
     compiled = trained(recipe)
     images = data.normalize(data.test_images[:SWEPT]).numpy().astype(np.float32)
     labels = data.test_labels[:SWEPT].numpy()

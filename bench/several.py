@@ -150,6 +150,8 @@ def main() -> int:
     parser.add_argument("--network", action="append", choices=[*ROWS])
     parser.add_argument("--update", action="store_true", help="also put it into docs/results.md")
     arguments = parser.parse_args()
+    if arguments.network and arguments.update:
+        parser.error("--update replaces the whole table: leave --network out")
     rows = []
     for network in arguments.network or ROWS:
         pixels = network_inputs(network, max(ROWS[network]))
