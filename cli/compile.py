@@ -76,7 +76,7 @@ def compile_command(
     samples = None
     if calibration is not None:
         samples = check_images(read_array(calibration), None, str(calibration))
-    api = load("penstock.compiler.api", "compiler")
+    api = load("penstock.compiler.api")
     with step(f"compile {onnx} for {config.name}"):
         compiled = api.compile_onnx(
             onnx,

@@ -35,4 +35,4 @@ def load_compiled(path: Path) -> Any:
     """The CompiledNetwork of a folder or a .pspkg file; a PenstockError if it cannot be used."""
     if not path.exists():
         raise InputError(f"cannot read {path}: no such file or folder", hint="penstock compile")
-    return load("penstock.compiler.api", "compiler").load(path)
+    return load("penstock.compiler.api").load(path)

@@ -90,7 +90,7 @@ def demo(
     started = time.monotonic()
     config = hardware(config_name)
     onnx_path = output / "net.onnx"
-    if network is None and dataset in load("penstock.model.zoo", "model").DEMO_NETWORKS:
+    if network is None and dataset in load("penstock.model.zoo").DEMO_NETWORKS:
         network, accuracy = fetch_trained(dataset, onnx_path)
         limit = limit or ZOO_IMAGES
     else:
@@ -106,14 +106,10 @@ def demo(
             quiet=json_to == STDOUT,
         )
         with step("export"):
-            load("penstock.model.flow", "model").export_checkpoint(
-                output / "checkpoint.pt", onnx_path
-            )
+            load("penstock.model.flow").export_checkpoint(output / "checkpoint.pt", onnx_path)
         accuracy = {"float": metrics["float_accuracy"], "qat": metrics["qat_accuracy"]}
     with step(f"compile for {config.name}"):
-        compiled = load("penstock.compiler.api", "compiler").compile_onnx(
-            onnx_path, config, schedule
-        )
+        compiled = load("penstock.compiler.api").compile_onnx(onnx_path, config, schedule)
         write_folder(output / "net", compiled.save, MARKER)
     images, labels = save_test_images(dataset, data_dir, output, limit)
     runs = run_all(compiled, images)
@@ -137,7 +133,7 @@ def demo(
 
 def fetch_trained(dataset: str, onnx_path: Path) -> tuple[str, dict[str, float]]:
     """Copy the zoo's network for `dataset`; its name, and its accuracy on the whole test set."""
-    zoo = load("penstock.model.zoo", "model")
+    zoo = load("penstock.model.zoo")
     name = zoo.DEMO_NETWORKS[dataset]
     content = zoo.zoo_onnx(name).read_bytes()
     write_file(onnx_path, lambda path: path.write_bytes(content))
@@ -150,7 +146,7 @@ def save_test_images(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The test set, or its first `limit` images, as the network takes them; also written as
     images.npy and labels.npy."""
-    data = load("penstock.model.data", "model").load_dataset(dataset, data_dir)
+    data = load("penstock.model.data").load_dataset(dataset, data_dir)
     images = data.normalize(data.test_images[:limit]).numpy().astype(np.float32)
     labels = data.test_labels[:limit].numpy().astype(np.int64)
     write_file(output / "images.npy", lambda path: np.save(path, images))

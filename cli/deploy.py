@@ -71,7 +71,7 @@ def deploy(
     Copy it to the board, put penstock.bit and penstock.hwh into its bitstream/ folder, and run
     `python -m penstock.host.selftest` there. The expected results are the golden engine's.
     """
-    board = load("penstock.boards.board", "boards").load_board(board_name)
+    board = load("penstock.boards.board").load_board(board_name)
     compiled = load_compiled(network)
     board.require(compiled.package.config.name)
     beside = network if network.is_dir() else network.parent
@@ -115,7 +115,7 @@ def _vectors(compiled: Any, images: Path | None, labels: Path | None, limit: int
     with step(f"golden, {len(array)} images"):
         inputs = compiled.quantize_input(array)
         package = compiled.package
-        records = load("penstock.sim.golden", "compiler").run(package, inputs)
+        records = load("penstock.sim.golden").run(package, inputs)
     said = compiled.decode_output(records, len(array)).label
     known = said if labels is None else read_labels(labels, len(array))
     return Vectors(images=array, labels=known, results=records[:, COUNTER_BYTES:].copy())

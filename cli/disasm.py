@@ -21,5 +21,5 @@ def disasm(network: Path) -> None:
     Every descriptor with its predicate, its lists and folds, its tensors and its weights.
     """
     compiled = load_compiled(network)
-    listing = load("penstock.compiler.disasm", "compiler").listing(compiled.package)
+    listing = load("penstock.compiler.disasm").listing(compiled.package)
     click.echo(listing.rstrip("\n"))

@@ -81,11 +81,11 @@ class Run:
 def build_engines(engines: Iterable[str], compiled: Any, memory: Memory) -> None:
     """Build the simulated cores that are wanted and not yet built (half a minute for rtl)."""
     if "csim" in engines:
-        csim = load("penstock.sim.csim.build", "hls")
+        csim = load("penstock.sim.csim.build")
         with step(f"build the HLS core's C simulation, {compiled.package.config.name}"):
             csim.build_csim(compiled.package.config)
     if "rtl" in engines:
-        build = load("penstock.sim.rtl.build", "sim")
+        build = load("penstock.sim.rtl.build")
         name = compiled.package.config.name
         with step(f"build the core, {name}"):
             trace = memory.vcd is not None
@@ -107,12 +107,12 @@ def run_engine(
     if engine == "graph":
         records = compiled.run_graph(inputs)
     elif engine == "golden":
-        records = load("penstock.sim.golden", "compiler").run(compiled.package, inputs)
+        records = load("penstock.sim.golden").run(compiled.package, inputs)
     elif engine == "csim":
-        hls_core = load("penstock.sim.csim.engine", "hls").CsimCore(compiled.package.config)
+        hls_core = load("penstock.sim.csim.engine").CsimCore(compiled.package.config)
         records = hls_core.run(compiled.package, inputs)
     else:
-        rtl = load("penstock.sim.rtl.engine", "sim")
+        rtl = load("penstock.sim.rtl.engine")
         core = rtl.RtlCore(compiled.package.config, assertions=memory.assertions)
         records = core.run(
             compiled.package,
@@ -140,9 +140,9 @@ def profile_descriptors(
     compiled: Any, images: Images, memory: Memory, progress: Callable[[int, int], None]
 ) -> list[dict[str, Any]]:
     """Mean counters an image of every descriptor, counted by the simulated core."""
-    rtl = load("penstock.sim.rtl.engine", "sim")
+    rtl = load("penstock.sim.rtl.engine")
     core = rtl.RtlCore(compiled.package.config, assertions=memory.assertions)
-    profile = load("penstock.sim.rtl.profile", "sim").profile
+    profile = load("penstock.sim.rtl.profile").profile
     inputs = compiled.quantize_input(images)
     settings = {"latency": memory.latency, "stall": memory.stall, "seed": memory.seed}
     rows: list[dict[str, Any]] = profile(core, compiled.package, inputs, progress, **settings)

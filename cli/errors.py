@@ -7,6 +7,7 @@ from types import ModuleType
 import rich_click as click
 
 from penstock.program.errors import PenstockError
+from penstock.program.optional import explained
 
 MISMATCH = 1
 BAD_INPUT = 2
@@ -40,14 +41,9 @@ def describe(error: Exception) -> str:
     return "error: " + " ".join(text.split())
 
 
-def load(module: str, extra: str) -> ModuleType:
-    """Import `module`; InputError naming the extra to install if a dependency is missing."""
+def load(module: str) -> ModuleType:
+    """Import a module of Penstock; MissingPackageError if a package that it needs is missing."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "penstock":
-            raise
-        raise InputError(
-            f"this command needs the Python package '{error.name}'",
-            hint=f"pip install 'penstock[{extra}]'",
-        ) from error
+        raise explained(error) from None

@@ -62,15 +62,13 @@ def estimate(
     """
     compiled = _compiled(network, config_name, schedule, images)
     if clock is None:
-        clock = float(load("penstock.boards.board", "boards").load_board(board).clock_mhz)
-    masking = load("penstock.compiler.masks", "compiler")
+        clock = float(load("penstock.boards.board").load_board(board).clock_mhz)
+    masking = load("penstock.compiler.masks")
     rng = np.random.default_rng(seed)
     memory = masking.forced_scores(
         compiled.package, masks, keep=keep, blocks_skipped=blocks_skipped, rng=rng
     )
-    figures = load("penstock.compiler.estimate", "compiler").estimate(
-        compiled.package, memory, clock
-    )
+    figures = load("penstock.compiler.estimate").estimate(compiled.package, memory, clock)
     figures |= {"keep": keep, "blocks_skipped": blocks_skipped}
     emit(figures, json_to, *_tables(figures, str(network)))
 
@@ -98,7 +96,7 @@ def _compiled(
         raise InputError(f"cannot read {network}: no such file", hint="penstock export makes one")
     config = hardware(config_name or "z7020")
     with step(f"compile {network} for {config.name}"):
-        api = load("penstock.compiler.api", "compiler")
+        api = load("penstock.compiler.api")
         return api.compile_onnx(network, config, schedule, images=images or 1)
 
 

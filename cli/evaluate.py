@@ -57,7 +57,7 @@ def evaluate(
     configurations of the LC-Net paper, from the same scores. Of a network in stages (S2DNAS) also
     where images end at its thresholds, and accuracy against MACs at others.
     """
-    model = load("penstock.model", "model")
+    model = load("penstock.model")
     loaded = model.load_checkpoint(checkpoint)
     data = _test_set(model, loaded, data_dir, images)
     calibration_images = data.normalize(data.train_images[:calibration]).numpy()
@@ -78,7 +78,7 @@ def evaluate(
             accuracy[f"{name}_with_exits"] = float((ended == labels).mean())
     scores = figures["fake_quantized"].scores
     config = loaded.quantized.config
-    macs = load("penstock.model.mac_report", "model")
+    macs = load("penstock.model.mac_report")
     report = {
         "network": config.name,
         "dataset": data.name,
@@ -88,7 +88,7 @@ def evaluate(
         "macs": macs.mac_report(config, scores, plans=model.network_gates(loaded.quantized)),
     }
     if config.split is not None:
-        points = load("penstock.model.exit_points", "model")
+        points = load("penstock.model.exit_points")
         report["exits"] = points.exit_report(loaded.quantized, data, thresholds(loaded))
     if per_image is not None:
         counts = {f"macs_{k}": v.numpy() for k, v in macs.macs_per_image(config, scores).items()}
@@ -113,8 +113,8 @@ def _test_set(model: Any, loaded: Any, data_dir: Path | None, images: int | None
 
 def _graphs(model: Any, loaded: Any, calibration: np.ndarray) -> dict[str, Any]:
     """The integer graph of the quantised network, and of the float one quantised now."""
-    importer = load("penstock.compiler.importer", "compiler")
-    calibrate = load("penstock.compiler.calibrate", "compiler")
+    importer = load("penstock.compiler.importer")
+    calibrate = load("penstock.compiler.calibrate")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.onnx"
         metadata = {"thresholds": ",".join(map(str, thresholds(loaded)))}
@@ -128,7 +128,7 @@ def _graphs(model: Any, loaded: Any, calibration: np.ndarray) -> dict[str, Any]:
 
 def thresholds(loaded: Any) -> list[float]:
     """Of a checkpoint's early exits; none without."""
-    found: list[float] = load("penstock.model.flow", "model").exit_thresholds(loaded)
+    found: list[float] = load("penstock.model.flow").exit_thresholds(loaded)
     return found
 
 
@@ -136,8 +136,8 @@ def _classify(
     graph: Any, inputs: np.ndarray, progress: Callable[[int, int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Classes of images, float32 [N, C, H, W], by exact integers: (at the end, where each ends)."""
-    interpreter = load("penstock.compiler.interpreter", "compiler")
-    numerics = load("penstock.compiler.numerics", "compiler")
+    interpreter = load("penstock.compiler.interpreter")
+    numerics = load("penstock.compiler.numerics")
     image = graph.values[graph.input]
     classes: list[np.ndarray] = []
     ended: list[np.ndarray] = []

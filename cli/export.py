@@ -29,6 +29,6 @@ def export(checkpoint: Path, output: Path, in_float: bool) -> None:
 
     Any ONNX runtime runs the file; `penstock compile` turns it into a program.
     """
-    flow = load("penstock.model.flow", "model")
+    flow = load("penstock.model.flow")
     flow.export_checkpoint(checkpoint, output, quantized=not in_float)
     note(f"wrote {output}")

@@ -85,8 +85,8 @@ def hls(
     them its C simulation runs under g++ with ap_types, and nothing is synthesised. Exit code 1 if
     the simulation differs from the golden engine.
     """
-    project = load("penstock.hls.project", "hls")
-    board = load("penstock.boards", "boards").load_board(board_name)
+    project = load("penstock.hls.project")
+    board = load("penstock.boards").load_board(board_name)
     steps = parse_steps(steps_text, project.STEPS)
     compiled = load_compiled(network)
     if config_name is not None:
@@ -97,7 +97,7 @@ def hls(
     )
     inputs = bench_inputs(compiled, images_path, limit)
     with step(f"golden vectors of {len(inputs)} images"):
-        records = load("penstock.sim.golden", "compiler").run(compiled.package, inputs)
+        records = load("penstock.sim.golden").run(compiled.package, inputs)
     write_folder(
         output,
         lambda folder: project.emit(folder, compiled.package, target, inputs, records),
@@ -142,7 +142,7 @@ def run_project(folder: Path) -> dict[str, Any]:
     Returns the report's `tool`, `csim` (images, error, mismatches; None where Vitis ran it) and
     `synthesis` (None if none was run).
     """
-    tools = load("penstock.hls.tools", "hls")
+    tools = load("penstock.hls.tools")
     tool = tools.find_vitis()
     if tool is None:
         note("vitis_hls and vitis-run are not on PATH: no synthesis is run, only C simulation")
@@ -155,7 +155,7 @@ def run_project(folder: Path) -> dict[str, Any]:
 
 def keep_reports(folder: Path) -> dict[str, Any] | None:
     """Copy the synthesis reports to `reports/`; their figures, None if there are none."""
-    report = load("penstock.hls.report", "hls")
+    report = load("penstock.hls.report")
     found = report.find_reports(folder / "vitis")
     if found is None:
         note("no synthesis report: csynth is not among the steps of options.tcl")

@@ -17,6 +17,7 @@ from penstock.cli.hls import hls
 from penstock.cli.search import search
 from penstock.cli.simulate import simulate
 from penstock.cli.train import train
+from penstock.program.optional import explained
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except Exception as error:
+    except Exception as caught:
+        error = explained(caught)
         if not is_user_error(error):
             raise
         print(describe(error), file=sys.stderr)

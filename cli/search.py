@@ -74,7 +74,7 @@ def search(
     the same plans, with any number of workers. OUTPUT's neighbours *.jsonl and *.resume are the
     plans tried and the state that --resume goes on from, also to more --candidates.
     """
-    candidate = load("penstock.model.search_candidate", "model")
+    candidate = load("penstock.model.search_candidate")
     trial = candidate.Trial(
         network=network,
         dataset=dataset,
@@ -89,7 +89,7 @@ def search(
         precision=precision,
         seed=seed,
     )
-    module = load("penstock.model.search", "model")
+    module = load("penstock.model.search")
     config = module.SearchConfig(
         trial=trial,
         candidates=candidates,

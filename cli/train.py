@@ -11,14 +11,14 @@ from penstock.cli.output import STDOUT, emit, json_option, table
 
 def train_checkpoint(**settings: Any) -> dict[str, float]:
     """Train with the given TrainConfig fields (None: its default); the checkpoint's figures."""
-    return load("penstock.model.flow", "model").train_network(train_config(**settings)).metrics
+    return load("penstock.model.flow").train_network(train_config(**settings)).metrics
 
 
 def train_config(recipe: str | None = None, **settings: Any) -> Any:
     """A TrainConfig: its defaults, over them the recipe, over that the settings that are given."""
     given = {name: value for name, value in settings.items() if value is not None}
-    known = {} if recipe is None else load("penstock.model.recipe", "model").load_recipe(recipe)
-    return load("penstock.model.config", "model").TrainConfig(**(known | given))
+    known = {} if recipe is None else load("penstock.model.recipe").load_recipe(recipe)
+    return load("penstock.model.config").TrainConfig(**(known | given))
 
 
 def parse_widths(text: str) -> tuple[int, ...]:
@@ -141,7 +141,7 @@ def train(
         split=split,
         quiet=json_to == STDOUT,
     )
-    trained = load("penstock.model.flow", "model").train_network(config)
+    trained = load("penstock.model.flow").train_network(config)
     if not trained.writes:
         return  # under torchrun one process reports
     figures = trained.metrics

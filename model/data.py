@@ -12,6 +12,7 @@ from torch import Tensor
 
 from penstock.model.config import DATASETS
 from penstock.model.errors import ConfigError, DataError
+from penstock.program.optional import require
 
 CIFAR_RECORD = 1 + 3 * 32 * 32  # label byte, then the red, green and blue planes
 CIFAR_RECORDS = 10_000  # in each of the six files
@@ -75,12 +76,10 @@ def load_digits(split_seed: int = 0) -> Dataset:
 
     `split_seed` is apart from a training seed: runs with different seeds share a test set.
     """
-    from sklearn.datasets import load_digits as sklearn_digits
-    from sklearn.model_selection import train_test_split
-
-    raw = sklearn_digits()
+    raw = require("sklearn.datasets").load_digits()
     images = raw.images.astype(np.uint8)[:, None]  # [1797, 1, 8, 8], 0..16
-    train_x, test_x, train_y, test_y = train_test_split(
+    split = require("sklearn.model_selection").train_test_split
+    train_x, test_x, train_y, test_y = split(
         images, raw.target, test_size=0.2, random_state=split_seed, stratify=raw.target
     )
     train_images = torch.from_numpy(train_x)

