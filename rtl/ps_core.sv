@@ -107,6 +107,7 @@ module ps_core
   logic [SA_W-1:0] predicate_addr;
   logic [7:0] score_a;
   logic counters_clear, executed, skipped, exit_start, exit_busy, exit_taken;
+  logic sums_busy, score_hold, memory_hold;
 
   ps_sequencer u_sequencer (
     .clk_i,
@@ -146,11 +147,15 @@ module ps_core
     .exit_start_o       (exit_start),
     .record_start_o     (record_start),
     .fetch_busy_i       (request_busy || response_busy),
-    .array_busy_i       (conv_busy || epilogue_busy || copy_busy || pool_busy),
+    .conv_busy_i        (conv_busy),
+    .epilogue_busy_i    (epilogue_busy),
     .copy_busy_i        (copy_busy || pool_busy),
     .gate_busy_i        (gate_busy || exit_busy),
     .exit_taken_i       (exit_taken),
     .move_busy_i        (move_busy),
+    .sums_busy_o        (sums_busy),
+    .score_hold_o       (score_hold),
+    .memory_hold_o      (memory_hold),
     .masters_busy_i     (rd_busy_i || wr_busy_i),
     .read_error_i       (rd_error_i),
     .write_error_i      (wr_error_i),
@@ -369,7 +374,7 @@ module ps_core
     .tile_mode_o  (tile_mode)
   );
 
-  logic src_signed_q, pools_q, op_valid, op_first, op_last;
+  logic src_signed_q, op_valid, op_first, op_last;
   logic signed [15:0] op_pixels [P_OC][P_PX];
   logic signed [7:0] op_weights [P_OC];
   logic [WB-1:0][7:0] mem_a_data;
@@ -381,7 +386,6 @@ module ps_core
 
   always_ff @(posedge clk_i) begin
     if (conv_start) src_signed_q <= desc.src_signed;
-    if (conv_start) pools_q <= desc.pool_en;
   end
 
   ps_operands u_operands (
@@ -417,7 +421,7 @@ module ps_core
   );
 
   logic [FA_W-1:0] epi_addr;
-  logic epi_read, epi_a_read, epi_claim;
+  logic epi_read, epi_a_read;
   logic [FA_W-1:0] epi_a_addr;
   logic [P_PX-1:0] epi_mask;
   logic [P_PX-1:0][7:0] epi_wdata;
@@ -459,7 +463,6 @@ module ps_core
     .mem_a_rdata_i     (mem_a_data[P_PX-1:0]),
     .mem_addr_o        (epi_addr),
     .mem_mask_o        (epi_mask),
-    .mem_claim_o       (epi_claim),
     .mem_wdata_o       (epi_wdata),
     .mem_rdata_i       (mem_b_rdata[P_PX-1:0]),
     .pool_we_o         (pool_we),
@@ -476,10 +479,6 @@ module ps_core
   logic [GA_W-2:0] table_addr;
   logic [8*GATE_WORD_BYTES-1:0] table_word;
 
-  // Perhaps not the sums that are read: those are final sooner, yet results come after all.
-  logic sums_busy;
-  assign sums_busy = pools_q && (conv_busy || epilogue_busy);
-
   ps_gate_unit u_gate_unit (
     .clk_i,
     .rst_ni       (unit_rst_n),
@@ -488,8 +487,8 @@ module ps_core
     .busy_o       (gate_busy),
     .sums_begin_i (conv_start),
     .sums_busy_i  (sums_busy),
-    .hold_i       (conv_busy || request_busy || response_busy || sums_busy),
-    .mem_claim_i  (epi_claim),
+    .score_hold_i (score_hold),
+    .mem_hold_i   (memory_hold),
     .gmem_we_i    (gmem_we),
     .gmem_addr_i  (gmem_addr),
     .gmem_data_i  (gmem_data),

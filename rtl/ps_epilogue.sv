@@ -10,8 +10,7 @@
 //
 // tile_valid_i announces a tile (with the controller's last step); array_loaded_i says its sums are
 // in the shadow.  shadow_free_o: a last step issued now finds the shadow empty.  release_o: the
-// last tile of a weight group has left, its half may be refilled.  mem_claim_o: port B is taken
-// seven cycles later, by the slice that leaves now; with a residual, as long as slices are left.
+// last tile of a weight group has left, its half may be refilled.
 module ps_epilogue
   import ps_cfg::*;
   import ps_pkg::*;
@@ -55,7 +54,6 @@ module ps_epilogue
   output logic [FA_W-1:0]   mem_a_addr_o,
   input  logic [P_PX-1:0][7:0] mem_a_rdata_i,
   output logic [P_PX-1:0]   mem_mask_o,   // non-zero: write
-  output logic              mem_claim_o,
   output logic [P_PX-1:0][7:0] mem_wdata_o,
   input  logic [P_PX-1:0][7:0] mem_rdata_i,
 
@@ -130,8 +128,6 @@ module ps_epilogue
   assign array_shift_o = take;
   assign param_half_o = tile_q.half;
   assign param_row_o = tile_q.lane + row_q[ROW_W-2:0];
-  assign mem_claim_o = take
-      || (slow && (waiting_q || tile_valid_i || array_loaded_i || left_q != '0));
   assign release_o = take && left_q == ROW_W'(1) && tile_q.ends;
   assign shadow_free_o = !waiting_q
       && (32'(left_q) <= (slow ? (Shadow - 1) / 2 : Shadow));

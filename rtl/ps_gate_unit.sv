@@ -6,8 +6,8 @@
 // addresses, each is requantised when it is final, and sixteen of them make one pass over all
 // outputs - one dot product a cycle, accumulators in a memory.  So what is left after the last sum
 // is one pass.  The first pass only reads the outputs' parameters.  In the last pass results appear
-// in order and the list is compacted; it waits until nobody else reads lists and scores (hold_i).
-// A DENSE leaves out a cycle in which its byte would meet the epilogue's (mem_claim_i).
+// in order and the list is compacted; it waits until nobody else reads lists and scores, that of a
+// DENSE until nobody else uses feature memory (score_hold_i, mem_hold_i).
 //
 // variant 1: outputs before list_from decide first.  If all their scores are 0, the others are 0
 // without being computed.  With every sum final at the start they go ahead through all passes.
@@ -31,9 +31,8 @@ module ps_gate_unit
 
   input  logic              sums_begin_i,
   input  logic              sums_busy_i,   // a convolution that makes sums runs
-  input  logic              hold_i,        // lists and scores are being read
-
-  input  logic              mem_claim_i,   // feature memory is not free in seven cycles
+  input  logic              score_hold_i,  // lists and scores are being read
+  input  logic              mem_hold_i,    // feature memory is
 
   input  logic              gmem_we_i,
   input  logic [GA_W-1:0]   gmem_addr_i,
@@ -154,19 +153,19 @@ module ps_gate_unit
   logic [CH_W:0] out_q, first_q, end_q;   // outputs of this sweep: first_q .. end_q - 1
   logic ahead_q;                          // the outputs before list_from go ahead
   logic [GA_W-2:0] gmem_rd_q, pass_rd_q, row_words, sweep_rd_q;
-  logic out_first, out_end, pass_end, issue, pass_ready, stopped;
+  logic out_first, out_end, pass_end, issue, pass_ready, hold, stopped;
   logic [CH_W+VecAddr:0] needed;          // elements of the words up to this pass
   logic [Requantize+4:0] active_q;
 
+  assign hold = dense_q ? mem_hold_i : score_hold_i;
   assign row_words = (GA_W-1)'(last_pass_q) + (GA_W-1)'(1);
   assign needed = (CH_W+VecAddr+1)'(pass_q) << LaneBits;
   assign pass_end = pass_q == last_pass_q;
   assign pass_ready = (made_q == cin_q || (CH_W+VecAddr+1)'(made_q) >= needed)
-      && !(pass_end && (hold_i || made_q != cin_q));
+      && !(pass_end && (hold || made_q != cin_q));
   assign out_first = out_q == first_q;
   assign out_end = out_q == end_q - (CH_W+1)'(1);
-  assign issue = state_q == Passes && (!out_first || pass_ready)
-      && !(dense_q && pass_end && mem_claim_i);  // written seven cycles from here
+  assign issue = state_q == Passes && (!out_first || pass_ready);
   assign busy_o = state_q != Idle;
 
   logic fill_end;
@@ -456,7 +455,7 @@ module ps_gate_unit
       pool_we_i && !sums_begin_i |-> (PA_W+1)'(pool_addr_i) >= mark_q)
     else $error("ps_gate_unit: pooled sums out of order");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      result |-> !sums_busy_i && !hold_i && made_q == cin_q)
+      result |-> !sums_busy_i && !hold && made_q == cin_q)
     else $error("ps_gate_unit: a result before its sums are final");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       vector_q1 |-> !done_q4)

@@ -4,7 +4,8 @@
 // the one before has drained, so weights of the next convolution are fetched while this one
 // computes.  COPY and POOL share the array's place in that order.  A GATE or DENSE begins while the
 // convolution before it runs and follows its sums (ps_gate_unit); a GATE may also run beside a COPY
-// or POOL.  Every other operation waits for all units to be idle; all are waited for.
+// or POOL.  Every other operation waits for all units to be idle; all are waited for.  What waits
+// for what is one table: ps_interlock, whose holds go to the gate unit.
 // An EXIT_IF that is taken restarts the descriptor stream as HALT does, at a later descriptor.
 // Anything illegal, a bad response, or a foreign program stops the run: stop_o stays high until the
 // masters are idle, then done_o with error_o.  So does hung_i (WATCHDOG); a second one while stopped
@@ -57,11 +58,15 @@ module ps_sequencer
   output logic        exit_start_o,   // EXIT_IF; gate_busy_i while it runs
   output logic        record_start_o,
   input  logic        fetch_busy_i,
-  input  logic        array_busy_i,   // convolution, copy or pool
+  input  logic        conv_busy_i,    // a convolution issues steps
+  input  logic        epilogue_busy_i,  // a convolution drains
   input  logic        copy_busy_i,    // COPY, POOL
   input  logic        gate_busy_i,    // GATE, DENSE, EXIT_IF
   input  logic        exit_taken_i,   // right when an EXIT_IF has run
   input  logic        move_busy_i,
+  output logic        sums_busy_o,    // for the gate unit: see ps_interlock
+  output logic        score_hold_o,
+  output logic        memory_hold_o,
   input  logic        masters_busy_i,
   input  logic        read_error_i,
   input  logic        write_error_i,
@@ -82,7 +87,7 @@ module ps_sequencer
   logic [31:0] image_q, pc_q, error_q;
   logic [1:0] check_q;
   logic [CH_W-1:0] n_in_q, n_out_q;
-  logic is_gate, unit_ready, unit_done;
+  logic is_gate, fetch_free, array_free, unit_free, unit_done;
   logic skip, no_output, all_idle, bad_list, master_error;
   logic is_conv, is_exit, last_image, jump;
 
@@ -90,15 +95,30 @@ module ps_sequencer
   assign is_exit = desc_i.op == OP_EXIT_IF;
   assign skip = desc_i.pred_en && (score_i == '0) != desc_i.pred_not;
   assign score_addr_o = desc_i.pred_slot[SA_W-1:0];
-  // A GATE or DENSE follows the sums of a convolution that still runs.  A COPY goes on under a GATE
-  // and after it; a DENSE writes feature memory, which the COPY uses.
   assign is_gate = desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
-  assign unit_ready = all_idle || (is_gate && !gate_busy_i && !move_busy_i
-                                   && !(desc_i.op == OP_DENSE && copy_busy_i));
-  assign unit_done = !gate_busy_i && !move_busy_i;
-  assign all_idle = !fetch_busy_i && !array_busy_i && !gate_busy_i && !move_busy_i;
   assign last_image = image_q == n_images_i - 32'd1;
   assign master_error = read_error_i || write_error_i;
+
+  ps_interlock u_interlock (
+    .clk_i,
+    .op_i           (desc_i.op),
+    .conv_start_i   (conv_start_o),
+    .pool_en_i      (desc_i.pool_en),
+    .fetch_busy_i,
+    .conv_busy_i,
+    .epilogue_busy_i,
+    .copy_busy_i,
+    .gate_busy_i,
+    .move_busy_i,
+    .fetch_free_o   (fetch_free),
+    .array_free_o   (array_free),
+    .unit_free_o    (unit_free),
+    .unit_done_o    (unit_done),
+    .idle_o         (all_idle),
+    .sums_busy_o,
+    .score_hold_o,
+    .memory_hold_o
+  );
 
   // A list that may name a channel the descriptor does not have.
   function automatic logic beyond(logic [7:0] list, logic [15:0] channels,
@@ -132,9 +152,9 @@ module ps_sequencer
           else state_q <= Unit;
         end
         Fetch:  if (n_out_q == '0) state_q <= Next;
-                else if (!fetch_busy_i) state_q <= Array;
-        Array:  if (!array_busy_i) state_q <= Next;
-        Unit:   if (unit_ready) state_q <= UnitWait;
+                else if (fetch_free) state_q <= Array;
+        Array:  if (array_free) state_q <= Next;
+        Unit:   if (unit_free) state_q <= UnitWait;
         UnitWait: if (unit_done) state_q <= Next;
         Record: if (all_idle) state_q <= RecordWait;
         RecordWait: if (all_idle) state_q <= last_image ? Stop : Next;
@@ -185,17 +205,17 @@ module ps_sequencer
   assign n_in_o  = n_in_q;
   assign n_out_o = n_out_q;
 
-  assign fetch_start_o  = state_q == Fetch && !no_output && !fetch_busy_i;
-  assign conv_start_o   = state_q == Array && is_conv && !array_busy_i;
-  assign copy_start_o   = state_q == Array && !is_conv && !array_busy_i;
-  assign gate_start_o   = state_q == Unit && unit_ready && is_gate;
-  assign exit_start_o   = state_q == Unit && unit_ready && is_exit;
-  assign move_start_o   = state_q == Unit && unit_ready && !is_gate && !is_exit;
+  assign fetch_start_o  = state_q == Fetch && !no_output && fetch_free;
+  assign conv_start_o   = state_q == Array && is_conv && array_free;
+  assign copy_start_o   = state_q == Array && !is_conv && array_free;
+  assign gate_start_o   = state_q == Unit && unit_free && is_gate;
+  assign exit_start_o   = state_q == Unit && unit_free && is_exit;
+  assign move_start_o   = state_q == Unit && unit_free && !is_gate && !is_exit;
   assign record_start_o = state_q == Record && all_idle;
 
   // The descriptor is held until its unit has latched or finished it.
   assign desc_ready_o = (state_q == Decide && skip && !(is_conv && desc_i.pred_empty))
-      || (state_q == Fetch && no_output) || (state_q == Array && !array_busy_i)
+      || (state_q == Fetch && no_output) || (state_q == Array && array_free)
       || (state_q == UnitWait && unit_done && !jump);
   assign jump = state_q == UnitWait && unit_done && is_exit && exit_taken_i;
   assign restart_o = (state_q == Idle && start_i) || jump

@@ -20,8 +20,6 @@ from penstock.sim.cocotb.stream import cycles, descriptor, pack, pulse, read_por
 #: From a last step (tile_valid_i) to array_loaded_i.
 LOAD = 9
 READ_LATENCY = 3
-#: From mem_claim_o to the use of port B.
-CLAIM = 7
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +91,10 @@ class Bench:
 
     async def _monitor(self) -> None:
         dut = self.dut
-        claims = deque([0] * CLAIM, CLAIM)
         while True:
             await RisingEdge(dut.clk_i)
             used = int(dut.mem_mask_o.value) or int(dut.mem_read_o.value)
-            assert claims[0] or not used, "port B is used without a claim"
-            claims.append(int(dut.mem_claim_o.value))
+            assert int(dut.busy_o.value) or not used, "port B is used while idle"
             self.released += int(dut.release_o.value)
             for port, read in (("A", dut.mem_a_read_o), ("B", dut.mem_read_o)):
                 if int(read.value):

@@ -1,7 +1,6 @@
 """ps_gate_unit and ps_gate_store: scores, survivor lists and DENSE results against NumPy."""
 
 import dataclasses
-from collections import deque
 from typing import Any
 
 import cocotb
@@ -14,8 +13,6 @@ from penstock.program.descriptor import SIGMOID, STOPS, GateKind, Op
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
 from penstock.sim.cocotb.stream import cycles, descriptor, pulse, unpack, watch
 
-#: From mem_claim_i to the write that must not be.
-CLAIM = 7
 PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")])
 
 
@@ -64,8 +61,8 @@ class Bench:
         for signal in (dut.start_i, dut.gmem_we_i, dut.pool_we_i, dut.sums_begin_i):
             signal.value = 0
         dut.sums_busy_i.value = 0
-        dut.hold_i.value = 0
-        dut.mem_claim_i.value = 0
+        dut.score_hold_i.value = 0
+        dut.mem_hold_i.value = 0
 
     async def start(self) -> None:
         dut = self.dut
@@ -130,7 +127,7 @@ class Bench:
         for index, value in enumerate(layer.sums):
             await cycles(dut.clk_i, int(rng.integers(gap + 1)))
             if index == early:
-                dut.hold_i.value = 0
+                dut.score_hold_i.value = 0
             dut.pool_addr_i.value = pool_base + index
             dut.pool_data_i.value = int(value) & 0xFFFF_FFFF
             dut.pool_we_i.value = 1
@@ -138,7 +135,8 @@ class Bench:
             dut.pool_we_i.value = 0
         dut.sums_busy_i.value = 0
         await cycles(dut.clk_i, int(rng.integers(4)))
-        dut.hold_i.value = 0
+        dut.score_hold_i.value = 0
+        dut.mem_hold_i.value = 0
 
     async def run(
         self,
@@ -165,7 +163,8 @@ class Bench:
         if gap is not None:
             await pulse(dut.clk_i, dut.sums_begin_i)
             dut.sums_busy_i.value = 1
-            dut.hold_i.value = 1
+            dut.score_hold_i.value = 1
+            dut.mem_hold_i.value = 1
         dut.desc_i.value = descriptor(
             op,
             cin=cin,
@@ -222,14 +221,19 @@ class Bench:
         await self.check_store()
         return taken
 
-    async def claim(self, share: float) -> None:
-        """Claim feature memory in a share of all cycles; no byte may come CLAIM cycles later."""
-        dut, claims = self.dut, deque([0] * CLAIM, CLAIM)
+    async def use_memory(self, count: int) -> None:
+        """Somebody uses feature memory for so many cycles from the start on: no byte may come.
+
+        Lists and scores are in use all the time, of which a DENSE needs none.
+        """
+        dut = self.dut
         while True:
-            await RisingEdge(dut.clk_i)
-            assert not (claims[0] and int(dut.mem_we_o.value)), "a byte meets the epilogue's"
-            claims.append(int(dut.mem_claim_i.value))
-            dut.mem_claim_i.value = int(self.rng.random() < share)
+            await RisingEdge(dut.start_i)
+            dut.mem_hold_i.value = dut.score_hold_i.value = 1
+            for _ in range(count):
+                await RisingEdge(dut.clk_i)
+                assert not int(dut.mem_we_o.value), "a byte while others use feature memory"
+            dut.mem_hold_i.value = 0
 
     async def check_store(self) -> None:
         """Scores through both ports and as words, lists through both ports, counts and bounds."""
@@ -380,13 +384,15 @@ async def same_sums_again(dut: Any) -> None:
 
 
 @cocotb.test(**TIMEOUT)
-@cocotb.parametrize(share=[0.0, 0.3, 0.9])
-async def dense(dut: Any, share: float) -> None:
-    """DENSE writes bytes in order, clamped; scores and lists stay as they were."""
+@cocotb.parametrize(used=[0, 10, 400])
+async def dense(dut: Any, used: int) -> None:
+    """DENSE writes bytes in order, clamped, once memory is free; scores and lists stay."""
     bench = Bench(dut)
     await bench.start()
-    cocotb.start_soon(bench.claim(share))
+    dut.mem_hold_i.value = 1  # of no concern to a GATE
     await bench.gate(bench.layer(5, 6), GateKind.RELU1, 0, 0, 0)
+    dut.mem_hold_i.value = 0
+    cocotb.start_soon(bench.use_memory(used))
     for cin, cout, low, high in ((1, 1, -128, 127), (17, 10, 0, 255), (32, 5, -20, 30)):
         layer = bench.layer(cin, cout)
         dst = int(bench.rng.integers(bench.config.fmem_bytes - cout))

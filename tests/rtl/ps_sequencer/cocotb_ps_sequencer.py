@@ -113,13 +113,15 @@ class Bench:
         self.program: list[Descriptor] = []
         self.faults: dict[int, ErrorCode] = {}
         self.events: list[Event] = []
-        self.units = dict.fromkeys(("fetch", "conv", "copy", "gate", "move", "exit"), 0)
+        self.units = dict.fromkeys(("fetch", "conv", "drain", "copy", "gate", "move", "exit"), 0)
+        self.sums = False  # the last convolution makes sums
         self.executed = self.skipped = self.done = self.left = 0
         self.records: list[tuple[int, int, int]] = []
         self.beside = {"copy": 0, "conv": 0}  # GATEs and DENSEs started while one ran
         self.next = 0
-        for name in ("start", "desc_valid", "desc_at_end", "fetch_busy", "array_busy", "copy_busy"):
+        for name in ("start", "desc_valid", "desc_at_end", "fetch_busy", "conv_busy", "copy_busy"):
             getattr(dut, f"{name}_i").value = 0
+        dut.epilogue_busy_i.value = 0
         for name in ("gate_busy", "move_busy", "masters_busy", "read_error", "write_error", "hung"):
             getattr(dut, f"{name}_i").value = 0
         dut.exit_taken_i.value = 0
@@ -168,14 +170,19 @@ class Bench:
         read = lambda name: int(getattr(dut, name).value)  # noqa: E731
         self._count(read)
         busy = {name for name, left in units.items() if left}  # in the cycle before this edge
+        self._check_holds(busy)
         for name in units:
             units[name] = max(units[name] - 1, 0)
         for name in ("fetch", "conv", "copy", "gate", "move", "exit", "record"):
             if read(f"{name}_start_o"):
                 self._check_start(name, busy)
                 units["move" if name == "record" else name] = self.rng.choice([1, 2, 9, 30])
+                if name == "conv":
+                    self.sums = bool(self.program[self.next].pool_en)
+                    units["drain"] = units["conv"] + self.rng.choice([0, 1, 9, 30])
         dut.fetch_busy_i.value = int(units["fetch"] > 0)
-        dut.array_busy_i.value = int(units["conv"] > 0 or units["copy"] > 0)
+        dut.conv_busy_i.value = int(units["conv"] > 0)
+        dut.epilogue_busy_i.value = int(units["drain"] > 0)
         dut.copy_busy_i.value = int(units["copy"] > 0)
         dut.gate_busy_i.value = int(units["gate"] > 0 or units["exit"] > 0)
         if self.next < len(self.program):  # what is taken is known when the unit is idle again
@@ -191,6 +198,16 @@ class Bench:
             self.done += read("channels_executed_o")
             self.left += read("channels_skipped_o")
 
+    def _check_holds(self, busy: set[str]) -> None:
+        """Scores and lists are read by what fetches and issues; a convolution that issues or drains
+        uses feature memory; one that makes sums does so until it has drained.
+        """
+        read = lambda name: bool(int(getattr(self.dut, name).value))  # noqa: E731
+        array = bool(busy & {"conv", "drain"})
+        assert read("sums_busy_o") == (self.sums and array)
+        assert read("score_hold_o") == bool(busy & {"fetch", "conv"} or (self.sums and array))
+        assert read("memory_hold_o") == array
+
     def _check_start(self, name: str, busy: set[str]) -> None:
         """A unit starts when what it needs is idle; a GATE beside the array, a DENSE beside a
         convolution, nothing else.
@@ -201,9 +218,9 @@ class Bench:
             case "fetch":
                 assert not busy & {"fetch", "gate", "move"}, busy
             case "conv" | "copy":
-                assert not busy & {"conv", "copy", "gate", "move"}, busy
+                assert not busy & {"conv", "drain", "copy", "gate", "move"}, busy
             case "gate":
-                allowed = {"fetch", "conv"}
+                allowed = {"fetch", "conv", "drain"}
                 allowed |= {"copy"} if self.program[index].op == Op.GATE else set()
                 assert busy <= allowed, busy
                 self.beside["copy"] += "copy" in busy
@@ -270,6 +287,7 @@ def random_program(rng: random.Random, length: int) -> list[Descriptor]:
         if op == Op.CONV:
             values |= {
                 "pred_empty": rng.randrange(2),
+                "pool_en": rng.randrange(2),
                 "cin": rng.randint(6, 20),
                 "cout": rng.randint(6, 20),
                 "in_list": rng.choice([ALL_CHANNELS, 0, 1]),
