@@ -67,6 +67,24 @@ def test_a_classifier_does_not_overtake_the_sums_of_another_part() -> None:
     assert not case.run(made).mismatches
 
 
+#: Networks in which a DENSE, behind a CONV that was skipped, overtook one that still drained.
+OVERTAKEN = (
+    ("", 770023, "tiny,z7020"),
+    ("", 6601232, "tiny"),
+    ("", 6601273, "tiny"),
+    ("", 6601414, "tiny"),
+    ("squeeze", 7100028, "tiny"),
+)
+
+
+@pytest.mark.parametrize("family, seed, configs", OVERTAKEN)
+def test_a_dense_does_not_overtake_a_convolution_that_drains(
+    family: str, seed: int, configs: str
+) -> None:
+    """What the convolution had left to write reached the reused address behind the DENSE's bytes."""
+    assert not case.run(case.draw(seed, configs.split(","), family)).mismatches
+
+
 @given(chosen=recipes() | recipes(joined) | recipes(excited))
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_programs_mean_what_their_graphs_do(chosen: Recipe) -> None:
