@@ -20,6 +20,7 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.load import infer, load_model, to_net
 from penstock.compiler.importer.net import Net
 from penstock.compiler.importer.passes.fold_batch_norm import fold_batch_norm
+from penstock.compiler.importer.passes.fold_bias import fold_bias
 from penstock.compiler.importer.passes.prune import prune
 from penstock.compiler.importer.pipeline import import_model, simplify
 from penstock.compiler.importer.to_onnx import to_onnx
@@ -38,19 +39,34 @@ def quantize_float(
         CompileError: the network is quantised already or has an unsupported operator; images of
             the wrong shape or with NaN; onnxruntime is missing or fails.
     """
-    net = prune(fold_batch_norm(simplify(to_net(load_model(path, properties)))))
+    net = simplify(to_net(load_model(path, properties)))
+    net = prune(fold_bias(fold_batch_norm(net)))
     for node in net.nodes:
         if node.op in ("QuantizeLinear", "DequantizeLinear"):
             raise node.error("the network is quantised already", "compile without --calibration")
+    _check_input(net, path)
     _check_images(net, images)
     chosen = points.choose(net, image_unsigned=bool(images.min() >= 0))
-    scales = ranges.measure(net, chosen, np.asarray(images, dtype=np.float32))
+    insert.check_layers(net)
+    measured = ranges.measure(net, np.asarray(images, dtype=np.float32), sorted(chosen.unsigned))
+    scales = ranges.choose_scales(net, chosen, measured)
     return to_onnx(prune(insert.insert(net, chosen, scales)))
 
 
 def import_float(path: Path, images: Images) -> ir.Graph:
     """The integer graph of a float network, calibrated with `images`."""
     return import_model(infer(quantize_float(path, images)))
+
+
+def _check_input(net: Net, path: Path) -> None:
+    if net.types[net.input] != "float32":
+        raise CompileError(
+            f"'{path.name}': its input '{net.input}' has type {net.types[net.input]}",
+            hint="export the network for float32 images to calibrate it",
+        )
+    for output in (net.output, *net.exits):
+        if net.is_constant(output):
+            raise CompileError(f"the output '{output}' does not depend on the image")
 
 
 def _check_images(net: Net, images: Images) -> None:

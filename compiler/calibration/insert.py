@@ -9,7 +9,9 @@ from penstock.compiler.importer.net import Array, Net, OpNode
 
 #: Float bias over accumulator step: keeps the bias of a (nearly) dead channel inside int32.
 MAX_BIAS_STEPS = 2.0**22
-MIN_SCALE = 1e-12
+#: Of a channel without weights and bias in a layer of such channels: any scale will do.
+DEAD_SCALE = 1.0
+TINY = float(np.finfo(np.float32).tiny)
 WEIGHT_LAYERS = frozenset(["Conv", "Gemm", "MatMul"])
 
 
@@ -20,12 +22,13 @@ class _Inserter:
         self.constants = dict(net.constants)
         self.nodes: list[OpNode] = []
         self.shapes = dict(net.shapes)
+        self.fresh = net.fresh_names()
 
     def pair(self, name: str, scale: float, unsigned: bool) -> str:
         """Quantise and dequantise a tensor; the name of the result."""
         kind = np.uint8 if unsigned else np.int8
         parameters = self.parameters(name, np.float32(scale), kind)
-        quantized, real = f"{name}_quantized", f"{name}_dequantized"
+        quantized, real = self.fresh(f"{name}_quantized"), self.fresh(f"{name}_dequantized")
         self.add("QuantizeLinear", (name, *parameters), quantized)
         self.add("DequantizeLinear", (quantized, *parameters), real)
         self.shapes |= {quantized: self.shapes[name], real: self.shapes[name]}
@@ -33,15 +36,40 @@ class _Inserter:
 
     def parameters(self, name: str, scale: Array | np.float32, kind: type) -> tuple[str, str]:
         """Scale and zero point constants for a tensor."""
-        names = (f"{name}_scale", f"{name}_zero_point")
-        self.constants[names[0]] = np.asarray(scale, dtype=np.float32)
-        self.constants[names[1]] = np.zeros(np.shape(scale), dtype=kind)
-        return names
+        scales = np.asarray(scale, dtype=np.float32)
+        return (
+            self.constant(f"{name}_scale", scales),
+            self.constant(f"{name}_zero_point", np.zeros(np.shape(scale), dtype=kind)),
+        )
+
+    def constant(self, wanted: str, array: Array) -> str:
+        """A new constant; its name."""
+        name = self.fresh(wanted)
+        self.constants[name] = array
+        return name
 
     def add(self, op: str, inputs: tuple[str, ...], output: str, axis: int | None = None) -> None:
         attrs = {} if axis is None else {"axis": axis}
         node = OpNode(name=output, op=op, inputs=inputs, outputs=(output,), attrs=attrs)
         self.nodes.append(node)
+
+
+def check_layers(net: Net) -> None:
+    """CompileError unless weights and biases are finite constants."""
+    for node in net.nodes:
+        if node.op not in WEIGHT_LAYERS:
+            continue
+        for index, what in ((1, "weight"), (2, "bias")):
+            array = net.constants.get(node.optional_input(index))
+            if array is None:
+                if index == 1 or node.optional_input(index):
+                    raise node.error(f"its {what} is not a constant")
+                continue
+            rank = 4 if node.op == "Conv" else 2
+            if index == 1 and array.ndim != rank:
+                raise node.error(f"its weight has {array.ndim} dimensions", f"give it {rank}")
+            if not np.isfinite(array).all():
+                raise node.error(f"its {what} holds infinity")
 
 
 def insert(net: Net, points: Points, scales: dict[str, float]) -> Net:
@@ -58,9 +86,9 @@ def insert(net: Net, points: Points, scales: dict[str, float]) -> Net:
         if node.op in WEIGHT_LAYERS:
             inputs[1] = _weight(out, node, scales[node.inputs[0]])
         out.nodes.append(dataclasses.replace(node, inputs=tuple(inputs)))
-        if node.output in points.unsigned:
-            unsigned = points.unsigned[node.output]
-            real[node.output] = out.pair(node.output, scales[node.output], unsigned)
+        for name in node.outputs:
+            if name in points.unsigned:
+                real[name] = out.pair(name, scales[name], points.unsigned[name])
     return net.replace(
         nodes=tuple(out.nodes),
         constants=out.constants,
@@ -72,24 +100,32 @@ def insert(net: Net, points: Points, scales: dict[str, float]) -> Net:
 
 def _weight(out: _Inserter, node: OpNode, in_scale: float) -> str:
     """int8 weights of a layer, one scale an output channel; the dequantised name."""
-    weight = out.constants.get(node.inputs[1])
-    if weight is None:
-        raise node.error("its weight is not a constant")
-    axis = 0 if node.op == "Conv" or node.attrs.get("transB", 0) else 1
-    others = tuple(index for index in range(weight.ndim) if index != axis)
-    largest = np.abs(weight.astype(np.float64)).max(axis=others) / 127
-    bias = out.constants.get(node.optional_input(2), np.zeros(1))
-    floor = np.abs(bias.astype(np.float64).reshape(-1)) / (in_scale * MAX_BIAS_STEPS)
-    scale = np.maximum(np.maximum(largest, floor), MIN_SCALE).astype(np.float32)
+    weight = out.constants[node.inputs[1]].astype(np.float64)
+    axis = 0 if node.op == "Conv" or node.attrs.get("transB", 0) else weight.ndim - 1
+    scale = _weight_scales(out, node, np.moveaxis(weight, axis, 0), in_scale)
     shape = [1] * weight.ndim
     shape[axis] = -1
     steps = np.rint(weight / scale.reshape(shape))
     name = f"{node.label}_weight"
-    out.constants[f"{name}_quantized"] = np.clip(steps, -127, 127).astype(np.int8)
-    out.add(
-        "DequantizeLinear",
-        (f"{name}_quantized", *out.parameters(name, scale, np.int8)),
-        f"{name}_dequantized",
-        axis=axis,
-    )
-    return f"{name}_dequantized"
+    integers = out.constant(f"{name}_quantized", np.clip(steps, -127, 127).astype(np.int8))
+    real = out.fresh(f"{name}_dequantized")
+    out.add("DequantizeLinear", (integers, *out.parameters(name, scale, np.int8)), real, axis=axis)
+    return real
+
+
+def _weight_scales(out: _Inserter, node: OpNode, weight: Array, in_scale: float) -> Array:
+    """float32, one an output channel; `weight` has them first.
+
+    The largest weight is 127 steps, unless the bias then were more steps than an accumulator
+    should hold.  A channel without either takes the largest scale of the others.
+    """
+    largest = np.abs(weight.reshape(len(weight), -1)).max(axis=1, initial=0.0) / 127
+    bias = np.zeros(1)
+    if node.optional_input(2):
+        bias = out.constants[node.inputs[2]].astype(np.float64).reshape(-1)
+    if bias.size not in (1, len(weight)):
+        raise node.error(f"its bias has {bias.size} elements for {len(weight)} outputs")
+    floor = np.abs(bias) / (in_scale * MAX_BIAS_STEPS)
+    scale = np.maximum(largest, floor)
+    scale = np.where(scale > 0, scale, scale.max(initial=0.0) or DEAD_SCALE)
+    return np.maximum(scale, TINY).astype(np.float32)

@@ -1,6 +1,8 @@
 """Where a float network must be quantised, with which sign, and which scales are one."""
 
 import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -12,6 +14,12 @@ LAYERS = frozenset(
 ACTIVATIONS = frozenset(["Relu", "Clip", "Min", "Max"])
 VIEWS = frozenset(["Flatten", "Reshape", "Squeeze", "Unsqueeze", "Slice", "Gather", "Split"])
 MEANS = frozenset(["GlobalAveragePool", "ReduceMean", "AveragePool"])
+#: What to do about a layer that reads a constant.
+HINTS = defaultdict(
+    lambda: "layers read what is computed of the image",
+    MatMul="write the product with the constant on the right: MatMul(x, transposed), or Gemm",
+    Gemm="write the product with the constant as second operand",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,51 +38,83 @@ class Points:
 
 
 def choose(net: Net, image_unsigned: bool) -> Points:
-    """The quantisation points of a float network; the caller knows the sign of its images."""
-    made = {node.output: node for node in net.nodes}
-    order = {node.output: index for index, node in enumerate(net.nodes)}
-    readers: set[tuple[int, int]] = set()
-    for index, node in enumerate(net.nodes):
-        if node.op in LAYERS or _shuffles(net, node):
-            readers.add((index, 0))
-    tensors = {net.nodes[node].inputs[slot] for node, slot in readers}
-    tensors |= {net.output, net.input, *net.exits}
-    for index, node in enumerate(net.nodes):
-        if node.op == "Mul":  # of a map that is there: squeeze-and-excite
-            slots = [slot for slot in (0, 1) if _is_sigmoid(node.inputs[1 - slot], made)]
-            readers.update((index, slot) for slot in slots if node.inputs[slot] in tensors)
-    for index, node in reversed(list(enumerate(net.nodes))):
-        # What an activation behind the Concat makes of it is quantised alone.
-        if node.op == "Concat" and node.output in tensors:
-            readers.update((index, slot) for slot in range(len(node.inputs)))
-            tensors.update(node.inputs)
-    residuals: dict[str, list[str]] = {}
-    for index, node in enumerate(net.nodes):
-        if not is_residual(net, node):
-            continue
-        slots = _residual_slots(node, tensors, made, order)
-        readers.update((index, slot) for slot in slots)
-        residuals[node.output] = [node.inputs[slot] for slot in slots]
-        tensors.update(residuals[node.output])
-    group = {name: name for name in tensors}
-    kinds = {name: name for name in tensors}  # what must be of one type
-    for name in sorted(tensors):
-        source = _before_activation(net, name, made)
-        for residual in residuals.get(source, []):
+    """The quantisation points of a float network; the caller knows the sign of its images.
+
+    Raises:
+        CompileError: a layer that reads a constant.
+    """
+    made = {name: node for node in net.nodes for name in node.outputs}
+    chosen = _Chosen(net, made)
+    group = {name: name for name in chosen.tensors}
+    kinds = {name: name for name in chosen.tensors}  # what must be of one type
+    for name in sorted(chosen.tensors):
+        for residual in chosen.residuals.get(_before_activation(net, name, made), []):
             _unite(group, name, residual)
         producer = made.get(name)
         if producer is not None and _keeps(net, producer):  # integers as they are
-            for source in producer.inputs:
-                if not net.is_constant(source):
-                    _unite(group, name, source)
-                    _unite(kinds, name, source)
-    signs = {name: _nonnegative(net, name, made) for name in tensors} | {net.input: image_unsigned}
-    signed = {_head(kinds, name) for name in tensors if not signs[name]}
+            for source in _computed(net, producer):
+                _unite(group, name, source)
+                _unite(kinds, name, source)
+    signs = {name: _nonnegative(net, name, made) for name in chosen.tensors}
+    signs[net.input] = image_unsigned
+    signed = {_head(kinds, name) for name in chosen.tensors if not signs[name]}
     return Points(
-        unsigned={name: _head(kinds, name) not in signed for name in tensors},
-        group={name: _head(group, name) for name in tensors},
-        readers=frozenset(readers),
+        unsigned={name: _head(kinds, name) not in signed for name in chosen.tensors},
+        group={name: _head(group, name) for name in chosen.tensors},
+        readers=frozenset(chosen.readers),
     )
+
+
+class _Chosen:
+    """The tensors to quantise, what reads them, and the stored operands of every addition."""
+
+    def __init__(self, net: Net, made: dict[str, OpNode]) -> None:
+        self.net, self.made = net, made
+        self.order = {name: i for i, node in enumerate(net.nodes) for name in node.outputs}
+        self.tensors = {net.output, net.input, *net.exits}
+        self.readers: set[tuple[int, int]] = set()
+        self.residuals: dict[str, list[str]] = {}
+        self._layers()
+        before = 0
+        while len(self.tensors) > before:  # an operand of one may be what the other makes
+            before = len(self.tensors)
+            self._concats()
+            self._additions()
+
+    def _read(self, index: int, slots: Iterable[int]) -> list[str]:
+        """Let a node read quantised tensors; their names."""
+        names = [self.net.nodes[index].inputs[slot] for slot in slots]
+        self.readers.update((index, slot) for slot in slots)
+        self.tensors.update(names)
+        return names
+
+    def _layers(self) -> None:
+        """What is read by layers, and the maps that a sigmoid's score multiplies."""
+        nodes = self.net.nodes
+        for index, node in enumerate(nodes):
+            if node.op in LAYERS or _shuffles(self.net, node):
+                if self.net.is_constant(node.inputs[0]):
+                    raise node.error(f"its input '{node.inputs[0]}' is a constant", HINTS[node.op])
+                self._read(index, [0])
+        for index, node in enumerate(nodes):
+            if node.op == "Mul":  # of a map that is there: squeeze-and-excite
+                scored = [s for s in (0, 1) if _is_sigmoid(node.inputs[1 - s], self.made)]
+                self._read(index, [s for s in scored if node.inputs[s] in self.tensors])
+
+    def _concats(self) -> None:
+        """The operands of every Concat that is stored; one of an activation behind it is
+        quantised alone."""
+        for index, node in reversed(list(enumerate(self.net.nodes))):
+            if node.op == "Concat" and node.output in self.tensors:
+                slots = range(len(node.inputs))
+                self._read(index, [s for s in slots if not self.net.is_constant(node.inputs[s])])
+
+    def _additions(self) -> None:
+        """The operands of every residual addition that are stored."""
+        for index, node in enumerate(self.net.nodes):
+            if is_residual(self.net, node):
+                slots = _residual_slots(node, self.tensors, self.made, self.order)
+                self.residuals[node.output] = self._read(index, slots)
 
 
 def _is_sigmoid(name: str, made: dict[str, OpNode]) -> bool:
@@ -117,8 +157,16 @@ def _residual_slots(
 def _before_activation(net: Net, name: str, made: dict[str, OpNode]) -> str:
     """The tensor behind the activations that make `name`."""
     while name in made and made[name].op in ACTIVATIONS:
-        name = next(source for source in made[name].inputs if not net.is_constant(source))
+        sources = _computed(net, made[name])
+        if not sources:
+            break
+        name = sources[0]
     return name
+
+
+def _computed(net: Net, node: OpNode) -> list[str]:
+    """The operands of a node that are no constants."""
+    return [name for name in node.inputs if name and not net.is_constant(name)]
 
 
 def _nonnegative(net: Net, name: str, made: dict[str, OpNode]) -> bool:
@@ -142,10 +190,9 @@ def _nonnegative(net: Net, name: str, made: dict[str, OpNode]) -> bool:
             for name in node.inputs
         )
     if node.op == "Concat":
-        return all(_nonnegative(net, source, made) for source in node.inputs)
+        return all(_nonnegative(net, source, made) for source in _computed(net, node))
     if node.op in MEANS | VIEWS | ACTIVATIONS | {"MaxPool"}:
-        source = next(source for source in node.inputs if not net.is_constant(source))
-        return _nonnegative(net, source, made)
+        return any(_nonnegative(net, source, made) for source in _computed(net, node)[:1])
     return False
 
 

@@ -14,6 +14,7 @@ class Builder:
 
     def __init__(self, net: Net) -> None:
         self.net = net
+        self.fresh = net.fresh_names()  # for values that are no tensor of the network
         self.terms: dict[str, Term] = {net.input: Image(name=net.input)}
         self.values: dict[str, ir.Value] = {}
         self.nodes: dict[str, ir.Node] = {}  # by output value, in execution order

@@ -82,8 +82,8 @@ def to_net(model: onnx.ModelProto) -> Net:
     }
     *exits, output = read_exits([output.name for output in graph.output], metadata)
     infos = [*graph.input, *graph.value_info, *graph.output]
-    shapes = {info.name: shape for info in infos if (shape := _static_shape(info)) is not None}
-    types = {info.name: _type_name(info) for info in infos}
+    shapes = {info.name: shape for info in infos if (shape := static_shape(info)) is not None}
+    types = {info.name: type_name(info) for info in infos}
     if types[image.name] not in INPUT_TYPES:
         reason = f"input '{image.name}' has type {types[image.name]}"
         raise CompileError(reason, hint=f"use {', '.join(INPUT_TYPES)}")
@@ -161,14 +161,16 @@ def _fix_batch(image: onnx.ValueInfoProto) -> None:
     dims[0].dim_value = 1
 
 
-def _static_shape(info: onnx.ValueInfoProto) -> tuple[int, ...] | None:
+def static_shape(info: onnx.ValueInfoProto) -> tuple[int, ...] | None:
+    """The shape of a tensor, None if a dimension of it is open."""
     tensor = info.type.tensor_type
     if not tensor.HasField("shape") or not all(d.HasField("dim_value") for d in tensor.shape.dim):
         return None
     return tuple(dim.dim_value for dim in tensor.shape.dim)
 
 
-def _type_name(info: onnx.ValueInfoProto) -> str:
+def type_name(info: onnx.ValueInfoProto) -> str:
+    """NumPy's name of a tensor's type, "unknown" if it has none."""
     kind = info.type.tensor_type.elem_type
     try:
         return str(onnx.helper.tensor_dtype_to_np_dtype(kind).name)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from penstock.compiler.errors import CompileError
+from penstock.compiler.names import FreshNames
 
 Array = npt.NDArray[Any]
 
@@ -62,6 +63,13 @@ class Net:
     def replace(self, **changes: Any) -> "Net":
         """A copy with other fields."""
         return dataclasses.replace(self, **changes)
+
+    def fresh_names(self) -> FreshNames:
+        """A source of names that no tensor of the network has."""
+        names = {*self.constants, *self.shapes, self.input}
+        for node in self.nodes:
+            names.update(node.inputs, node.outputs)
+        return FreshNames(names)
 
     def is_constant(self, name: str) -> bool:
         """Whether `name` is a known array."""

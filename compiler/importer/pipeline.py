@@ -13,13 +13,11 @@ from penstock.compiler.importer.load import load_model, to_net
 from penstock.compiler.importer.lower.network import lower
 from penstock.compiler.importer.net import Net
 from penstock.compiler.importer.passes.check_operators import check_operators
-from penstock.compiler.importer.passes.drop_identities import drop_identities
-from penstock.compiler.importer.passes.fold_constants import fold_constants
+from penstock.compiler.importer.passes.fold_to_fixpoint import fold_to_fixpoint
 from penstock.compiler.importer.passes.prune import prune
 
 NET_PASSES: tuple[Callable[[Net], Net], ...] = (
-    drop_identities,
-    fold_constants,
+    fold_to_fixpoint,
     prune,
     check_operators,
 )

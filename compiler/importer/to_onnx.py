@@ -1,11 +1,14 @@
 """Write a `Net` back as an ONNX model."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from penstock.compiler.importer.load import METADATA_PREFIX
-from penstock.compiler.importer.net import Net
+from penstock.compiler.importer.net import Net, OpNode
+from penstock.compiler.names import FreshNames
 
 IR_VERSION = 10
 
@@ -14,11 +17,9 @@ def to_onnx(net: Net, extra_outputs: tuple[str, ...] = ()) -> onnx.ModelProto:
     """The network as a model for batch size 1; `extra_outputs` are tensors to give out too."""
     known = (*net.exits, net.output)
     names = [*known, *(name for name in extra_outputs if name not in known)]
+    fresh = FreshNames(())  # runtimes refuse two nodes of one name, ONNX does not
     graph = helper.make_graph(
-        [
-            helper.make_node(n.op, list(n.inputs), list(n.outputs), name=n.name, **n.attrs)
-            for n in net.nodes
-        ],
+        [to_proto(node, fresh(node.name) if node.name else "") for node in net.nodes],
         net.name,
         [_info(net, net.input)],
         [_info(net, name) for name in names],
@@ -32,6 +33,27 @@ def to_onnx(net: Net, extra_outputs: tuple[str, ...] = ()) -> onnx.ModelProto:
     return model
 
 
+def to_proto(node: OpNode, name: str = "") -> onnx.NodeProto:
+    """One node, as node `name`."""
+    domain, _, op = node.op.rpartition(".")
+    proto = helper.make_node(
+        op, list(node.inputs), list(node.outputs), name=name, domain=domain or None
+    )
+    for key, value in node.attrs.items():
+        proto.attribute.append(_attribute(node, key, value))
+    return proto
+
+
+def _attribute(node: OpNode, key: str, value: Any) -> onnx.AttributeProto:
+    if isinstance(value, np.ndarray):
+        return helper.make_attribute(key, numpy_helper.from_array(value))
+    if isinstance(value, list) and not value:  # its type is not in its elements
+        kind = onnx.defs.get_schema(node.op).attributes[key].type
+        return helper.make_attribute(key, value, attr_type=kind.value)
+    return helper.make_attribute(key, value)
+
+
 def _info(net: Net, name: str) -> onnx.ValueInfoProto:
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(net.types.get(name, "float32")))
-    return helper.make_tensor_value_info(name, kind, list(net.shapes[name]))
+    shape = net.shapes.get(name)
+    return helper.make_tensor_value_info(name, kind, None if shape is None else list(shape))

@@ -9,6 +9,7 @@ from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.gates import score_value
 from penstock.compiler.importer.lower.linear import with_bias
+from penstock.compiler.importer.lower.scales import scale_text
 from penstock.compiler.importer.lower.stored import settle, stored_input
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
@@ -82,6 +83,13 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
             raise node.error(
                 f"'{name}' is multiplied without being limited to [0, 1]",
                 "put Clip(0, 1) or a threshold after the gate's Gemm, quantised with scale 1/128",
+            )
+        if isinstance(term, Stored) and isinstance(builder.nodes.get(term.value), ir.Dense):
+            value = builder.values[term.value]
+            raise node.error(
+                f"its score '{value.name}' is quantised as {'int8' if value.signed else 'uint8'} "
+                f"with scale {scale_text(value.scale)}",
+                "scores are uint8 with scale 1/128 (0.0078125), after Clip(0, 1)",
             )
     raise node.error(
         "is not a convolution times a gate score",

@@ -126,7 +126,7 @@ def _joined(builder: Builder, node: OpNode, term: Joined, scale: float, signed: 
     """
     values = []
     for index, (name, operand) in enumerate(term.parts):
-        alone = dataclasses.replace(node, outputs=(f"{node.output}.part{index}",))
+        alone = dataclasses.replace(node, outputs=(builder.fresh(f"{node.output}.part{index}"),))
         if builder.term(name) == operand:
             values.append(_quantized(builder, alone, name, scale, signed).value)
         else:  # an activation lies between
@@ -182,9 +182,9 @@ def _vector(
 ) -> Stored:
     """A gate if it is quantised as scores are, else a dense layer."""
     score = not signed and scale == SCORE_SCALE
-    if isinstance(term, Binary | Logistic) or is_relu1(term):
-        if score:
-            return make_gate(builder, node, term, node.output)
+    if score and (isinstance(term, Binary | Logistic) or is_relu1(term)):
+        return make_gate(builder, node, term, node.output)
+    if isinstance(term, Binary | Logistic):
         kind = "int8" if signed else "uint8"
         raise node.error(
             f"quantises a gate score as {kind} with scale {scale_text(scale)}",

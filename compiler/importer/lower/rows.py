@@ -18,6 +18,8 @@ from penstock.compiler.importer.terms import Binary, Linear, Logistic, Shuffled,
 
 HINT = "outputs of a gate may be taken apart: along axis 1, after Gemm or after its threshold"
 
+HINT_MAP = "let a convolution of its own make these channels, in place of a part of the map"
+
 
 def lower_slice(builder: Builder, node: OpNode) -> Term:
     """Slice along the outputs."""
@@ -78,8 +80,10 @@ def _outputs(builder: Builder, node: OpNode) -> int:
 def _rows(builder: Builder, node: OpNode, chosen: Array, name: str) -> Term:
     """The rows `chosen` of a term; of a gate that is there already, a gate of its own."""
     term = builder.term(node.inputs[0])
+    if len(builder.net.shapes[node.inputs[0]]) == 4:
+        raise node.error("takes some channels of a map", HINT_MAP)
     if len(builder.net.shapes[node.inputs[0]]) != 2 or not len(chosen):
-        raise node.error("takes nothing, or takes a map apart", HINT)
+        raise node.error("takes nothing of a gate's outputs", HINT)
     if isinstance(term, Linear) and term.dense:
         return _linear_rows(term, chosen)
     if isinstance(term, Binary):

@@ -1,13 +1,9 @@
 """Refuse operators the core does not have, before anything else is said about the network."""
 
+from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.lower.network import HANDLERS
-from penstock.compiler.importer.net import Net
-
-HINTS = {
-    "ArgMax": "end the network at its logits; the label is computed on the host",
-    "Pad": "give the padding to the convolution",
-    "Softmax": "end the network at its logits",
-}
+from penstock.compiler.importer.net import Net, OpNode
+from penstock.compiler.importer.passes.operator_hints import operator_hint
 
 
 def check_operators(net: Net) -> Net:
@@ -18,9 +14,20 @@ def check_operators(net: Net) -> Net:
     """
     for node in net.nodes:
         if node.op not in HANDLERS:
-            hint = HINTS.get(node.op, "supported: " + ", ".join(HANDLERS))
-            raise node.error("the operator is not supported", hint)
+            raise node.error("the operator is not supported", operator_hint(net, node))
     for node in net.nodes:
-        if node.output not in net.shapes:
-            raise node.error("its output has a dynamic shape", "export with fixed sizes")
+        if any(name and name not in net.shapes for name in node.outputs):
+            raise _dynamic(net, node)
     return net
+
+
+def _dynamic(net: Net, node: OpNode) -> CompileError:
+    """The error for a node whose output has an unknown shape."""
+    computed = [name for name in node.inputs[1:] if name and not net.is_constant(name)]
+    if not computed:
+        return node.error("the shape of its output cannot be inferred", "export with fixed sizes")
+    return node.error(
+        f"its output has a dynamic shape: it depends on '{computed[0]}', which is computed from "
+        "the image",
+        "export with fixed sizes",
+    )

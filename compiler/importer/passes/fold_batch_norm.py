@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 
 from penstock.compiler.importer.net import Array, Net, OpNode
+from penstock.compiler.names import FreshNames
 
 EPSILON = 1e-5  # ONNX's default
 
@@ -20,17 +21,18 @@ def fold_batch_norm(net: Net) -> Net:
         CompileError: of a vector, without constant parameters, or in training mode.
     """
     uses = Counter(name for node in net.nodes for name in node.inputs)
-    constants = dict(net.constants)
+    constants, fresh = dict(net.constants), net.fresh_names()
     nodes: dict[str, OpNode] = {}  # by output
     for node in net.nodes:
         if node.op != "BatchNormalization":
             nodes[node.output] = node
             continue
         conv = nodes.get(node.inputs[0])
-        if conv is None or conv.op != "Conv" or uses[conv.output] != 1:
-            conv = _per_channel(net, node, constants)
+        given = (net.output, *net.exits)
+        if conv is None or conv.op != "Conv" or uses[conv.output] != 1 or conv.output in given:
+            conv = _per_channel(net, node, constants, fresh)
         weight, bias = _folded(node, conv, constants)
-        names = (f"{node.output}_weight", f"{node.output}_bias")
+        names = (fresh(f"{node.output}_weight"), fresh(f"{node.output}_bias"))
         constants[names[0]], constants[names[1]] = weight, bias
         nodes.pop(conv.output, None)
         nodes[node.output] = dataclasses.replace(
@@ -39,14 +41,14 @@ def fold_batch_norm(net: Net) -> Net:
     return net.replace(nodes=tuple(nodes.values()), constants=constants)
 
 
-def _per_channel(net: Net, node: OpNode, constants: dict[str, Array]) -> OpNode:
+def _per_channel(net: Net, node: OpNode, constants: dict[str, Array], fresh: FreshNames) -> OpNode:
     """A convolution that changes nothing, each channel of its own, to fold a normalisation into."""
     if node.inputs[1] not in constants:
         raise node.error("its parameters are not constants")
     if len(net.shapes[node.inputs[0]]) != 4:
         raise node.error("follows no convolution and no map", "normalise maps only")
     channels = len(constants[node.inputs[1]])
-    name = f"{node.output}_unit"
+    name = fresh(f"{node.output}_unit")
     constants[name] = np.ones((channels, 1, 1, 1), np.float32)
     return OpNode(
         name=node.name,
@@ -66,8 +68,12 @@ def _folded(node: OpNode, conv: OpNode, constants: dict[str, Array]) -> tuple[Ar
         raise node.error("is in training mode", "export the network in evaluation mode")
     weight = constants[conv.inputs[1]].astype(np.float64)
     gamma, beta, mean, variance = (constants[name].astype(np.float64) for name in node.inputs[1:])
-    gain = gamma / np.sqrt(variance + node.attrs.get("epsilon", EPSILON))
+    with np.errstate(divide="ignore", invalid="ignore"):  # judged below
+        gain = gamma / np.sqrt(variance + node.attrs.get("epsilon", EPSILON))
     name = conv.optional_input(2)
     before = constants[name].astype(np.float64) if name else np.zeros(len(weight))
     folded = weight * gain.reshape(-1, *[1] * (weight.ndim - 1))
-    return folded.astype(np.float32), ((before - mean) * gain + beta).astype(np.float32)
+    bias = (before - mean) * gain + beta
+    if not (np.isfinite(folded).all() and np.isfinite(bias).all()):
+        raise node.error("its parameters make no finite numbers", "train the network again")
+    return folded.astype(np.float32), bias.astype(np.float32)

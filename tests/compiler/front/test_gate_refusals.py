@@ -145,7 +145,10 @@ def sliced_logits(net: Any) -> str:
 
 
 CASES: list[tuple[Case, str]] = [
-    (score_scale, "node 'score' (Quant*): quantises a gate score as uint8 with scale 0.0039"),
+    (
+        score_scale,
+        "node 'mul*' (Mul): its score 'score*' is quantised as uint8 with scale 0.0039*; scores",
+    ),
     (unlimited_score, "node 'mul' (Mul): 'reshape*' is multiplied without * [0, 1]; put Clip"),
     (sigmoid_of_a_map, "node 'sigmoid' (Sigmoid): Sigmoid is supported only behind a dense"),
     (sigmoid_at_another_scale, "node 'sigmoid' (Sigmoid): its input has scale 0.05*1/16 (0.0625)"),
@@ -163,7 +166,7 @@ CASES: list[tuple[Case, str]] = [
     (float_logits, "node 'fc' (Gemm): the network's output 'fc*' is not quantised; put Quant"),
     (sigmoid_threshold, "node 'greater' (Greater): the threshold of a sigmoid gate must lie"),
     (conv_on_scores, "node 'c' (Conv): its input 'quantizelinear*' is not a map"),
-    (sliced_map, "node 'slice' (Slice): takes nothing, or takes a map apart"),
+    (sliced_map, "node 'slice' (Slice): takes some channels of a map; let a convolution"),
     (sliced_images, "node 'slice' (Slice): slices along other axes than 1"),
     (gathered_images, "node 'gather' (Gather): gathers along other axes than 1"),
     (nothing_left, "node 'slice' (Slice): takes nothing"),

@@ -176,7 +176,7 @@ def only_quantizers(net: Any) -> str:
 
 
 CASES: list[tuple[Case, str]] = [
-    (unsupported, "node 'leaky' (LeakyRelu): the operator is not supported; supported: Add"),
+    (unsupported, "node 'leaky' (LeakyRelu): the operator is not supported; use Relu, or Clip"),
     (pooled(quantized=False), "node 'pool' (MaxPool): its input 'conv*' is not quantised; put Q"),
     (pooled(kernel_shape=[3, 2]), "node 'pool' (MaxPool): has a 3x2 kernel; kernels are square"),
     (pooled(kernel_shape=[8, 8], pads=[3] * 4), "node 'pool' *has a 8x8 kernel; *7x7 at most"),
