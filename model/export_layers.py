@@ -49,8 +49,9 @@ def conv(
         name,
         inputs,
         kernel_shape=list(layer.weight.shape[2:]),
-        strides=[layer.stride] * 2,
-        pads=[layer.padding] * 4,
+        strides=list(layer.stride),
+        pads=[*layer.padding, *layer.padding],
+        **({} if set(layer.dilation) == {1} else {"dilations": list(layer.dilation)}),
         group=layer.groups if links is None else links.groups,
     )
 

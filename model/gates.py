@@ -1,10 +1,15 @@
-"""L-Net and C-Net: the gates that decide which blocks and channels run.
+"""Gates: what decides which blocks and channels run.
 
-Both read one shared global average pooling of the block's input (LC-Net, section 3.3).
+`ChannelGate` and `BlockGate` are layers for a network of one's own: they read a map and give scores
+to multiply another map with.  L-Net and C-Net are LC-Net's, which share one global average of the
+block's input (LC-Net, section 3.3).
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 from torch import Tensor, nn
 
 # Slope outside [0, 1] while training: steep enough that a closed gate can reopen, shallow
@@ -68,3 +73,82 @@ class CNet(Gate):
     def __init__(self, channels: int, outputs: int) -> None:
         # Channels start half open, where ReLU-1 has its full slope in both directions.
         super().__init__(channels, outputs, bias=0.5)
+
+
+class Score(nn.Module):
+    """What a gate makes of its pre-activation; a score of 0 skips.  The kinds are below."""
+
+    kind: Literal["relu1", "binary", "sigmoid"]
+
+
+class ReLU1(Score):
+    """Strict ReLU-1 with the gradient of the leaky one, so that a closed gate can reopen."""
+
+    kind = "relu1"
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Pre-activation, any shape -> scores in [0, 1]."""
+        leaky = leaky_relu1(z)
+        return relu1(z).detach() + (leaky - leaky.detach())
+
+
+class Step(Score):
+    """1 where z > 0, else 0, with the sigmoid's gradient (straight through)."""
+
+    kind = "binary"
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Pre-activation, any shape -> scores 0 or 1."""
+        soft = torch.sigmoid(z)
+        return (z > 0).to(z.dtype) + (soft - soft.detach())
+
+
+class SigmoidScore(Score):
+    """The sigmoid, which scales and never skips: squeeze-and-excite's."""
+
+    kind = "sigmoid"
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Pre-activation, any shape -> scores in (0, 1)."""
+        return torch.sigmoid(z)
+
+
+class _PooledGate(nn.Module):
+    """Global average -> fully connected -> score, shaped to multiply a map with."""
+
+    def __init__(self, channels: int, outputs: int, *, kind: str, bias: float) -> None:
+        super().__init__()
+        kinds: dict[str, type[Score]] = {"relu1": ReLU1, "binary": Step}
+        if kind not in kinds:
+            raise ValueError(f"a gate of kind {kind!r}; one of {sorted(kinds)}")
+        self.fc = nn.Linear(channels, outputs)
+        self.score = kinds[kind]()
+        nn.init.normal_(self.fc.weight, std=0.1 / channels**0.5)
+        nn.init.constant_(self.fc.bias, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map, float [N, channels, H, W] -> scores, float [N, outputs, 1, 1]."""
+        scores: Tensor = self.score(self.fc(global_average_pool(x)))
+        return scores[:, :, None, None]
+
+
+class ChannelGate(_PooledGate):
+    """One score an output channel of a convolution: `y = relu(bn(conv(x))) * gate(x)`.
+
+    Channels whose score is 0 are neither computed nor is their share of the weights fetched, in
+    this convolution and in the one that reads its result.  `kind`: "relu1" (LC-Net's C-Net) or
+    "binary".
+    """
+
+    def __init__(self, channels: int, outputs: int, *, kind: str = "relu1") -> None:
+        super().__init__(channels, outputs, kind=kind, bias=0.5)
+
+
+class BlockGate(_PooledGate):
+    """One score an image of a residual branch: `y = relu(x + branch(x) * gate(x))`.
+
+    At score 0 the branch is skipped whole, and the block is its input.  `kind` as in `ChannelGate`.
+    """
+
+    def __init__(self, channels: int, *, kind: str = "relu1") -> None:
+        super().__init__(channels, 1, kind=kind, bias=1.0)

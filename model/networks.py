@@ -220,8 +220,8 @@ class LCNet(nn.Module):
 
 def policy_scores(scores: Tensor | None, config: NetworkConfig) -> Sequence[Tensor | None]:
     """A policy's scores, float [N, blocks], block by block; None for each without one."""
-    blocks = len(block_plans(config))
-    return [None] * blocks if scores is None else scores.split(1, dim=1)
+    blocks = range(len(block_plans(config)))
+    return [None if scores is None else scores[:, block : block + 1] for block in blocks]
 
 
 def block_inputs(

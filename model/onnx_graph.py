@@ -44,6 +44,12 @@ class GraphBuilder:
             raise ValueError(f"{value} is not the last node's output")
         last.output[0] = name
 
+    def rename(self, value: str, name: str) -> None:
+        """Give any value its name in the graph's interface."""
+        for node in self._nodes:
+            node.input[:] = [name if given == value else given for given in node.input]
+            node.output[:] = [name if made == value else made for made in node.output]
+
     def quantize(self, value: str, name: str, scale: str, *, signed: bool) -> str:
         """QuantizeLinear -> DequantizeLinear on int8 or uint8, zero point 0."""
         zero = (

@@ -167,7 +167,8 @@ class QuantConv(_QuantizedLayer):
         assert running_mean is not None and running_var is not None
         gain = bn.weight / torch.sqrt(running_var + bn.eps)  # [C]
         super().__init__(conv.weight * gain.view(-1, 1, 1, 1), bn.bias - running_mean * gain)
-        self.stride, self.padding = int(conv.stride[0]), int(conv.padding[0])
+        assert isinstance(conv.padding, tuple)
+        self.stride, self.padding, self.dilation = conv.stride, conv.padding, conv.dilation
         self.groups = conv.groups
         live = conv.live if isinstance(conv, MaskedConv) else None
         self.register_buffer("live", live, persistent=False)
@@ -179,9 +180,7 @@ class QuantConv(_QuantizedLayer):
     def forward(self, x: Tensor, in_scale: Tensor) -> Tensor:
         """Float [N, Cin, H, W] -> float [N, C, H', W'], not requantised."""
         weight, bias = self.quantized(in_scale)
-        return F.conv2d(
-            x, weight, bias, stride=self.stride, padding=self.padding, groups=self.groups
-        )
+        return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 def identity_conv(in_channels: int, channels: int, stride: int) -> QuantConv:

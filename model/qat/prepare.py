@@ -1,0 +1,76 @@
+"""A PyTorch module with the hardware's number formats, made from its trace."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from penstock.model.qat.builder import Builder
+from penstock.model.qat.network import QatNetwork
+from penstock.model.qat.rules import rule_of
+from penstock.model.qat.trace import TraceError, shape_of, trace
+from penstock.model.qat.values import Grid, Value
+
+
+def prepare_qat(net: nn.Module, example: Tensor) -> QatNetwork:
+    """`net` as the hardware computes it: batch norms folded, fake quantisers placed.
+
+    Per-channel int8 weights, int32 biases; one activation scale along every residual sum and over
+    the parts of a Concat, uint8 behind a ReLU; scores in steps of 1/128 (docs/numerics.md).  `net`
+    itself stays as it is.  Calibrate the result before use, then fine-tune it like any module.
+
+    Args:
+        net: a module of one image tensor that returns logits, float [N, classes], or a tuple of
+            them: early exits first, the network's own last.
+        example: one batch of its input, float [N, C, H, W].
+
+    Raises:
+        TraceError: a forward pass that cannot be traced, or an operator without an integer form:
+            the module, the line of the forward pass, and what to do.
+    """
+    traced = trace(copy.deepcopy(net).eval(), example)
+    build = Builder(traced)
+    for node in traced.graph.nodes:
+        build.now = node
+        if node.op == "placeholder":
+            image = build.graph.placeholder("input")
+            image.meta = {"shape": shape_of(node)}
+            build.values[node] = build.quantize(Value(node=image, place="accumulator"), Grid())
+        elif node.op == "output":
+            build.graph.output(_outputs(build, node.args[0]))
+        elif _is_tensor(node):
+            build.values[node] = _taken_over(build, node)
+    return QatNetwork(build.finish(), tuple(shape_of(next(iter(traced.graph.nodes)))[1:]))
+
+
+def _taken_over(build: Builder, node: fx.Node) -> Value:
+    """The value of a node; stored at once if several read it, so that all read the same."""
+    value = rule_of(build, node)(build, node)
+    readers = [reader for reader in node.users if _is_tensor(reader) or reader.op == "output"]
+    several = len(readers) > 1 and value.place == "accumulator"
+    return build.stored(value) if several else value
+
+
+def _is_tensor(node: fx.Node) -> bool:
+    """Whether a node computes a tensor, not a size or a type."""
+    return bool(shape_of(node))
+
+
+def _outputs(build: Builder, given: Any) -> tuple[fx.Node, ...]:
+    """The logits, stored."""
+    listed = given if isinstance(given, (tuple, list)) else (given,)
+    stored = []
+    for value in listed:
+        if not isinstance(value, fx.Node) or value not in build.values:
+            raise TraceError(
+                f"the module returns {type(value).__name__}",
+                "return logits, or a tuple of them: early exits first",
+            )
+        stored.append(build.stored(build.values[value]))
+    first, *others = stored[:-1] or stored
+    for exit_logits in others:  # early exits are compared with one table, at one scale
+        assert first.grid is not None and exit_logits.grid is not None
+        first.grid.scale.merge(exit_logits.grid.scale)
+    return tuple(value.node for value in stored)

@@ -1,0 +1,115 @@
+"""Gate scores: clamps, sigmoids and comparisons that a multiplication with a map ends in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from penstock.model.gates import Score
+from penstock.model.qat.builder import Builder
+from penstock.model.qat.layers import Kind
+from penstock.model.qat.trace import error, shape_of
+from penstock.model.qat.values import Value
+
+#: What a score may pass on its way to the multiplication.
+PASSES = {
+    *("unsqueeze", "view", "reshape", "float", "to", "type_as", "flatten", "squeeze", "chunk"),
+    *("getitem", "split", "gt", "ge", "cat", "concat", "contiguous"),
+}
+MULTIPLIES = {"mul", "imul"}
+
+
+def is_score(node: fx.Node) -> bool:
+    """Whether all that reads a vector in the end multiplies a map with it."""
+    shape = shape_of(node)
+    if len(shape) not in (2, 4) or any(size != 1 for size in shape[2:]):
+        return False
+    readers = list(node.users)
+    while readers:
+        reader = readers.pop()
+        name = _name(reader)
+        if name in MULTIPLIES or (name == "boolean_dispatch"):
+            return True
+        if name in PASSES or reader.op == "output":
+            readers += reader.users
+    return False
+
+
+def rule_clamp(build: Builder, node: fx.Node) -> Value:
+    """A limit: ReLU6 of what a layer is about to store, or a gate's ReLU-1."""
+    x = build.values[_source(node)]
+    low, high = _limits(build, node)
+    if (low, high) == (0.0, 1.0) and is_score(node):
+        return build.score(_label(node), "relu1", x)
+    if low is None or low > 0 or (high is not None and high <= 0):
+        raise error(node, f"limits to {low}..{high}", "from 0 on: ReLU, ReLU6, clamp(0, a)")
+    if x.place != "accumulator":
+        raise error(node, "limits a map that is stored already", "limit what a layer gives")
+    limits = {"min": low} if high is None else {"min": low, "max": high}
+    return x.at(build.call(torch.clamp, x.node, **limits), negative=low < 0)
+
+
+def rule_sigmoid(build: Builder, node: fx.Node) -> Value:
+    """A sigmoid: of a threshold that follows, its argument; else a soft score."""
+    x = build.values[_source(node)]
+    if any(_name(reader) in ("gt", "ge") for reader in node.users):
+        return x
+    if not is_score(node):
+        raise error(node, "is a sigmoid of what no gate reads", "as a gate's score it is supported")
+    return build.score(_label(node), "sigmoid", x)
+
+
+def rule_binary_threshold(build: Builder, node: fx.Node) -> Value:
+    """z > 0, or sigmoid(z) > 1/2; `>=` keeps its ties."""
+    source, threshold = node.args[0], node.args[1]
+    sigmoid = isinstance(source, fx.Node) and _name(source) in ("sigmoid", "Sigmoid")
+    if not isinstance(source, fx.Node) or threshold != (0.5 if sigmoid else 0):
+        raise error(
+            node,
+            f"compares with {threshold}",
+            "compare a gate's sum with 0, or its sigmoid with 0.5; put the threshold in the bias",
+        )
+    kind: Kind = "binary" if _name(node) == "gt" else "binary_or_equal"
+    return build.score(_label(node), kind, build.values[source])
+
+
+def rule_score(build: Builder, node: fx.Node) -> Value:
+    """A score layer of `penstock.model.gates`."""
+    module = build.source.get_submodule(str(node.target))
+    assert isinstance(module, Score)
+    return build.score(_label(node), module.kind, build.values[_source(node)])
+
+
+def _label(node: fx.Node) -> str:
+    return str(node.target) if node.op == "call_module" else node.name
+
+
+def _source(node: fx.Node) -> fx.Node:
+    source = node.args[0] if node.args else next(iter(node.kwargs.values()))
+    assert isinstance(source, fx.Node)
+    return source
+
+
+def _name(node: fx.Node) -> str:
+    """Of a function or method, or the class of a module."""
+    if node.op == "call_module" and node.graph.owning_module is not None:
+        return type(node.graph.owning_module.get_submodule(str(node.target))).__name__
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+
+
+def _limits(build: Builder, node: fx.Node) -> tuple[float | None, float | None]:
+    """(lowest, highest) of a clamp in any of its spellings."""
+    if node.op == "call_module":
+        module = build.source.get_submodule(str(node.target))
+        assert isinstance(module, nn.Hardtanh)
+        return float(module.min_val), float(module.max_val)
+    name, given = _name(node), [*node.args[1:]]
+    if name == "relu6":
+        return 0.0, 6.0
+    if name == "hardtanh":
+        given = given or [-1.0, 1.0]
+    low: Any = node.kwargs.get("min", node.kwargs.get("min_val", given[0] if given else None))
+    high: Any = node.kwargs.get("max", node.kwargs.get("max_val", given[1] if given[1:] else None))
+    return (None if low is None else float(low), None if high is None else float(high))
