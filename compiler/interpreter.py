@@ -3,6 +3,8 @@
 It knows nothing of Programs, layouts or skipping; `golden` must agree with it on every byte.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -49,24 +51,31 @@ def exits_taken(graph: ir.Graph, values: dict[str, IntArray]) -> IntArray:
     return taken
 
 
-def run_node(graph: ir.Graph, node: ir.Node, values: dict[str, IntArray]) -> IntArray:
+def run_node(graph: ir.Graph, node: ir.Node, values: Mapping[str, IntArray]) -> IntArray:
     """The value one node writes, from the values it reads (as in `run_graph`)."""
     signed = graph.values[node.output].signed
+    return compute(node, values, signed).astype(np.int8 if signed else np.uint8)
+
+
+def compute(node: ir.Node, values: Mapping[str, IntArray], signed: bool) -> IntArray:
+    """What one node makes of the values it reads, within its clamp, not yet of the output's type.
+
+    `signed`: of the output.
+    """
     match node:
         case ir.Concat():
-            result = np.concatenate([values[name] for name in node.inputs], axis=1)
+            return np.concatenate([values[name] for name in node.inputs], axis=1)
         case ir.Conv():
-            result = _conv(node, values)
+            return _conv(node, values)
         case ir.Pool():
-            result = _pool(node, values[node.input], signed)
+            return _pool(node, values[node.input], signed)
         case ir.MapPool():
-            result = _map_pool(node, values[node.input])
+            return _map_pool(node, values[node.input])
         case ir.Gate():
-            result = _gate(node, values[node.input])
+            return _gate(node, values[node.input])
         case ir.Dense():
             acc = _matrix_product(values[node.input], node.weight) + node.bias
-            result = np.clip(_requantize(acc, node.requantize), *node.clamp)
-    return result.astype(np.int8 if signed else np.uint8)
+            return np.clip(_requantize(acc, node.requantize), *node.clamp)
 
 
 def _input(graph: ir.Graph, images_q: IntArray) -> IntArray:
@@ -84,7 +93,7 @@ def _within(images: IntArray, low: int, high: int) -> bool:
     return bool(int(images.min()) >= low and int(images.max()) <= high)
 
 
-def _conv(node: ir.Conv, values: dict[str, IntArray]) -> IntArray:
+def _conv(node: ir.Conv, values: Mapping[str, IntArray]) -> IntArray:
     """(N, O, H', W') int64, clamped."""
     source = values[node.input]
     source = source[:, node.order] if node.order else source

@@ -1,0 +1,188 @@
+"""Every layer of the integer graph alone, on onnxruntime's own integers, then all of it."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from penstock.compiler import ir
+from penstock.compiler.check.reference import Array, Reference
+from penstock.compiler.check.result import (
+    CheckResult,
+    GateFlips,
+    LayerDifference,
+    LogitDifference,
+)
+from penstock.compiler.check.ties import comparisons, near
+from penstock.compiler.check.tolerance import allowed_steps
+from penstock.compiler.interpreter import run_graph, run_node
+from penstock.compiler.ir import IntArray
+from penstock.compiler.numerics import quantize
+
+#: Elements of all tensors of the images that are compared at once.
+CHUNK_ELEMENTS = 1 << 24
+
+
+def check_graph(graph: ir.Graph, model: onnx.ModelProto, images: Array) -> CheckResult:
+    """Compare the integer graph of a model with the model in onnxruntime.
+
+    Each layer reads onnxruntime's integers, so that differences do not add up and the first one
+    that is wrong is named; logits and decisions of gates are those of the whole network.
+
+    Args:
+        graph: what the importer made of `model`.
+        model: the quantised network, from `prepare`.
+        images: (N, C, H, W), N >= 1, as the model takes them: float32, or integers.
+
+    Raises:
+        CompileError: onnxruntime is missing or cannot run the model.
+    """
+    made = {name for node in model.graph.node for name in node.output}
+    named = [node.output for node in graph.nodes if node.output in made]
+    compared = comparisons(graph, model)
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    wanted = {name for pair in compared.values() for name in pair if name not in known}
+    reference = Reference(model, [*named, *sorted(wanted - set(named))])
+    elements = sum(math.prod(value.shape) for value in graph.values.values())
+    chunk = max(1, CHUNK_ELEMENTS // elements)
+    tally = _Tally(graph, named, compared)
+    for first in range(0, len(images), chunk):
+        part = images[first : first + chunk]
+        tally.add(_integers(graph, part), known | reference.run(part))
+    return tally.result()
+
+
+def _integers(graph: ir.Graph, images: Array) -> IntArray:
+    """Images as the graph reads them, quantised as the host does."""
+    source = graph.values[graph.input]
+    if images.dtype.kind in "iu":
+        return images
+    return quantize(images, source.scale, source.signed)
+
+
+@dataclasses.dataclass(slots=True)
+class _Sums:
+    """Of one tensor, over the images so far."""
+
+    maximum: int = 0
+    squares: float = 0.0
+    energy: float = 0.0
+    differ: int = 0
+    values: int = 0
+    beyond: int = 0
+    shapes: tuple[tuple[int, ...], ...] = ()
+
+    def add(self, got: IntArray, want: IntArray, allowed: IntArray | int = 0) -> None:
+        steps = np.abs(got.astype(np.int64) - want.astype(np.int64))
+        self.maximum = max(self.maximum, int(steps.max(initial=0)))
+        self.squares += float((steps.astype(np.float64) ** 2).sum())
+        self.energy += float((want.astype(np.float64) ** 2).sum())
+        self.differ += int((steps > 0).sum())
+        self.values += steps.size
+        self.beyond += int((steps > allowed).sum())
+
+    @property
+    def rms(self) -> float:
+        """Relative; the differences' own where the tensor is zero."""
+        return math.sqrt(self.squares / self.energy) if self.energy else math.sqrt(self.squares)
+
+
+class _Tally:
+    """Figures of a network, chunk by chunk."""
+
+    def __init__(
+        self, graph: ir.Graph, named: list[str], compared: Mapping[str, tuple[str, str]]
+    ) -> None:
+        self.graph = graph
+        self.compared = compared
+        self.images = 0
+        self.layers = {name: _Sums() for name in named}
+        self.logits = _Sums()
+        self.disagreements = 0
+        self.decisions = {
+            node.output: [0, 0]
+            for node in graph.nodes
+            if isinstance(node, ir.Gate) and node.output in self.layers
+        }
+
+    def add(self, images: IntArray, tensors: Mapping[str, Array]) -> None:
+        """Compare some images; `tensors` are onnxruntime's, (N, 1, ...), and the constants."""
+        self.images += len(images)
+        whole = run_graph(self.graph, images)
+        values = {self.graph.input: whole[self.graph.input]}
+        rounded = frozenset(name for name in self.layers if tensors[name].dtype.kind in "fb")
+        for node in self.graph.nodes:
+            got = run_node(self.graph, node, values)
+            values[node.output] = got
+            if node.output not in self.layers:
+                continue
+            want = self._as_graph(node.output, tensors[node.output])
+            if want is None:
+                continue
+            tie = None
+            if pair := self.compared.get(node.output):
+                tie = near(tensors[pair[0]], tensors[pair[1]], want.shape)
+            self.layers[node.output].add(got, want, allowed_steps(node, values, rounded, tie))
+            values[node.output] = want
+            if node.output in self.decisions:
+                counts = self.decisions[node.output]
+                counts[0] += int(((whole[node.output] > 0) != (want > 0)).sum())
+                counts[1] += want.size
+        self._add_logits(whole[self.graph.output], values[self.graph.output])
+
+    def _as_graph(self, name: str, array: Array) -> IntArray | None:
+        """onnxruntime's tensor as the graph has it; None if the shapes do not fit."""
+        value = self.graph.values[name]
+        shape = array.shape[2:]
+        vector = len(value.shape) == 1
+        fits = _long(shape) == _long(value.shape) if vector else shape == value.shape
+        if not fits or array.shape[1] != 1:
+            self.layers[name].shapes = (array.shape[1:], (1, *value.shape))
+            return None
+        array = array.reshape(len(array), *value.shape)
+        if array.dtype.kind in "fb":  # a score, a maximum or a view without a quantiser
+            return quantize(array, value.scale, value.signed)
+        return array
+
+    def _add_logits(self, got: IntArray, want: IntArray) -> None:
+        self.logits.add(got, want)
+        ours, theirs = (each.reshape(len(each), -1).argmax(axis=1) for each in (got, want))
+        self.disagreements += int((ours != theirs).sum())
+
+    def result(self) -> CheckResult:
+        """The figures."""
+        nodes = {node.output: node for node in self.graph.nodes}
+        return CheckResult(
+            images=self.images,
+            layers=tuple(
+                LayerDifference(
+                    layer=nodes[name].name,
+                    op=type(nodes[name]).__name__,
+                    tensor=name,
+                    maximum=sums.maximum,
+                    rms=sums.rms,
+                    share=sums.differ / max(sums.values, 1),
+                    beyond=sums.beyond,
+                    shapes=sums.shapes,
+                )
+                for name, sums in self.layers.items()
+            ),
+            unnamed=tuple(name for name in nodes if name not in self.layers),
+            gates=tuple(
+                GateFlips(gate=name, flips=flips, decisions=count)
+                for name, (flips, count) in self.decisions.items()
+            ),
+            logits=LogitDifference(
+                maximum=self.logits.maximum,
+                rms=self.logits.rms,
+                disagreements=self.disagreements,
+            ),
+        )
+
+
+def _long(shape: tuple[int, ...]) -> list[int]:
+    """The dimensions other than 1."""
+    return [size for size in shape if size != 1]

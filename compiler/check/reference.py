@@ -1,0 +1,82 @@
+"""Tensors of an ONNX model in onnxruntime, nothing optimised: the judge of the standing check."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper
+
+from penstock.compiler.errors import CompileError
+from penstock.compiler.importer.functions import inline_functions
+from penstock.compiler.importer.load import infer
+
+Array = npt.NDArray[Any]
+
+
+def installed() -> bool:
+    """Whether onnxruntime can be imported."""
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model as the importer names its tensors: batch size 1, functions replaced."""
+    return infer(inline_functions(model))
+
+
+class Reference:
+    """An ONNX model (from `prepare`) that gives out tensors by name.
+
+    Raises:
+        CompileError: onnxruntime is missing or refuses the model.
+    """
+
+    def __init__(self, model: onnx.ModelProto, names: Sequence[str]) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise CompileError(
+                "the check against the ONNX file needs onnxruntime", hint="pip install onnxruntime"
+            ) from None
+        wide = onnx.ModelProto()
+        wide.CopyFrom(model)
+        del wide.graph.output[:]
+        wide.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4  # what it cannot do, it also raises
+        self.names = list(names)
+        try:
+            self._session = onnxruntime.InferenceSession(
+                wide.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its exceptions have no common base of their own
+            raise _refused(error) from None
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, images: Array) -> dict[str, Array]:
+        """Tensor -> (N, ...) for images (N, C, H, W) of the model's input type, one at a time.
+
+        Raises:
+            CompileError: onnxruntime fails.
+        """
+        try:
+            runs = [self._session.run(self.names, {self._input: image[None]}) for image in images]
+        except Exception as error:
+            raise _refused(error) from None
+        columns = zip(*runs, strict=True)
+        return {
+            name: np.stack([np.asarray(array) for array in arrays])
+            for name, arrays in zip(self.names, columns, strict=True)
+        }
+
+
+def _refused(error: Exception) -> CompileError:
+    text = " ".join(str(error).split())[:200]
+    return CompileError(f"onnxruntime cannot run the ONNX file: {text}", hint="--no-check")
