@@ -136,11 +136,11 @@ class _Tally:
     def _as_graph(self, name: str, array: Array) -> IntArray | None:
         """onnxruntime's tensor as the graph has it; None if the shapes do not fit."""
         value = self.graph.values[name]
-        shape = array.shape[2:]
+        shape = array.shape[1:]
         vector = len(value.shape) == 1
-        fits = _long(shape) == _long(value.shape) if vector else shape == value.shape
-        if not fits or array.shape[1] != 1:
-            self.layers[name].shapes = (array.shape[1:], (1, *value.shape))
+        fits = _long(shape) == _long(value.shape) if vector else shape == (1, *value.shape)
+        if not fits:
+            self.layers[name].shapes = (shape, (1, *value.shape))
             return None
         array = array.reshape(len(array), *value.shape)
         if array.dtype.kind in "fb":  # a score, a maximum or a view without a quantiser

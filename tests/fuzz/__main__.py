@@ -18,6 +18,7 @@ from typing import Any
 from tests.fuzz import programs
 from tests.fuzz.case import CONFIGS, Outcome, run_seed
 from tests.fuzz.files import damaged
+from tests.fuzz.onnx.run import FAMILIES, fuzz_onnx
 from tests.fuzz.sandbox import Sandbox, compile_file
 
 #: Networks between two lines of progress.
@@ -33,6 +34,8 @@ def main() -> int:
         "--several", type=int, default=0, metavar="N", help="networks with several images a run"
     )
     parser.add_argument("--files", type=int, default=2000, metavar="N")
+    parser.add_argument("--onnx", type=int, default=0, metavar="N", help="ONNX graphs of each kind")
+    parser.add_argument("--onnx-kinds", default=",".join(FAMILIES), help="commas between names")
     parser.add_argument("--seed", type=int, default=0, help="the first; the others follow it")
     parser.add_argument("--configs", default=",".join(CONFIGS), help="commas between names")
     parser.add_argument("--jobs", type=int, default=1)
@@ -55,6 +58,10 @@ def main() -> int:
         summary["networks as files"] = fuzz_files(seeds, compile_file, write_network)
         seeds = seeds[: -(-len(seeds) // 4)]
         summary["programs and arrays"] = fuzz_files(seeds, programs.read, programs.write_damaged)
+    if options.onnx:
+        seeds = range(options.seed, options.seed + options.onnx)
+        for kind in options.onnx_kinds.split(","):
+            summary[f"ONNX graphs, {kind}"] = fuzz_onnx(kind, seeds, options.jobs)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(summary, indent=2) + "\n")
     print(json.dumps({kind: _short(part) for kind, part in summary.items()}, indent=2))

@@ -1,0 +1,133 @@
+"""A network compiled, run in golden and compared with onnxruntime: shapes first, then values."""
+
+import dataclasses
+import tempfile
+import traceback
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.check import CheckError, check_graph, prepare
+from penstock.compiler.check.reference import Reference
+from penstock.compiler.errors import CompileError
+from penstock.program.config import get_config
+from penstock.program.counters import COUNTER_BYTES
+from penstock.program.errors import PenstockError
+from penstock.sim import golden
+from tests.fuzz.onnx.builder import Array
+from tests.fuzz.onnx.draw import Drawn
+
+#: Steps of the logits that a QDQ network may be off, all its layers together.
+STEPS = 3.01
+#: Share of the largest logit that a calibrated network may be off.
+SHARE = 0.12
+
+#: Verdicts that are no findings.  "unjudged": onnxruntime does not run the file.  "rounding": more
+#: than STEPS or SHARE, but every layer alone is right to a step.
+GOOD = ("equal", "refused", "rounding", "unjudged")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """`kind`: one of GOOD, or "wrong", "shape", "engines", "traceback"; `text` says what."""
+
+    kind: str
+    text: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.kind in GOOD
+
+
+def judge(drawn: Drawn, config: str = "tiny") -> Verdict:
+    """What becomes of a network."""
+    try:
+        network = build(drawn, config)
+    except PenstockError as error:
+        return Verdict("refused", str(error))
+    except Exception:
+        return Verdict("traceback", traceback.format_exc())
+    try:
+        expected = run_original(drawn.model, drawn.images)
+    except CompileError as error:
+        return Verdict("unjudged", str(error))
+    try:
+        return compare(network, drawn, expected)
+    except Exception:
+        return Verdict("traceback", traceback.format_exc())
+
+
+def build(drawn: Drawn, config: str = "tiny") -> CompiledNetwork:
+    """The compiled network, as `penstock compile` makes it; float ones calibrated."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.onnx"
+        path.write_bytes(drawn.model.SerializeToString())
+        calibration = None if drawn.quantized else drawn.images
+        return compile_onnx(path, get_config(config), calibration=calibration)
+
+
+def run_original(model: onnx.ModelProto, images: Array) -> list[Array]:
+    """The outputs of the file itself in onnxruntime, which takes no two nodes of one name."""
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    for node in plain.graph.node:
+        node.name = ""
+    names = [output.name for output in model.graph.output]
+    outputs = Reference(prepare(plain), names).run(images)
+    return [outputs[name] for name in names]
+
+
+def compare(network: CompiledNetwork, drawn: Drawn, expected: list[Array]) -> Verdict:
+    """Engines with each other, then with onnxruntime."""
+    inputs = network.quantize_input(as_real(network, drawn.images))
+    records, graph = golden.run(network.package, inputs), network.run_graph(inputs)
+    if (records[:, COUNTER_BYTES:] != graph[:, COUNTER_BYTES:]).any():
+        return Verdict("engines", "golden differs from the graph")
+    decoded = network.decode_output(records)
+    sizes = {array[0].size for array in expected}
+    if sizes != {decoded.logits.shape[1]}:
+        shapes = [array.shape[1:] for array in expected]
+        return Verdict("shape", f"{decoded.logits.shape[1:]}, onnxruntime has {shapes}")
+    rows = zip(decoded.exits, range(len(decoded.exits)), strict=True)
+    real = np.stack([expected[taken][index].reshape(-1) for taken, index in rows])
+    off = np.abs(real.astype(np.float64) - decoded.logits)
+    scale = network.package.meta["output"]["scale"]
+    limit = STEPS * scale if drawn.quantized else SHARE * max(float(np.abs(real).max()), 1e-30)
+    text = f"{off.max() / scale:.1f} steps, {off.max() / max(np.abs(real).max(), 1e-30):.1%}"
+    assert network.graph is not None and network.model is not None
+    model = prepare(onnx.load_model_from_string(network.model))
+    try:
+        check_graph(network.graph, without_names(model), as_file(network, drawn)).require()
+    except CheckError as error:
+        return Verdict("wrong", f"{text}; {error}")
+    if off.max() <= limit:
+        return Verdict("equal", text)
+    return Verdict("rounding", text)
+
+
+def without_names(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with nameless nodes."""
+    for node in model.graph.node:
+        node.name = ""
+    return model
+
+
+def as_real(network: CompiledNetwork, images: Array) -> Array:
+    """Images as engines take them: float32."""
+    if images.dtype == np.float32:
+        return images
+    scale = np.float32(network.package.meta["input"]["scale"])
+    return (images.astype(np.float32) * scale).astype(np.float32)
+
+
+def as_file(network: CompiledNetwork, drawn: Drawn) -> Array:
+    """Images as the quantised file takes them."""
+    return drawn.images
+
+
+def tally(verdicts: list[Verdict]) -> dict[str, int]:
+    """How many of each kind."""
+    return dict(Counter(verdict.kind for verdict in verdicts).most_common())

@@ -1,0 +1,66 @@
+"""A fixed slice of `make fuzz ONNX=...`: random ONNX graphs against onnxruntime."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import pytest
+
+from penstock.program.errors import PenstockError
+from tests.fuzz.onnx.draw import draw
+from tests.fuzz.onnx.judge import Verdict, build, compare, judge, run_original
+from tests.fuzz.onnx.metamorphic import differences
+from tests.fuzz.onnx.run import fuzz_onnx
+
+QDQ = range(120)
+FLOAT = range(90)
+UNCHANGED = range(10)
+#: Share of a slice that must be accepted, or it tests refusals alone.
+ACCEPTED = 0.4
+
+
+@pytest.mark.parametrize("family, seeds", [("qdq", QDQ), ("float", FLOAT)])
+def test_graphs_compute_what_onnxruntime_does(family: str, seeds: range) -> None:
+    figures = fuzz_onnx(family, seeds, jobs=1)
+    print(figures)
+    assert figures["failures"] == []
+    assert figures["accepted"] >= ACCEPTED
+
+
+@pytest.mark.parametrize("seed", UNCHANGED)
+@pytest.mark.parametrize("quantized", [True, False])
+def test_names_order_operator_set_and_units_change_nothing(seed: int, quantized: bool) -> None:
+    found, made = differences(seed, quantized)
+    assert made >= 3 and not found
+
+
+def accepted(quantized: bool) -> tuple[int, Verdict]:
+    """The first seed that is accepted."""
+    for seed in range(100):
+        verdict = judge(draw(seed, quantized))
+        if verdict.kind == "equal":
+            return seed, verdict
+    raise AssertionError("none of a hundred seeds is accepted")
+
+
+@pytest.mark.parametrize("quantized", [True, False])
+def test_the_judge_notices(quantized: bool) -> None:
+    """Other logits in onnxruntime, and logits of another shape."""
+    drawn = draw(accepted(quantized)[0], quantized)
+    network, expected = build(drawn), run_original(drawn.model, drawn.images)
+    assert compare(network, drawn, expected).kind == "equal"
+    other = [array + np.abs(array).max() for array in expected]
+    assert compare(network, drawn, other).kind != "equal"
+    assert compare(network, drawn, [array[:, :, :1] for array in expected]).kind == "shape"
+
+
+def test_nodes_that_come_before_what_they_read_are_refused() -> None:
+    """ONNX demands a topological order."""
+    drawn = draw(accepted(quantized=True)[0], quantized=True)
+    model = onnx.ModelProto()
+    model.CopyFrom(drawn.model)
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes[::-1])
+    with pytest.raises(PenstockError, match="not a valid ONNX model"):
+        build(dataclasses.replace(drawn, model=model))
