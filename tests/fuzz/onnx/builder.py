@@ -174,7 +174,7 @@ class Builder:
     def limit_integers(self, q: str, signed: bool) -> str:
         """A limit between a quantiser and its twin."""
         kind = DTYPES[signed]
-        low, high = sorted(self.random.sample(range(0, 120), 2))
+        low, high = sorted(self.random.sample(range(120), 2))
         op = self.pick("Clip", "Min", "Max")
         if op == "Clip":
             return str(self.node("Clip", q, self.const(low, kind), self.const(high, kind)))
@@ -229,3 +229,8 @@ class Builder:
         model = helper.make_model(graph, opset_imports=self._opsets, ir_version=10)
         helper.set_model_props(model, self.metadata)
         return model
+
+    def _output(self, name: str) -> onnx.ValueInfoProto:
+        """An output of the network, of any size."""
+        dims = [None] * len(self.shape(name))
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)

@@ -10,7 +10,7 @@ from onnx import TensorProto
 
 from tests.fuzz.onnx import gates
 from tests.fuzz.onnx.builder import Array, Builder, Impossible
-from tests.fuzz.onnx.layers import Y, Map, activate, conv, dense, limit, pooled_map
+from tests.fuzz.onnx.layers import Map, Y, activate, conv, dense, limit, pooled_map
 
 #: Graphs drawn for a seed until one is valid ONNX.
 ATTEMPTS = 200

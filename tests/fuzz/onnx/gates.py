@@ -4,7 +4,7 @@ import numpy as np
 
 from penstock.compiler.numerics import SCORE_SCALE
 from tests.fuzz.onnx.builder import Builder
-from tests.fuzz.onnx.layers import P, Map, average, dense, flatten, limit
+from tests.fuzz.onnx.layers import Map, P, average, dense, flatten, limit
 
 
 def pooled(b: Builder, x: Map) -> str:
