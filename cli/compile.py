@@ -1,13 +1,16 @@
 """`penstock compile`: ONNX -> Program."""
 
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
+from penstock.cli.check import check_compiled, check_options, check_rows, images_to_check
 from penstock.cli.compiled import MARKER, hardware, images_option
 from penstock.cli.errors import InputError, load
 from penstock.cli.exits import thresholds_option
-from penstock.cli.files import check_images, read_array, write_folder
+from penstock.cli.files import check_images as valid_images
+from penstock.cli.files import read_array, write_folder
 from penstock.cli.output import emit, json_option, step, table
 from penstock.program.config import CONFIGS
 
@@ -19,7 +22,8 @@ from penstock.program.config import CONFIGS
     penstock compile net.onnx --config tiny --schedule parallel -o build/net\n
     penstock compile float.onnx --calibration images.npy -o build/net\n
     penstock compile exits.onnx --thresholds 0.9,0.8 -o build/net\n
-    penstock compile vgg16.onnx --images 3 -o build/net
+    penstock compile vgg16.onnx --images 3 -o build/net\n
+    penstock compile net.onnx --check-images x.npy -o build/net
     """,
 )
 @click.argument("onnx", type=click.Path(path_type=Path))
@@ -51,6 +55,7 @@ from penstock.program.config import CONFIGS
     default=True,
     help="Reshape the array for the remainder of a list of channels (the results are the same).",
 )
+@check_options
 @images_option
 @thresholds_option
 @json_option
@@ -61,6 +66,8 @@ def compile_command(
     schedule: str | None,
     calibration: Path | None,
     reshape: bool,
+    check: bool | None,
+    check_images: Path | None,
     images: int | None,
     thresholds: tuple[float, ...] | None,
     json_to: str | None,
@@ -68,14 +75,16 @@ def compile_command(
     """Compile an ONNX file to a program for one hardware configuration.
 
     The operators, shapes and scales are checked first; what the core cannot do is refused with
-    the node, the reason and a hint.
+    the node, the reason and a hint.  With images, the program is then checked against the file in
+    onnxruntime.
     """
     config = hardware(config_name)
     if not onnx.is_file():
         raise InputError(f"cannot read {onnx}: no such file", hint="penstock export makes one")
     samples = None
     if calibration is not None:
-        samples = check_images(read_array(calibration), None, str(calibration))
+        samples = valid_images(read_array(calibration), None, str(calibration))
+    seen = images_to_check(check, check_images, samples)
     api = load("penstock.compiler.api")
     with step(f"compile {onnx} for {config.name}"):
         compiled = api.compile_onnx(
@@ -87,9 +96,13 @@ def compile_command(
             thresholds=thresholds,
             images=images or 1,
         )
-        write_folder(output, compiled.save, MARKER)
+    if seen is not None:
+        asked = bool(check) or check_images is not None
+        original = None if calibration is None else onnx
+        compiled = check_compiled(compiled, seen, original, asked)
+    write_folder(output, compiled.save, MARKER)
     package = compiled.package
-    figures = {
+    figures: dict[str, Any] = {
         "network": package.meta["network"],
         "config": config.name,
         "images": package.meta["images"],
@@ -101,4 +114,8 @@ def compile_command(
     result = table(f"{onnx} -> {output}", "", "")
     for name, value in figures.items():
         result.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else value)
+    if compiled.checked is not None:
+        figures["check"] = compiled.checked.figures()
+        for row in check_rows(compiled.checked):
+            result.add_row(*row)
     emit(figures, json_to, result)

@@ -15,8 +15,8 @@ from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 
 Bytes = npt.NDArray[np.uint8]
 
-#: Every engine, in the order in which they are explained.
-ENGINES = ("golden", "csim", "rtl", "graph")
+#: Every engine, in the order in which they are explained; "onnx" has no records (cli/check.py).
+ENGINES = ("golden", "csim", "rtl", "graph", "onnx")
 
 _TIMELESS = (
     "weight_bytes",

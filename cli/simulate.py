@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
+from penstock.cli.check import check_rows, onnx_figures
 from penstock.cli.compiled import hardware, load_compiled
 from penstock.cli.engines import (
     ENGINES,
@@ -26,20 +27,24 @@ from penstock.cli.output import emit, json_option, note, step, table
 
 
 def parse_engines(text: str) -> tuple[str, ...]:
-    """The engines of "golden,rtl"; InputError on an unknown or repeated one."""
+    """The engines of "golden,rtl"; InputError on an unknown or repeated one.
+
+    The ONNX file is compared with the graph, so "onnx" brings that with it.
+    """
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if name not in ENGINES:
             raise InputError(f"unknown engine '{name}'", hint=f"one of {', '.join(ENGINES)}")
     if len(set(names)) != len(names):
         raise InputError(f"an engine is named twice in '{text}'")
-    return names
+    return names if "onnx" not in names or "graph" in names else (*names, "graph")
 
 
 @click.command(
     epilog="""Examples:\n
     penstock simulate build/net --images x.npy\n
     penstock simulate build/net --engine golden,csim,rtl --images x.npy\n
+    penstock simulate build/net --engine onnx,golden --images x.npy\n
     penstock simulate build/net --engine rtl --images x.npy --labels y.npy --json out.json\n
     penstock simulate build/net --images x.npy --stall 0.2 --seed 7 --save out.npz\n
     penstock simulate build/net --engine rtl --images x.npy --force-gates 1\n
@@ -54,8 +59,9 @@ def parse_engines(text: str) -> tuple[str, ...]:
     default="golden,rtl",
     show_default=True,
     help="Comma-separated: golden (NumPy integers, from the program's bytes), csim (the HLS core's "
-    "C++), rtl (the core in Verilator), graph (integers, from the graph, nothing skipped). "
-    "Compared with the first.",
+    "C++), rtl (the core in Verilator), graph (integers, from the graph, nothing skipped): "
+    "compared with the first, byte for byte. onnx: the quantised file in onnxruntime, compared "
+    "with the graph layer by layer; rounding is allowed there.",
 )
 @click.option(
     "--images",
@@ -148,6 +154,8 @@ def simulate(
         read_array(images_path), compiled.input_shape, str(images_path), limit=limit
     )
     labels = None if labels_path is None else read_labels(labels_path, len(images))
+    if force_gates and "onnx" in engines:
+        raise InputError("the onnx engine has no --force-gates", hint="leave one of them out")
     if thresholds is not None:
         compiled = compiled.with_thresholds(thresholds)
     if force_gates:
@@ -155,10 +163,16 @@ def simulate(
     memory = Memory(latency=latency, stall=stall, seed=seed, vcd=vcd, assertions=assertions)
     build_engines(engines, compiled, memory)
     runs = []
-    for engine in engines:
+    exact = tuple(engine for engine in engines if engine != "onnx")
+    for engine in exact:
         with step(f"{engine}, {len(images)} images") as progress:
             runs.append(run_engine(engine, compiled, images, memory, progress))
     figures = summarize(compiled, runs, labels)
+    checked = None
+    if "onnx" in engines:
+        with step(f"onnx, {len(images)} images"):
+            checked = compiled.check(images).checked
+        figures["engines"]["onnx"] = onnx_figures(checked)
     if per_descriptor:
         with step("rtl, every descriptor") as progress:
             figures["descriptors"] = profile_descriptors(compiled, images, memory, progress)
@@ -166,18 +180,25 @@ def simulate(
         # Counters come from the core alone: prefer its run.
         best = next((run for run in runs if run.engine == "rtl"), runs[0])
         write_file(save, lambda path: save_arrays(path, best))
-    result = table(f"{network}, {len(images)} images", "", *engines)
-    for row in table_rows(figures, engines):
+    result = table(f"{network}, {len(images)} images", "", *exact)
+    for row in table_rows(figures, exact):
         result.add_row(*row)
     tables = [result]
     if "exits" in figures:
         tables.append(table("where the images end", "", "of the images"))
         for name, share in exit_rows(figures["exits"]):
             tables[-1].add_row(name, share)
+    if checked is not None:
+        tables.append(table("graph against the ONNX file", "", "onnxruntime"))
+        for check_row in check_rows(checked):
+            tables[-1].add_row(*check_row)
     emit(figures, json_to, *tables)
     for run in runs[1:]:
         if where := first_mismatch(runs[0], run):
             note(f"{runs[0].engine} and {run.engine} differ: first at {where}")
+    if checked is not None and checked.first_wrong is not None:
+        layer = checked.first_wrong
+        note(f"graph and onnx differ: layer {layer.layer} {checked.describe_wrong()}")
     return MISMATCH if any(e["mismatches"] for e in figures["engines"].values()) else 0
 
 

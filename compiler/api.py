@@ -16,6 +16,7 @@ import onnx
 from penstock.compiler import cost
 from penstock.compiler.activity import halts_of
 from penstock.compiler.calibrate import quantize_float
+from penstock.compiler.check import CheckResult, check_file
 from penstock.compiler.disasm import listing
 from penstock.compiler.force import force_graph_open, force_package_open, without_gates
 from penstock.compiler.importer import import_model, import_onnx
@@ -73,12 +74,14 @@ class CompiledNetwork:
         model: bytes of the ONNX file (self-contained, quantised), if known.
         graph: its integer graph, if it was imported already.
         open_gates: this is the dense baseline, every score forced to 1.
+        checked: what `check` found; part of the report.
     """
 
     package: Package
     model: bytes | None = None
     graph: Graph | None = None
     open_gates: bool = False
+    checked: CheckResult | None = None
 
     @property
     def images(self) -> int:
@@ -167,19 +170,37 @@ class CompiledNetwork:
             records[taken == index, offset : offset + data.shape[1]] = data
         clear_unreached(records, meta)
 
-    def _graph(self) -> Graph:
-        if self.graph is None and self.model is None:
+    def _model(self) -> bytes:
+        if self.model is None:
             raise PenstockError(
                 "the integer graph needs the network's ONNX file",
                 hint=f"give the folder of `penstock compile`, it holds {MODEL_FILE}",
             )
-        graph = self.graph or _import_bytes(self.model or b"")
+        return self.model
+
+    def _graph(self) -> Graph:
+        graph = self.graph or _import_bytes(self._model())
         exits = tuple(
             dataclasses.replace(leave, threshold=meant["threshold"])
             for leave, meant in zip(graph.exits, self.package.meta["exits"], strict=True)
         )
         graph = dataclasses.replace(graph, exits=exits)
         return force_graph_open(graph) if self.open_gates else graph
+
+    def check(self, images: npt.NDArray[Any], original: Path | None = None) -> "CompiledNetwork":
+        """The same network with what comparing it with its ONNX file in onnxruntime gave.
+
+        Args:
+            images: float32 (N, C, H, W), N >= 1, as for `quantize_input`.
+            original: the float file, if the network was quantised with images.
+
+        Raises:
+            PenstockError: the ONNX file is not there; onnxruntime is missing, or refuses the file.
+        """
+        _check_images(images, self.input_shape)
+        graph = dataclasses.replace(self, open_gates=False)._graph()
+        result = check_file(graph, self._model(), images, original)
+        return dataclasses.replace(self, checked=result)
 
     def force_gates_open(self) -> "CompiledNetwork":
         """The same program with every score 128: the dense baseline."""
@@ -236,7 +257,10 @@ class CompiledNetwork:
     def _write(self, folder: Path) -> None:
         self.package.save(folder / PROGRAM_FILE)
         (folder / LISTING_FILE).write_text(listing(self.package))
-        report = json.dumps(build_report(self.package), indent=2)
+        figures = build_report(self.package)
+        if self.checked is not None:
+            figures["check"] = self.checked.figures()
+        report = json.dumps(figures, indent=2)
         (folder / REPORT_FILE).write_text(report + "\n")
         if self.model is not None:
             (folder / MODEL_FILE).write_bytes(self.model)

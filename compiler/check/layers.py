@@ -38,7 +38,7 @@ def check_graph(graph: ir.Graph, model: onnx.ModelProto, images: Array) -> Check
         images: (N, C, H, W), N >= 1, as the model takes them: float32, or integers.
 
     Raises:
-        CompileError: onnxruntime is missing or cannot run the model.
+        PenstockError: onnxruntime is missing or cannot run the model.
     """
     made = {name for node in model.graph.node for name in node.output}
     named = [node.output for node in graph.nodes if node.output in made]

@@ -11,17 +11,9 @@ from onnx import helper
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.functions import inline_functions
 from penstock.compiler.importer.load import infer
+from penstock.program.optional import require
 
 Array = npt.NDArray[Any]
-
-
-def installed() -> bool:
-    """Whether onnxruntime can be imported."""
-    try:
-        import onnxruntime  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -33,20 +25,17 @@ class Reference:
     """An ONNX model (from `prepare`) that gives out tensors by name.
 
     Raises:
-        CompileError: onnxruntime is missing or refuses the model.
+        PenstockError: onnxruntime is missing or refuses the model.
     """
 
     def __init__(self, model: onnx.ModelProto, names: Sequence[str]) -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise CompileError(
-                "the check against the ONNX file needs onnxruntime", hint="pip install onnxruntime"
-            ) from None
+        onnxruntime = require("onnxruntime")
         wide = onnx.ModelProto()
         wide.CopyFrom(model)
         del wide.graph.output[:]
         wide.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+        for node in wide.graph.node:
+            node.name = ""  # ONNX allows two nodes of one name, onnxruntime does not
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = 1

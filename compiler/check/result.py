@@ -7,6 +7,8 @@ from penstock.compiler.errors import CompileError
 
 #: Steps by which a layer on onnxruntime's own integers may differ (docs/numerics.md).
 TOLERANCE = 1
+#: Share of the largest logit from which on a calibrated network is worth a warning.
+ORIGINAL_SHARE = 0.12
 
 
 class CheckError(CompileError):
@@ -125,6 +127,17 @@ class CheckResult:
                 hint="the program would compute something else than the file: please report it; "
                 "--no-check compiles it all the same",
             )
+
+    def warnings(self) -> list[str]:
+        """What is no fault of the compiler, but worth a look: one line each."""
+        cost = self.original
+        if cost is None or cost.maximum <= ORIGINAL_SHARE:
+            return []
+        return [
+            f"quantising moves the logits by {cost.maximum:.0%} of the largest one, "
+            f"{cost.disagreements} of {self.images} images get another class; calibrate with more "
+            "and more typical images, or train with quantisation"
+        ]
 
     def figures(self) -> dict[str, Any]:
         """JSON-ready."""

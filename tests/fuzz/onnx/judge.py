@@ -3,7 +3,6 @@
 import dataclasses
 import tempfile
 import traceback
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +69,9 @@ def build(drawn: Drawn, config: str = "tiny") -> CompiledNetwork:
 
 
 def run_original(model: onnx.ModelProto, images: Array) -> list[Array]:
-    """The outputs of the file itself in onnxruntime, which takes no two nodes of one name."""
-    plain = onnx.ModelProto()
-    plain.CopyFrom(model)
-    for node in plain.graph.node:
-        node.name = ""
+    """The outputs of the file itself in onnxruntime."""
     names = [output.name for output in model.graph.output]
-    outputs = Reference(prepare(plain), names).run(images)
+    outputs = Reference(prepare(model), names).run(images)
     return [outputs[name] for name in names]
 
 
@@ -100,19 +95,12 @@ def compare(network: CompiledNetwork, drawn: Drawn, expected: list[Array]) -> Ve
     assert network.graph is not None and network.model is not None
     model = prepare(onnx.load_model_from_string(network.model))
     try:
-        check_graph(network.graph, without_names(model), as_file(network, drawn)).require()
+        check_graph(network.graph, model, drawn.images).require()
     except CheckError as error:
         return Verdict("wrong", f"{text}; {error}")
     if off.max() <= limit:
         return Verdict("equal", text)
     return Verdict("rounding", text)
-
-
-def without_names(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with nameless nodes."""
-    for node in model.graph.node:
-        node.name = ""
-    return model
 
 
 def as_real(network: CompiledNetwork, images: Array) -> Array:
@@ -121,13 +109,3 @@ def as_real(network: CompiledNetwork, images: Array) -> Array:
         return images
     scale = np.float32(network.package.meta["input"]["scale"])
     return (images.astype(np.float32) * scale).astype(np.float32)
-
-
-def as_file(network: CompiledNetwork, drawn: Drawn) -> Array:
-    """Images as the quantised file takes them."""
-    return drawn.images
-
-
-def tally(verdicts: list[Verdict]) -> dict[str, int]:
-    """How many of each kind."""
-    return dict(Counter(verdict.kind for verdict in verdicts).most_common())
