@@ -165,6 +165,15 @@ class Concat:
     output: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BiasRounding:
+    """What making integers of a layer's biases costs."""
+
+    layer: str
+    error: float  # at most, in steps of the layer's result
+    finer_channels: int  # whose accumulator has finer steps than s_in * s_w
+
+
 Node = Conv | Pool | MapPool | Gate | Dense | Concat
 
 
@@ -184,6 +193,7 @@ class Graph:
     """Nodes in execution order; `input` is the one image value, `output` the logits.
 
     `exits` in execution order: the first whose test holds ends the image with its logits.
+    `rounding`: of the biases of each layer that the importer made.
     `adjacent`: rows of values that lie one after the other in memory, so that every Concat is a
     range of one of them (the back end's pass `place_concats` fills it in).
     """
@@ -196,3 +206,4 @@ class Graph:
     metadata: dict[str, str]  # the ONNX file's `penstock.*` properties
     exits: tuple[Exit, ...] = ()
     adjacent: tuple[tuple[str, ...], ...] = ()
+    rounding: tuple[BiasRounding, ...] = ()

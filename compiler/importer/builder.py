@@ -1,12 +1,13 @@
 """The integer graph under construction, and the terms of the tensors seen so far."""
 
 import dataclasses
+from collections.abc import Hashable
 
 import numpy as np
 
 from penstock.compiler import ir, numerics
 from penstock.compiler.importer.net import Array, Net, OpNode
-from penstock.compiler.importer.terms import Const, Image, Linear, Stored, Term
+from penstock.compiler.importer.terms import Const, Image, Linear, Pending, Stored, Term
 
 
 class Builder:
@@ -19,13 +20,21 @@ class Builder:
         self.values: dict[str, ir.Value] = {}
         self.nodes: dict[str, ir.Node] = {}  # by output value, in execution order
         self.origin: dict[str, OpNode] = {}  # the ONNX node that made a value
-        self.made: dict[tuple[object, ...], Stored] = {}  # what equal quantisers share
+        self.made: dict[Hashable, Stored | Pending] = {}  # what equal quantisers share
+        self.gates: dict[Hashable, Stored] = {}
+        self.concats: dict[tuple[str, ...], Stored] = {}  # by the maps joined
         self.linears: dict[str, Linear] = {}  # a dense layer's value -> its accumulator
+        self.rounding: dict[str, ir.BiasRounding] = {}  # by layer
 
     def term(self, name: str) -> Term:
         """The term of a tensor."""
         if name in self.net.constants:
             return Const(array=self.net.constants[name])
+        if name not in self.terms:
+            maker = next(node for node in self.net.nodes if name in node.outputs)
+            raise maker.error(
+                f"its output '{name}' is read", f"only its first output, '{maker.output}', is made"
+            )
         return self.terms[name]
 
     def constant(self, node: OpNode, index: int, what: str) -> Array | None:
@@ -76,6 +85,8 @@ class Builder:
         if isinstance(item, ir.Concat):
             lows, highs = zip(*map(self.integer_range, item.inputs), strict=True)
             return min(lows), max(highs)
+        if isinstance(item, ir.Gate):
+            return 0, numerics.SCORE_ONE
         return numerics.type_range(self.values[value].signed)
 
     def requantize(self, node: OpNode, real: Array) -> ir.Requantize:
@@ -85,6 +96,15 @@ class Builder:
         except ValueError as error:
             raise node.error(f"cannot be requantised: {error}", "check its scales") from None
         return ir.Requantize(multiplier=multiplier, shift=shift)
+
+    def note_rounding(self, node: OpNode, error: Array, finer: Array) -> None:
+        """Keep how far the biases of a layer are off, in steps of its result, and for how many
+        channels a finer accumulator was taken."""
+        self.rounding[node.label] = ir.BiasRounding(
+            layer=node.label,
+            error=float(error.max(initial=0.0)),
+            finer_channels=int((finer > 1).sum()),
+        )
 
     def narrow(
         self, node: OpNode, value: str, bounds: tuple[int, int], signed: bool, output: str

@@ -1,7 +1,8 @@
 """What a float tensor of the ONNX network means in integers, while it is being lowered.
 
 Lowering walks the network once in topological order and keeps one term for every tensor.  A
-quantiser turns the term before it into a node of the integer graph.
+quantiser turns the term before it into a node of the integer graph.  Terms that hold arrays, or
+other terms, compare by identity; `keys.frozen` compares what they hold.
 """
 
 import dataclasses
@@ -19,14 +20,14 @@ class Image:
     name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Const:
     """A constant float array."""
 
     array: Array
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QuantConst:
     """A dequantised constant: `integers` * scale, one scale or one for each index of `axis`."""
 
@@ -37,22 +38,26 @@ class QuantConst:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """An integer value of the graph, clipped to [low, high] (real) after dequantisation."""
+    """An integer value of the graph as it is: nothing is left to be done to it."""
+
+    value: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """An integer value of which something is still to be made: a class of its own, so that a
+    reader that asks for `Stored` cannot forget it (`lower/stored.py` reads both).
+
+    Its channel (or element) i is channel order[i] of the value, clipped to [low, high] (real).
+    """
 
     value: str
     low: float = -INF
     high: float = INF
+    order: tuple[int, ...] = ()  # empty: as they are
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Shuffled:
-    """An integer map in another order: its channel i is channel order[i] of the value."""
-
-    stored: Stored
-    order: tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Mean:
     """The average over the map of an integer value."""
 
@@ -60,7 +65,7 @@ class Mean:
     value: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Window:
     """The average over K x K windows of an integer map; padding counts as zeros."""
 
@@ -71,18 +76,21 @@ class Window:
     pad: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Linear:
-    """An accumulator, not yet requantised: clip((bias + sum(weight * input)) * score).
+    """An accumulator, not yet requantised: clip(((bias + sum(weight * input)) * scale + offset)
+    * score).
 
-    Real values are the integers times `scale` (one an output).
+    The bias is split so that neither part is rounded before it is known what a step of the result
+    is worth (`lower/bias.py`): `bias` counts steps of `scale`, `offset` is real.
     """
 
     node: OpNode
     dense: bool  # on a pooled vector: (O, I) weights, else a convolution: (O, I / groups, K, K)
     input: str
     weight: Array  # int8
-    bias: Array  # (O,) int32
+    bias: Array  # (O,) int64
+    offset: Array  # (O,) float64
     scale: Array  # (O,) float64: s_in * s_w
     stride: int = 1
     groups: int = 1
@@ -93,7 +101,7 @@ class Linear:
     high: float = INF
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sum:
     """clip(left + right): an accumulator and a residual, or two integer values."""
 
@@ -104,7 +112,7 @@ class Sum:
     high: float = INF
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Joined:
     """Maps side by side, not all quantised yet: the operands' names and terms."""
 
@@ -112,7 +120,7 @@ class Joined:
     parts: tuple[tuple[str, "Term"], ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Logistic:
     """sigmoid of a dense accumulator; `rounded`: of its int8 in the steps of a SIGMOID gate."""
 
@@ -120,7 +128,7 @@ class Logistic:
     rounded: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Binary:
     """1 where the dense accumulator (threshold already in its bias) is above 0, else 0."""
 
@@ -132,7 +140,7 @@ Term = (
     | Const
     | QuantConst
     | Stored
-    | Shuffled
+    | Pending
     | Mean
     | Window
     | Linear

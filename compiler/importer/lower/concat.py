@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 
 from penstock.compiler import ir
+from penstock.compiler.importer.axes import axis_of
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.scales import scale_text
-from penstock.compiler.importer.lower.stored import UNQUANTIZED, settle
+from penstock.compiler.importer.lower.stored import UNQUANTIZED, is_stored_map, settle
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     Const,
     Image,
     Joined,
     Linear,
+    Pending,
     QuantConst,
     Stored,
     Sum,
@@ -26,7 +28,7 @@ HINT_SCALE = "quantise all of them with one scale; --calibration of the float ne
 def lower_concat(builder: Builder, node: OpNode) -> Term:
     """Integer maps become one; what is not quantised yet waits for the quantiser behind."""
     rank = len(builder.net.shapes[node.output])
-    if rank != 4 or int(node.attrs["axis"]) % rank != 1:
+    if rank != 4 or axis_of(builder.net, node) != 1:
         raise node.error(f"joins axis {node.attrs['axis']} of {rank}", HINT_AXIS)
     parts: list[tuple[str, Term]] = []
     for name in node.inputs:
@@ -34,7 +36,7 @@ def lower_concat(builder: Builder, node: OpNode) -> Term:
         parts += term.parts if isinstance(term, Joined) else [(name, term)]
     if len(parts) == 1:
         return parts[0][1]
-    stored = [term for _, term in parts if isinstance(term, Stored)]
+    stored = [term for _, term in parts if isinstance(term, Stored | Pending)]
     if len(stored) < len(parts):
         return Joined(node=node, parts=tuple(parts))
     values = [
@@ -52,17 +54,17 @@ def _part(builder: Builder, node: OpNode, name: str) -> Term:
             f"'{name}' is a constant", "a convolution's bias can add what constant channels would"
         )
     image = isinstance(term, Image) or (
-        isinstance(term, Stored) and term.value == builder.net.input
+        isinstance(term, Stored | Pending) and term.value == builder.net.input
     )
     if image:
         raise node.error(
             f"'{name}' is the network's input", "concatenate maps that layers make, or convolve it"
         )
-    if isinstance(term, Stored) and len(builder.values[term.value].shape) != 3:
+    if isinstance(term, Stored | Pending) and not is_stored_map(builder, term):
         raise node.error(f"'{name}' is a vector", "concatenate the maps, then average them")
     if isinstance(term, Linear) and term.dense:
         raise node.error(f"'{name}' is a vector", "concatenate the maps, then average them")
-    if not isinstance(term, Stored | Linear | Sum | Window | Joined):
+    if not isinstance(term, Stored | Pending | Linear | Sum | Window | Joined):
         raise node.error(f"'{name}' is not quantised", UNQUANTIZED)
     return term
 
@@ -84,8 +86,8 @@ def concat_values(builder: Builder, node: OpNode, values: Sequence[str], output:
                 f"joins int8 and uint8 maps: '{names[0]}' and '{names[1]}'",
                 "quantise all of them as int8, or all as uint8",
             )
-    key = ("concat", *values)
-    if key not in builder.made:
-        item = ir.Concat(name=node.label, inputs=tuple(values), output=output)
-        builder.made[key] = builder.add_node(node, item, first.signed, first.scale)
-    return builder.made[key]
+    key = tuple(values)
+    if key not in builder.concats:
+        item = ir.Concat(name=node.label, inputs=key, output=output)
+        builder.concats[key] = builder.add_node(node, item, first.signed, first.scale)
+    return builder.concats[key]

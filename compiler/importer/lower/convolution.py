@@ -2,6 +2,7 @@
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.bias import fit
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Linear
 
@@ -18,13 +19,15 @@ def make_conv(
     fold = None
     if term.score is not None:
         fold = ir.Fold(scores=term.score, per_channel=term.per_channel)
+    fitted = fit(builder, term, scale)
+    builder.note_rounding(term.node, fitted.error, fitted.finer)
     return ir.Conv(
         name=term.node.label,
         input=term.input,
         output=node.output,
-        weight=term.weight,
-        bias=term.bias,
-        requantize=builder.requantize(term.node, term.scale / scale),
+        weight=fitted.weight,
+        bias=fitted.bias,
+        requantize=builder.requantize(term.node, fitted.scale / scale),
         stride=term.stride,
         clamp=clamp,
         fold=fold,

@@ -8,9 +8,15 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.gates import score_value
-from penstock.compiler.importer.lower.linear import with_bias
+from penstock.compiler.importer.lower.linear import identity, with_bias
 from penstock.compiler.importer.lower.scales import scale_text
-from penstock.compiler.importer.lower.stored import settle, stored_input
+from penstock.compiler.importer.lower.stored import (
+    is_stored_map,
+    pending,
+    settle,
+    simplest,
+    stored_input,
+)
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     INF,
@@ -18,7 +24,9 @@ from penstock.compiler.importer.terms import (
     Const,
     Joined,
     Linear,
+    Logistic,
     Mean,
+    Pending,
     QuantConst,
     Stored,
     Sum,
@@ -35,9 +43,9 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
     for term, name in zip((left, right), node.inputs, strict=True):
         if isinstance(term, Sum):
             raise node.error(f"adds a third tensor to '{name}'", "quantise every addition")
-        if not isinstance(term, Linear | Stored) or (isinstance(term, Linear) and term.dense):
+        if not is_stored_map(builder, term) and not (isinstance(term, Linear) and not term.dense):
             raise node.error(f"'{name}' can be no operand of a residual addition")
-        if np.isfinite([term.low, term.high]).any():
+        if isinstance(term, Linear) and np.isfinite([term.low, term.high]).any():
             raise node.error(
                 f"the activation between '{name}' and the addition cannot be represented",
                 "activate after the addition, or quantise the activated tensor",
@@ -57,7 +65,7 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
 def _operand(builder: Builder, node: OpNode, name: str) -> Term:
     """An operand of an addition; a pending clip of a stored one is carried out."""
     term = builder.term(name)
-    return settle(builder, node, term, name) if isinstance(term, Stored) else term
+    return settle(builder, node, term, name) if isinstance(term, Stored | Pending) else term
 
 
 def lower_mul(builder: Builder, node: OpNode) -> Term:
@@ -69,10 +77,12 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
             score = score_value(builder, node, score_name)
             if score is not None:
                 return _scored(builder, node, term, score, score_name)
-        elif isinstance(term, Stored) and len(builder.values[term.value].shape) == 3:
+        elif is_stored_map(builder, term):
             score = score_value(builder, node, score_name)
             if score is not None and not _decides(builder, score):
-                return _scored(builder, node, _identity(builder, node, map_name), score, score_name)
+                value = stored_input(builder, node, list(node.inputs).index(map_name))
+                conv = identity(builder, node, value)
+                return _scored(builder, node, conv, score, score_name)
             if score is not None:
                 raise node.error(
                     f"'{map_name}' is quantised before it is multiplied by its score",
@@ -100,21 +110,6 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
 def _decides(builder: Builder, score: str) -> bool:
     gate = builder.nodes[score]
     return isinstance(gate, ir.Gate) and gate.decides
-
-
-def _identity(builder: Builder, node: OpNode, name: str) -> Linear:
-    """The accumulator of a stored map itself: weight 1, each channel of its own."""
-    value = builder.values[stored_input(builder, node, list(node.inputs).index(name))]
-    channels = value.shape[0]
-    return Linear(
-        node=node,
-        dense=False,
-        input=value.name,
-        weight=np.ones((channels, 1, 1, 1), np.int8),
-        bias=np.zeros(channels, np.int32),
-        scale=np.full(channels, value.scale),
-        groups=channels,
-    )
 
 
 def _scored(builder: Builder, node: OpNode, conv: Linear, score: str, name: str) -> Linear:
@@ -155,17 +150,19 @@ def _clipped(
         return dataclasses.replace(
             term, low=min(max(term.low, low), high), high=max(min(term.high, high), low)
         )
-    if isinstance(term, Stored):
-        return _clip_stored(builder, node, term, low, high)
+    if isinstance(term, Stored | Pending):
+        return _clip_stored(builder, node, pending(term), low, high)
     if isinstance(term, Mean) and low <= 0 and high == INF:
         if not builder.values[term.value].signed:
             return term
-    if isinstance(term, Binary) and low <= 0 and high >= 1:
+    if isinstance(term, Binary | Logistic) and low <= 0 and high >= 1:
         return term
     raise node.error(f"cannot clip '{name}' to [{low:.6g}, {high:.6g}]")
 
 
-def _clip_stored(builder: Builder, node: OpNode, term: Stored, low: float, high: float) -> Stored:
+def _clip_stored(
+    builder: Builder, node: OpNode, term: Pending, low: float, high: float
+) -> Stored | Pending:
     """A pending clip on an integer value, forgotten if the value never leaves the bounds."""
     value = builder.values[term.value]
     if builder.net.types.get(node.inputs[0]) != "float32":  # between the quantiser and its twin
@@ -174,7 +171,7 @@ def _clip_stored(builder: Builder, node: OpNode, term: Stored, low: float, high:
     low = -INF if low <= least else low
     high = INF if high >= greatest else high
     low, high = min(max(term.low, low), high), max(min(term.high, high), low)
-    return Stored(value=term.value, low=low, high=high)
+    return simplest(dataclasses.replace(term, low=low, high=high))
 
 
 def _bounds(builder: Builder, node: OpNode) -> tuple[str, float, float]:

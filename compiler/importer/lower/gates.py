@@ -8,8 +8,11 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.keys import frozen
+from penstock.compiler.importer.lower.bias import fit
 from penstock.compiler.importer.lower.linear import one_per_output
 from penstock.compiler.importer.lower.scales import scale_text
+from penstock.compiler.importer.lower.stored import pending, settle
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     INF,
@@ -17,11 +20,12 @@ from penstock.compiler.importer.terms import (
     Const,
     Linear,
     Logistic,
+    Pending,
     QuantConst,
     Stored,
     Term,
 )
-from penstock.compiler.numerics import ACCUMULATOR_LIMIT, SCORE_ONE, SCORE_SCALE
+from penstock.compiler.numerics import ACCUMULATOR_LIMIT, SCORE_ONE, SCORE_SCALE, type_range
 from penstock.program.descriptor import GateKind
 from penstock.program.sigmoid import SIGMOID_STEPS
 
@@ -37,9 +41,16 @@ def score_value(builder: Builder, node: OpNode, name: str) -> str | None:
     A score without a quantiser gets the fixed format, UQ1.7.
     """
     term = builder.term(name)
-    if isinstance(term, Stored):
-        made = builder.nodes.get(term.value)
-        return term.value if isinstance(made, ir.Gate) else None
+    if isinstance(term, Stored | Pending):
+        if not isinstance(builder.nodes.get(term.value), ir.Gate):
+            return None
+        low, high = pending(term).low, pending(term).high
+        if (low, high) != (-INF, INF):
+            raise node.error(
+                f"the score '{name}' is limited to [{low:.6g}, {high:.6g}] after it is one",
+                "a score is 0 to 1 as its gate makes it: leave the Clip, Min or Max out",
+            )
+        return settle(builder, node, term, name).value
     if isinstance(term, Binary | Logistic) or (isinstance(term, Linear) and is_relu1(term)):
         return make_gate(builder, node, term, name).value
     return None
@@ -50,32 +61,36 @@ def make_gate(
 ) -> Stored:
     """The Gate of a clipped or compared dense layer, or of its sigmoid, made once."""
     linear = term if isinstance(term, Linear) else term.linear
+    key = (type(term), frozen(linear))
+    if key in builder.gates:
+        return builder.gates[key]
+    weight, bias, real = linear.weight, linear.bias.astype(np.int32), np.ones(len(linear.scale))
     match term:
         case Binary():  # it has no multiplier; 1.0 stands in
-            kind, real = GateKind.BINARY, np.ones(len(linear.scale))
-        case Logistic():
-            kind, real = GateKind.SIGMOID, linear.scale * SIGMOID_STEPS
-        case Linear():
-            kind, real = GateKind.RELU1, linear.scale * SCORE_ONE
-    key = ("gate", linear.node.output, kind, linear.bias.tobytes(), linear.weight.tobytes())
-    if key not in builder.made:
-        item = ir.Gate(
-            name=linear.node.label,
-            input=linear.input,
-            output=output,
-            weight=linear.weight,
-            bias=linear.bias,
-            requantize=builder.requantize(linear.node, real),
-            kind=kind,
-        )
-        builder.made[key] = builder.add_node(node, item, signed=False, scale=SCORE_SCALE)
-    return builder.made[key]
+            kind = GateKind.BINARY
+        case Logistic() | Linear():
+            kind = GateKind.SIGMOID if isinstance(term, Logistic) else GateKind.RELU1
+            steps = SIGMOID_STEPS if isinstance(term, Logistic) else SCORE_ONE
+            fitted = fit(builder, linear, 1 / steps)
+            weight, bias, real = fitted.weight, fitted.bias, fitted.scale * steps
+            builder.note_rounding(linear.node, fitted.error, fitted.finer)
+    item = ir.Gate(
+        name=linear.node.label,
+        input=linear.input,
+        output=output,
+        weight=weight,
+        bias=bias,
+        requantize=builder.requantize(linear.node, real),
+        kind=kind,
+    )
+    builder.gates[key] = builder.add_node(node, item, signed=False, scale=SCORE_SCALE)
+    return builder.gates[key]
 
 
 def lower_sigmoid(builder: Builder, node: OpNode) -> Term:
     """Sigmoid of a dense layer, or of its int8 in steps of 1/16: a score, or a threshold's."""
     term = builder.term(node.inputs[0])
-    if isinstance(term, Stored) and term.value in builder.linears:
+    if isinstance(term, Stored | Pending) and term.value in builder.linears:
         return _sigmoid_of_steps(builder, node, term)
     plain = isinstance(term, Linear) and term.dense and (term.low, term.high) == (-INF, INF)
     if not isinstance(term, Linear) or not plain:
@@ -86,11 +101,10 @@ def lower_sigmoid(builder: Builder, node: OpNode) -> Term:
     return Logistic(linear=term)
 
 
-def _sigmoid_of_steps(builder: Builder, node: OpNode, term: Stored) -> Logistic:
+def _sigmoid_of_steps(builder: Builder, node: OpNode, term: Stored | Pending) -> Logistic:
     """Of a quantised dense layer: exactly what a SIGMOID gate makes of it before its table."""
     value = builder.values[term.value]
-    clipped = (term.low, term.high) != (-INF, INF)
-    if clipped or builder.integer_range(term.value) != (-128, 127):
+    if isinstance(term, Pending) or builder.integer_range(term.value) != (-128, 127):
         raise node.error("its input is clipped", "put Sigmoid behind the dense layer itself")
     if value.scale * SIGMOID_STEPS != 1.0:
         raise node.error(
@@ -103,8 +117,8 @@ def _sigmoid_of_steps(builder: Builder, node: OpNode, term: Stored) -> Logistic:
 def lower_greater(builder: Builder, node: OpNode) -> Term:
     """Greater(score, threshold): the threshold moves into the integer bias, exactly.
 
-    acc * scale > t  <=>  acc > floor(t / scale)  <=>  acc - floor(t / scale) > 0;
-    for >= the bound is ceil(t / scale) - 1.
+    sum * scale + offset > t  <=>  sum > floor((t - offset) / scale), for sums in whole steps, the
+    integer bias included; for >= the bound is ceil((t - offset) / scale) - 1.
     """
     term = builder.term(node.inputs[0])
     linear = term.linear if isinstance(term, Logistic) else term
@@ -116,21 +130,28 @@ def lower_greater(builder: Builder, node: OpNode) -> Term:
     threshold = _threshold(builder, node, linear)
     if isinstance(term, Logistic) and term.rounded:
         raise node.error("compares a sigmoid that was quantised", "remove the quantiser before it")
+    strict = node.op == "Greater"
     if isinstance(term, Logistic):
         if not ((threshold > 0) & (threshold < 1)).all():
             raise node.error("the threshold of a sigmoid gate must lie between 0 and 1")
         threshold = np.log(threshold / (1 - threshold))
-    elif not _monotone(linear, threshold):
+    elif not _monotone(linear, threshold, strict):
         raise node.error("the threshold lies outside the bounds of the activation before it")
-    strict = node.op == "Greater"
-    bias = linear.bias.astype(object)
-    for index, (real, scale) in enumerate(zip(threshold, linear.scale, strict=True)):
-        bound = Fraction(float(real)) / Fraction(float(scale))
-        bias[index] -= math.floor(bound) if strict else math.ceil(bound) - 1
-        if abs(bias[index]) >= ACCUMULATOR_LIMIT:
-            raise node.error(f"accumulator could overflow: the threshold of output {index}")
-    moved = dataclasses.replace(linear, bias=bias.astype(np.int32), low=-INF, high=INF)
-    return Binary(linear=moved)
+    least, greatest = type_range(builder.values[linear.input].signed)
+    bias = []
+    for index, real in enumerate(threshold):
+        distance = Fraction(float(real)) - Fraction(float(linear.offset[index]))
+        bound = distance / Fraction(float(linear.scale[index]))
+        moved = int(linear.bias[index]) - (math.floor(bound) if strict else math.ceil(bound) - 1)
+        # Beyond what the sum can reach the gate is constant, however far.
+        reach = int(np.abs(linear.weight[index].astype(np.int64)).sum()) * max(-least, greatest)
+        bias.append(
+            min(max(moved, -reach), reach + 1) if abs(moved) >= ACCUMULATOR_LIMIT else moved
+        )
+    exact = dataclasses.replace(
+        linear, bias=np.array(bias, np.int64), offset=np.zeros(len(bias)), low=-INF, high=INF
+    )
+    return Binary(linear=exact)
 
 
 def lower_cast(builder: Builder, node: OpNode) -> Term:
@@ -141,9 +162,11 @@ def lower_cast(builder: Builder, node: OpNode) -> Term:
     raise node.error("Cast is supported only from a gate's comparison to float32")
 
 
-def _monotone(linear: Linear, threshold: np.ndarray) -> bool:
-    """Whether clip(z) > t equals z > t."""
-    return bool(((linear.low <= threshold) & (threshold < linear.high)).all())
+def _monotone(linear: Linear, threshold: np.ndarray, strict: bool) -> bool:
+    """Whether clip(z) > t equals z > t; or, not strict, clip(z) >= t equals z >= t."""
+    if strict:
+        return bool(((linear.low <= threshold) & (threshold < linear.high)).all())
+    return bool(((linear.low < threshold) & (threshold <= linear.high)).all())
 
 
 def _threshold(builder: Builder, node: OpNode, linear: Linear) -> np.ndarray:

@@ -6,41 +6,43 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.stored import shuffled_input, stored_input
+from penstock.compiler.importer.lower.shapes import check_vector
+from penstock.compiler.importer.lower.stored import ordered_input
+from penstock.compiler.importer.lower.windows import conv_stride
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import Const, Linear, QuantConst, Term
-from penstock.compiler.numerics import ACCUMULATOR_LIMIT
 
-KERNELS = (1, 3, 5, 7)
 #: A dequantised bias whose scale is s_in * s_w up to float32 rounding keeps its integers.
 BIAS_SCALE_TOLERANCE = 1e-6
 
 
 def lower_conv(builder: Builder, node: OpNode) -> Term:
     """Conv on a map; a 1x1 Conv on a pooled map, or behind such a one, is a dense layer."""
-    source, order = shuffled_input(builder, node, 0)
-    weight, scale = _weight(builder, node, output_axis=0)
-    in_scale = builder.values[source].scale * scale
-    bias = _bias(builder, node, in_scale)
-    if isinstance(builder.nodes.get(source), ir.Pool | ir.Dense):
-        if weight.shape[2:] != (1, 1) or node.attrs.get("group", 1) != 1:
-            raise node.error("a convolution on a pooled map must be 1x1 without groups")
-        flat = weight.reshape(weight.shape[:2])
-        return Linear(node=node, dense=True, input=source, weight=flat, bias=bias, scale=in_scale)
-    if len(builder.values[source].shape) != 3:
+    source, order = ordered_input(builder, node, 0)
+    weight, scale = _weight(builder, node, output_axis=0, rank=4)
+    shape = builder.values[source].shape
+    dense = isinstance(builder.nodes.get(source), ir.Pool | ir.Dense)
+    if not dense and len(shape) != 3:
         raise node.error(f"its input '{source}' is not a map", "convolve maps or pooled vectors")
-    stride = _geometry(builder, node, weight)
+    if dense and (weight.shape[2:] != (1, 1) or node.attrs.get("group", 1) != 1):
+        raise node.error("a convolution on a pooled map must be 1x1 without groups")
+    if dense:
+        check_vector(builder, node, 0, axis=1)
+    stride = conv_stride(builder, node, weight)
     groups = _groups(builder, node, source, weight)
     if order and groups == 1:  # its weights go along
         weight, order = weight[:, np.argsort(order)], ()
+    in_scale = builder.values[source].scale * scale
+    bias, offset = _bias(builder, node, in_scale)
     return Linear(
         node=node,
-        dense=False,
+        dense=dense,
         input=source,
-        weight=weight,
+        weight=weight.reshape(weight.shape[:2]) if dense else weight,
         bias=bias,
+        offset=offset,
         scale=in_scale,
-        stride=stride,
+        stride=1 if dense else stride,
         groups=groups,
         order=order,
     )
@@ -51,17 +53,43 @@ def lower_gemm(builder: Builder, node: OpNode) -> Term:
     attrs = node.attrs
     if attrs.get("alpha", 1.0) != 1.0 or attrs.get("beta", 1.0) != 1.0 or attrs.get("transA", 0):
         raise node.error("only alpha = beta = 1 without transA is supported")
-    source = stored_input(builder, node, 0)
+    source, order = ordered_input(builder, node, 0)
     if not isinstance(builder.nodes.get(source), ir.Pool | ir.Dense):
         raise node.error(
             f"its input '{source}' is not a global average",
             "dense layers follow a GlobalAveragePool or a dense layer, and its quantiser",
         )
+    check_vector(builder, node, 0, axis=-1)
     transposed = bool(attrs.get("transB", 0))
-    weight, scale = _weight(builder, node, output_axis=0 if transposed else 1)
+    weight, scale = _weight(builder, node, output_axis=0 if transposed else 1, rank=2)
+    weight = weight[:, np.argsort(order)] if order else weight
     scale = builder.values[source].scale * scale
-    bias = _bias(builder, node, scale)
-    return Linear(node=node, dense=True, input=source, weight=weight, bias=bias, scale=scale)
+    bias, offset = _bias(builder, node, scale)
+    return Linear(
+        node=node,
+        dense=True,
+        input=source,
+        weight=weight,
+        bias=bias,
+        offset=offset,
+        scale=scale,
+    )
+
+
+def identity(builder: Builder, node: OpNode, value: str) -> Linear:
+    """The accumulator of an integer map itself: weight 1, each channel of its own."""
+    source = builder.values[value]
+    channels = source.shape[0]
+    return Linear(
+        node=node,
+        dense=False,
+        input=value,
+        weight=np.ones((channels, 1, 1, 1), np.int8),
+        bias=np.zeros(channels, np.int64),
+        offset=np.zeros(channels),
+        scale=np.full(channels, source.scale),
+        groups=channels,
+    )
 
 
 def with_bias(builder: Builder, node: OpNode, linear: Linear, bias: Const | QuantConst) -> Linear:
@@ -71,9 +99,8 @@ def with_bias(builder: Builder, node: OpNode, linear: Linear, bias: Const | Quan
         raise node.error(f"adds a constant of shape {extra.shape}, not one number a channel")
     if linear.score or np.isfinite([linear.low, linear.high]).any():
         raise node.error("adds a constant after the activation or the gate score")
-    flat = _real_bias(node, bias, linear.scale)
-    total = linear.bias.astype(np.int64) + flat
-    return dataclasses.replace(linear, bias=_int32(node, total))
+    steps, offset = _parts(node, bias, linear.scale)
+    return dataclasses.replace(linear, bias=linear.bias + steps, offset=linear.offset + offset)
 
 
 def one_per_output(builder: Builder, node: OpNode, linear: Linear, shape: tuple[int, ...]) -> bool:
@@ -88,8 +115,9 @@ def one_per_output(builder: Builder, node: OpNode, linear: Linear, shape: tuple[
     return (single or padded == full) and (not linear.dense or np.prod(result) == outputs)
 
 
-def _weight(builder: Builder, node: OpNode, output_axis: int) -> tuple[Array, Array]:
-    """(integers with the outputs first, one scale an output)."""
+def _weight(builder: Builder, node: OpNode, output_axis: int, rank: int) -> tuple[Array, Array]:
+    """(integers with the outputs first, one scale an output); `rank` is the weight's, where
+    leading dimensions of size 1 do not count."""
     term = builder.term(node.inputs[1])
     if not isinstance(term, QuantConst):
         raise node.error(
@@ -97,71 +125,49 @@ def _weight(builder: Builder, node: OpNode, output_axis: int) -> tuple[Array, Ar
             "quantise weights as int8 per output channel, or compile the float network with "
             "--calibration",
         )
-    weight = term.integers
+    weight, extra = term.integers, term.integers.ndim - rank
     if weight.dtype != np.int8:
         raise node.error(f"its weight is {weight.dtype}, not int8")
-    outputs = weight.shape[output_axis]
-    if term.scale.ndim and (term.axis % weight.ndim != output_axis or len(term.scale) != outputs):
+    if extra < 0 or any(size != 1 for size in weight.shape[:extra]):
+        raise node.error(f"its weight has shape {weight.shape}, of {rank} dimensions is expected")
+    weight = weight.reshape(weight.shape[extra:])
+    outputs: int = weight.shape[output_axis]
+    if term.scale.ndim and (term.axis - extra != output_axis or len(term.scale) != outputs):
         raise node.error(f"its weight scales are not per output channel (axis {output_axis})")
     integers = np.ascontiguousarray(np.moveaxis(weight, output_axis, 0))
     return integers, np.broadcast_to(term.scale, (outputs,)).astype(np.float64)
 
 
-def _bias(builder: Builder, node: OpNode, scale: Array) -> Array:
-    """The bias in accumulator steps, int32; zeros if absent."""
+def _bias(builder: Builder, node: OpNode, scale: Array) -> tuple[Array, Array]:
+    """The bias as a term has it: (steps of the accumulator int64, real part); zeros if absent."""
     name = node.optional_input(2)
     if not name:
-        return np.zeros(len(scale), dtype=np.int32)
-    return _int32(node, _real_bias(node, builder.term(name), scale))
+        return np.zeros(len(scale), np.int64), np.zeros(len(scale))
+    return _parts(node, builder.term(name), scale)
 
 
-def _real_bias(node: OpNode, term: Term, scale: Array) -> Array:
-    """A constant, float or dequantised, in steps of `scale`: int64 (n,), half to even."""
+def _parts(node: OpNode, term: Term, scale: Array) -> tuple[Array, Array]:
+    """A constant, float or dequantised, as whole steps of `scale` and a real part, each (n,).
+
+    Integers whose scale is that of the accumulator but for its rounding to float32 stay as they
+    are.
+    """
     if not isinstance(term, Const | QuantConst):
         raise node.error("its bias is not a constant")
     stored = (term.array if isinstance(term, Const) else term.integers).reshape(-1)
     if stored.size not in (1, len(scale)):
         raise node.error(f"its bias has {stored.size} elements for {len(scale)} outputs")
-    real = stored.astype(np.float64)
+    real = np.broadcast_to(stored.astype(np.float64), scale.shape)
+    if not np.isfinite(real).all():
+        raise node.error("its bias holds infinity")
     if isinstance(term, QuantConst):
-        same = np.allclose(term.scale, scale, rtol=BIAS_SCALE_TOLERANCE, atol=0.0)
-        if same and stored.dtype == np.int32:
-            return np.broadcast_to(stored, scale.shape).astype(np.int64)
-        real = real * term.scale
-    steps = np.rint(real / scale)
-    worst = int(np.argmax(np.abs(steps)))
-    if abs(steps[worst]) >= ACCUMULATOR_LIMIT:
-        raise node.error(
-            f"accumulator could overflow: the bias of channel {worst} is {steps[worst]:.4g} steps",
-            "its weights are (nearly) zero: use a larger weight scale for the channel",
-        )
-    return np.asarray(steps.astype(np.int64))
-
-
-def _int32(node: OpNode, bias: Array) -> Array:
-    worst = int(np.argmax(np.abs(bias)))
-    if abs(int(bias[worst])) >= ACCUMULATOR_LIMIT:
-        raise node.error(f"accumulator could overflow: the bias of channel {worst} exceeds int32")
-    return bias.astype(np.int32)
-
-
-def _geometry(builder: Builder, node: OpNode, weight: Array) -> int:
-    """The stride, after checking everything the core fixes."""
-    attrs = node.attrs
-    rows, columns = weight.shape[2], weight.shape[3]
-    if rows != columns or rows not in KERNELS:
-        raise node.error(f"has a {rows}x{columns} kernel", "kernels are 1x1, 3x3, 5x5 or 7x7")
-    if list(attrs.get("kernel_shape", weight.shape[2:])) != list(weight.shape[2:]):
-        raise node.error(
-            f"has kernel_shape {attrs['kernel_shape']}, its weight is {rows}x{columns}"
-        )
-    if any(step != 1 for step in attrs.get("dilations", [1, 1])):
-        raise node.error("is dilated", "dilated convolutions are not supported")
-    strides = list(attrs.get("strides", [1, 1]))
-    if strides not in ([1, 1], [2, 2]):
-        raise node.error(f"has strides {strides}", "strides are 1 or 2, equal both ways")
-    _check_padding(builder, node, rows, strides[0])
-    return int(strides[0])
+        scales = np.broadcast_to(term.scale.reshape(-1), scale.shape)
+        apart = np.abs(scales / scale - 1.0)
+        same = (apart <= BIAS_SCALE_TOLERANCE) & (np.abs(real) * apart <= 0.5)
+        if stored.dtype == np.int32:
+            return np.where(same, real, 0).astype(np.int64), np.where(same, 0.0, real * scales)
+        real = real * scales
+    return np.zeros(len(scale), np.int64), real.copy()
 
 
 def _groups(builder: Builder, node: OpNode, source: str, weight: Array) -> int:
@@ -175,19 +181,3 @@ def _groups(builder: Builder, node: OpNode, source: str, weight: Array) -> int:
             "inputs and outputs are multiples of the groups",
         )
     return groups
-
-
-def _check_padding(builder: Builder, node: OpNode, kernel: int, stride: int) -> None:
-    """Padding must be K // 2 on every side."""
-    mode = node.attrs.get("auto_pad", "NOTSET")
-    hint = f"pad by {kernel // 2} on every side"
-    if mode == "NOTSET":
-        pads = list(node.attrs.get("pads", [0, 0, 0, 0]))
-        if pads != [kernel // 2] * 4:
-            raise node.error(f"has pads {pads} for a {kernel}x{kernel} kernel", hint)
-    elif mode in ("SAME_UPPER", "SAME_LOWER"):
-        for size in builder.map_shape(node.inputs[0])[1:]:
-            if max(0, (-(-size // stride) - 1) * stride + kernel - size) != kernel - 1:
-                raise node.error(f"{mode} pads a map of {size} with stride {stride} unevenly", hint)
-    elif kernel != 1:
-        raise node.error(f"has auto_pad {mode}", hint)

@@ -1,35 +1,39 @@
 """MaxPool and AveragePool: windows of a map."""
 
-import math
+import dataclasses
 
 import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.linear import identity
 from penstock.compiler.importer.lower.stored import stored_input
+from penstock.compiler.importer.lower.windows import padding, pool_window
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Mean, Stored, Term, Window
 from penstock.compiler.numerics import type_range
 
-MAX_KERNEL = 7
-
 
 def lower_average_pool(builder: Builder, node: OpNode) -> Term:
     """The average of the whole map, or of its windows; a quantiser follows."""
-    value = stored_input(builder, node, 0)
-    shape = builder.values[value].shape
-    if list(node.attrs["kernel_shape"]) == list(shape[1:]) and not any(node.attrs.get("pads", [])):
-        return Mean(node=node, value=value)
-    kernel, stride, pad = _geometry(builder, node, value)
+    value = _map(builder, node)
+    kernels, sides = list(node.attrs["kernel_shape"]), list(builder.values[value].shape[1:])
+    plain = all(step == 1 for step in node.attrs.get("dilations", [1]))
+    if kernels == sides and plain and not any(padding(builder, node, kernels)):
+        if builder.map_shape(node.output)[1:] == (1, 1):
+            return Mean(node=node, value=value)
+    kernel, stride, pad = pool_window(builder, node, builder.values[value].shape)
     if pad and not node.attrs.get("count_include_pad", 0):
         raise node.error("averages without its padding", "set count_include_pad, or do not pad")
+    if kernel == 1:  # every pixel by itself: a convolution of every channel by itself
+        return dataclasses.replace(identity(builder, node, value), stride=stride)
     return Window(node=node, value=value, kernel=kernel, stride=stride, pad=pad)
 
 
 def lower_max_pool(builder: Builder, node: OpNode) -> Term:
     """The greatest integer is the greatest value: the result keeps scale and type."""
-    value = stored_input(builder, node, 0)
-    kernel, stride, pad = _geometry(builder, node, value)
+    value = _map(builder, node)
+    kernel, stride, pad = pool_window(builder, node, builder.values[value].shape)
     item = ir.MapPool(
         name=node.label,
         input=value,
@@ -61,44 +65,9 @@ def quantize_window(
     return builder.add_node(node, item, signed, scale)
 
 
-def _geometry(builder: Builder, node: OpNode, value: str) -> tuple[int, int, int]:
-    """(kernel, stride, padding), after checking everything the core fixes."""
-    shape = builder.values[value].shape
-    if len(shape) != 3:
+def _map(builder: Builder, node: OpNode) -> str:
+    """The integer map that a pool reads."""
+    value = stored_input(builder, node, 0)
+    if len(builder.values[value].shape) != 3:
         raise node.error(f"'{value}' is not a map")
-    attrs = node.attrs
-    kernels = list(attrs["kernel_shape"])
-    kernel = int(kernels[0])
-    if kernels != [kernel, kernel] or kernel > MAX_KERNEL:
-        text = "x".join(map(str, kernels))
-        raise node.error(
-            f"has a {text} kernel", f"kernels are square, {MAX_KERNEL}x{MAX_KERNEL} at most"
-        )
-    if any(step != 1 for step in attrs.get("dilations", [1, 1])):
-        raise node.error("is dilated", "dilated pools are not supported")
-    strides = list(attrs.get("strides", [1, 1]))
-    if strides not in ([1, 1], [2, 2]):
-        raise node.error(f"has strides {strides}", "strides are 1 or 2, equal both ways")
-    stride = int(strides[0])
-    pad = _padding(node, kernel)
-    # ceil_mode and auto_pad matter where they change the size.
-    size = [(side + 2 * pad - kernel) // stride + 1 for side in shape[1:]]
-    if min(size) < 1 or size != list(builder.map_shape(node.output)[1:]):
-        raise node.error(
-            f"makes {builder.map_shape(node.output)[1:]} of {shape[1:]}",
-            "pad equally on every side, without ceil_mode",
-        )
-    return kernel, stride, pad
-
-
-def _padding(node: OpNode, kernel: int) -> int:
-    """The padding of every side, less than half the kernel."""
-    pads = list(node.attrs.get("pads", [0, 0, 0, 0]))
-    if node.attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        raise node.error(f"has auto_pad {node.attrs['auto_pad']}", "give explicit pads")
-    most = math.ceil(kernel / 2) - 1
-    if pads != [pads[0]] * 4 or not 0 <= pads[0] <= most:
-        raise node.error(
-            f"has pads {pads} for a {kernel}x{kernel} kernel", f"pad every side by at most {most}"
-        )
-    return int(pads[0])
+    return value

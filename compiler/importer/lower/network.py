@@ -13,9 +13,10 @@ from penstock.compiler.importer.lower.map_pool import lower_average_pool, lower_
 from penstock.compiler.importer.lower.pooling import lower_mean, lower_transpose, lower_view
 from penstock.compiler.importer.lower.quantize import lower_dequantize, lower_quantize
 from penstock.compiler.importer.lower.rows import lower_gather, lower_slice, lower_split
+from penstock.compiler.importer.lower.shapes import check_term
 from penstock.compiler.importer.lower.stored import settle
 from penstock.compiler.importer.net import Net, OpNode
-from penstock.compiler.importer.terms import Stored, Term
+from penstock.compiler.importer.terms import Pending, Stored, Term
 
 Handler = Callable[[Builder, OpNode], Term]
 
@@ -34,6 +35,9 @@ def lower(net: Net) -> ir.Graph:
     builder = Builder(net)
     for node in net.nodes:
         builder.terms[node.output] = HANDLERS[node.op](builder, node)
+        for name in node.outputs:
+            if name in builder.terms:
+                check_term(builder, node, name, builder.terms[name])
     output = _output(builder, net.output)
     exits = tuple(
         ir.Exit(logits=_output(builder, name), threshold=threshold)
@@ -47,6 +51,7 @@ def lower(net: Net) -> ir.Graph:
         nodes=tuple(builder.nodes.values()),
         metadata=dict(net.metadata),
         exits=exits,
+        rounding=tuple(builder.rounding.values()),
     )
 
 
@@ -57,7 +62,7 @@ def _output(builder: Builder, output: str) -> str:
     last = next((node for node in net.nodes if output in node.outputs), None)
     if last is None:
         raise CompileError(f"the output '{output}' is not computed")
-    if not isinstance(term, Stored):
+    if not isinstance(term, Stored | Pending):
         raise last.error(
             f"the network's output '{output}' is not quantised",
             "put QuantizeLinear and DequantizeLinear after the last layer",

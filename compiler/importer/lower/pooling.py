@@ -1,7 +1,6 @@
 """Global averages, and the reshapes around them."""
 
-import numpy as np
-
+from penstock.compiler.importer.axes import axes_of, permutation_of
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.stored import stored_input
 from penstock.compiler.importer.net import OpNode
@@ -10,6 +9,7 @@ from penstock.compiler.importer.terms import (
     Linear,
     Logistic,
     Mean,
+    Pending,
     QuantConst,
     Stored,
     Term,
@@ -22,7 +22,7 @@ def lower_mean(builder: Builder, node: OpNode) -> Term:
     shape = builder.values[value].shape
     if len(shape) != 3:
         raise node.error(f"'{value}' is not a map")
-    if node.op == "ReduceMean" and _axes(builder, node) != [2, 3]:
+    if node.op == "ReduceMean" and sorted(axes_of(builder.net, node) or ()) != [2, 3]:
         raise node.error("averages over other axes than (2, 3)", "average over height and width")
     return Mean(node=node, value=value)
 
@@ -34,7 +34,7 @@ def lower_view(builder: Builder, node: OpNode) -> Term:
     vector = (
         isinstance(term, Mean | Logistic | Binary)
         or (isinstance(term, Linear) and term.dense)
-        or (isinstance(term, Stored) and len(builder.values[term.value].shape) == 1)
+        or (isinstance(term, Stored | Pending) and len(builder.values[term.value].shape) == 1)
     )
     if before == after or (vector and _long(before) == _long(after)):
         return term
@@ -48,8 +48,8 @@ def lower_transpose(builder: Builder, node: OpNode) -> Term:
     """Transpose of a dequantised weight matrix."""
     term = builder.term(node.inputs[0])
     if isinstance(term, QuantConst) and term.integers.ndim == 2:
-        if list(node.attrs.get("perm", [1, 0])) == [1, 0]:
-            return QuantConst(integers=term.integers.T, scale=term.scale, axis=1 - term.axis % 2)
+        if permutation_of(builder.net, node) == (1, 0):
+            return QuantConst(integers=term.integers.T, scale=term.scale, axis=1 - term.axis)
         return term
     raise node.error("only weight matrices may be transposed")
 
@@ -57,9 +57,3 @@ def lower_transpose(builder: Builder, node: OpNode) -> Term:
 def _long(shape: tuple[int, ...]) -> list[int]:
     """The dimensions other than 1."""
     return [size for size in shape if size != 1]
-
-
-def _axes(builder: Builder, node: OpNode) -> list[int]:
-    axes = builder.constant(node, 1, "axes")
-    listed = node.attrs.get("axes", []) if axes is None else np.asarray(axes).reshape(-1)
-    return sorted(int(axis) % 4 for axis in listed)

@@ -5,7 +5,10 @@ import dataclasses
 import numpy as np
 
 from penstock.compiler import ir
+from penstock.compiler.importer.axes import axis_of
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.keys import frozen
+from penstock.compiler.importer.lower.bias import fit
 from penstock.compiler.importer.lower.concat import concat_values
 from penstock.compiler.importer.lower.convolution import make_conv
 from penstock.compiler.importer.lower.gates import is_relu1, make_gate
@@ -19,7 +22,7 @@ from penstock.compiler.importer.lower.scales import (
     scale_text,
     unequal_scales,
 )
-from penstock.compiler.importer.lower.stored import settle
+from penstock.compiler.importer.lower.stored import limited, pending, settle, simplest
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import (
     Binary,
@@ -29,8 +32,8 @@ from penstock.compiler.importer.terms import (
     Linear,
     Logistic,
     Mean,
+    Pending,
     QuantConst,
-    Shuffled,
     Stored,
     Sum,
     Term,
@@ -42,18 +45,15 @@ from penstock.compiler.numerics import SCORE_SCALE
 def lower_quantize(builder: Builder, node: OpNode) -> Term:
     """The integer value a quantiser makes; equal quantisers of one tensor make one value."""
     scale, signed = activation_scale(builder, node), quantized_signed(builder, node)
-    term = builder.term(node.inputs[0])
-    if isinstance(term, Shuffled):
-        stored = _requantize(builder, node, term.stored, scale, signed)
-        return dataclasses.replace(term, stored=stored)
-    return _quantized(builder, node, node.inputs[0], scale, signed)
+    return _quantized(builder, node, builder.term(node.inputs[0]), scale, signed)
 
 
-def _quantized(builder: Builder, node: OpNode, name: str, scale: float, signed: bool) -> Stored:
-    """Tensor `name`, quantised once."""
-    term = builder.term(name)
+def _quantized(
+    builder: Builder, node: OpNode, term: Term, scale: float, signed: bool
+) -> Stored | Pending:
+    """The term, quantised once."""
     # Every gate may have an average of its own: one Pool serves them all.
-    source = ("mean", term.value) if isinstance(term, Mean) else ("tensor", name)
+    source = ("mean", term.value) if isinstance(term, Mean) else ("term", frozen(term))
     key = (*source, scale, signed)
     if key not in builder.made:
         builder.made[key] = _quantize(builder, node, term, scale, signed)
@@ -71,39 +71,33 @@ def lower_dequantize(builder: Builder, node: OpNode) -> Term:
         if kind == "float32":
             raise node.error("dequantises a float tensor")
         return _image(builder, node, term, scale, kind == "int8")
-    if isinstance(term, Shuffled):
-        return dataclasses.replace(term, stored=_dequantize(builder, node, term.stored, scale))
-    if not isinstance(term, Stored):
+    if not isinstance(term, Stored | Pending):
         raise node.error("its input is not an 8-bit tensor")
-    return _dequantize(builder, node, term, scale)
-
-
-def _dequantize(builder: Builder, node: OpNode, term: Stored, scale: float) -> Stored:
-    """An integer value, read at its own scale."""
     value = builder.values[term.value]
     if value.scale != scale:
         hint = "dequantise with the scale of the quantiser"
         raise unequal_scales(builder, node, value.name, scale, hint)
-    return settle(builder, node, term, node.inputs[0])
+    settled = limited(builder, node, term, node.inputs[0])
+    return simplest(Pending(value=settled, order=pending(term).order))
 
 
 def _constant(builder: Builder, node: OpNode, integers: Array) -> QuantConst:
     """A dequantised constant; a vector has but one axis, whatever the node says."""
     scale = read_scale(builder, node)
-    axis = int(node.attrs.get("axis", 1)) if integers.ndim > 1 else 0
-    if scale.ndim and not -integers.ndim <= axis < integers.ndim:
-        raise node.error(f"has no axis {axis}")
+    axis = axis_of(builder.net, node) if scale.ndim and integers.ndim > 1 else 0
     if scale.ndim and integers.shape[axis] != len(scale):
         raise node.error(f"has {len(scale)} scales for {integers.shape[axis]} channels")
     return QuantConst(integers=integers, scale=scale, axis=axis)
 
 
-def _quantize(builder: Builder, node: OpNode, term: Term, scale: float, signed: bool) -> Stored:
+def _quantize(
+    builder: Builder, node: OpNode, term: Term, scale: float, signed: bool
+) -> Stored | Pending:
     match term:
         case Image():
             return _image(builder, node, term, scale, signed)
-        case Stored():
-            return _requantize(builder, node, term, scale, signed)
+        case Stored() | Pending():
+            return _requantize(builder, node, pending(term), scale, signed)
         case Mean():
             return _pool(builder, node, term, scale, signed)
         case Window():
@@ -127,10 +121,8 @@ def _joined(builder: Builder, node: OpNode, term: Joined, scale: float, signed: 
     values = []
     for index, (name, operand) in enumerate(term.parts):
         alone = dataclasses.replace(node, outputs=(builder.fresh(f"{node.output}.part{index}"),))
-        if builder.term(name) == operand:
-            values.append(_quantized(builder, alone, name, scale, signed).value)
-        else:  # an activation lies between
-            values.append(_quantize(builder, alone, operand, scale, signed).value)
+        part = _quantized(builder, alone, operand, scale, signed)
+        values.append(settle(builder, node, part, name).value)
     return concat_values(builder, term.node, values, node.output)
 
 
@@ -147,14 +139,17 @@ def _image(builder: Builder, node: OpNode, term: Image, scale: float, signed: bo
     )
 
 
-def _requantize(builder: Builder, node: OpNode, term: Stored, scale: float, signed: bool) -> Stored:
-    """Quantising a dequantised value again, which may only narrow it."""
+def _requantize(
+    builder: Builder, node: OpNode, term: Pending, scale: float, signed: bool
+) -> Stored | Pending:
+    """Quantising a dequantised value again, which may only narrow it; its order stays."""
     value = builder.values[term.value]
     if value.scale != scale:
         hint = "remove one of the two quantisers"
         raise unequal_scales(builder, node, value.name, scale, hint)
     bounds = integer_bounds(term.low, term.high, scale, signed)
-    return builder.narrow(node, term.value, bounds, signed, node.output)
+    narrowed = builder.narrow(node, term.value, bounds, signed, node.output)
+    return simplest(Pending(value=narrowed.value, order=term.order))
 
 
 def _pool(builder: Builder, node: OpNode, term: Mean, scale: float, signed: bool) -> Stored:
@@ -190,13 +185,15 @@ def _vector(
             f"quantises a gate score as {kind} with scale {scale_text(scale)}",
             f"scores are uint8 with scale 1/128 ({SCORE_SCALE})",
         )
+    fitted = fit(builder, term, scale)
+    builder.note_rounding(term.node, fitted.error, fitted.finer)
     item = ir.Dense(
         name=term.node.label,
         input=term.input,
         output=node.output,
-        weight=term.weight,
-        bias=term.bias,
-        requantize=builder.requantize(term.node, term.scale / scale),
+        weight=fitted.weight,
+        bias=fitted.bias,
+        requantize=builder.requantize(term.node, fitted.scale / scale),
         clamp=integer_bounds(term.low, term.high, scale, signed),
     )
     builder.linears[node.output] = term

@@ -8,15 +8,19 @@ reads it takes the channels where they are.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
 from penstock.compiler import ir
+from penstock.compiler.importer.axes import axes_of, axis_of
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.shapes import check_vector
+from penstock.compiler.importer.lower.stored import pending, settle, simplest
 from penstock.compiler.importer.net import Array, OpNode
-from penstock.compiler.importer.terms import Binary, Linear, Logistic, Shuffled, Stored, Term
+from penstock.compiler.importer.terms import Binary, Linear, Logistic, Pending, Stored, Term
 
-HINT = "outputs of a gate may be taken apart: along axis 1, after Gemm or after its threshold"
+HINT = "outputs of a gate may be taken apart: along their axis, after Gemm or after its threshold"
 
 HINT_MAP = "let a convolution of its own make these channels, in place of a part of the map"
 
@@ -25,73 +29,81 @@ def lower_slice(builder: Builder, node: OpNode) -> Term:
     """Slice along the outputs."""
     names = ("starts", "ends", "axes", "steps")
     parts = [builder.constant(node, index, what) for index, what in enumerate(names, 1)]
-    starts, ends, axes, steps = (None if p is None else np.asarray(p).reshape(-1) for p in parts)
-    if starts is None or ends is None or len(starts) != 1 or (axes is None or list(axes) != [1]):
-        raise node.error("slices along other axes than 1", HINT)
+    starts, ends, _, steps = (None if p is None else np.asarray(p).reshape(-1) for p in parts)
+    axes = axes_of(builder.net, node)
+    if starts is None or ends is None or len(starts) != 1 or axes is None:
+        raise node.error("slices along other axes than one", HINT)
     step = 1 if steps is None else int(steps[0])
-    chosen = np.arange(_outputs(builder, node))[slice(int(starts[0]), int(ends[0]), step)]
-    return _rows(builder, node, chosen, node.output)
+    size = builder.net.shapes[node.inputs[0]][axes[0]]
+    chosen = np.arange(size)[slice(int(starts[0]), int(ends[0]), step)]
+    return _rows(builder, node, axes[0], chosen, node.output)
 
 
 def lower_gather(builder: Builder, node: OpNode) -> Term:
     """Gather along the outputs; one index may be a scalar, as in policy[:, 3]."""
     indices = builder.constant(node, 1, "indices")
-    if indices is None or int(node.attrs.get("axis", 0)) not in (1, -1) or indices.ndim > 1:
-        raise node.error("gathers along other axes than 1", HINT)
+    axis = axis_of(builder.net, node)
+    if indices is None or indices.ndim > 1:
+        raise node.error("gathers by indices that are no list", HINT)
+    size = builder.net.shapes[node.inputs[0]][axis]
     chosen = np.atleast_1d(indices).astype(np.int64)
+    if ((chosen < -size) | (chosen >= size)).any():
+        raise node.error(f"gathers outputs {chosen.tolist()} of {size}", HINT)
     term = builder.term(node.inputs[0])
-    if isinstance(term, Stored) and len(builder.net.shapes[node.inputs[0]]) == 4:
-        return _shuffled(builder, node, term, chosen)
-    outputs = _outputs(builder, node)
-    if ((chosen < -outputs) | (chosen >= outputs)).any():
-        raise node.error(f"gathers outputs {chosen.tolist()} of {outputs}", HINT)
-    return _rows(builder, node, chosen % outputs, node.output)
+    gate = isinstance(term, Stored | Pending) and isinstance(builder.nodes.get(term.value), ir.Gate)
+    if isinstance(term, Stored | Pending) and not gate:
+        return _shuffled(builder, node, axis, pending(term), chosen % size)
+    return _rows(builder, node, axis, chosen % size, node.output)
 
 
 def lower_split(builder: Builder, node: OpNode) -> Term:
     """Split along the outputs: the terms of every part; the first is returned."""
-    if int(node.attrs.get("axis", 0)) not in (1, -1):
-        raise node.error("splits along other axes than 1", HINT)
+    axis = axis_of(builder.net, node)
     first, terms = 0, []
     for name in node.outputs:
-        size = builder.net.shapes[name][1]
-        terms.append(_rows(builder, node, np.arange(first, first + size), name))
+        size = builder.net.shapes[name][axis]
+        terms.append(_rows(builder, node, axis, np.arange(first, first + size), name))
         builder.terms[name] = terms[-1]
         first += size
     return terms[0]
 
 
-def _shuffled(builder: Builder, node: OpNode, term: Stored, chosen: Array) -> Term:
-    """A map's channels in another order."""
-    channels = builder.values[term.value].shape[0]
-    if sorted(chosen) != list(range(channels)):
+def _shuffled(
+    builder: Builder, node: OpNode, axis: int, term: Pending, chosen: Array
+) -> Stored | Pending:
+    """A map's channels, or a vector's elements, in another order."""
+    shape = builder.values[term.value].shape
+    if len(shape) == 1:
+        check_vector(builder, node, 0, axis)
+    elif axis != 1:
+        raise node.error(f"gathers along axis {axis} of a map", "gather its channels: axis 1")
+    if sorted(chosen) != list(range(shape[0])):
         raise node.error(
-            f"gathers channels {chosen.tolist()} of {channels}", "gather each channel once"
+            f"gathers channels {chosen.tolist()} of {shape[0]}", "gather each channel once"
         )
-    order = () if (chosen == np.arange(channels)).all() else tuple(chosen.tolist())
-    return Shuffled(stored=term, order=order) if order else term
+    before = np.array(term.order or range(shape[0]))
+    order = tuple(before[chosen].tolist())
+    return simplest(
+        dataclasses.replace(term, order=() if order == tuple(range(shape[0])) else order)
+    )
 
 
-def _outputs(builder: Builder, node: OpNode) -> int:
-    """Outputs of the vector that a node takes apart."""
-    return int(np.prod(builder.net.shapes[node.inputs[0]]))
-
-
-def _rows(builder: Builder, node: OpNode, chosen: Array, name: str) -> Term:
+def _rows(builder: Builder, node: OpNode, axis: int, chosen: Array, name: str) -> Term:
     """The rows `chosen` of a term; of a gate that is there already, a gate of its own."""
     term = builder.term(node.inputs[0])
-    if len(builder.net.shapes[node.inputs[0]]) == 4:
+    shape = builder.net.shapes[node.inputs[0]]
+    if len(shape) == 4 and shape[axis] != math.prod(shape):
         raise node.error("takes some channels of a map", HINT_MAP)
-    if len(builder.net.shapes[node.inputs[0]]) != 2 or not len(chosen):
+    if shape[axis] != math.prod(shape) or not len(chosen):
         raise node.error("takes nothing of a gate's outputs", HINT)
     if isinstance(term, Linear) and term.dense:
         return _linear_rows(term, chosen)
-    if isinstance(term, Binary):
-        return Binary(linear=_linear_rows(term.linear, chosen))
-    if isinstance(term, Logistic):
-        return Logistic(linear=_linear_rows(term.linear, chosen))
-    if isinstance(term, Stored) and isinstance(gate := builder.nodes.get(term.value), ir.Gate):
-        return _gate_rows(builder, node, gate, chosen, name)
+    if isinstance(term, Binary | Logistic):
+        return dataclasses.replace(term, linear=_linear_rows(term.linear, chosen))
+    if isinstance(term, Stored | Pending):
+        gate = builder.nodes.get(settle(builder, node, term, node.inputs[0]).value)
+        if isinstance(gate, ir.Gate):
+            return _gate_rows(builder, node, gate, chosen, name)
     raise node.error(f"'{node.inputs[0]}' is not the output of a gate's dense layer", HINT)
 
 
@@ -100,6 +112,7 @@ def _linear_rows(linear: Linear, chosen: Array) -> Linear:
         linear,
         weight=linear.weight[chosen],
         bias=linear.bias[chosen],
+        offset=linear.offset[chosen],
         scale=linear.scale[chosen],
     )
 

@@ -1,40 +1,57 @@
-"""Operands that must be integer values of the graph."""
+"""Integer values of the graph as operands: the only place that reads what is `Pending`."""
 
 import numpy as np
 
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.scales import integer_bounds, scale_text
 from penstock.compiler.importer.net import OpNode
-from penstock.compiler.importer.terms import Image, Shuffled, Stored
+from penstock.compiler.importer.terms import INF, Image, Pending, Stored, Term
 
 UNQUANTIZED = "put QuantizeLinear and DequantizeLinear before it"
 
 
+def pending(term: Stored | Pending) -> Pending:
+    """A value with what is still to be done to it, perhaps nothing."""
+    return term if isinstance(term, Pending) else Pending(value=term.value)
+
+
+def simplest(term: Pending) -> Stored | Pending:
+    """`Stored` where nothing is left to be done."""
+    idle = not term.order and (term.low, term.high) == (-INF, INF)
+    return Stored(value=term.value) if idle else term
+
+
 def stored_input(builder: Builder, node: OpNode, index: int) -> str:
     """The integer value that input `index` of a layer reads; a pending clip is carried out."""
+    value, order = ordered_input(builder, node, index)
+    _refuse_order(node, order, node.inputs[index])
+    return value
+
+
+def ordered_input(builder: Builder, node: OpNode, index: int) -> tuple[str, tuple[int, ...]]:
+    """`stored_input` and the order in which a Gather before it puts the channels, () if none."""
     name = node.inputs[index]
     term = builder.term(name)
-    if isinstance(term, Shuffled):
-        raise node.error(f"reads the reordered channels of '{name}'", "only convolutions read them")
-    if not isinstance(term, Stored):
+    if not isinstance(term, Stored | Pending):
         what = "the image" if isinstance(term, Image) else f"'{name}'"
         raise node.error(f"its input {what} is not quantised", UNQUANTIZED)
-    return settle(builder, node, term, name).value
+    return limited(builder, node, term, name), pending(term).order
 
 
-def shuffled_input(builder: Builder, node: OpNode, index: int) -> tuple[str, tuple[int, ...]]:
-    """`stored_input` and the order in which a Gather before it puts the channels, () if none."""
-    term = builder.term(node.inputs[index])
-    if isinstance(term, Shuffled):
-        return settle(builder, node, term.stored, node.inputs[index]).value, term.order
-    return stored_input(builder, node, index), ()
+def settle(builder: Builder, node: OpNode, term: Stored | Pending, name: str) -> Stored:
+    """A value of which nothing is pending."""
+    _refuse_order(node, pending(term).order, name)
+    return Stored(value=limited(builder, node, term, name))
 
 
-def settle(builder: Builder, node: OpNode, term: Stored, name: str) -> Stored:
-    """A value with no pending clip.  The clip's bounds must lie on the value's grid."""
+def limited(builder: Builder, node: OpNode, term: Stored | Pending, name: str) -> str:
+    """The value with its pending clip carried out, in the order in which it is stored.
+
+    The clip's bounds must lie on the value's grid.
+    """
+    if isinstance(term, Stored) or not np.isfinite([term.low, term.high]).any():
+        return term.value
     value = builder.values[term.value]
-    if not np.isfinite([term.low, term.high]).any():
-        return term
     least, greatest = (step * value.scale for step in builder.integer_range(term.value))
     bounds = integer_bounds(term.low, term.high, value.scale, value.signed)
     for real, step in zip((term.low, term.high), bounds, strict=True):
@@ -45,4 +62,17 @@ def settle(builder: Builder, node: OpNode, term: Stored, name: str) -> Stored:
                 f"{scale_text(value.scale)}",
                 "quantise after the activation",
             )
-    return builder.narrow(node, term.value, bounds, value.signed, name)
+    return builder.narrow(node, term.value, bounds, value.signed, name).value
+
+
+def is_stored_map(builder: Builder, term: Term) -> bool:
+    """Whether a term is an integer map of the graph, whatever is pending."""
+    return isinstance(term, Stored | Pending) and len(builder.values[term.value].shape) == 3
+
+
+def _refuse_order(node: OpNode, order: tuple[int, ...], name: str) -> None:
+    if order:
+        raise node.error(
+            f"reads the reordered channels of '{name}'",
+            "only convolutions and dense layers read them",
+        )

@@ -1,0 +1,98 @@
+"""Shapes of terms against ONNX's own shape inference, for the batch of one that is inferred."""
+
+import math
+
+from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.terms import (
+    Binary,
+    Const,
+    Image,
+    Joined,
+    Linear,
+    Logistic,
+    Mean,
+    Pending,
+    QuantConst,
+    Stored,
+    Sum,
+    Term,
+    Window,
+)
+
+
+def check_term(builder: Builder, node: OpNode, name: str, term: Term) -> None:
+    """CompileError unless what lowering made of tensor `name` has the shape that ONNX infers, and
+    weights of an accumulator as many inputs as its input has channels.
+
+    A map is 1 x C x H x W.  A vector may lie along any axis: its readers ask where
+    (`check_vector`).
+    """
+    inner = term.linear if isinstance(term, Logistic | Binary) else term
+    if isinstance(inner, Linear):
+        _check_inputs(builder, inner)
+    expected, shape = tuple(builder.net.shapes[name]), _shape(builder, term)
+    if isinstance(term, Const | QuantConst):
+        same = shape == expected
+    elif len(shape) == 1:
+        same = max(expected, default=1) == math.prod(expected) == shape[0]
+    else:
+        same = (1, *shape) == expected
+    if not same:
+        raise node.error(
+            f"makes '{name}' of shape {expected}, the core would make {shape} of it",
+            "maps are N x C x H x W, vectors have one dimension beside the batch",
+        )
+
+
+def check_vector(builder: Builder, node: OpNode, index: int, axis: int) -> None:
+    """CompileError unless input `index`, a vector, lies along `axis` of its tensor."""
+    shape = builder.net.shapes[node.inputs[index]]
+    if not -len(shape) <= axis < len(shape) or shape[axis] != math.prod(shape):
+        where = "the last axis" if axis == -1 else f"axis {axis}"
+        raise node.error(
+            f"its input has shape {tuple(shape)}, a vector along {where} is expected",
+            "flatten the pooled vector to N x C before it",
+        )
+
+
+def _check_inputs(builder: Builder, linear: Linear) -> None:
+    channels, inputs = builder.values[linear.input].shape[0], linear.weight.shape[1]
+    if inputs * linear.groups != channels:
+        raise linear.node.error(
+            f"its weight has {inputs * linear.groups} inputs, '{linear.input}' has {channels} "
+            "channels",
+            "export the network again",
+        )
+
+
+def _shape(builder: Builder, term: Term) -> tuple[int, ...]:
+    """Shape of a term without the batch; that of a constant is whole."""
+    match term:
+        case Image():
+            return builder.map_shape(term.name)
+        case Const():
+            return tuple(term.array.shape)
+        case QuantConst():
+            return tuple(term.integers.shape)
+        case Stored() | Pending():
+            return builder.values[term.value].shape
+        case Mean():
+            return builder.values[term.value].shape[:1]
+        case Window():
+            channels, height, width = builder.values[term.value].shape
+            lost = term.kernel - 2 * term.pad
+            sizes = ((side - lost) // term.stride + 1 for side in (height, width))
+            return (channels, *sizes)
+        case Linear(dense=True):
+            return (len(term.bias),)
+        case Linear():
+            sides = builder.values[term.input].shape[1:]
+            return (len(term.bias), *(-(-side // term.stride) for side in sides))
+        case Sum():
+            return _shape(builder, term.left)
+        case Joined():
+            shapes = [_shape(builder, part) for _, part in term.parts]
+            return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+        case Logistic() | Binary():
+            return _shape(builder, term.linear)

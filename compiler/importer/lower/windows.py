@@ -1,0 +1,86 @@
+"""Windows of convolutions and pools: kernel, stride and padding as the core has them."""
+
+import math
+from collections.abc import Sequence
+
+from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.net import Array, OpNode
+
+CONV_KERNELS = (1, 3, 5, 7)
+POOL_KERNEL = 7  # at most
+
+
+def conv_stride(builder: Builder, node: OpNode, weight: Array) -> int:
+    """The stride of a convolution, after checking everything the core fixes."""
+    rows, columns = weight.shape[2], weight.shape[3]
+    if rows != columns or rows not in CONV_KERNELS:
+        raise node.error(f"has a {rows}x{columns} kernel", "kernels are 1x1, 3x3, 5x5 or 7x7")
+    if list(node.attrs.get("kernel_shape", weight.shape[2:])) != list(weight.shape[2:]):
+        raise node.error(
+            f"has kernel_shape {node.attrs['kernel_shape']}, its weight is {rows}x{columns}"
+        )
+    stride = _stride(node, "dilated convolutions are not supported")
+    pads, hint = padding(builder, node, (rows, columns)), f"pad by {rows // 2} on every side"
+    if pads != [rows // 2] * 4:
+        mode = node.attrs.get("auto_pad", "NOTSET")
+        if mode.startswith("SAME"):
+            height, width = builder.net.shapes[node.inputs[0]][2:]
+            text = f"{mode} with stride {stride} pads a map of {height}x{width} by {pads}"
+            raise node.error(text, hint)
+        raise node.error(f"has pads {pads} for a {rows}x{columns} kernel", hint)
+    return stride
+
+
+def pool_window(builder: Builder, node: OpNode, shape: Sequence[int]) -> tuple[int, int, int]:
+    """(kernel, stride, padding) of a pool of a map (C, H, W), after checking everything the core
+    fixes."""
+    kernels = list(node.attrs["kernel_shape"])
+    kernel = int(kernels[0])
+    if kernels != [kernel, kernel] or kernel > POOL_KERNEL:
+        text = "x".join(map(str, kernels))
+        raise node.error(
+            f"has a {text} kernel", f"kernels are square, {POOL_KERNEL}x{POOL_KERNEL} at most"
+        )
+    stride = _stride(node, "dilated pools are not supported")
+    if node.attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        raise node.error(f"has auto_pad {node.attrs['auto_pad']}", "give explicit pads")
+    pads, most = padding(builder, node, (kernel, kernel)), math.ceil(kernel / 2) - 1
+    if pads != [pads[0]] * 4 or not 0 <= pads[0] <= most:
+        raise node.error(
+            f"has pads {pads} for a {kernel}x{kernel} kernel", f"pad every side by at most {most}"
+        )
+    # ceil_mode matters where it changes the size: a window that is not whole.
+    size = [(side + 2 * pads[0] - kernel) // stride + 1 for side in shape[1:]]
+    if min(size) < 1 or size != list(builder.map_shape(node.output)[1:]):
+        raise node.error(
+            f"makes {builder.map_shape(node.output)[1:]} of {tuple(shape[1:])}",
+            "pad equally on every side, without ceil_mode",
+        )
+    return kernel, stride, pads[0]
+
+
+def padding(builder: Builder, node: OpNode, kernel: Sequence[int]) -> list[int]:
+    """Rows above, columns left, rows below, columns right, `auto_pad` included."""
+    mode = node.attrs.get("auto_pad", "NOTSET")
+    if mode in ("NOTSET", "VALID"):
+        pads = node.attrs.get("pads", [0] * 4) if mode == "NOTSET" else [0] * 4
+        return [int(pad) for pad in pads]
+    strides = node.attrs.get("strides", [1, 1])
+    first, second = [], []
+    for side, size, step in zip(
+        builder.net.shapes[node.inputs[0]][2:], kernel, strides, strict=True
+    ):
+        total = max(0, (-(-side // step) - 1) * step + size - side)
+        less, more = total // 2, total - total // 2
+        first.append(less if mode == "SAME_UPPER" else more)
+        second.append(more if mode == "SAME_UPPER" else less)
+    return [*first, *second]
+
+
+def _stride(node: OpNode, hint: str) -> int:
+    if any(step != 1 for step in node.attrs.get("dilations", [1, 1])):
+        raise node.error("is dilated", hint)
+    strides = list(node.attrs.get("strides", [1, 1]))
+    if strides not in ([1, 1], [2, 2]):
+        raise node.error(f"has strides {strides}", "strides are 1 or 2, equal both ways")
+    return int(strides[0])
