@@ -7,8 +7,10 @@ from typing import Any
 
 from penstock.compiler.activity import decode
 from penstock.compiler.paths import main_halt
+from penstock.program.checks import Limits, violation
 from penstock.program.config import ALL_CHANNELS
 from penstock.program.descriptor import Descriptor, Op
+from penstock.program.errors import PenstockError
 from penstock.program.package import Package, PackageError
 
 
@@ -30,6 +32,27 @@ def check_program(package: Package, source: str) -> None:
         raise PackageError(f"{source}: it does not end with HALT", hint="compile the network again")
     if reason := _bad_exits(descriptors, package.meta["exits"]):
         raise PackageError(f"{source}: {reason}", hint="compile the network again")
+
+
+def check_rules(package: Package) -> None:
+    """PenstockError if the core would refuse a descriptor that the compiler just made."""
+    meta = package.meta
+    limits = Limits(
+        config=package.config,
+        n_descriptors=package.n_descriptors,
+        input_stride=meta["input"]["bytes"] * meta["images"],
+        output_stride=meta["record_bytes"],
+        weight_bytes=len(package.weights),
+    )
+    for index, descriptor in enumerate(decode(package)):
+        if broken := violation(descriptor, limits, index):
+            name = meta["layers"][index]["name"]
+            raise PenstockError(
+                f"internal error: the core would refuse descriptor {index} of the program "
+                f"({broken[1]})",
+                where=f"layer '{name}'",
+                hint="nothing was written; please report this with the ONNX file",
+            )
 
 
 def _bad_exits(descriptors: list[Descriptor], exits: list[dict[str, Any]]) -> str:

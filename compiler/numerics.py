@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.config import EXIT_ENTRIES
+from penstock.program.config import EXIT_ENTRIES, MAX_SHIFT, MIN_SHIFT
 from penstock.program.exits import EXIT_ONE
 from penstock.program.sigmoid import SIGMOID_TABLE
 
@@ -23,8 +23,6 @@ SCORE_SHIFT = 7
 SCORE_SCALE = 1.0 / SCORE_ONE
 
 MULTIPLIER_BITS = 16
-MIN_SHIFT = 1
-MAX_SHIFT = 47
 #: Accumulators are int32.
 ACCUMULATOR_LIMIT = 1 << 31
 

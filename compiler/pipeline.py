@@ -5,6 +5,7 @@ from penstock.compiler.batch import batch_images
 from penstock.compiler.concat import flatten_concats, place_concats
 from penstock.compiler.duplicate import duplicate_residuals
 from penstock.compiler.ir import Graph
+from penstock.compiler.legal import check_rules
 from penstock.compiler.lower import lower
 from penstock.compiler.order import order_siblings
 from penstock.compiler.parts import split_expansions, split_groups
@@ -56,10 +57,13 @@ def compile_graph(
     Raises:
         CompileError: the network does not fit `config`, or the schedule is unknown; see
             `batch_images` for several images.
+        PenstockError: the program breaks a rule of the core, a fault of the compiler's.
     """
     plan = plan_graph(graph, config, schedule)
     if images == 1:
         plan = split_expansions(plan, config)
     else:
         plan = batch_images(plan, images, config, reshape=reshape)
-    return lower(plan, allocate(plan, config), config, reshape=reshape)
+    package = lower(plan, allocate(plan, config), config, reshape=reshape)
+    check_rules(package)
+    return package

@@ -13,6 +13,9 @@ BEAT_BYTES = 8
 #: Bytes that one LOAD, GLOAD or STORE moves at most: the masters count beats in 16 bits.
 MAX_LENGTH = 65535 * BEAT_BYTES
 
+#: Right shift of a requantisation.
+MIN_SHIFT, MAX_SHIFT = 1, 47
+
 #: Bytes of one word of the gate memory; rows of a GATE or DENSE are whole words.
 GATE_WORD_BYTES = 16
 

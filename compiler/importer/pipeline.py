@@ -12,6 +12,7 @@ from penstock.compiler.importer.graph.unique_names import unique_names
 from penstock.compiler.importer.load import load_model, to_net
 from penstock.compiler.importer.lower.network import lower
 from penstock.compiler.importer.net import Net
+from penstock.compiler.importer.passes.check_attributes import check_attributes
 from penstock.compiler.importer.passes.check_operators import check_operators
 from penstock.compiler.importer.passes.fold_to_fixpoint import fold_to_fixpoint
 from penstock.compiler.importer.passes.prune import prune
@@ -20,6 +21,7 @@ NET_PASSES: tuple[Callable[[Net], Net], ...] = (
     fold_to_fixpoint,
     prune,
     check_operators,
+    check_attributes,
 )
 
 GRAPH_PASSES: tuple[Callable[[ir.Graph], ir.Graph], ...] = (

@@ -80,8 +80,8 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
         elif is_stored_map(builder, term):
             score = score_value(builder, node, score_name)
             if score is not None and not _decides(builder, score):
-                value = stored_input(builder, node, list(node.inputs).index(map_name))
-                conv = identity(builder, node, value)
+                source = stored_input(builder, node, list(node.inputs).index(map_name))
+                conv = identity(builder, node, source)
                 return _scored(builder, node, conv, score, score_name)
             if score is not None:
                 raise node.error(

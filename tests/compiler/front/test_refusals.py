@@ -150,9 +150,9 @@ def two_image_scales(net: Any) -> str:
     return net.qdq(y, 0.07)
 
 
-def dead_channel_with_bias(net: Any) -> str:
-    weight = net.dequantize(net.const(np.ones((1, 3, 1, 1)), np.int8), 1e-12)
-    bias = net.const([1.0])
+def bias_beyond_int32(net: Any) -> str:
+    weight = net.dequantize(net.const(np.ones((1, 3, 1, 1)), np.int8), 1e-3)
+    bias = net.const([1e9])
     return net.qdq(net.node("Conv", net.image(), weight, bias, name="c"), Y)
 
 
@@ -201,7 +201,10 @@ CASES: list[tuple[Case, str]] = [
     (kernel, "node 'c' (Conv): has a 2x2 kernel; kernels are 1x1"),
     (padding, "node 'c' (Conv): has pads [0, 0, 0, 0] for a 3x3 kernel; pad by 1"),
     (strides, "node 'c' (Conv): has strides [2, 1]"),
-    (same_upper_stride_2, "node 'c' (Conv): SAME_UPPER pads a map of 6 with stride 2 unevenly"),
+    (
+        same_upper_stride_2,
+        "node 'c' (Conv): SAME_UPPER with stride 2 pads a map of 6x5 by [0, 1, 1, 1]; pa",
+    ),
     (relu_before_addition, "node 'add' (Add): the activation between 'relu*' and the addition"),
     (
         residual_scale,
@@ -215,7 +218,7 @@ CASES: list[tuple[Case, str]] = [
     (dequantized_with_another_scale, "node 'dq' *scales that cannot be unified"),
     (quantized_again, "node 'b' *unified: 'a_*' has scale 0.04 (node 'a'), this node needs 0.08"),
     (two_image_scales, "node 'other' *scales that cannot be unified: 'image' *'image_q'"),
-    (dead_channel_with_bias, "node 'c' (Conv): accumulator could overflow: the bias of channel 0"),
+    (bias_beyond_int32, "node 'c' (Conv): accumulator could overflow: the bias of channel 0"),
     (scale_ratio, "node 'c' (Conv): cannot be requantised: multiplier * is too large"),
     (bias_per_column, "node 'add' (Add): adds a constant of shape (5,), not one number a channel"),
     (only_quantizers, "node 'dequantize*' (DequantizeLinear): the network computes nothing"),
