@@ -81,7 +81,7 @@ OVERTAKEN = (
 def test_a_dense_does_not_overtake_a_convolution_that_drains(
     family: str, seed: int, configs: str
 ) -> None:
-    """What the convolution had left to write reached the reused address behind the DENSE's bytes."""
+    """What the convolution had left to write reached the address reused behind the DENSE."""
     assert not case.run(case.draw(seed, configs.split(","), family)).mismatches
 
 
