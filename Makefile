@@ -1,5 +1,5 @@
-# Everything a user or CI types.  Each target makes .venv by itself when it is missing or when
-# pyproject.toml or setup.py changed.
+# Everything a user or CI types.  Each target makes .venv by itself when it is missing or when what
+# it is made of changed: requirements.lock, pyproject.toml, setup.py.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -11,6 +11,9 @@ JOBS   ?= 2
 
 # Two cores are shared by tests, g++ and torch: one thread each is several times faster.
 export OMP_NUM_THREADS ?= 1
+
+# Where pip finds PyTorch's CPU build if not where it looks anyway; PyPI's build brings CUDA.
+export TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo readme figures test test-one lint format clean distclean check-system
@@ -101,7 +104,7 @@ format: $(STAMP) ## rewrite the Python sources in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-setup: $(STAMP) ## make .venv with everything needed
+setup: $(STAMP) ## make .venv as requirements.lock says (TORCH_INDEX=...: where PyTorch's CPU build is)
 
 lock: $(STAMP) ## requirements.lock, with hashes, from what pip resolves today
 	$(BIN)/python .ci/lock.py
@@ -121,9 +124,9 @@ include tests/mutate.mk
 check-system:
 	@sh .ci/check_system.sh "$(PYTHON)"
 
-$(STAMP): pyproject.toml setup.py .ci/check_system.sh
+$(STAMP): requirements.lock pyproject.toml setup.py .ci/check_system.sh .ci/environment.py
 	@sh .ci/check_system.sh "$(PYTHON)"
 	@echo "setting up $(VENV) (once; a few minutes, torch is large)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python .ci/environment.py
 	@touch $@

@@ -3,13 +3,12 @@
     python .ci/lock.py            resolve `.[dev]` with pip and write the lock
     python .ci/lock.py --check    exit code 1 if the lock misses a requirement of pyproject.toml
 
-The hashes are those of the files that pip chose here: wheels of this Python on this platform, and
-PyTorch's CPU build.  `pip install --require-hashes -r requirements.lock` installs just these.
+The hashes are those of the files that pip chose here: wheels of this Python on this platform.
+`make setup` installs just these, and PyTorch after them (environment.py has the reason).
 """
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -17,19 +16,26 @@ from pathlib import Path
 from typing import Any
 
 import tomllib
+from environment import LOCK, ROOT, TORCH_INDEX, this_platform, torch_version
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements.lock"
+#: Packages that the lock leaves to environment.py, and Penstock itself.
+APART = ("torch", "penstock")
 
 
 def resolve() -> list[tuple[str, str, str]]:
-    """(name, version, sha256) of everything that `pip install .[dev]` would install."""
+    """(name, version, sha256) of everything that `pip install .[dev]` would install.
+
+    With PyTorch's CPU build, whatever PyPI has: its dependencies are another's on every platform.
+    """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run"]
         command += ["--ignore-installed", "--report", str(report), f"{ROOT}[dev]"]
+        command += [f"torch=={torch_version()}+cpu"]
+        if not _has_cpu_torch():
+            command += ["--extra-index-url", TORCH_INDEX]
         subprocess.run(command, check=True)
         entries: list[dict[str, Any]] = json.loads(report.read_text())["install"]
     return sorted(
@@ -39,15 +45,22 @@ def resolve() -> list[tuple[str, str, str]]:
             entry["download_info"]["archive_info"]["hashes"]["sha256"],
         )
         for entry in entries
-        if entry["metadata"]["name"] != "penstock"
+        if entry["metadata"]["name"] not in APART
     )
+
+
+def _has_cpu_torch() -> bool:
+    """Whether the indexes that pip is pointed at anyway have it."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", folder]
+        command += [f"torch=={torch_version()}+cpu"]
+        return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def write(packages: list[tuple[str, str, str]]) -> None:
     """The lock in pip's own format."""
     lines = [
-        "# Written by `make lock`: "
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}.",
+        f"# Written by `make lock`: {this_platform()}.",
         *(f"{name}=={version} --hash=sha256:{digest}" for name, version, digest in packages),
     ]
     part = LOCK.with_suffix(".part")
@@ -67,7 +80,7 @@ def direct_requirements() -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     requirements = [Requirement(text) for group in groups for text in group]
-    return [requirement for requirement in requirements if requirement.name != "penstock"]
+    return [requirement for requirement in requirements if requirement.name not in APART]
 
 
 def missing() -> list[str]:

@@ -145,6 +145,12 @@ def test_lock_holds_every_requirement(repository: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_pytorch_is_not_locked(repository: Path) -> None:
+    """No index but PyTorch's own serves its CPU build: the lock installs from an ordinary one."""
+    lines = (repository / "requirements.lock").read_text().splitlines()[1:]
+    assert not [line for line in lines if re.match(r"torch=|nvidia|triton|.*\+cpu", line)]
+
+
 def test_every_locked_package_has_a_hash(repository: Path) -> None:
     lines = (repository / "requirements.lock").read_text().splitlines()[1:]
     assert len(lines) > 20
