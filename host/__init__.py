@@ -15,9 +15,11 @@ from typing import Any
 
 from penstock.host.codec import InputCodec
 from penstock.host.errors import (
+    ArgumentError,
     BufferExhaustedError,
     ClosedError,
     ConfigurationError,
+    CoreBusyError,
     CoreError,
     CoreTimeoutError,
     HostError,
@@ -35,9 +37,11 @@ _WITH_PYNQ = {
 }
 
 __all__ = [
+    "ArgumentError",
     "BufferExhaustedError",
     "ClosedError",
     "ConfigurationError",
+    "CoreBusyError",
     "CoreError",
     "CoreTimeoutError",
     "HostError",

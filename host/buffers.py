@@ -19,7 +19,7 @@ def shared(shape: tuple[int, ...], purpose: str, device: Any) -> Any:
     size = int(np.prod(shape))
     try:
         buffer = allocate(shape, dtype=np.uint8, target=device)
-    except (MemoryError, RuntimeError, OSError) as error:
+    except (MemoryError, RuntimeError, OSError, ValueError, OverflowError) as error:
         raise BufferExhaustedError(
             f"no {size:,} bytes of contiguous memory for {purpose} ({error})",
             hint="load with a smaller batch, or close() networks that are no longer used",

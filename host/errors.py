@@ -26,8 +26,20 @@ class HostError(PenstockError):
     """Base of every error of the driver."""
 
 
+#: Behind a hint where PYNQ may have read an older .hwh: it keeps the last one it has parsed.
+STALE_HWH = "if the .hwh was replaced, `pynq.PL.reset()` and open the overlay again"
+
+
 class OverlayError(HostError):
-    """Bitstream or .hwh missing, or not those of a Penstock design."""
+    """Bitstream or .hwh missing, not those of a Penstock design, or not what the FPGA holds."""
+
+
+class CoreBusyError(HostError):
+    """Another process has the core, or this thread is in the middle of a run."""
+
+
+class ArgumentError(HostError, ValueError):
+    """A batch size or a timeout that is none."""
 
 
 class ConfigurationError(HostError):
@@ -43,7 +55,7 @@ class BufferExhaustedError(HostError):
 
 
 class ClosedError(HostError):
-    """The network's buffers have been freed."""
+    """The network's buffers, or its overlay, have been freed."""
 
 
 class InterruptMissingError(HostError):

@@ -1,6 +1,5 @@
 """`PenstockIP`: PYNQ's driver of the core - arguments, start, wait, outcome."""
 
-import asyncio
 import dataclasses
 import time
 from collections.abc import Mapping
@@ -8,18 +7,26 @@ from typing import Any
 
 from pynq import DefaultIP
 
+from penstock.host.board import board_of, stamp_of
 from penstock.host.errors import (
     ConfigurationError,
     CoreError,
     CoreTimeoutError,
+    HostError,
     InterruptMissingError,
+    OverlayError,
 )
+from penstock.host.interrupt import InterruptLine, line_of
 from penstock.host.registermap import HASH_PARAMETER, VLNV, offsets_of
 from penstock.program.registers import AP_DONE, AP_IDLE, AP_START, REGISTERS, ErrorCode
 
 _DONE_BIT = 1  # of GIER, IER and ISR
 _SPINS = 20  # polls without a pause: short runs end within them
 _PAUSE_S = 50e-6
+_LOOK_S = 1.0  # at most so long without a look at the core, whatever the interrupt does
+_GRACE_S = 0.05  # that an interrupt may come after the core is done
+
+_PIN = "interrupt"
 
 #: Width in bits of every argument the host writes.
 ARGUMENTS = {r.name: r.width for r in REGISTERS if not r.from_core}
@@ -40,30 +47,31 @@ class CoreState:
 
 
 class PenstockIP(DefaultIP):
-    """The core.  PYNQ makes one when an overlay that holds a Penstock core is opened.
+    """The core.  PYNQ makes one for every overlay that holds a Penstock core.
 
-    Register offsets come from the `.hwh`.  `interrupt` is PYNQ's Interrupt if the design routes
-    the core's interrupt through an AXI interrupt controller, else None: then `wait` polls.
+    Register offsets come from the `.hwh`.  What there is to remember of the core is in `board`,
+    which all of them share.
+
+    Attributes:
+        board: the FPGA.
+        design: knows the design's interrupt controllers: the overlay, or else PYNQ's device.
     """
 
     bindto = list(VLNV.values())  # noqa: RUF012  # PYNQ's convention
 
-    interrupt: Any = None
-
     def __init__(self, description: dict[str, Any]) -> None:
+        # PYNQ would make its Interrupt here, which needs an event loop of this thread.
+        super().__init__({k: v for k, v in description.items() if k != "interrupts"})
+        self._interrupts = description.get("interrupts", {})
         self._description = description
-        self._connect()
+        self._at = offsets_of(description.get("registers"), description["fullpath"])
+        self.board = board_of(self.device)
+        self.design: Any = self.device
+        self._line: tuple[str, InterruptLine | None] | None = None
+        self._loaded = ""
 
-    def _connect(self) -> None:
-        super().__init__(self._description)
-        name = self._description["fullpath"]
-        self._at = offsets_of(self._description.get("registers"), name)
-        self._written: dict[str, int] = {}
-        self._done = False
-
-    def reconnect(self) -> None:
-        """Forget everything known of the core: the bitstream has been loaded again."""
-        self._connect()
+    def __reduce__(self) -> Any:
+        raise HostError("the driver of a core belongs to its process and cannot be copied")
 
     @property
     def config_hash(self) -> int | None:
@@ -71,15 +79,27 @@ class PenstockIP(DefaultIP):
         value = self._description.get("parameters", {}).get(HASH_PARAMETER)
         return None if value is None else int(str(value), 0)
 
-    # ---- running
+    @property
+    def interrupt(self) -> InterruptLine | None:
+        """The core's interrupt, if the design and the kernel have a way for it: else polled."""
+        stamp = stamp_of(self.device)
+        if _PIN not in self._interrupts or self.board.lost == stamp:
+            return None
+        if self._line is None or self._line[0] != stamp:  # another bitstream since
+            line = line_of(_PIN, self._interrupts[_PIN], self.design, self.device)
+            self._line = stamp, line
+        return self._line[1]
+
+    # ---- running; whoever does so holds `board.lock`
     def start(self, arguments: Mapping[str, int]) -> None:
         """Write the arguments (those of ARGUMENTS, every one the first time) and start.
 
-        Arguments are latched by the core, so the next run's may be written while one is going
-        on.  Only what changed since the last start is written.
+        Arguments are latched by the core.  All that are given are written: what the core holds
+        may be another overlay's, or gone with a bitstream.
 
         Raises:
             CoreTimeoutError: the core still runs: a start would have no effect.
+            OverlayError: the registers do not keep what is written to them.
         """
         if not self._control() & AP_IDLE:
             raise CoreTimeoutError(
@@ -88,32 +108,48 @@ class PenstockIP(DefaultIP):
                 "load the overlay again",
             )
         for name, value in arguments.items():
-            if self._written.get(name) != value:
-                self._write_argument(name, value)
-        self._done = False
-        if self.interrupt is not None:
-            self._clear_interrupt()
+            self._write_argument(name, int(value))  # pynq.MMIO takes nothing but a plain int
+        self._check_kept(arguments)
+        line = self.interrupt
+        self._clear_interrupt()
+        if line is not None:
+            line.arm()
             self.write(self._at["GIER"], _DONE_BIT)
             self.write(self._at["IP_IER"], _DONE_BIT)
-        self.write(self._at["CTRL"], AP_START)
+        self._loaded = stamp_of(self.device)
+        with self.board.control:
+            self.board.done = False
+            self.write(self._at["CTRL"], AP_START)
 
-    def wait(self, timeout: float) -> None:
-        """Return when the run is done, at most `timeout` seconds from now.
+    def wait(self, timeout: float | None) -> None:
+        """Return when the run is done, at most `timeout` seconds from now (None: whenever).
 
-        Waits for the interrupt if there is one and no event loop runs here (in a notebook one
-        does), else polls.
+        Waits for the interrupt if there is one, in whatever thread this is, else polls.
 
         Raises:
             CoreTimeoutError: not done in time; names the core's state.
             InterruptMissingError: done, but the interrupt did not come; later waits will poll.
             ConfigurationError: the program is for another hardware configuration.
             CoreError: the core stopped with another error code.
+            OverlayError: another bitstream has been loaded meanwhile.
         """
-        if self.interrupt is not None and not _loop_runs():
-            self._wait_for_interrupt(timeout)
-        else:
-            self._poll(timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._spin():
+            line = self.interrupt
+            if line is not None:
+                self._wait_for_interrupt(line, deadline, timeout)
+            else:
+                self._poll(deadline, timeout)
+        self._clear_interrupt()
         self._check_outcome()
+
+    def wait_until_idle(self, timeout: float) -> None:
+        """Return when the core does nothing, whatever it did.  CoreTimeoutError if it goes on."""
+        deadline = time.monotonic() + timeout
+        while not self._control() & AP_IDLE:
+            if time.monotonic() > deadline:
+                raise self._timeout(timeout)
+            time.sleep(_PAUSE_S)
 
     def state(self) -> CoreState:
         """What the registers say now."""
@@ -127,60 +163,92 @@ class PenstockIP(DefaultIP):
 
     # ---- parts
     def _control(self) -> int:
-        """AP_CTRL; ap_done is cleared by reading, so it is kept here."""
-        control = int(self.read(self._at["CTRL"]))
-        self._done = self._done or bool(control & AP_DONE)
+        """AP_CTRL; ap_done is cleared by reading, so it is kept."""
+        with self.board.control:
+            control = int(self.read(self._at["CTRL"]))
+            self.board.done = self.board.done or bool(control & AP_DONE)
         return control
 
     def _write_argument(self, name: str, value: int) -> None:
-        value = int(value)  # pynq.MMIO takes nothing but a plain int
         if ARGUMENTS[name] == 64:
             self.write(self._at[f"{name}_1"], value & 0xFFFFFFFF)
             self.write(self._at[f"{name}_2"], value >> 32)
         else:
             self.write(self._at[name], value)
-        self._written[name] = value
+
+    def _check_kept(self, arguments: Mapping[str, int]) -> None:
+        wanted = arguments.get("config_hash")
+        if wanted is None or self.read(self._at["config_hash"]) == wanted:
+            return
+        raise OverlayError(
+            f"the registers at {self.mmio.base_addr:#x} do not keep what is written to them: the "
+            "FPGA holds another design, or the core has no clock",
+            hint="overlay.download()",
+        )
 
     def _clear_interrupt(self) -> None:
+        if _PIN not in self._interrupts:
+            return
         pending = self.read(self._at["IP_ISR"])
         if pending:
             self.write(self._at["IP_ISR"], pending)  # toggles
 
     def _is_done(self) -> bool:
-        if not self._done:
-            self._control()
-        if self._done and self.interrupt is not None:
-            self._clear_interrupt()
-        return self._done
+        return self.board.done or bool(self._control() & AP_DONE)
 
-    def _poll(self, timeout: float) -> None:
-        for _ in range(_SPINS):
-            if self._is_done():
-                return
-        deadline = time.monotonic() + timeout
+    def _has_ended(self) -> bool:
+        """Also if someone else's look at AP_CTRL took ap_done away; not right after a start."""
+        return self._is_done() or bool(self._control() & AP_IDLE)
+
+    def _spin(self) -> bool:
+        return any(self._is_done() for _ in range(_SPINS if self.interrupt is None else 1))
+
+    def _check_loaded(self) -> None:
+        if stamp_of(self.device) != self._loaded:
+            raise OverlayError(
+                "another bitstream was loaded while the core ran",
+                hint="overlay.download() loads this one again",
+            )
+
+    def _poll(self, deadline: float | None, timeout: float | None) -> None:
+        look = time.monotonic() + _LOOK_S
         while not self._is_done():
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            self._check_loaded()
+            if now > look or (deadline is not None and now > deadline):
+                if self._has_ended():
+                    return
+                look = now + _LOOK_S
+            if deadline is not None and now > deadline:
                 raise self._timeout(timeout)
             time.sleep(_PAUSE_S)
 
-    def _wait_for_interrupt(self, timeout: float) -> None:
-        loop = asyncio.get_event_loop()
-        try:
-            loop.run_until_complete(asyncio.wait_for(self._interrupted(), timeout))
-        except asyncio.TimeoutError:
-            if not self._is_done():
-                raise self._timeout(timeout) from None
-            self.interrupt = None
-            raise InterruptMissingError(
-                f"the core is done, but no interrupt came within {timeout:g} s",
-                hint="check the interrupt controller and its UIO device; polling from now on",
-            ) from None
+    def _wait_for_interrupt(
+        self, line: InterruptLine, deadline: float | None, timeout: float | None
+    ) -> None:
+        while True:
+            left = _LOOK_S if deadline is None else deadline - time.monotonic()
+            came = line.wait(min(left, _LOOK_S))
+            line.acknowledge()
+            if self._is_done() or (not came and self._has_ended()):
+                if not came and not line.wait(_GRACE_S):
+                    raise self._missing(timeout)
+                return
+            self._check_loaded()
+            if deadline is not None and time.monotonic() > deadline:
+                raise self._timeout(timeout)
+            if came:
+                time.sleep(_PAUSE_S)  # it was another's, and may come again at once
 
-    async def _interrupted(self) -> None:
-        while not self._is_done():
-            await self.interrupt.wait()
+    def _missing(self, timeout: float | None) -> InterruptMissingError:
+        self.board.lost = self._loaded
+        waited = _LOOK_S if timeout is None else min(timeout, _LOOK_S)
+        return InterruptMissingError(
+            f"the core is done, but no interrupt came within {waited:g} s",
+            hint="check the interrupt controller and its UIO device; polling from now on",
+        )
 
-    def _timeout(self, timeout: float) -> CoreTimeoutError:
+    def _timeout(self, timeout: float | None) -> CoreTimeoutError:
         return CoreTimeoutError(f"the core is not done after {timeout:g} s", str(self.state()))
 
     def _check_outcome(self) -> None:
@@ -192,11 +260,3 @@ class PenstockIP(DefaultIP):
         if error == ErrorCode.CONFIG:
             raise ConfigurationError(failure.message, hint=failure.hint) from failure
         raise failure
-
-
-def _loop_runs() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -1,6 +1,8 @@
 """`Network`: a program on the core.  Call it with images, read its trace."""
 
-import contextlib
+import math
+import os
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,8 @@ import numpy.typing as npt
 from penstock.host.buffers import Slot, constant, rewrite
 from penstock.host.codec import Array, Bytes, InputCodec
 from penstock.host.errors import (
+    STALE_HWH,
+    ArgumentError,
     BufferExhaustedError,
     ClosedError,
     ConfigurationError,
@@ -17,9 +21,11 @@ from penstock.host.errors import (
     CoreTimeoutError,
     HostError,
 )
+from penstock.host.ip import PenstockIP
 from penstock.host.trace import Trace
 from penstock.program.exits import decode_logits, with_thresholds
 from penstock.program.package import Package
+from penstock.program.registers import ErrorCode
 
 if TYPE_CHECKING:
     from penstock.host.overlay import PenstockOverlay
@@ -32,31 +38,48 @@ class Network:
         net.trace.cycles            # per image; see Trace
         net.profile()               # a matplotlib figure
 
+    Several threads may call it, and other networks of the same core: each call has the core to
+    itself until it has its results.
+
     Attributes:
         package: the program.
         batch: images the core runs by itself; whole runs of the program, where one takes several.
-        timeout: seconds a batch may take.
+        timeout: seconds a batch may take, None: any number.
     """
 
     def __init__(
-        self, overlay: "PenstockOverlay", package: Package, *, batch: int, timeout: float
+        self,
+        overlay: "PenstockOverlay",
+        package: Package,
+        *,
+        batch: int,
+        timeout: float | None,
     ) -> None:
         if batch < 1:
-            raise ValueError(f"batch is {batch}, expected at least 1")
-        self._overlay, self.package = overlay, package
+            raise ArgumentError(f"batch is {batch}, expected at least 1")
+        if timeout is not None and not timeout > 0:
+            raise ArgumentError(f"timeout is {timeout}, expected seconds above 0, or None")
+        self._overlay, self._board, self.package = overlay, overlay.board, package
         self._images = int(package.meta["images"])  # of a run
         self.batch, self.timeout = -(-batch // self._images) * self._images, timeout
         _check_configuration(overlay.core.config_hash, package)
-        self._trace: Trace | None = None
-        self._logits: npt.NDArray[np.float32] | None = None
+        self._last: _Last | None = None  # of all threads; each has its own besides
+        self._lasts = threading.local()
         self._buffers: list[Any] = []
         self._slots: list[Slot] = []
-        self._codec = InputCodec(self.meta["input"], self.batch)
+        self._closed = self._close_later = self._calls = self._rewrite = False
         try:
+            self._codec = _codec(self.meta["input"], self.batch)
             self._allocate(overlay.device)
         except BufferExhaustedError:
             self.close()
             raise
+
+    def __reduce__(self) -> Any:
+        raise HostError(
+            "a network belongs to its process and cannot be copied or pickled",
+            hint="send the path of the .pspkg and load it there",
+        )
 
     def _allocate(self, device: Any) -> None:
         for data, purpose in ((self.package.descriptors, "the program"),
@@ -84,10 +107,11 @@ class Network:
 
     @property
     def trace(self) -> Trace:
-        """What the core did for each run of the last call: for each image, or several."""
-        if self._trace is None:
-            raise HostError("nothing has been run yet", hint="net(images)")
-        return self._trace
+        """What the core did for each run of the last call: for each image, or several.
+
+        The last call of this thread; in a thread that has made none, of any.
+        """
+        return self._last_call().trace
 
     def __call__(self, images: Array) -> npt.NDArray[np.float32]:
         """Logits, float32 [N, classes].
@@ -100,23 +124,37 @@ class Network:
             CoreTimeoutError: the core hung; the bitstream has been loaded again since.
             ConfigurationError, CoreError: the core refused the program or stopped.
             InterruptMissingError: the interrupt did not come.
+            OverlayError: the FPGA holds another design.
+            ClosedError: the network is closed, or its overlay freed.
+            CoreBusyError: this is a forked process, or a run of this thread is going on.
         """
         records = self.run(images)
-        self._logits = decode_logits(records, self.meta)[: len(images)]
-        return self._logits
+        last = self._last_call()
+        last.logits = decode_logits(records, self.meta)[: len(images)]
+        return last.logits
 
     def run(self, images: Array) -> Bytes:
         """The output records, uint8 [runs, record bytes]; arguments and errors as a call.
 
         A run is an image, or several (`meta["images"]`); what the last one lacks is zeros.
         """
-        if not self._slots:
-            raise ClosedError("the network is closed", hint="load it again")
+        self._board.enter()
+        self._check_open()
         flat = self._codec.check(images)
-        records = np.empty((self._runs(len(flat)), self.meta["record_bytes"]), np.uint8)
-        self._trace = self._logits = None
-        self._run_batches(flat, records)
-        self._trace = Trace(records, self.meta)
+        records = _empty(self._runs(len(flat)), self.meta["record_bytes"])
+        with self._board.lock:
+            self._check_open()  # another thread may have closed it meanwhile
+            self._last = self._lasts.last = None
+            self._calls = True
+            try:
+                core = self._overlay.ready()
+                self._freshen()
+                self._run_batches(core, flat, records)
+            finally:
+                self._calls = False
+                if self._close_later:
+                    self.close()
+            self._last = self._lasts.last = _Last(Trace(records, self.meta))
         return records
 
     def set_thresholds(self, *thresholds: float) -> None:
@@ -127,27 +165,41 @@ class Network:
         Raises:
             PenstockError: another number of thresholds than exits, or one that is none.
         """
-        if not self._slots:
-            raise ClosedError("the network is closed", hint="load it again")
-        self.package = with_thresholds(self.package, thresholds)
-        rewrite(self._buffers[0], self.package.descriptors)
+        self._board.enter()
+        with self._board.lock:
+            self._check_open()
+            self.package = with_thresholds(self.package, thresholds)
+            self._rewrite = True  # before the next run, when the core is known to be idle
 
     def profile(self, labels: npt.NDArray[Any] | None = None) -> Any:
         """A figure of the last call: skips by class and channel, latency by difficulty, causes."""
         from penstock.host.profile import profile
 
-        trace = self.trace
-        if self._logits is None:
-            self._logits = decode_logits(trace.records, self.meta)
-        return profile(trace, self._logits, labels)
+        last = self._last_call()
+        if last.logits is None:
+            last.logits = decode_logits(last.trace.records, self.meta)
+        return profile(last.trace, last.logits, labels)
 
     def close(self) -> None:
-        """Give the contiguous memory back; the network cannot be used any more."""
-        for slot in self._slots:
-            slot.free()
-        for buffer in self._buffers:
-            buffer.freebuffer()
-        self._slots, self._buffers = [], []
+        """Give the contiguous memory back; the network cannot be used any more.
+
+        While another thread runs it, this waits for the end; from within its own run, it is
+        closed at the end.
+        """
+        if self._board.pid != os.getpid():
+            return  # the memory is the parent's
+        inside = self._board.inside()
+        with self._board.lock:
+            if inside and self._calls:
+                self._close_later = True
+                return
+            self._closed = True
+            if self._board.running is self:
+                self._overlay.settle(self.timeout)
+            while self._slots:
+                self._slots.pop().free()
+            while self._buffers:
+                self._buffers.pop().freebuffer()
 
     def __enter__(self) -> "Network":
         return self
@@ -164,35 +216,59 @@ class Network:
         """Runs of the program that so many images take."""
         return -(-images // self._images)
 
+    def _check_open(self) -> None:
+        if self._closed or self._close_later:
+            raise ClosedError("the network is closed", hint="load it again")
+
+    def _last_call(self) -> "_Last":
+        last: _Last | None = getattr(self._lasts, "last", self._last)
+        if last is None:
+            raise HostError("nothing has been run yet", hint="net(images)")
+        return last
+
+    def _freshen(self) -> None:
+        """Put a changed program into the core's memory."""
+        if self._rewrite:
+            rewrite(self._buffers[0], self.package.descriptors)
+            self._rewrite = False
+
     # ---- the double buffer
-    def _run_batches(self, images: Array, records: Bytes) -> None:
-        """While the core runs one slot, the other is drained and filled."""
-        running: tuple[Slot, Bytes] | None = None
+    def _run_batches(self, core: PenstockIP, images: Array, records: Bytes) -> None:
+        """Run all; whatever goes wrong, the core is idle or the bitstream loaded again then."""
         try:
-            for index, first in enumerate(range(0, len(images), self.batch)):
-                slot, part = self._slots[index % 2], images[first : first + self.batch]
-                begin, runs = self._runs(first), self._runs(len(part))
-                slot.fill(part, first, runs)
-                if running:
-                    self._wait()
-                self._start(slot, runs)
-                if running:
-                    running[0].drain(running[1])
-                running = slot, records[begin : begin + runs]
-            if running:
-                self._wait()
-                running[0].drain(running[1])
-        except (CoreError, ConfigurationError):
-            raise  # the core has stopped by itself and is idle
-        except CoreTimeoutError:
-            self._overlay.restart()
+            self._alternate(core, images, records)
+        except (CoreError, ConfigurationError) as error:
+            self._board.running = None  # the core has stopped by itself and is idle
+            if isinstance(error, CoreError) and error.code == ErrorCode.WATCHDOG:
+                self._overlay.reset_after(error)  # answers may still come
+            raise
+        except CoreTimeoutError as error:
+            self._overlay.reset_after(error)
             raise
         except BaseException:
-            self._settle(running is not None)
+            self._overlay.settle(self.timeout)
             raise
 
-    def _start(self, slot: Slot, runs: int) -> None:
-        self._overlay.core.start(
+    def _alternate(self, core: PenstockIP, images: Array, records: Bytes) -> None:
+        """While the core runs one slot, the other is drained and filled."""
+        running: tuple[Slot, Bytes] | None = None
+        for index, first in enumerate(range(0, len(images), self.batch)):
+            slot, part = self._slots[index % 2], images[first : first + self.batch]
+            begin, runs = self._runs(first), self._runs(len(part))
+            slot.fill(part, first, runs)
+            if running:
+                self._wait(core)
+            self._start(core, slot, runs)
+            if running:
+                running[0].drain(running[1])
+            running = slot, records[begin : begin + runs]
+        if running:
+            self._wait(core)
+            running[0].drain(running[1])
+
+    def _start(self, core: PenstockIP, slot: Slot, runs: int) -> None:
+        self._board.running = self  # also keeps the buffers, as long as the core may write them
+        core.start(
             {
                 **self._arguments,
                 "input": slot.input.device_address,
@@ -201,16 +277,36 @@ class Network:
             }
         )
 
-    def _wait(self) -> None:
-        self._overlay.core.wait(self.timeout)
+    def _wait(self, core: PenstockIP) -> None:
+        core.wait(self.timeout)
+        self._board.running = None
 
-    def _settle(self, running: bool) -> None:
-        """After an error elsewhere: let the batch that still runs end before buffers are reused."""
-        if running and not self._overlay.core.state().idle:
-            with contextlib.suppress(HostError):
-                self._wait()
-                return
-            self._overlay.restart()
+
+class _Last:
+    """What is kept of a call."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.logits: npt.NDArray[np.float32] | None = None
+
+
+def _codec(image: dict[str, Any], batch: int) -> InputCodec:
+    try:
+        return InputCodec(image, batch)
+    except (MemoryError, ValueError) as error:  # NumPy's, for more than there can be
+        raise BufferExhaustedError(
+            f"no memory to quantise {batch} images of {math.prod(image['shape']):,} numbers",
+            hint="load with a smaller batch",
+        ) from error
+
+
+def _empty(runs: int, record: int) -> Bytes:
+    try:
+        return np.empty((runs, record), np.uint8)
+    except (MemoryError, ValueError) as error:
+        raise BufferExhaustedError(
+            f"no memory for {runs} records of {record:,} bytes", hint="give fewer images a call"
+        ) from error
 
 
 def _check_configuration(bitstream: int | None, package: Package) -> None:
@@ -219,5 +315,6 @@ def _check_configuration(bitstream: int | None, package: Package) -> None:
         raise ConfigurationError(
             f"the bitstream is configuration {bitstream:#010x}, the program was compiled for "
             f"{package.config_hash:#010x} ('{package.meta.get('config', 'unknown')}')",
-            hint="compile with the bitstream's --config, or load the matching bitstream",
+            hint="compile with the bitstream's --config, or load the matching bitstream; "
+            + STALE_HWH,
         )

@@ -7,7 +7,7 @@ A 64-bit argument is two registers, `<name>_1` (low) and `<name>_2`.  Offsets co
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from penstock.host.errors import OverlayError
+from penstock.host.errors import STALE_HWH, OverlayError
 from penstock.program.registers import AP_CTRL, GIER, IER, ISR, REGISTERS
 
 #: VLNV of the core by how it was made: packaged SystemVerilog, or exported by Vitis HLS.
@@ -84,7 +84,7 @@ def offsets_of(registers: Mapping[str, Any] | None, core: str) -> dict[str, int]
     if not registers:
         raise OverlayError(
             f"the .hwh has no register map for '{core}'",
-            hint="take .bit and .hwh from the same build",
+            hint=f"take .bit and .hwh from the same build; {STALE_HWH}",
         )
     offsets = {}
     for register in hwh_registers():
@@ -92,13 +92,13 @@ def offsets_of(registers: Mapping[str, Any] | None, core: str) -> dict[str, int]
         if found is None:
             raise OverlayError(
                 f"the .hwh gives '{core}' no register '{register.name}'",
-                hint="driver and bitstream are of different releases",
+                hint=f"driver and bitstream are of different releases; {STALE_HWH}",
             )
         if found["address_offset"] != register.offset:
             raise OverlayError(
                 f"the .hwh puts register '{register.name}' of '{core}' at "
                 f"{found['address_offset']:#x}, this driver knows it at {register.offset:#x}",
-                hint="driver and bitstream are of different releases",
+                hint=f"driver and bitstream are of different releases; {STALE_HWH}",
             )
         offsets[register.name] = found["address_offset"]
     return offsets

@@ -1,6 +1,7 @@
 """The HLS core's C++ behind registers: a whole run happens at once, when it is started."""
 
 import ctypes
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ _SCALARS = (
     "weight_bytes",
     "config_hash",
 )
+
+
+_ONE_AT_A_TIME = threading.Lock()  # a library's memories are static, whoever has loaded it
 
 
 class CsimBus(RegisterCore):
@@ -45,5 +49,6 @@ class CsimBus(RegisterCore):
             pointers.append(memory.ctypes.data + at)
         words: Any = (ctypes.c_uint32 * len(scalars))(*scalars.values())
         result: Any = (ctypes.c_uint32 * 2)()
-        self._run(*pointers, words, result)
+        with _ONE_AT_A_TIME:
+            self._run(*pointers, words, result)
         return int(result[0]), int(result[1])

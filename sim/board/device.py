@@ -1,5 +1,7 @@
 """`SimulatedBoard`: the `pynq.pl_server.device.Device` of a board that does not exist."""
 
+import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class SimulatedBoard(Device):
         memory: the contiguous memory.
         downloads: bitstreams loaded so far.
         uio: the interrupt's UIO device, None if the design has no interrupt controller.
+        name: what it is known by; boards of one name are one to whoever looks at names alone.
     """
 
     _probe_priority_ = 10  # below EmbeddedDevice's: found first
@@ -38,15 +41,22 @@ class SimulatedBoard(Device):
         return [cls._installed] if cls._installed else []
 
     def __init__(
-        self, core: Core, *, architecture: str = "armv7l", memory: SimulatedMemory | None = None
+        self,
+        core: Core,
+        *,
+        architecture: str = "armv7l",
+        memory: SimulatedMemory | None = None,
+        name: str | None = None,
     ) -> None:
         super().__init__("simulated")
-        self.name, self.arch = "simulated board", architecture
+        self.name, self.arch = name or f"simulated board {os.getpid()}", architecture
         self.capabilities = {"REGISTER_RW": True, "MEMORY_MAPPED": False, "CALLABLE": False}
         self.memory = memory or SimulatedMemory()
         self.bitfile_name, self.timestamp, self.downloads = "", "", 0
         self.uio: SimulatedUio | None = None
         self._core = core
+        # One access at a time, from whatever board or thread: a core is no more than a model.
+        self._bus: Any = vars(core).setdefault("_bus_lock", threading.RLock())
         self._core_range = range(0)
         self._models: dict[range, Any] = {}
         for base, values in BY_ARCHITECTURE[architecture].items():
@@ -56,17 +66,23 @@ class SimulatedBoard(Device):
     def read_registers(self, address: int, length: int) -> bytes:
         """PYNQ's MMIO reads through this."""
         model, offset = self._at(address)
-        if model is self._core and offset == AP_CTRL:
-            self._core.advance(SLICE)  # time passes while a host polls
-        words = [int(model.read(offset + i)) for i in range(0, length, 4)]
+        with self._bus:
+            if model is self._core and offset == AP_CTRL:
+                self._core.advance(SLICE)  # time passes while a host polls
+            words = [int(model.read(offset + i)) for i in range(0, length, 4)]
         return b"".join(word.to_bytes(4, "little") for word in words)
 
     def write_registers(self, address: int, data: Any) -> None:
         """PYNQ's MMIO writes through this."""
         model, offset = self._at(address)
         data = bytes(data)
-        for i in range(0, len(data), 4):
-            model.write(offset + i, int.from_bytes(data[i : i + 4], "little"))
+        with self._bus:
+            for i in range(0, len(data), 4):
+                model.write(offset + i, int.from_bytes(data[i : i + 4], "little"))
+
+    def _advance(self, cycles: int) -> bool:
+        with self._bus:
+            return self._core.advance(cycles)
 
     def _at(self, address: int) -> tuple[Any, int]:
         for addresses, model in self._models.items():
@@ -106,22 +122,35 @@ class SimulatedBoard(Device):
             if ip.get("type") in VLNV.values():
                 self._core_range = range(ip["phys_addr"], ip["phys_addr"] + ip["addr_range"])
                 self._models[self._core_range] = self._core
-                self._core.attach(self.memory.dram, self.memory.base)
+                with self._bus:
+                    self._core.attach(self.memory.dram, self.memory.base)
                 self._connect_interrupt(parser, name)
         self.post_download(bitstream, parser, self.name)
 
     def _connect_interrupt(self, parser: Any, core: str) -> None:
+        if self.uio is not None:
+            self.uio.close()
+            self.uio = None
         pin = parser.interrupt_pins.get(f"{core}/interrupt")
         if pin is None:
-            self.uio = None
             return
         name = pin["controller"]
-        controller = InterruptController(lambda: self._core.advance(0), pin["index"])
+        controller = InterruptController(lambda: self._advance(0), pin["index"])
         base = parser.ip_dict[name]["phys_addr"]
         self._models[range(base, base + parser.ip_dict[name]["addr_range"])] = controller
-        self.uio = SimulatedUio(lambda: self._core.advance(SLICE), controller.output)
+        self.uio = SimulatedUio(self._pass_time, self._interrupted(controller))
         irq = parser.interrupt_controllers[name]["raw_irq"]
         _InterruptController._uio_devices[irq] = self.uio
+
+    def _pass_time(self) -> None:
+        self._advance(SLICE)
+
+    def _interrupted(self, controller: InterruptController) -> Any:
+        def output() -> bool:
+            with self._bus:
+                return controller.output()
+
+        return output
 
     def gen_cache(self, bitstream: Any, parser: Any = None) -> None:
         """Nothing to cache."""

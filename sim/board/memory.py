@@ -5,6 +5,7 @@ bytes between it and the memory.  So a driver that forgets one of them fails her
 """
 
 import bisect
+import threading
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ class SimulatedMemory:
         self.dram: npt.NDArray[np.uint8] = np.zeros(size, np.uint8)
         self.base, self.cacheable = base, True
         self._used: list[tuple[int, int]] = []  # (offset, bytes), sorted
+        self._lock = threading.RLock()  # taken again by a buffer that the collector frees
         self._copies: dict[int, npt.NDArray[np.uint8]] = {}
 
     @property
@@ -73,8 +75,9 @@ class SimulatedMemory:
 
     def release(self, offset: int) -> None:
         """Free the buffer at `offset`."""
-        self._used = [entry for entry in self._used if entry[0] != offset]
-        self._copies.pop(offset, None)
+        with self._lock:
+            self._used = [entry for entry in self._used if entry[0] != offset]
+            self._copies.pop(offset, None)
 
     def flush(self, bo: int, offset: int, size: int) -> None:
         """Processor's copy to memory."""
@@ -89,12 +92,13 @@ class SimulatedMemory:
             self._copies[bo][offset : offset + size] = self.dram[at : at + size]
 
     def _reserve(self, size: int) -> int:
-        offset = 0
-        for start, length in self._used:
-            if start - offset >= size:
-                break
-            offset = start + length
-        if offset + size > len(self.dram):
-            raise RuntimeError(f"Failed to allocate {size} bytes of contiguous memory")
-        bisect.insort(self._used, (offset, size))
+        with self._lock:
+            offset = 0
+            for start, length in self._used:
+                if start - offset >= size:
+                    break
+                offset = start + length
+            if offset + size > len(self.dram):
+                raise RuntimeError(f"Failed to allocate {size} bytes of contiguous memory")
+            bisect.insort(self._used, (offset, size))
         return offset
