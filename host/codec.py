@@ -36,7 +36,13 @@ class InputCodec:
         Raises:
             ImageError: neither float32 nor the codes the core takes, another shape, or none.
         """
-        images = np.asarray(images)
+        try:
+            images = np.asarray(images)
+        except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, other libraries
+            raise ImageError(
+                f"images are {type(images).__name__}, which NumPy does not take ({error})",
+                hint="give a numpy.ndarray",
+            ) from error
         if images.dtype not in (np.dtype(np.float32), self.dtype):
             raise ImageError(
                 f"images are {images.dtype}, expected float32 (or {self.dtype} codes)",

@@ -68,7 +68,7 @@ class PenstockIP(DefaultIP):
         self.board = board_of(self.device)
         self.design: Any = self.device
         self._line: tuple[str, InterruptLine | None] | None = None
-        self._loaded = ""
+        self._loaded: str | None = None  # stamp of the bitstream at the last start
 
     def __reduce__(self) -> Any:
         raise HostError("the driver of a core belongs to its process and cannot be copied")
@@ -140,6 +140,7 @@ class PenstockIP(DefaultIP):
                 self._wait_for_interrupt(line, deadline, timeout)
             else:
                 self._poll(deadline, timeout)
+        self._check_loaded()
         self._clear_interrupt()
         self._check_outcome()
 
@@ -204,7 +205,7 @@ class PenstockIP(DefaultIP):
         return any(self._is_done() for _ in range(_SPINS if self.interrupt is None else 1))
 
     def _check_loaded(self) -> None:
-        if stamp_of(self.device) != self._loaded:
+        if self._loaded not in (None, stamp_of(self.device)):
             raise OverlayError(
                 "another bitstream was loaded while the core ran",
                 hint="overlay.download() loads this one again",
@@ -230,11 +231,11 @@ class PenstockIP(DefaultIP):
             left = _LOOK_S if deadline is None else deadline - time.monotonic()
             came = line.wait(min(left, _LOOK_S))
             line.acknowledge()
+            self._check_loaded()
             if self._is_done() or (not came and self._has_ended()):
                 if not came and not line.wait(_GRACE_S):
                     raise self._missing(timeout)
                 return
-            self._check_loaded()
             if deadline is not None and time.monotonic() > deadline:
                 raise self._timeout(timeout)
             if came:

@@ -80,6 +80,30 @@ def rtl_core() -> Any:
     return RtlBus("z7020")
 
 
+@pytest.fixture
+def csim_core(repository: Path) -> Any:
+    """The HLS core's C++: a run happens at once, or `delay` cycles later."""
+    from penstock.sim.board.csim import CsimBus
+
+    return CsimBus(repository / "build" / "host" / "libcsim.so")
+
+
+@pytest.fixture(scope="session")
+def families(repository: Path) -> dict[str, tuple[Any, Any]]:
+    """Family -> program and test vectors, as `.ci/host_bundle.py` wrote them."""
+    from penstock.host.vectors import Vectors
+    from penstock.program.package import Package
+
+    folder = repository / "build" / "host" / "families"
+    found = {
+        path.stem: (Package.load(path), Vectors.load(path.with_suffix(".npz")))
+        for path in sorted(folder.glob("*.pspkg"))
+    }
+    if len(found) < 2:
+        pytest.fail("build/host/families is missing: run `make test-host`")
+    return found
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`architecture`: every processor this PYNQ knows."""
     if "architecture" in metafunc.fixturenames:

@@ -1,7 +1,6 @@
 """Networks of every family take turns on one core: no bitstream and no reset between them."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,6 @@ from penstock.program.package import Package
 
 Opener = Callable[..., Any]
 TURNS = 5
-
-
-@pytest.fixture(scope="module")
-def families(repository: Path) -> dict[str, tuple[Package, Vectors]]:
-    """Family -> program and test vectors, as `.ci/host_bundle.py` wrote them."""
-    folder = repository / "build" / "host" / "families"
-    found = {
-        path.stem: (Package.load(path), Vectors.load(path.with_suffix(".npz")))
-        for path in sorted(folder.glob("*.pspkg"))
-    }
-    if len(found) < 2:
-        pytest.fail("build/host/families is missing: run `make test-host`")
-    return found
 
 
 def part(vectors: Vectors, first: int, count: int) -> Vectors:
