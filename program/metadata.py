@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.program.config import BEAT_BYTES
+from penstock.program.config import BEAT_BYTES, MAX_LENGTH
 
 #: Largest number of the format: sizes, addresses and counts are 32-bit words.
 LARGEST = (1 << 32) - 1
@@ -63,6 +63,12 @@ def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
         raise ValueError(f"is for {images} images a run")
     if images > 1 and (meta["gates"] or meta["exits"]):
         raise ValueError(f"has gates or exits, for {images} images a run")
+    moved = MAX_LENGTH * n_descriptors  # the most that so many LOADs or STOREs move
+    for what, size in (("an input", images * image["bytes"]), ("a record", record)):
+        if size > moved:
+            raise ValueError(
+                f"has {what} of {size:,} bytes, {n_descriptors} descriptors move {moved:,} at most"
+            )
     places = [(result["offset"], (images - 1) * result_stride(meta) + result["classes"])]
     places += [(gate["offset"], gate["count"]) for gate in meta["gates"]]
     if any(offset + count > record for offset, count in places):
@@ -76,6 +82,8 @@ def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
             raise ValueError(f"has the exit threshold {threshold}")
     if any(len(block["steps"]) != 2 for block in meta["memory"]):
         raise ValueError("has a block of memory without a first and a last step")
+    if any(max(block["steps"]) > n_descriptors for block in meta["memory"]):
+        raise ValueError(f"has a block of memory behind its {n_descriptors} descriptors")
     if len(meta["layers"]) != n_descriptors:
         raise ValueError(f"has {len(meta['layers'])} layers for {n_descriptors} descriptors")
     for layer in meta["layers"]:

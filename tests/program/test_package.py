@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,33 @@ def test_messages() -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="No such file or directory"):
         Package.load(tmp_path / "none.pspkg")
+
+
+LARGEST = (1 << 32) - 1
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"input": {"shape": [3, 1000, 1000], "bytes": LARGEST}},
+            r"an input of 4,294,967,295 bytes, 3 descriptors move 1,572,840 at most",
+        ),
+        ({"images": LARGEST, "gates": []}, r"an input of 34,359,738,360 bytes"),
+        ({"record_bytes": 1_572_841}, r"a record of 1,572,841 bytes"),
+        ({"memory": [{"name": "x", "address": 0, "bytes": 8, "steps": [0, 4]}]}, r"behind its 3"),
+    ],
+)
+def test_sizes_are_bounded_by_the_file(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    """What a few bytes of metadata promise is not allocated, on a board least of all."""
+    good = package()
+    meta = {**good.meta, **changes}
+    meta["input"] = {**good.meta["input"], **changes.get("input", {})}
+    dataclasses.replace(good, meta=meta).save(tmp_path / "net.pspkg")
+    with pytest.raises(PackageError, match=rf"net\.pspkg: its metadata has .*{message}"):
+        Package.load(tmp_path / "net.pspkg")
 
 
 def test_foreign_configuration() -> None:
