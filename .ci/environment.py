@@ -3,8 +3,8 @@
 On the Python and platform that requirements.lock names, every package is the locked one, checked by
 its hash; elsewhere pip chooses within the ranges of pyproject.toml.
 
-PyTorch is the one package without a hash.  PyPI's build for Linux brings gigabytes of CUDA; the CPU
-build is another file with another version (+cpu), which PyPI does not serve.  It is taken from where
+PyTorch is the one package without a hash.  PyPI's build for Linux brings gigabytes of CUDA; the
+CPU build is another file, of a version (+cpu) that PyPI does not serve.  It is taken from where
 pip is pointed anyway, else from TORCH_INDEX; where neither has it, PyPI's own build is taken.
 """
 
@@ -24,7 +24,7 @@ PATIENCE = ("--retries", "1", "--timeout", "15")
 
 
 def this_platform() -> str:
-    """What wheels are made for, as the first line of the lock has it: `Python 3.11, Linux x86_64`."""
+    """What wheels are made for, as the lock words it: `Python 3.11, Linux x86_64`."""
     major, minor = sys.version_info[:2]
     return f"Python {major}.{minor}, {platform.system()} {platform.machine()}"
 
