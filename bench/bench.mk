@@ -32,3 +32,11 @@ speed: $(STAMP) ## simulated cycles a second of CPU time, with and without asser
 
 bench-peers: $(STAMP) ## NNgen on the same work in its own environment, published figures beside (half an hour)
 	$(BIN)/python -m penstock.bench.peers.run --update
+
+.PHONY: timing timing-check
+
+timing: $(STAMP) ## fmax and worst paths of every core, estimated from its netlist, into docs/timing.json (half an hour; CONFIG=z7020)
+	$(BIN)/python -m penstock.bench.timing $(if $(CONFIG),--config $(CONFIG))
+
+timing-check: $(STAMP) ## do the boards' clocks keep within the stored estimate, and is it of these sources?
+	$(BIN)/python -m penstock.bench.timing --check

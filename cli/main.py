@@ -16,6 +16,7 @@ from penstock.cli.export import export
 from penstock.cli.hls import hls
 from penstock.cli.search import search
 from penstock.cli.simulate import simulate
+from penstock.cli.timing import timing
 from penstock.cli.train import train
 from penstock.program.optional import explained
 
@@ -38,6 +39,7 @@ COMMANDS = (
     estimate,
     simulate,
     disasm,
+    timing,
     hls,
     demo,
     deploy,

