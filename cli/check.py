@@ -1,5 +1,6 @@
 """The standing check on the command line: its options, images, figures and their wording."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,7 +46,9 @@ def images_to_check(
     if check is False:
         return None
     if path is not None:
-        return check_images(read_array(path), None, str(path))
+        array = read_array(path)
+        codes = array.dtype if array.dtype in (np.int8, np.uint8) else None
+        return check_images(array, None, str(path), codes=codes)
     if check and calibration is None:
         raise InputError("--check needs images", hint="--check-images x.npy")
     return None if calibration is None else calibration[:CHECKED_IMAGES]
@@ -69,9 +72,8 @@ def check_compiled(
         note(f"not checked: {error}")
         return compiled
     compiled.checked.require()
-    for warning in compiled.checked.warnings():
-        note(f"warning: {warning}")
-    return compiled
+    warnings = (*compiled.warnings, *compiled.checked.warnings())
+    return dataclasses.replace(compiled, warnings=warnings)
 
 
 def onnx_figures(checked: Any) -> dict[str, Any]:

@@ -6,12 +6,17 @@ from typing import Any
 import rich_click as click
 
 from penstock.cli.check import check_compiled, check_options, check_rows, images_to_check
-from penstock.cli.compiled import MARKER, hardware, images_option
+from penstock.cli.compiled import (
+    MARKER,
+    calibration_option,
+    hardware,
+    images_option,
+    read_calibration,
+)
 from penstock.cli.errors import InputError, load
 from penstock.cli.exits import thresholds_option
-from penstock.cli.files import check_images as valid_images
-from penstock.cli.files import read_array, write_folder
-from penstock.cli.output import emit, json_option, step, table
+from penstock.cli.files import write_folder
+from penstock.cli.output import emit, json_option, step, table, warn
 from penstock.program.config import CONFIGS
 
 
@@ -44,12 +49,7 @@ from penstock.program.config import CONFIGS
     help="When gates run: before their block, or beside its first convolution "
     "(default: what the file says, else sequential).",
 )
-@click.option(
-    "--calibration",
-    type=click.Path(path_type=Path),
-    metavar="X.NPY",
-    help="Images (float32, N x C x H x W) with which to quantise a network in floating point.",
-)
+@calibration_option
 @click.option(
     "--reshape/--no-reshape",
     default=True,
@@ -81,9 +81,7 @@ def compile_command(
     config = hardware(config_name)
     if not onnx.is_file():
         raise InputError(f"cannot read {onnx}: no such file", hint="penstock export makes one")
-    samples = None
-    if calibration is not None:
-        samples = valid_images(read_array(calibration), None, str(calibration))
+    samples = read_calibration(calibration)
     seen = images_to_check(check, check_images, samples)
     api = load("penstock.compiler.api")
     with step(f"compile {onnx} for {config.name}"):
@@ -101,6 +99,7 @@ def compile_command(
         original = None if calibration is None else onnx
         compiled = check_compiled(compiled, seen, original, asked)
     write_folder(output, compiled.save, MARKER)
+    warn(compiled.warnings)
     package = compiled.package
     figures: dict[str, Any] = {
         "network": package.meta["network"],
@@ -118,4 +117,4 @@ def compile_command(
         figures["check"] = compiled.checked.figures()
         for row in check_rows(compiled.checked):
             result.add_row(*row)
-    emit(figures, json_to, result)
+    emit(figures | {"warnings": list(compiled.warnings)}, json_to, result)

@@ -9,10 +9,10 @@ import numpy as np
 import rich_click as click
 
 from penstock.cli.bundle import Contents, read_bitstream, write_bundle
-from penstock.cli.compiled import load_compiled
+from penstock.cli.compiled import load_compiled, read_images
 from penstock.cli.errors import InputError, load
-from penstock.cli.files import check_images, read_array, read_labels, write_file, write_folder
-from penstock.cli.output import note, step
+from penstock.cli.files import read_labels, write_file, write_folder
+from penstock.cli.output import note, step, warn
 from penstock.host.vectors import Vectors
 from penstock.program.counters import COUNTER_BYTES
 
@@ -111,7 +111,10 @@ def _vectors(compiled: Any, images: Path | None, labels: Path | None, limit: int
         draw = np.random.default_rng(0).uniform(-128, 128, (limit, *shape))
         array = (draw * scale).astype(np.float32)
     else:
-        array = check_images(read_array(images), shape, str(images), limit=limit)
+        array, warnings = read_images(compiled, images, limit)
+        warn(warnings)
+        if array.dtype != np.float32:  # the vectors' file holds real values
+            array = (array * np.float32(compiled.package.meta["input"]["scale"])).astype(np.float32)
     with step(f"golden, {len(array)} images"):
         inputs = compiled.quantize_input(array)
         package = compiled.package

@@ -6,9 +6,15 @@ from typing import Any
 import numpy as np
 import rich_click as click
 
-from penstock.cli.compiled import hardware, images_option, load_compiled
+from penstock.cli.compiled import (
+    calibration_option,
+    hardware,
+    images_option,
+    load_compiled,
+    read_calibration,
+)
 from penstock.cli.errors import InputError, load
-from penstock.cli.output import emit, json_option, step, table
+from penstock.cli.output import emit, json_option, step, table, warn
 from penstock.program.config import CONFIGS
 
 SHARE = click.FloatRange(0, 1)
@@ -19,7 +25,8 @@ SHARE = click.FloatRange(0, 1)
     penstock estimate net.onnx --config z7020\n
     penstock estimate net.onnx --keep 0.5 --blocks-skipped 0.33 --board zcu104\n
     penstock estimate build/net --clock 125 --json -\n
-    penstock estimate vgg16.onnx --images 3
+    penstock estimate vgg16.onnx --images 3\n
+    penstock estimate float.onnx --calibration images.npy
     """
 )
 @click.argument("network", type=click.Path(path_type=Path))
@@ -31,6 +38,7 @@ SHARE = click.FloatRange(0, 1)
 )
 @click.option("--schedule", type=click.Choice(["sequential", "parallel"]), help="As for compile.")
 @images_option
+@calibration_option
 @click.option("--keep", type=SHARE, default=1.0, show_default=True, help="Channels kept, a share.")
 @click.option(
     "--blocks-skipped", type=SHARE, default=0.0, show_default=True, help="Blocks skipped, a share."
@@ -47,6 +55,7 @@ def estimate(
     config_name: str | None,
     schedule: str | None,
     images: int | None,
+    calibration: Path | None,
     keep: float,
     blocks_skipped: float,
     masks: int,
@@ -60,7 +69,8 @@ def estimate(
     Every figure is a mean over random masks in which a channel is kept with probability --keep and
     the given share of the blocks is skipped; the default is every gate open.
     """
-    compiled = _compiled(network, config_name, schedule, images)
+    compiled = _compiled(network, config_name, schedule, images, calibration)
+    warn(compiled.warnings)
     if clock is None:
         clock = float(load("penstock.boards.board").load_board(board).clock_mhz)
     masking = load("penstock.compiler.masks")
@@ -70,11 +80,16 @@ def estimate(
     )
     figures = load("penstock.compiler.estimate").estimate(compiled.package, memory, clock)
     figures |= {"keep": keep, "blocks_skipped": blocks_skipped}
+    figures["warnings"] = list(compiled.warnings)
     emit(figures, json_to, *_tables(figures, str(network)))
 
 
 def _compiled(
-    network: Path, config_name: str | None, schedule: str | None, images: int | None
+    network: Path,
+    config_name: str | None,
+    schedule: str | None,
+    images: int | None,
+    calibration: Path | None,
 ) -> Any:
     """The Program: loaded, or compiled from an ONNX file."""
     if network.is_dir() or network.suffix == ".pspkg":
@@ -86,6 +101,8 @@ def _compiled(
                 f"{network} was compiled for the schedule {compiled.package.meta['schedule']}",
                 hint="give the ONNX file",
             )
+        if calibration is not None:
+            raise InputError(f"{network} is quantised already", hint="leave --calibration out")
         if images not in (None, compiled.images):
             raise InputError(
                 f"{network} was compiled for {compiled.images} images a run",
@@ -97,7 +114,9 @@ def _compiled(
     config = hardware(config_name or "z7020")
     with step(f"compile {network} for {config.name}"):
         api = load("penstock.compiler.api")
-        return api.compile_onnx(network, config, schedule, images=images or 1)
+        return api.compile_onnx(
+            network, config, schedule, read_calibration(calibration), images=images or 1
+        )
 
 
 def _tables(figures: dict[str, Any], title: str) -> list[Any]:

@@ -31,17 +31,20 @@ def read_array(path: Path) -> npt.NDArray[Any]:
 
 
 def check_images(
-    images: npt.NDArray[Any], shape: tuple[int, ...] | None, source: str, limit: int | None = None
-) -> Images:
+    images: npt.NDArray[Any],
+    shape: tuple[int, ...] | None,
+    source: str,
+    limit: int | None = None,
+    codes: np.dtype[Any] | None = None,
+) -> npt.NDArray[Any]:
     """The first `limit` of `images` (N, C, H, W) float32 after checks.
 
-    `shape` is the network's input (C, H, W), None if any will do.  InputError on another dtype
-    or shape, on no image at all, and on NaN or infinity (with the first such image).
+    `shape` is the network's input (C, H, W), None if any will do; `codes` the integer type that it
+    takes as well, if any.  InputError on another dtype or shape, on no image at all, and on NaN or
+    infinity (with the first such image).
     """
-    if images.dtype != np.float32:
-        raise InputError(
-            f"images are {images.dtype}, expected float32", source, "images.astype(numpy.float32)"
-        )
+    if images.dtype != np.float32 and (codes is None or images.dtype != codes):
+        raise _wrong_type(images.dtype, source, codes)
     if images.ndim != 4:
         raise InputError(
             f"images have shape {images.shape}, expected four dimensions N x C x H x W", source
@@ -58,6 +61,20 @@ def check_images(
         kind = "NaN" if np.isnan(images[first]).any() else "infinity"
         raise InputError(f"image {first} holds {kind}", source)
     return np.ascontiguousarray(images)
+
+
+def _wrong_type(got: np.dtype[Any], source: str, codes: np.dtype[Any] | None) -> InputError:
+    """The error for images of a type: integers are never taken for real values, or rescaled."""
+    if codes is not None:
+        expected = f"float32 (real values) or {codes} (codes, as the network's file takes them)"
+    else:
+        expected = "float32"
+    hint = "images.astype(numpy.float32)"
+    if got.kind in "iub":
+        hint = "normalise them as for training, in float32"
+        if codes is not None:
+            hint = f"codes: images.astype(numpy.{codes}), if none is outside its range"
+    return InputError(f"images are {got}, expected {expected}", source, hint)
 
 
 def read_labels(path: Path, images: int) -> npt.NDArray[np.int64]:

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
-from penstock.cli.compiled import hardware, load_compiled
+from penstock.cli.compiled import hardware, load_compiled, read_images
 from penstock.cli.errors import MISMATCH, InputError, load
-from penstock.cli.files import check_images, read_array, write_folder, write_text
-from penstock.cli.output import emit, json_option, note, step, table
+from penstock.cli.files import write_folder, write_text
+from penstock.cli.output import emit, json_option, note, step, table, warn
 
 #: Images of the test bench, unless --limit says otherwise: co-simulation takes hours for more.
 DEFAULT_IMAGES = 2
@@ -124,9 +124,8 @@ def describe(package: Any, board: Any) -> dict[str, Any]:
 def bench_inputs(compiled: Any, images_path: Path | None, limit: int) -> npt.NDArray[np.uint8]:
     """The test bench's images as the core reads them: a user's, or random ones."""
     if images_path is not None:
-        images = check_images(
-            read_array(images_path), compiled.input_shape, str(images_path), limit=limit
-        )
+        images, warnings = read_images(compiled, images_path, limit)
+        warn(warnings)
         inputs: npt.NDArray[np.uint8] = compiled.quantize_input(images)
         return inputs
     shape = (

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +55,12 @@ def emit(figures: dict[str, Any], json_to: str | None, *tables: Table) -> None:
 def note(text: str) -> None:
     """One line for people, on stderr so that stdout stays parseable."""
     Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Each warning on a line of its own on stderr."""
+    for text in warnings:
+        print("warning: " + " ".join(text.split()), file=sys.stderr)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import rich_click as click
 
 from penstock.cli.check import check_rows, onnx_figures
-from penstock.cli.compiled import hardware, load_compiled
+from penstock.cli.compiled import hardware, load_compiled, read_images
 from penstock.cli.engines import (
     ENGINES,
     Memory,
@@ -22,8 +22,8 @@ from penstock.cli.engines import (
 )
 from penstock.cli.errors import MISMATCH, InputError
 from penstock.cli.exits import exit_figures, exit_rows, thresholds_option
-from penstock.cli.files import check_images, read_array, read_labels, write_file
-from penstock.cli.output import emit, json_option, note, step, table
+from penstock.cli.files import read_labels, write_file
+from penstock.cli.output import emit, json_option, note, step, table, warn
 
 
 def parse_engines(text: str) -> tuple[str, ...]:
@@ -69,7 +69,8 @@ def parse_engines(text: str) -> tuple[str, ...]:
     required=True,
     type=click.Path(path_type=Path),
     metavar="X.NPY",
-    help="float32, N x C x H x W.",
+    help="float32, N x C x H x W: real values, normalised as for training (or int8 / uint8 codes, "
+    "where the ONNX file takes images of that type).",
 )
 @click.option(
     "--labels",
@@ -150,9 +151,8 @@ def simulate(
     compiled = load_compiled(network)
     if config_name is not None:
         compiled.package.require(hardware(config_name))
-    images = check_images(
-        read_array(images_path), compiled.input_shape, str(images_path), limit=limit
-    )
+    images, warnings = read_images(compiled, images_path, limit)
+    warn(warnings)
     labels = None if labels_path is None else read_labels(labels_path, len(images))
     if force_gates and "onnx" in engines:
         raise InputError("the onnx engine has no --force-gates", hint="leave one of them out")
@@ -167,7 +167,7 @@ def simulate(
     for engine in exact:
         with step(f"{engine}, {len(images)} images") as progress:
             runs.append(run_engine(engine, compiled, images, memory, progress))
-    figures = summarize(compiled, runs, labels)
+    figures = summarize(compiled, runs, labels) | {"warnings": warnings}
     checked = None
     if "onnx" in engines:
         with step(f"onnx, {len(images)} images"):

@@ -32,6 +32,7 @@ from penstock.compiler.masks import close_within
 from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.report import build_report
+from penstock.compiler.warnings import gate_warnings
 from penstock.program.config import HwConfig
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.errors import PenstockError
@@ -75,6 +76,7 @@ class CompiledNetwork:
         graph: its integer graph, if it was imported already.
         open_gates: this is the dense baseline, every score forced to 1.
         checked: what `check` found; part of the report.
+        warnings: what compiled and will be of little use, a line each.
     """
 
     package: Package
@@ -82,6 +84,7 @@ class CompiledNetwork:
     graph: Graph | None = None
     open_gates: bool = False
     checked: CheckResult | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def images(self) -> int:
@@ -94,20 +97,30 @@ class CompiledNetwork:
         channels, height, width = self.package.meta["input"]["shape"]
         return channels, height, width
 
+    @property
+    def codes(self) -> np.dtype[Any] | None:
+        """int8 or uint8, where the network's file takes images of that type; else None."""
+        image = self.package.meta["input"]
+        return np.dtype(np.int8 if image["signed"] else np.uint8) if image.get("integer") else None
+
     def quantize_input(self, images: npt.NDArray[Any]) -> Bytes:
         """float32 [N, C, H, W] -> uint8 [runs, input bytes], as the core reads them.
 
-        A run takes `images` images; what the last one lacks is zeros.
+        A run takes `images` images; what the last one lacks is zeros.  Real values; a network
+        whose file takes int8 or uint8 images takes an array of that type as well, codes that go
+        to the core as they are.
 
         Raises:
             PenstockError: another shape or dtype, NaN or infinity; says expected and got.
         """
         image = self.package.meta["input"]
-        _check_images(images, self.input_shape)
-        codes = quantize(images, image["scale"], image["signed"])
+        _check_images(images, self.input_shape, self.codes)
+        codes = images
+        if images.dtype == np.float32:
+            codes = quantize(images, image["scale"], image["signed"])
         runs = -(-len(images) // self.images)
         data = np.zeros((runs * self.images, image["bytes"]), np.uint8)
-        pixels = codes.reshape(len(images), -1).view(np.uint8)
+        pixels = np.ascontiguousarray(codes).reshape(len(images), -1).view(np.uint8)
         data[: len(images), : math.prod(self.input_shape)] = pixels
         return data.reshape(runs, -1)
 
@@ -191,13 +204,13 @@ class CompiledNetwork:
         """The same network with what comparing it with its ONNX file in onnxruntime gave.
 
         Args:
-            images: float32 (N, C, H, W), N >= 1, as for `quantize_input`.
+            images: (N, C, H, W), N >= 1, as for `quantize_input`.
             original: the float file, if the network was quantised with images.
 
         Raises:
             PenstockError: the ONNX file is not there; onnxruntime is missing, or refuses the file.
         """
-        _check_images(images, self.input_shape)
+        _check_images(images, self.input_shape, self.codes)
         graph = dataclasses.replace(self, open_gates=False)._graph()
         result = check_file(graph, self._model(), images, original)
         return dataclasses.replace(self, checked=result)
@@ -257,7 +270,7 @@ class CompiledNetwork:
     def _write(self, folder: Path) -> None:
         self.package.save(folder / PROGRAM_FILE)
         (folder / LISTING_FILE).write_text(listing(self.package))
-        figures = build_report(self.package)
+        figures = build_report(self.package) | {"warnings": list(self.warnings)}
         if self.checked is not None:
             figures["check"] = self.checked.figures()
         report = json.dumps(figures, indent=2)
@@ -266,11 +279,15 @@ class CompiledNetwork:
             (folder / MODEL_FILE).write_bytes(self.model)
 
 
-def _check_images(images: npt.NDArray[Any], shape: tuple[int, int, int]) -> None:
-    """PenstockError unless `images` is finite float32 of N images of `shape`."""
-    expected = f"float32 N x {' x '.join(map(str, shape))}"
+def _check_images(
+    images: npt.NDArray[Any], shape: tuple[int, int, int], codes: np.dtype[Any] | None
+) -> None:
+    """PenstockError unless `images` is N images of `shape`: finite float32, or of type `codes`."""
+    kinds = "float32" if codes is None else f"float32 or {codes}"
+    expected = f"{kinds} N x {' x '.join(map(str, shape))}"
     got = f"{images.dtype} {' x '.join(map(str, images.shape))}"
-    if images.dtype != np.float32 or images.ndim != 4 or images.shape[1:] != shape:
+    known = images.dtype == np.float32 or (codes is not None and images.dtype == codes)
+    if not known or images.ndim != 4 or images.shape[1:] != shape:
         raise PenstockError(f"images: expected {expected}, got {got}")
     bad = ~np.isfinite(images)
     if bad.any():
@@ -307,6 +324,7 @@ def compile_onnx(
         CompileError: the network is refused; names the node, the reason and a hint.
     """
     path = Path(path)
+    warnings: dict[str, str] = {}
     properties = {} if thresholds is None else threshold_properties(thresholds)
     if calibration is None:
         graph = import_onnx(path, properties)
@@ -314,11 +332,17 @@ def compile_onnx(
         load_external(model, path.parent)
         set_properties(model, properties)
     else:
-        model = quantize_float(path, calibration, properties)
+        model = quantize_float(path, calibration, properties, warnings)
         graph = import_model(infer(model))
     mode = schedule or graph.metadata.get("schedule") or DEFAULT_SCHEDULE
     package = compile_graph(graph, config, mode, reshape=reshape, images=images)
-    return CompiledNetwork(package=package, model=model.SerializeToString(), graph=graph)
+    warnings |= gate_warnings(graph)  # for every image, where those were for some
+    return CompiledNetwork(
+        package=package,
+        model=model.SerializeToString(),
+        graph=graph,
+        warnings=tuple(warnings.values()),
+    )
 
 
 def _import_bytes(model: bytes) -> Graph:

@@ -24,16 +24,22 @@ from penstock.compiler.importer.passes.fold_bias import fold_bias
 from penstock.compiler.importer.passes.prune import prune
 from penstock.compiler.importer.pipeline import import_model, simplify
 from penstock.compiler.importer.to_onnx import to_onnx
+from penstock.compiler.warnings import image_warnings, score_tensors, score_warnings
 
 Images = npt.NDArray[Any]
 
 
 def quantize_float(
-    path: Path, images: Images, properties: Mapping[str, str] | None = None
+    path: Path,
+    images: Images,
+    properties: Mapping[str, str] | None = None,
+    warnings: dict[str, str] | None = None,
 ) -> onnx.ModelProto:
     """A QDQ model of the float network in `path`, calibrated with `images` (N, C, H, W).
 
-    `properties`: metadata beside the file's (as in `set_properties`).
+    `properties`: metadata beside the file's (as in `set_properties`).  `warnings` gets a line for
+    what makes the result of little use, by what it is about: a gate's
+    name or "image values".
 
     Raises:
         CompileError: the network is quantised already or has an unsupported operator; images of
@@ -48,7 +54,10 @@ def quantize_float(
     _check_images(net, images)
     chosen = points.choose(net, image_unsigned=bool(images.min() >= 0))
     insert.check_layers(net)
-    measured = ranges.measure(net, np.asarray(images, dtype=np.float32), sorted(chosen.unsigned))
+    samples = np.asarray(images, dtype=np.float32)
+    measured = ranges.measure(net, samples, sorted({*chosen.unsigned, *score_tensors(net)}))
+    if warnings is not None:
+        warnings |= image_warnings(samples) | score_warnings(net, measured)
     scales = ranges.choose_scales(net, chosen, measured)
     return to_onnx(prune(insert.insert(net, chosen, scales)))
 

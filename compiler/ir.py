@@ -207,3 +207,4 @@ class Graph:
     exits: tuple[Exit, ...] = ()
     adjacent: tuple[tuple[str, ...], ...] = ()
     rounding: tuple[BiasRounding, ...] = ()
+    integer_input: bool = False  # the file takes int8 or uint8 images: codes, not real values

@@ -32,7 +32,8 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
             "signed": image.signed,
             "scale": image.scale,
             "bytes": round_up(math.prod(image.shape), BEAT_BYTES),
-        },
+        }
+        | ({"integer": True} if graph.integer_input else {}),
         "output": {
             "name": result.name,
             "classes": size,

@@ -15,7 +15,7 @@ from penstock.compiler.check.result import CheckResult, OriginalDifference
 from penstock.compiler.importer.load import load_model, to_net
 from penstock.compiler.numerics import quantize
 
-Images = npt.NDArray[np.float32]
+Images = npt.NDArray[Any]
 
 
 def check_file(
@@ -26,7 +26,7 @@ def check_file(
     Args:
         graph: what the importer made of `model`.
         model: the bytes of the quantised ONNX file.
-        images: float32 (N, C, H, W), N >= 1.
+        images: (N, C, H, W), N >= 1: float32, or codes as the file takes them.
         original: the float file that calibration made `model` of.
 
     Raises:
@@ -42,10 +42,13 @@ def check_file(
 
 def _as_input(graph: ir.Graph, model: onnx.ModelProto, images: Images) -> npt.NDArray[Any]:
     """Images as the model takes them: real, or quantised as the host does."""
-    source = next(value for value in model.graph.input if value.name == graph.input)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    source = next(value for value in model.graph.input if value.name not in weights)
     if source.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
         return images
     value = graph.values[graph.input]
+    if images.dtype != np.float32:  # codes
+        return images
     return quantize(images, value.scale, value.signed)
 
 

@@ -52,6 +52,7 @@ def lower(net: Net) -> ir.Graph:
         metadata=dict(net.metadata),
         exits=exits,
         rounding=tuple(builder.rounding.values()),
+        integer_input=net.types[net.input] in ("int8", "uint8"),
     )
 
 

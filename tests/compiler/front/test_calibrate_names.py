@@ -8,6 +8,7 @@ import pytest
 from onnx import helper
 
 from penstock.compiler.calibrate import quantize_float
+from penstock.compiler.check.file import check_file
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.names import DERIVED, FreshNames
 from penstock.compiler.pipeline import compile_graph
@@ -106,6 +107,21 @@ def test_names_that_the_back_end_derives(name: str, tmp_path: Path) -> None:
     assert not any(DERIVED.search(node.name) for node in graph.nodes)
     package = compile_graph(graph, CONFIGS["tiny"])
     assert (package.weights, package.descriptors) == (plain.weights, plain.descriptors)
+    assert check_file(graph, model.SerializeToString(), some_images(10)).first_wrong is None
+
+
+@pytest.mark.parametrize("ending", [".copy", "#1", "[0:4]"])
+def test_an_image_and_logits_with_such_names(ending: str, tmp_path: Path) -> None:
+    net = Floats(9)
+    model = net.model(residual_network(net))
+    last = model.graph.output[0].name
+    names = {name for n in model.graph.node for name in (*n.input, *n.output)}
+    new = {name: name + ending if name in ("image", last) else name for name in names}
+    model = renamed(model, new)
+    graph = check_float(model, tmp_path, some_images(10))
+    quantized = quantize_float(save(model, tmp_path), some_images(10))
+    result = check_file(graph, quantized.SerializeToString(), some_images(10))
+    assert result.first_wrong is None and result.logits.maximum <= 1
 
 
 def test_renamed_at_random(tmp_path: Path) -> None:
