@@ -77,14 +77,14 @@ def line_of(name: str, pin: dict[str, Any], design: Any, device: Any) -> Interru
         pin = design.interrupt_controllers[parent]
         parent = pin["parent"]
     path = _uio(pin["raw_irq"])
-    if path is None:
-        warnings.warn(
-            f"Interrupt {name} not created: no UIO device for line {pin['raw_irq']}; "
-            "the driver polls",
-            stacklevel=3,
-        )
-        return None
-    return InterruptLine(path, controllers)
+    why = f"no UIO device for line {pin['raw_irq']}"
+    if path is not None:
+        try:
+            return InterruptLine(path, controllers)
+        except OSError as error:
+            why = str(error)
+    warnings.warn(f"Interrupt {name} not created: {why}; the driver polls", stacklevel=3)
+    return None
 
 
 def _uio(line: int) -> str | None:

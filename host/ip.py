@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -136,9 +137,13 @@ class PenstockIP(DefaultIP):
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._spin():
             line = self.interrupt
-            if line is not None:
-                self._wait_for_interrupt(line, deadline, timeout)
-            else:
+            try:
+                if line is not None:
+                    self._wait_for_interrupt(line, deadline, timeout)
+            except OSError as error:
+                warnings.warn(f"the UIO device fails ({error}); the driver polls", stacklevel=2)
+                self.board.lost = stamp_of(self.device)
+            if self.interrupt is None:
                 self._poll(deadline, timeout)
         self._check_loaded()
         self._clear_interrupt()

@@ -49,7 +49,7 @@ class PenstockOverlay(Overlay):
                 f"{Path(bitfile).with_suffix('.hwh')} is missing",
                 hint="copy .bit and .hwh of one build, under one base name",
             )
-        device = options.get("device") or Device.active_device
+        device = options.get("device") or _active_device()
         self.board = board_of(device)
         self._design: Design | None = None
         self._freed = True
@@ -72,9 +72,7 @@ class PenstockOverlay(Overlay):
                 hint=f"copy it again; {STALE_HWH}",
             ) from error
         except OSError as error:
-            raise OverlayError(
-                f"{bitfile}: {error}", hint="build one with `make bitstream BOARD=...`"
-            ) from error
+            raise OverlayError(f"{bitfile}: {error}", hint=_hint(error)) from error
         except RuntimeError as error:
             raise OverlayError(f"{bitfile}: {error}", hint=STALE_HWH) from error
         self._design = self._design or design_of(self.bitfile_name)
@@ -100,7 +98,10 @@ class PenstockOverlay(Overlay):
             OverlayError: the .hwh's register map is not this core's.
         """
         # Not through PYNQ's own attribute, which another overlay of this very design would bar.
-        core: PenstockIP = getattr(self._ip_map, self._core_name)
+        try:
+            core: PenstockIP = getattr(self._ip_map, self._core_name)
+        except OSError as error:
+            raise OverlayError(f"{self._core_name}: {error}", hint=_hint(error)) from error
         core.design = self
         return core
 
@@ -208,6 +209,21 @@ class PenstockOverlay(Overlay):
             self.restart()
         except HostError as failure:
             error.hint = f"load the bitstream again, overlay.download(): {failure}"
+
+
+def _active_device() -> Any:
+    try:
+        return Device.active_device
+    except RuntimeError as error:
+        raise OverlayError(
+            f"PYNQ says: {error}", hint="on the board: source /etc/profile.d/xrt_setup.sh"
+        ) from error
+
+
+def _hint(error: OSError) -> str:
+    if isinstance(error, PermissionError) or "Root" in str(error):  # PYNQ's carries no number
+        return "on the board: sudo -i, then source /etc/profile.d/pynq_venv.sh"
+    return "build one with `make bitstream BOARD=...`"
 
 
 def _find_core(ip_dict: dict[str, Any], source: str) -> str:

@@ -221,6 +221,59 @@ def test_board_without_a_uio_device_polls(
     overlay.load(package)(images)
 
 
+@pytest.mark.parametrize("when", ["opened", "used"])
+def test_a_uio_device_that_fails(
+    open_overlay: Opener,
+    core: ScriptedCore,
+    package: Package,
+    images: Any,
+    when: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The driver warns and polls: the run is as good as any."""
+    from penstock.host.interrupt import InterruptLine
+
+    def fails(*arguments: Any) -> None:
+        raise OSError("Input/output error")
+
+    net = open_overlay(core).load(package)
+    core.delay = 10_000
+    monkeypatch.setattr(InterruptLine, "__init__" if when == "opened" else "wait", fails)
+    with pytest.warns(UserWarning, match=r"Input/output error.*; the driver polls"):
+        net(images)
+    net(images)
+
+
+def test_not_root(
+    open_overlay: Opener, core: ScriptedCore, package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PYNQ maps registers when they are first looked for."""
+
+    def refuses(*arguments: Any, **options: Any) -> None:
+        raise OSError("Root permissions required.")
+
+    overlay = open_overlay(core)
+    monkeypatch.setattr("pynq.overlay.MMIO", refuses)
+    with pytest.raises(OverlayError, match=r"Root permissions required.*sudo"):
+        overlay.load(package)
+
+
+def test_no_device(
+    open_overlay: Opener, core: ScriptedCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XRT's environment has not been sourced: PYNQ finds nothing."""
+    from pynq.pl_server.device import DeviceMeta
+
+    bit = open_overlay(core).bitfile_name
+
+    def none(cls: type) -> None:
+        raise RuntimeError("No Devices Found")
+
+    monkeypatch.setattr(DeviceMeta, "active_device", property(none))
+    with pytest.raises(OverlayError, match=r"No Devices Found; .*xrt_setup"):
+        PenstockOverlay(bit)
+
+
 def test_nothing_has_been_run(open_overlay: Opener, core: ScriptedCore, package: Package) -> None:
     net = open_overlay(core).load(package)
     with pytest.raises(HostError, match=r"nothing has been run yet"):
