@@ -24,7 +24,7 @@ class Claim:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path, self._pid = path, os.getpid()
         self._lock = threading.RLock()  # taken again by a finaliser that the garbage collector runs
         self._users, self._file = 0, -1
 
@@ -41,6 +41,8 @@ class Claim:
 
     def give_back(self) -> None:
         """Count one user less; the last one opens the board to other processes."""
+        if self._pid != os.getpid():
+            return  # a fork's copy: the file is the parent's
         with self._lock:
             self._users -= 1
             if self._users or self._file < 0:

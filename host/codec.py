@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.host.errors import ImageError
+from penstock.host.errors import BufferExhaustedError, ImageError
 
 Bytes = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
@@ -20,15 +20,25 @@ class InputCodec:
     """Quantises batches of at most `batch` images into a buffer the core reads."""
 
     def __init__(self, image: Mapping[str, Any], batch: int) -> None:
-        """`image` is `meta["input"]` of the program."""
+        """`image` is `meta["input"]` of the program.
+
+        Raises:
+            BufferExhaustedError: there is not enough memory.
+        """
         self.shape: tuple[int, ...] = tuple(image["shape"])
         self.size = int(np.prod(self.shape))
         self.dtype = np.dtype(np.int8 if image["signed"] else np.uint8)
         self._scale = np.float32(image["scale"])
         info = np.iinfo(self.dtype)
         self._low, self._high = np.float32(info.min), np.float32(info.max)
-        self._steps = np.empty((batch, self.size), np.float32)
-        self._finite = np.empty((batch, self.size), np.bool_)
+        try:
+            self._steps = np.empty((batch, self.size), np.float32)
+            self._finite = np.empty((batch, self.size), np.bool_)
+        except (MemoryError, ValueError) as error:  # NumPy's, for more than there can be
+            raise BufferExhaustedError(
+                f"no memory to quantise {batch} images of {self.size:,} numbers",
+                hint="load with a smaller batch",
+            ) from error
 
     def check(self, images: Array) -> Array:
         """`images` as one contiguous block [N, pixels].

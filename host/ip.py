@@ -93,7 +93,7 @@ class PenstockIP(DefaultIP):
 
     # ---- running; whoever does so holds `board.lock`
     def start(self, arguments: Mapping[str, int]) -> None:
-        """Write the arguments (those of ARGUMENTS, every one the first time) and start.
+        """Write the arguments (those of ARGUMENTS; others stay what they are) and start.
 
         Arguments are latched by the core.  All that are given are written: what the core holds
         may be another overlay's, or gone with a bitstream.

@@ -1,6 +1,5 @@
 """`Network`: a program on the core.  Call it with images, read its trace."""
 
-import math
 import os
 import threading
 from types import TracebackType
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.host.buffers import Slot, constant, rewrite
+from penstock.host.batches import Batches
 from penstock.host.codec import Array, Bytes, InputCodec
 from penstock.host.errors import (
     STALE_HWH,
@@ -17,15 +16,11 @@ from penstock.host.errors import (
     BufferExhaustedError,
     ClosedError,
     ConfigurationError,
-    CoreError,
-    CoreTimeoutError,
     HostError,
 )
-from penstock.host.ip import PenstockIP
 from penstock.host.trace import Trace
 from penstock.program.exits import decode_logits, with_thresholds
 from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
 
 if TYPE_CHECKING:
     from penstock.host.overlay import PenstockOverlay
@@ -60,45 +55,20 @@ class Network:
         if timeout is not None and not timeout > 0:
             raise ArgumentError(f"timeout is {timeout}, expected seconds above 0, or None")
         self._overlay, self._board, self.package = overlay, overlay.board, package
-        self._images = int(package.meta["images"])  # of a run
-        self.batch, self.timeout = -(-batch // self._images) * self._images, timeout
+        images = int(package.meta["images"])  # of a run
+        self.batch, self.timeout = -(-batch // images) * images, timeout
         _check_configuration(overlay.core.config_hash, package)
         self._last: _Last | None = None  # of all threads; each has its own besides
         self._lasts = threading.local()
-        self._buffers: list[Any] = []
-        self._slots: list[Slot] = []
         self._closed = self._close_later = self._calls = self._rewrite = False
-        try:
-            self._codec = _codec(self.meta["input"], self.batch)
-            self._allocate(overlay.device)
-        except BufferExhaustedError:
-            self.close()
-            raise
+        self._codec = InputCodec(self.meta["input"], self.batch)
+        self._batches = Batches(overlay, package, self._codec, self.batch)
 
     def __reduce__(self) -> Any:
         raise HostError(
             "a network belongs to its process and cannot be copied or pickled",
             hint="send the path of the .pspkg and load it there",
         )
-
-    def _allocate(self, device: Any) -> None:
-        for data, purpose in ((self.package.descriptors, "the program"),
-                              (self.package.weights, "the weights")):  # fmt: skip
-            self._buffers.append(constant(data, purpose, device))
-        size, record = self.meta["input"]["bytes"], self.meta["record_bytes"]
-        for _ in range(2):
-            records = self.batch // self._images, record
-            self._slots.append(Slot(self._codec, (self.batch, size), records, device))
-        program, weights = self._buffers
-        self._arguments = {
-            "program": program.device_address,
-            "weights": weights.device_address,
-            "n_descriptors": self.package.n_descriptors,
-            "input_stride": self._images * size,
-            "output_stride": record,
-            "weight_bytes": len(self.package.weights),
-            "config_hash": self.package.config_hash,
-        }
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -141,15 +111,17 @@ class Network:
         self._board.enter()
         self._check_open()
         flat = self._codec.check(images)
-        records = _empty(self._runs(len(flat)), self.meta["record_bytes"])
+        records = _empty(-(-len(flat) // self.meta["images"]), self.meta["record_bytes"])
         with self._board.lock:
             self._check_open()  # another thread may have closed it meanwhile
             self._last = self._lasts.last = None
             self._calls = True
             try:
                 core = self._overlay.ready()
-                self._freshen()
-                self._run_batches(core, flat, records)
+                if self._rewrite:
+                    self._batches.rewrite_program(self.package.descriptors)
+                    self._rewrite = False
+                self._batches.run(core, flat, records, self.timeout)
             finally:
                 self._calls = False
                 if self._close_later:
@@ -194,12 +166,9 @@ class Network:
                 self._close_later = True
                 return
             self._closed = True
-            if self._board.running is self:
+            if self._board.running is self._batches:
                 self._overlay.settle(self.timeout)
-            while self._slots:
-                self._slots.pop().free()
-            while self._buffers:
-                self._buffers.pop().freebuffer()
+            self._batches.free()
 
     def __enter__(self) -> "Network":
         return self
@@ -212,10 +181,6 @@ class Network:
     ) -> None:
         self.close()
 
-    def _runs(self, images: int) -> int:
-        """Runs of the program that so many images take."""
-        return -(-images // self._images)
-
     def _check_open(self) -> None:
         if self._closed or self._close_later:
             raise ClosedError("the network is closed", hint="load it again")
@@ -226,61 +191,6 @@ class Network:
             raise HostError("nothing has been run yet", hint="net(images)")
         return last
 
-    def _freshen(self) -> None:
-        """Put a changed program into the core's memory."""
-        if self._rewrite:
-            rewrite(self._buffers[0], self.package.descriptors)
-            self._rewrite = False
-
-    # ---- the double buffer
-    def _run_batches(self, core: PenstockIP, images: Array, records: Bytes) -> None:
-        """Run all; whatever goes wrong, the core is idle or the bitstream loaded again then."""
-        try:
-            self._alternate(core, images, records)
-        except (CoreError, ConfigurationError) as error:
-            self._board.running = None  # the core has stopped by itself and is idle
-            if isinstance(error, CoreError) and error.code == ErrorCode.WATCHDOG:
-                self._overlay.reset_after(error)  # answers may still come
-            raise
-        except CoreTimeoutError as error:
-            self._overlay.reset_after(error)
-            raise
-        except BaseException:
-            self._overlay.settle(self.timeout)
-            raise
-
-    def _alternate(self, core: PenstockIP, images: Array, records: Bytes) -> None:
-        """While the core runs one slot, the other is drained and filled."""
-        running: tuple[Slot, Bytes] | None = None
-        for index, first in enumerate(range(0, len(images), self.batch)):
-            slot, part = self._slots[index % 2], images[first : first + self.batch]
-            begin, runs = self._runs(first), self._runs(len(part))
-            slot.fill(part, first, runs)
-            if running:
-                self._wait(core)
-            self._start(core, slot, runs)
-            if running:
-                running[0].drain(running[1])
-            running = slot, records[begin : begin + runs]
-        if running:
-            self._wait(core)
-            running[0].drain(running[1])
-
-    def _start(self, core: PenstockIP, slot: Slot, runs: int) -> None:
-        self._board.running = self  # also keeps the buffers, as long as the core may write them
-        core.start(
-            {
-                **self._arguments,
-                "input": slot.input.device_address,
-                "output": slot.output.device_address,
-                "n_images": runs,
-            }
-        )
-
-    def _wait(self, core: PenstockIP) -> None:
-        core.wait(self.timeout)
-        self._board.running = None
-
 
 class _Last:
     """What is kept of a call."""
@@ -288,16 +198,6 @@ class _Last:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.logits: npt.NDArray[np.float32] | None = None
-
-
-def _codec(image: dict[str, Any], batch: int) -> InputCodec:
-    try:
-        return InputCodec(image, batch)
-    except (MemoryError, ValueError) as error:  # NumPy's, for more than there can be
-        raise BufferExhaustedError(
-            f"no memory to quantise {batch} images of {math.prod(image['shape']):,} numbers",
-            hint="load with a smaller batch",
-        ) from error
 
 
 def _empty(runs: int, record: int) -> Bytes:

@@ -158,6 +158,7 @@ class PenstockOverlay(Overlay):
 
     def free(self) -> None:
         """PYNQ's `free`; other processes may use the core, networks of this overlay may not."""
+        self.board.check_process()
         with self.board.lock:
             self._freed = True
             self._release()

@@ -97,12 +97,14 @@ def test_a_fork_has_not_got_the_board(open_overlay: Opener, package: Package, ve
         overlay.download,
         lambda: net.set_thresholds(),
         lambda: PenstockOverlay(overlay.bitfile_name),
+        overlay.free,
     ]
     with overlay.board.lock:  # as if another thread of the parent ran a network now
         child = os.fork()
         if not child:
             os._exit(_refusals(attempts, net))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == len(attempts)
+    assert Path(overlay.board.claim.path).read_text() == f"{os.getpid()}\n"
     net(vectors.images[:2])
     net.close()
     assert overlay.device.memory.used == 0
@@ -118,4 +120,5 @@ def _refusals(attempts: list[Callable[[], Any]], net: Any) -> int:
         except BaseException:
             return 100 + refused
     net.close()  # leaves the parent's memory alone
+    net._overlay._release()  # as at the end of a child that exits in the ordinary way
     return refused

@@ -93,6 +93,19 @@ def test_the_user_loads_the_bitstream_again(
     pair.check()
 
 
+def test_the_core_through_pynqs_own_overlay(open_overlay: Opener, board: str) -> None:
+    """PYNQ binds the driver to every overlay that has the core."""
+    core = ScriptedCore()
+    bit = open_overlay(core).bitfile_name
+    ip = Overlay(bit).penstock_0
+    core.delay = 10_000
+    for _ in range(3):
+        ip.start({"n_images": 0})
+        ip.wait(5)
+    assert core.runs == 3
+    assert ip.interrupt is not None
+
+
 def test_arguments_that_someone_else_has_written(
     open_overlay: Opener, csim_core: Any, families: Families
 ) -> None:
