@@ -37,7 +37,7 @@ def resolve() -> list[tuple[str, str, str]]:
         if not _has_cpu_torch():
             command += ["--extra-index-url", TORCH_INDEX]
         subprocess.run(command, check=True)
-        entries: list[dict[str, Any]] = json.loads(report.read_text())["install"]
+        entries: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["install"]
     return sorted(
         (
             canonicalize_name(entry["metadata"]["name"]),
@@ -64,20 +64,22 @@ def write(packages: list[tuple[str, str, str]]) -> None:
         *(f"{name}=={version} --hash=sha256:{digest}" for name, version, digest in packages),
     ]
     part = LOCK.with_suffix(".part")
-    part.write_text("\n".join(lines) + "\n")
+    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     part.replace(LOCK)
 
 
 def locked() -> dict[str, str]:
     """Name -> version."""
-    lines = [line for line in LOCK.read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line for line in LOCK.read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+    ]
     pairs = [line.partition(" ")[0].split("==") for line in lines]
     return dict(pairs)
 
 
 def direct_requirements() -> list[Requirement]:
     """What pyproject.toml asks for: the package's own requirements and all extras'."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     requirements = [Requirement(text) for group in groups for text in group]
     return [requirement for requirement in requirements if requirement.name not in APART]

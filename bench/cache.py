@@ -48,12 +48,12 @@ class Cache:
     def get(self, case: Case) -> Measured | None:
         """The row of a case, or None."""
         path = self._path(case)
-        return Measured(**json.loads(path.read_text())) if path.is_file() else None
+        return Measured(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
     def put(self, case: Case, measured: Measured) -> None:
         """Keep a row."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(case)
         part = path.with_suffix(".part")
-        part.write_text(json.dumps(dataclasses.asdict(measured)))
+        part.write_text(json.dumps(dataclasses.asdict(measured)), encoding="utf-8")
         part.replace(path)

@@ -17,7 +17,9 @@ def replace_between(text: str, name: str, content: str) -> str:
 
 def put_into(document: Path, name: str, content: str) -> None:
     """Replace what stands between the markers of `name` in a document."""
-    document.write_text(replace_between(document.read_text(), name, content))
+    document.write_text(
+        replace_between(document.read_text(encoding="utf-8"), name, content), encoding="utf-8"
+    )
 
 
 def update_document(
@@ -35,13 +37,13 @@ def update_document(
     parser.add_argument("--check", action="store_true", help="only compare")
     check = parser.parse_args(arguments).check
     made = tables()
-    old = new = document.read_text()
+    old = new = document.read_text(encoding="utf-8")
     for name, content in made.items():
         new = replace_between(new, name, content)
     if check:
         if new != old:
             print(f"{document.name} is not current: run `{command}`")
         return int(new != old)
-    document.write_text(new)
+    document.write_text(new, encoding="utf-8")
     print("\n\n".join(made.values()))
     return 0

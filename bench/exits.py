@@ -181,7 +181,7 @@ def main() -> int:
         result = measure(recipe, data, arguments.images)
         arguments.out.mkdir(parents=True, exist_ok=True)
         part = arguments.out / f".{recipe}.part"
-        part.write_text(json.dumps(result, indent=1) + "\n")
+        part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         part.replace(arguments.out / f"{recipe}.json")
         differ += sum(result["mismatches"].values())
         print(f"{recipe}: realisation ratio {result['realisation_ratio']:.3f}, {differ} differ")

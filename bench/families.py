@@ -182,7 +182,7 @@ def main() -> int:
     parser.add_argument("--data-dir", type=Path, help="CIFAR-10's binary files")
     arguments = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    stored = json.loads(STORE.read_text()) if STORE.is_file() else {}
+    stored = json.loads(STORE.read_text(encoding="utf-8")) if STORE.is_file() else {}
     differ = 0
     for name in arguments.name or usual:
         if name in LARGE:
@@ -194,7 +194,7 @@ def main() -> int:
         differ += sum(stored[name]["mismatches"].values())
         print(f"{name}: realisation {stored[name]['realisation_ratio']:.3f}, {differ} bytes differ")
         ordered = {name: stored[name] for name in known if name in stored}
-        STORE.write_text(json.dumps(ordered, indent=2) + "\n")
+        STORE.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
     return int(differ > 0)
 
 

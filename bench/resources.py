@@ -84,7 +84,7 @@ def main() -> int:
         return 2
     table = resource_table(rows, board)
     figures = {name: dataclasses.asdict(r) | {"bram36": r.bram36} for name, r in rows.items()}
-    (OUT / "resources.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (OUT / "resources.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(table, f"longest path: {longest_paths(rows)}", sep="\n")
     if arguments.update:
         put_into(DOCUMENT, "resources", table)

@@ -163,9 +163,9 @@ def main() -> int:
     results = measure_all(todo, cache)
     full = [(case, measured, results[case.dense]) for case, measured in results.items()]
     rows = [bench_row(*result) for result in full]
-    (OUT / "bench.json").write_text(json.dumps(rows, indent=2) + "\n")
+    (OUT / "bench.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     tables = tables_of(full)
-    (OUT / "bench.md").write_text("\n\n".join(tables.values()) + "\n")
+    (OUT / "bench.md").write_text("\n\n".join(tables.values()) + "\n", encoding="utf-8")
     print(f"{OUT / 'bench.json'}: {len(rows)} rows", file=sys.stderr)
     if arguments.update:
         for name, table in tables.items():

@@ -193,7 +193,7 @@ def main() -> int:
         result = measure(name, data, arguments.images, arguments.jobs)
         arguments.out.mkdir(parents=True, exist_ok=True)
         part = arguments.out / f".{name}.part"
-        part.write_text(json.dumps(result) + "\n")
+        part.write_text(json.dumps(result) + "\n", encoding="utf-8")
         part.replace(arguments.out / f"{name}.json")
         found = [s["mismatches"] for s in result["schedules"].values()]
         differ += sum(found) + result["dense_mismatches"]

@@ -72,7 +72,7 @@ def load_board(name: str, folder: Path = FOLDER) -> Board:
     if not path.is_file():
         raise BoardError(f"unknown board '{name}'", hint=f"one of {', '.join(board_names())}")
     try:
-        data = yaml.safe_load(path.read_text())
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise BoardError(f"{path} is not YAML: {error}") from error
     return _check(data, str(path))

@@ -61,10 +61,10 @@ def write_bundle(folder: Path, contents: Contents) -> None:
         "config_hash": f"{config.hash:#010x}",
         "images": len(contents.vectors),
     }
-    (folder / "deploy.json").write_text(json.dumps(facts, indent=2) + "\n")
-    template = Template((HOST / "deploy_readme.md").read_text())
-    (folder / "README.md").write_text(template.substitute(facts))
-    (folder / "SHA256SUMS").write_text(_checksums(folder))
+    (folder / "deploy.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    template = Template((HOST / "deploy_readme.md").read_text(encoding="utf-8"))
+    (folder / "README.md").write_text(template.substitute(facts), encoding="utf-8")
+    (folder / "SHA256SUMS").write_text(_checksums(folder), encoding="utf-8")
 
 
 def _copy_python(source: Path, target: Path) -> None:

@@ -7,7 +7,6 @@ import rich_click as click
 
 from penstock.cli.check import check_compiled, check_options, check_rows, images_to_check
 from penstock.cli.compiled import (
-    MARKER,
     calibration_option,
     hardware,
     images_option,
@@ -15,9 +14,10 @@ from penstock.cli.compiled import (
 )
 from penstock.cli.errors import InputError, load
 from penstock.cli.exits import thresholds_option
-from penstock.cli.files import write_folder
+from penstock.cli.files import force_option
 from penstock.cli.output import emit, json_option, step, table, warn
 from penstock.program.config import CONFIGS
+from penstock.program.folder import check_folder
 
 
 @click.command(
@@ -58,6 +58,7 @@ from penstock.program.config import CONFIGS
 @check_options
 @images_option
 @thresholds_option
+@force_option
 @json_option
 def compile_command(
     onnx: Path,
@@ -70,6 +71,7 @@ def compile_command(
     check_images: Path | None,
     images: int | None,
     thresholds: tuple[float, ...] | None,
+    force: bool,
     json_to: str | None,
 ) -> None:
     """Compile an ONNX file to a program for one hardware configuration.
@@ -81,6 +83,7 @@ def compile_command(
     config = hardware(config_name)
     if not onnx.is_file():
         raise InputError(f"cannot read {onnx}: no such file", hint="penstock export makes one")
+    check_folder(output, "compile", force=force)
     samples = read_calibration(calibration)
     seen = images_to_check(check, check_images, samples)
     api = load("penstock.compiler.api")
@@ -98,7 +101,7 @@ def compile_command(
         asked = bool(check) or check_images is not None
         original = None if calibration is None else onnx
         compiled = check_compiled(compiled, seen, original, asked)
-    write_folder(output, compiled.save, MARKER)
+    compiled.save(output, force=force)
     warn(compiled.warnings)
     package = compiled.package
     figures: dict[str, Any] = {

@@ -11,10 +11,6 @@ from penstock.cli.errors import InputError, load
 from penstock.cli.files import check_images, read_array
 from penstock.program.config import CONFIGS, HwConfig
 
-#: The file by which a folder is known as the output of `penstock compile`.
-MARKER = "program.pspkg"
-
-
 #: Images that a run of the core takes, for a command that compiles.
 images_option = click.option(
     "--images",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import rich_click as click
 
-from penstock.cli.compiled import MARKER, hardware
+from penstock.cli.compiled import hardware
 from penstock.cli.engines import (
     Memory,
     Run,
@@ -19,10 +19,12 @@ from penstock.cli.engines import (
     save_arrays,
 )
 from penstock.cli.errors import MISMATCH, load
-from penstock.cli.files import check_images, write_file, write_folder, write_text
+from penstock.cli.files import check_images, force_option
 from penstock.cli.output import STDOUT, emit, json_option, note, step, table
 from penstock.cli.report import ratios, rows
 from penstock.cli.train import train_checkpoint
+from penstock.program.files import write_file, write_text
+from penstock.program.folder import check_folder
 
 #: Images of a zoo network's demo: every one goes through the simulated core three times.
 ZOO_IMAGES = 100
@@ -68,6 +70,7 @@ STALLS = Memory(stall=0.2, seed=1)
     type=click.IntRange(1),
     help="Test images to run.  [default: all of digits, 100 with a network of the zoo]",
 )
+@force_option
 @json_option
 def demo(
     output: Path,
@@ -79,6 +82,7 @@ def demo(
     epochs: int | None,
     seed: int,
     limit: int | None,
+    force: bool,
     json_to: str | None,
 ) -> int:
     """Train, export, compile and run a gated network, and report what its gates save.
@@ -89,6 +93,7 @@ def demo(
     """
     started = time.monotonic()
     config = hardware(config_name)
+    check_folder(output / "net", "compile", force=force)
     onnx_path = output / "net.onnx"
     if network is None and dataset in load("penstock.model.zoo").DEMO_NETWORKS:
         network, accuracy = fetch_trained(dataset, onnx_path)
@@ -110,10 +115,10 @@ def demo(
         accuracy = {"float": metrics["float_accuracy"], "qat": metrics["qat_accuracy"]}
     with step(f"compile for {config.name}"):
         compiled = load("penstock.compiler.api").compile_onnx(onnx_path, config, schedule)
-        write_folder(output / "net", compiled.save, MARKER)
+        compiled.save(output / "net", force=force)
     images, labels = save_test_images(dataset, data_dir, output, limit)
     runs = run_all(compiled, images)
-    write_file(output / "results.npz", lambda path: save_arrays(path, runs["rtl"]))
+    write_file(output / "results.npz", lambda file: save_arrays(file, runs["rtl"]))
     report = {
         "network": network,
         "dataset": dataset,
@@ -136,7 +141,7 @@ def fetch_trained(dataset: str, onnx_path: Path) -> tuple[str, dict[str, float]]
     zoo = load("penstock.model.zoo")
     name = zoo.DEMO_NETWORKS[dataset]
     content = zoo.zoo_onnx(name).read_bytes()
-    write_file(onnx_path, lambda path: path.write_bytes(content))
+    write_file(onnx_path, lambda file: file.write(content))
     accuracy = zoo.zoo_card(name)["accuracy"]
     return name, {"float": accuracy["float"], "qat": accuracy["fake_quantized"]}
 
@@ -149,8 +154,8 @@ def save_test_images(
     data = load("penstock.model.data").load_dataset(dataset, data_dir)
     images = data.normalize(data.test_images[:limit]).numpy().astype(np.float32)
     labels = data.test_labels[:limit].numpy().astype(np.int64)
-    write_file(output / "images.npy", lambda path: np.save(path, images))
-    write_file(output / "labels.npy", lambda path: np.save(path, labels))
+    write_file(output / "images.npy", lambda file: np.save(file, images))
+    write_file(output / "labels.npy", lambda file: np.save(file, labels))
     return check_images(images, None, "the test set"), labels
 
 

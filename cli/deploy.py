@@ -11,13 +11,15 @@ import rich_click as click
 from penstock.cli.bundle import Contents, read_bitstream, write_bundle
 from penstock.cli.compiled import load_compiled, read_images
 from penstock.cli.errors import InputError, load
-from penstock.cli.files import read_labels, write_file, write_folder
+from penstock.cli.files import force_option, read_labels
 from penstock.cli.output import note, step, warn
 from penstock.host.vectors import Vectors
 from penstock.program.counters import COUNTER_BYTES
+from penstock.program.files import write_file
+from penstock.program.folder import check_folder, write_folder
 
-#: The file by which a folder is known as the output of this command.
-MARKER = "SHA256SUMS"
+#: By which a folder is known as the output of this command.
+COMMAND = "deploy"
 
 
 @click.command(
@@ -57,6 +59,7 @@ MARKER = "SHA256SUMS"
     metavar="F.BIT",
     help="A bitstream to include, its .hwh beside it.",
 )
+@force_option
 def deploy(
     network: Path,
     board_name: str,
@@ -65,6 +68,7 @@ def deploy(
     labels_path: Path | None,
     limit: int,
     bit: Path | None,
+    force: bool,
 ) -> None:
     """Put NETWORK, driver, notebook and test images with expected results into one folder.
 
@@ -72,6 +76,9 @@ def deploy(
     `python -m penstock.host.selftest` there. The expected results are the golden engine's.
     """
     board = load("penstock.boards.board").load_board(board_name)
+    zipped = output.suffix == ".zip"
+    if not zipped:
+        check_folder(output, COMMAND, force=force)
     compiled = load_compiled(network)
     board.require(compiled.package.config.name)
     beside = network if network.is_dir() else network.parent
@@ -83,10 +90,10 @@ def deploy(
         vectors=vectors,
         bitstream=read_bitstream(bit) if bit else None,
     )
-    if output.suffix == ".zip":
+    if zipped:
         _write_zip(output, contents)
     else:
-        write_folder(output, lambda folder: write_bundle(folder, contents), MARKER)
+        write_folder(output, lambda folder: write_bundle(folder, contents), COMMAND, force=force)
     note(f"wrote {output}: {contents.package.meta['network']} for {board.title}")
 
 
@@ -125,12 +132,9 @@ def _vectors(compiled: Any, images: Path | None, labels: Path | None, limit: int
 
 
 def _write_zip(path: Path, contents: Contents) -> None:
-    def write(temporary: Path) -> None:
-        with tempfile.TemporaryDirectory() as holder:
-            folder = Path(holder) / path.stem
-            folder.mkdir()
-            write_bundle(folder, contents)
-            made = shutil.make_archive(str(Path(holder) / "made"), "zip", holder, path.stem)
-            shutil.move(made, temporary)
-
-    write_file(path, write)
+    with tempfile.TemporaryDirectory() as holder:
+        folder = Path(holder) / path.stem
+        folder.mkdir()
+        write_bundle(folder, contents)
+        made = Path(shutil.make_archive(str(Path(holder) / "made"), "zip", holder, path.stem))
+        write_file(path, lambda file: file.write(made.read_bytes()))

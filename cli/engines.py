@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -191,10 +191,10 @@ def _name_byte(reference: Run, image: int, other: Run) -> str:
     return " (logits)"
 
 
-def save_arrays(path: Path, run: Run) -> None:
+def save_arrays(file: IO[bytes], run: Run) -> None:
     """The runs' arrays as .npz: logits, label, exit, gate:<name>, counter:<name>."""
     arrays: dict[str, Any] = {"logits": run.logits, "label": run.labels}
     arrays |= {f"gate:{name}": scores for name, scores in run.scores.items()}
     arrays |= {"exit": run.exits}
     arrays |= {f"counter:{name}": values for name, values in run.counters.items()}
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(file, **arrays)

@@ -11,8 +11,8 @@ import rich_click as click
 from rich.table import Table
 
 from penstock.cli.errors import InputError, load
-from penstock.cli.files import write_file
 from penstock.cli.output import emit, json_option, step, table
+from penstock.program.files import write_file
 
 SWEEP_ROWS = 12  # of a sweep, about; all of it is in the JSON
 BATCH = 64  # images the integer reference keeps in memory at once
@@ -93,7 +93,7 @@ def evaluate(
     if per_image is not None:
         counts = {f"macs_{k}": v.numpy() for k, v in macs.macs_per_image(config, scores).items()}
         arrays = {"labels": labels, "predicted": predicted["integer"], **counts}
-        write_file(per_image, lambda path: np.savez(path, **arrays))
+        write_file(per_image, lambda file: np.savez(file, **arrays))
     emit(report, json_to, *_tables(report))
 
 

@@ -1,17 +1,16 @@
-"""Reading arrays with checks, writing files and folders that appear whole or not at all."""
+"""Reading arrays with checks; `program/files.py` and `program/folder.py` write."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import rich_click as click
 
 from penstock.cli.errors import InputError
 
+F = TypeVar("F", bound=Callable[..., Any])
 Images = npt.NDArray[np.float32]
 
 
@@ -89,47 +88,10 @@ def read_labels(path: Path, images: int) -> npt.NDArray[np.int64]:
     return labels[:images].astype(np.int64)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file in one step (temporary name, then rename)."""
-    write_file(path, lambda temporary: temporary.write_text(text))
-
-
-def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file, then give it its name; InputError if that fails."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # numpy.savez appends .npz to other names, so the temporary name keeps the suffix.
-        temporary = path.with_name(f".{os.getpid()}-{path.name}")
-        try:
-            write(temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def write_folder(path: Path, write: Callable[[Path], object], marker: str) -> None:
-    """Let `write` fill a temporary folder, then put it at `path`.
-
-    An existing folder is replaced only if it is empty or an earlier result: it holds `marker`.
-    """
-    if path.exists():
-        if not path.is_dir():
-            raise InputError(f"{path} exists and is not a folder", hint="choose another -o")
-        if any(path.iterdir()) and not (path / marker).exists():
-            raise InputError(
-                f"{path} exists and is not the output of this command", hint="choose another -o"
-            )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as holder:
-            made = Path(holder) / "new"
-            made.mkdir()
-            write(made)
-            if path.exists():
-                os.replace(path, Path(holder) / "old")
-            os.replace(made, path)
-            shutil.rmtree(Path(holder) / "old", ignore_errors=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+def force_option(command: F) -> F:
+    """The `--force` of every command that writes a folder."""
+    return click.option(
+        "--force",
+        is_flag=True,
+        help="Write also into a folder with other files in it, and over files that were changed.",
+    )(command)

@@ -12,11 +12,15 @@ import rich_click as click
 
 from penstock.cli.compiled import hardware, load_compiled, read_images
 from penstock.cli.errors import MISMATCH, InputError, load
-from penstock.cli.files import write_folder, write_text
+from penstock.cli.files import force_option
 from penstock.cli.output import emit, json_option, note, step, table, warn
+from penstock.program.files import write_text
+from penstock.program.folder import check_folder, write_folder
 
 #: Images of the test bench, unless --limit says otherwise: co-simulation takes hours for more.
 DEFAULT_IMAGES = 2
+#: By which a folder is known as a project of this command.
+COMMAND = "hls"
 
 
 def parse_steps(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -67,6 +71,7 @@ def parse_steps(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     show_default=True,
     help="What build.tcl does.",
 )
+@force_option
 @json_option
 def hls(
     network: Path,
@@ -76,6 +81,7 @@ def hls(
     images_path: Path | None,
     limit: int,
     steps_text: str,
+    force: bool,
     json_to: str | None,
 ) -> int:
     """Write the HLS core for a compiled NETWORK as a Vitis HLS project, and run it.
@@ -88,6 +94,7 @@ def hls(
     project = load("penstock.hls.project")
     board = load("penstock.boards").load_board(board_name)
     steps = parse_steps(steps_text, project.STEPS)
+    check_folder(output, COMMAND, force=force)
     compiled = load_compiled(network)
     if config_name is not None:
         compiled.package.require(hardware(config_name))
@@ -101,7 +108,8 @@ def hls(
     write_folder(
         output,
         lambda folder: project.emit(folder, compiled.package, target, inputs, records),
-        project.MARKER,
+        COMMAND,
+        force=force,
     )
     figures = describe(compiled.package, board) | {"output": str(output), **run_project(output)}
     write_text(output / "report.json", json.dumps(figures, indent=2) + "\n")

@@ -1,6 +1,8 @@
 """`penstock`: the group of commands and the one place where errors become exit codes."""
 
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import rich_click as click
@@ -9,13 +11,15 @@ from penstock.cli.compile import compile_command
 from penstock.cli.demo import demo
 from penstock.cli.deploy import deploy
 from penstock.cli.disasm import disasm
-from penstock.cli.errors import BAD_INPUT, INTERRUPTED, describe, is_user_error
+from penstock.cli.errors import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, describe
 from penstock.cli.estimate import estimate
 from penstock.cli.evaluate import evaluate
 from penstock.cli.export import export
 from penstock.cli.hls import hls
+from penstock.cli.outputs import separate_outputs
 from penstock.cli.search import search
 from penstock.cli.simulate import simulate
+from penstock.cli.streams import flush_streams, prepare_streams, silence_stdout
 from penstock.cli.timing import timing
 from penstock.cli.train import train
 from penstock.program.optional import explained
@@ -44,28 +48,58 @@ COMMANDS = (
     demo,
     deploy,
 )
+
+DEBUG_VARIABLE = "PENSTOCK_DEBUG"
+
+
+def _debug_option() -> click.Option:
+    """Declared for `--help`; `main` looks for the word, as it is needed where parsing fails."""
+    text = "Show the traceback of an error."
+    return click.Option(["--debug"], is_flag=True, expose_value=False, help=text)
+
+
+cli.params.append(_debug_option())
 for command in COMMANDS:
-    cli.add_command(command)
+    command.params.append(_debug_option())
+    cli.add_command(separate_outputs(command))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
-    Returns the exit code: 0, 1 when engines disagree, 2 on bad input (one line on stderr),
-    130 when interrupted.  Anything else that goes wrong is a bug and keeps its traceback.
+    Returns the exit code: 0, 1 when engines disagree and never else, 2 with one line on stderr
+    when anything went wrong, 130 when interrupted, 141 when the reader of stdout has gone.
+    `--debug`, or PENSTOCK_DEBUG in the environment, shows the traceback above that line.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    prepare_streams()
     try:
-        code = cli.main(arguments, prog_name="penstock", standalone_mode=False)
-    except (click.Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as caught:
-        error = explained(caught)
-        if not is_user_error(error):
-            raise
-        print(describe(error), file=sys.stderr)
-        return BAD_INPUT
+        code = cli.main(words, prog_name="penstock", standalone_mode=False)
+        flush_streams()
+    except BaseException as error:  # the one outer net
+        return _report(error, debug="--debug" in words or bool(os.environ.get(DEBUG_VARIABLE)))
     return code if isinstance(code, int) else 0
+
+
+def _report(error: BaseException, debug: bool) -> int:
+    """Say on one line what went wrong; the exit code."""
+    if isinstance(error, SystemExit) and error.code in (None, 0):
+        return 0
+    if isinstance(error, BrokenPipeError):
+        silence_stdout()
+        return BROKEN_PIPE
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, Exception):
+        error = explained(error)
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    else:
+        print(describe(error), file=sys.stderr)
+        code = BAD_INPUT
+    silence_stdout()
+    return code
 
 
 if __name__ == "__main__":

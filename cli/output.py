@@ -20,7 +20,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from penstock.cli.files import write_text
+from penstock.cli.text import plain, printable
+from penstock.program.files import write_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +55,7 @@ def emit(figures: dict[str, Any], json_to: str | None, *tables: Table) -> None:
 
 def note(text: str) -> None:
     """One line for people, on stderr so that stdout stays parseable."""
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+    Console(stderr=True, highlight=False).print(plain(text), soft_wrap=True)
 
 
 def warn(warnings: Iterable[str]) -> None:
@@ -73,21 +74,29 @@ def step(text: str) -> Iterator[Callable[[int, int], None]]:
     started = time.monotonic()
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
     )
     hidden = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task(text, total=None)
+        task = progress.add_task(printable(text), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-    console.print(f"{text}: {time.monotonic() - started:.1f} s", soft_wrap=True)
+    console.print(plain(f"{text}: {time.monotonic() - started:.1f} s"), soft_wrap=True)
+
+
+class PlainTable(Table):
+    """A table that shows every cell as it stands: names may hold what rich takes for markup."""
+
+    def add_row(self, *cells: Any, **settings: Any) -> None:
+        """Add a row; strings are shown character by character."""
+        super().add_row(*(plain(c) if isinstance(c, str) else c for c in cells), **settings)
 
 
 def table(title: str, *columns: str) -> Table:
     """A table whose first column holds names and whose others hold numbers."""
-    result = Table(title=title, title_justify="left")
+    result = PlainTable(title=plain(title), title_justify="left")
     for index, column in enumerate(columns):
-        result.add_column(column, justify="right" if index else "left")
+        result.add_column(plain(column), justify="right" if index else "left")
     return result

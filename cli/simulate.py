@@ -22,8 +22,9 @@ from penstock.cli.engines import (
 )
 from penstock.cli.errors import MISMATCH, InputError
 from penstock.cli.exits import exit_figures, exit_rows, thresholds_option
-from penstock.cli.files import read_labels, write_file
+from penstock.cli.files import read_labels
 from penstock.cli.output import emit, json_option, note, step, table, warn
+from penstock.program.files import write_file
 
 
 def parse_engines(text: str) -> tuple[str, ...]:
@@ -179,7 +180,7 @@ def simulate(
     if save is not None:
         # Counters come from the core alone: prefer its run.
         best = next((run for run in runs if run.engine == "rtl"), runs[0])
-        write_file(save, lambda path: save_arrays(path, best))
+        write_file(save, lambda file: save_arrays(file, best))
     result = table(f"{network}, {len(images)} images", "", *exact)
     for row in table_rows(figures, exact):
         result.add_row(*row)

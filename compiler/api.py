@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +36,7 @@ from penstock.program.config import HwConfig
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.errors import PenstockError
 from penstock.program.exits import clear_unreached, decode_logits, exits_taken, with_thresholds
+from penstock.program.folder import reading, write_folder
 from penstock.program.metadata import result_stride
 from penstock.program.package import Package
 
@@ -46,6 +46,9 @@ PROGRAM_FILE = "program.pspkg"
 LISTING_FILE = "listing.txt"
 REPORT_FILE = "report.json"
 MODEL_FILE = "model.onnx"
+
+#: By which a folder is known as a compiled network.
+COMMAND = "compile"
 
 #: Schedule of a network whose file does not name one.
 DEFAULT_SCHEDULE = "sequential"
@@ -255,26 +258,25 @@ class CompiledNetwork:
         """Multiply-accumulates for gate scores, one array (N, n) a gate, and exits (`Decoded`)."""
         return count_macs(self.package, scores, exits)
 
-    def save(self, folder: Path) -> None:
-        """Write program, listing, report and ONNX file; a reader never sees half of it."""
-        folder = Path(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as holder:
-            made = Path(holder) / "new"
-            made.mkdir()
-            self._write(made)
-            if folder.exists():
-                os.replace(folder, Path(holder) / "old")
-            os.replace(made, folder)
+    def save(self, folder: Path, *, force: bool = False) -> None:
+        """Write program, listing, report and ONNX file; `load` never sees half of it.
+
+        Replaces an earlier result and leaves other files alone (`program/folder.py`).
+
+        Raises:
+            WriteError: `folder` is not an earlier result, or one that was changed, and `force` is
+                not given; or it cannot be written.
+        """
+        write_folder(Path(folder), self._write, COMMAND, force=force)
 
     def _write(self, folder: Path) -> None:
         self.package.save(folder / PROGRAM_FILE)
-        (folder / LISTING_FILE).write_text(listing(self.package))
+        (folder / LISTING_FILE).write_text(listing(self.package), encoding="utf-8")
         figures = build_report(self.package) | {"warnings": list(self.warnings)}
         if self.checked is not None:
             figures["check"] = self.checked.figures()
         report = json.dumps(figures, indent=2)
-        (folder / REPORT_FILE).write_text(report + "\n")
+        (folder / REPORT_FILE).write_text(report + "\n", encoding="utf-8")
         if self.model is not None:
             (folder / MODEL_FILE).write_bytes(self.model)
 
@@ -361,9 +363,11 @@ def load(path: Path) -> CompiledNetwork:
     path = Path(path)
     if not path.is_dir():
         return CompiledNetwork(package=_load_package(path))
-    package = _load_package(path / PROGRAM_FILE)
-    model = path / MODEL_FILE
-    return CompiledNetwork(package=package, model=model.read_bytes() if model.is_file() else None)
+    with reading(path):
+        package = _load_package(path / PROGRAM_FILE)
+        model = path / MODEL_FILE
+        data = model.read_bytes() if model.is_file() else None
+    return CompiledNetwork(package=package, model=data)
 
 
 def _load_package(path: Path) -> Package:

@@ -41,7 +41,7 @@ def _cell(pair: list[int]) -> str:
 
 def tables() -> dict[str, str]:
     """The tables by the name of their markers."""
-    return {"coverage": "\n".join(lines(json.loads(FIGURES.read_text())))}
+    return {"coverage": "\n".join(lines(json.loads(FIGURES.read_text(encoding="utf-8"))))}
 
 
 if __name__ == "__main__":

@@ -87,7 +87,9 @@ def _sweep_cells(row: dict[str, Any]) -> list[str]:
 
 def tables() -> dict[str, str]:
     """The tables by the name of their markers."""
-    results = [json.loads(path.read_text()) for path in sorted(STORE.glob("*.json"))]
+    results = [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted(STORE.glob("*.json"))
+    ]
     return {"exits": "\n".join(lines(results))}
 
 

@@ -88,7 +88,7 @@ def first_steps(results: list[dict[str, Any]]) -> Iterator[str]:
 
 def tables() -> dict[str, str]:
     """The tables by the name of their markers."""
-    results = json.loads(STORE.read_text())
+    results = json.loads(STORE.read_text(encoding="utf-8"))
     trained = [result for name, result in results.items() if name.endswith("-digits")]
     cifar = [result for name, result in results.items() if "-cifar10-" in name]
     large = [result for result in results.values() if "accuracy" not in result]

@@ -76,17 +76,23 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only compare")
     arguments = parser.parse_args()
     if arguments.report:
-        RESULTS.write_text(json.dumps(json.loads(arguments.report.read_text()), indent=2) + "\n")
-    table = markdown(json.loads(RESULTS.read_text()), zoo_report(json.loads(ZOO.read_text())))
+        RESULTS.write_text(
+            json.dumps(json.loads(arguments.report.read_text(encoding="utf-8")), indent=2) + "\n",
+            encoding="utf-8",
+        )
+    table = markdown(
+        json.loads(RESULTS.read_text(encoding="utf-8")),
+        zoo_report(json.loads(ZOO.read_text(encoding="utf-8"))),
+    )
     stale = 0
     for document in DOCUMENTS:
-        old = document.read_text()
+        old = document.read_text(encoding="utf-8")
         new = with_results(old, table)
         if new != old and arguments.check:
             print(f"{document.relative_to(ROOT)} is not current: run `python docs/update.py`")
             stale = 1
         elif new != old:
-            document.write_text(new)
+            document.write_text(new, encoding="utf-8")
             print(f"updated {document.relative_to(ROOT)}")
     return stale
 

@@ -43,7 +43,7 @@ PUBLISHED = (
 
 def stored() -> list[dict[str, Any]]:
     """Every stored result, by name."""
-    return [json.loads(path.read_text()) for path in sorted(STORE.glob("*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(STORE.glob("*.json"))]
 
 
 def lines(results: list[dict[str, Any]]) -> Iterator[str]:

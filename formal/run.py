@@ -88,7 +88,7 @@ def tool_folder() -> Path:
 def _script(path: Path, text: str) -> None:
     """An executable file, replaced in one step: tests run side by side."""
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    scratch.write_text(text)
+    scratch.write_text(text, encoding="utf-8")
     scratch.chmod(0o755)
     scratch.replace(path)
 
@@ -131,12 +131,14 @@ def run_sby(task: Task, mode: str, sources: Sequence[Path] | None = None) -> tup
     root = build_root() / "formal"
     tools = tool_folder()
     config = root / f"{tag}.sby"
-    config.write_text(sby_text(task, mode, sources))
+    config.write_text(sby_text(task, mode, sources), encoding="utf-8")
     env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
     command = [str(tools / "sby"), "-f", "-d", tag, config.name]
-    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=root, env=env, capture_output=True, encoding="utf-8", errors="replace"
+    )
     status = root / tag / "status"
-    verdict = status.read_text().split()[0] if status.is_file() else "none"
+    verdict = status.read_text(encoding="utf-8").split()[0] if status.is_file() else "none"
     if verdict in ("UNKNOWN", "TIMEOUT"):  # no induction at this depth, or not in time
         verdict = "FAIL"
     if verdict not in ("PASS", "FAIL"):
@@ -148,7 +150,7 @@ def run_sby(task: Task, mode: str, sources: Sequence[Path] | None = None) -> tup
 def failures(folder: Path) -> str:
     """Names of the failed assertions or unreached covers in a run's log."""
     marks = ("Assert failed", "Unreached cover", "Reached cover statement failed")
-    lines = (folder / "logfile.txt").read_text().splitlines()
+    lines = (folder / "logfile.txt").read_text(encoding="utf-8").splitlines()
     found = [line.split("##", 1)[-1].strip() for line in lines if any(m in line for m in marks)]
     return "; ".join(dict.fromkeys(found)) or "the induction does not converge"
 
@@ -203,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     if options.json:
         rows = [dataclasses.asdict(outcome) for outcome in outcomes]
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+        options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return int(not all(outcome.ok for outcome in outcomes))
 
 

@@ -23,9 +23,6 @@ TEST_BENCH = Path(__file__).resolve().parent / "tb" / "penstock_tb.cpp"
 #: What build.tcl can do, in order.
 STEPS = ("csim", "csynth", "cosim", "export")
 
-#: The file by which a folder is known as an emitted project.
-MARKER = "hls_config.cfg"
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -58,18 +55,18 @@ def emit(folder: Path, package: Package, target: Target, inputs: Bytes, records:
     (folder / "tb").mkdir()
     for path in (*sources(), *headers(Types.AP)):
         shutil.copyfile(path, folder / "src" / path.name)
-    (folder / "src" / CONFIG_HEADER).write_text(header)
+    (folder / "src" / CONFIG_HEADER).write_text(header, encoding="utf-8")
     shutil.copyfile(TEST_BENCH, folder / "tb" / TEST_BENCH.name)
     (folder / "tb" / "vectors.bin").write_bytes(pack_vectors(package, inputs, records))
     words = _words(package, config, target, len(inputs))
     texts = {
         "build.tcl": templates.BUILD_TCL,
         "options.tcl": templates.OPTIONS_TCL,
-        MARKER: templates.CONFIG_CFG,
+        "hls_config.cfg": templates.CONFIG_CFG,
         "README.md": templates.README,
     }
     for name, template in texts.items():
-        (folder / name).write_text(template.substitute(words))
+        (folder / name).write_text(template.substitute(words), encoding="utf-8")
 
 
 def _words(package: Package, config: HwConfig, target: Target, images: int) -> dict[str, object]:

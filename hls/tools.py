@@ -8,12 +8,16 @@ import tempfile
 from pathlib import Path
 
 from penstock.hls.sources import CXX_FLAGS, CXX_STANDARD, HlsError, ap_types
+from penstock.program.toollog import first_error, keep_log
 
 #: Program -> its arguments for a Tcl script, in the order in which they are looked for.
 VITIS = {
     "vitis_hls": ("-f", "build.tcl"),
     "vitis-run": ("--mode", "hls", "--tcl", "build.tcl"),
 }
+
+#: What g++ or the bench said, kept in the project where that failed.
+GCC_LOG = "gcc.log"
 
 _RESULT = re.compile(r"penstock: (\d+) images, error (\d+) at \S+, (\d+) bytes differ")
 
@@ -54,18 +58,25 @@ def run_gcc(folder: Path) -> dict[str, int]:
     flags += ["-isystem", str(ap_types())]
     with tempfile.TemporaryDirectory() as work:
         program = str(Path(work) / "csim")
-        _run(["g++", *flags, *map(str, files), "-o", program], "g++ could not compile the project")
+        _run(
+            ["g++", *flags, *map(str, files), "-o", program],
+            "g++ could not compile the project",
+            folder / GCC_LOG,
+        )
         bench = [program, str(folder / "tb" / "vectors.bin")]
-        done = subprocess.run(bench, capture_output=True, text=True)
+        done = subprocess.run(bench, capture_output=True, encoding="utf-8", errors="replace")
     found = _RESULT.search(done.stdout)
     if found is None:
-        raise HlsError(f"the C test bench stopped: {done.stdout}{done.stderr}", str(folder))
+        said = done.stdout + done.stderr
+        raise HlsError(
+            f"the C test bench stopped with exit code {done.returncode}: {first_error(said)}",
+            hint=keep_log(said, folder / GCC_LOG),
+        )
     images, error, different = map(int, found.groups())
     return {"images": images, "error": error, "mismatches": different}
 
 
-def _run(command: list[str], failure: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+def _run(command: list[str], failure: str, log: Path) -> None:
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
-        tail = "\n".join(done.stderr.strip().splitlines()[-15:])
-        raise HlsError(f"{failure}:\n{tail}\n")
+        raise HlsError(f"{failure}: {first_error(done.stderr)}", hint=keep_log(done.stderr, log))

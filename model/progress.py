@@ -56,7 +56,7 @@ class RunLog:
         """Append lines and replace the resume state."""
         content = {"settings": self.settings, "kept": self.kept, "trainer": state}
         write_atomically(self.resume_path, lambda file: torch.save(content, file))
-        with self.lines.open("a") as file:
+        with self.lines.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
     def restart(self, lines: Sequence[Mapping[str, object]]) -> None:

@@ -39,7 +39,7 @@ def load_recipe(name: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"no recipe '{name}'", f"a YAML file, or one of {recipe_names()}")
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML: {error}", "see model/recipes/") from error
     if not isinstance(content, dict):

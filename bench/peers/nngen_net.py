@@ -195,9 +195,11 @@ def simulate(bench: Module) -> str:
     command += ["--x-assign", "fast", "--x-initial", "fast"]
     command += ["-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include", "--prefix", "Vout", "--Mdir", "obj"]
     command += ["--top-module", "test", "obj/out.v", os.path.abspath("obj/sim_test.cpp")]
-    with open("build.log", "w") as log:
+    with open("build.log", "w", encoding="utf-8") as log:
         subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
-    return subprocess.run(["obj/Vout"], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["obj/Vout"], check=True, capture_output=True, encoding="utf-8", errors="replace"
+    ).stdout
 
 
 def main() -> None:

@@ -61,7 +61,11 @@ def python() -> Path:
 
 def measure(work: Work) -> dict[str, Any]:
     """One row, from the last run if nothing changed; minutes otherwise."""
-    text = json.dumps(dataclasses.asdict(work)) + REQUIREMENTS.read_text() + SCRIPT.read_text()
+    text = (
+        json.dumps(dataclasses.asdict(work))
+        + REQUIREMENTS.read_text(encoding="utf-8")
+        + SCRIPT.read_text(encoding="utf-8")
+    )
     folder = OUT / f"nngen-{work.network}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     result = folder / "row.json"
     if not result.is_file():
@@ -69,9 +73,11 @@ def measure(work: Work) -> dict[str, Any]:
         command = [str(python()), str(SCRIPT), work.network, "--folder", str(folder)]
         command += ["--par-in", str(work.par_in), "--par-out", str(work.par_out)]
         command += ["--latency", str(work.latency)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        result.write_text(done.stdout.strip().splitlines()[-1] + "\n")
-    row = json.loads(result.read_text())
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, encoding="utf-8", errors="replace", check=True
+        )
+        result.write_text(done.stdout.strip().splitlines()[-1] + "\n", encoding="utf-8")
+    row = json.loads(result.read_text(encoding="utf-8"))
     assert isinstance(row, dict)
     return row
 
@@ -124,14 +130,14 @@ def main() -> int:
     parser.add_argument("--update", action="store_true")
     arguments = parser.parse_args()
     nngen = [measure(work) for work in WORKS]
-    own = own_rows(json.loads(BENCH.read_text())) if BENCH.is_file() else []
+    own = own_rows(json.loads(BENCH.read_text(encoding="utf-8"))) if BENCH.is_file() else []
     if not own:
         print("no rows of our own: run `make bench` first", file=sys.stderr)
     own += [own_conv(config) for config in sorted({row["config"] for row in own})]
     OUT.mkdir(parents=True, exist_ok=True)
     published = [dataclasses.asdict(entry) for entry in PUBLISHED]
     figures = {"nngen": nngen, "penstock": own, "published": published}
-    (OUT / "peers.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (OUT / "peers.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     tables = {"peers": measured_table(own, nngen), "published": published_table()}
     print("\n\n".join(tables.values()))
     if arguments.update:

@@ -14,6 +14,7 @@ from penstock.boards.vivado.settings import Build, settings_text
 from penstock.boards.vivado.wrapper import TOP, wrapper_text
 from penstock.program.config import CONFIGS, get_config
 from penstock.program.errors import PenstockError
+from penstock.program.folder import write_folder
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -23,14 +24,21 @@ SCRIPTS = ("build.tcl", "package_ip.tcl", "design.tcl", "implement.tcl")
 HLS_IP = "build/hls/vitis/solution/impl/ip"
 
 
-def write_scripts(build: Build) -> Path:
-    """Write build.tcl and what it needs into build.folder; returns its path."""
-    build.folder.mkdir(parents=True, exist_ok=True)
-    for name in SCRIPTS:
-        shutil.copyfile(HERE / name, build.folder / name)
-    if build.core == "rtl":
-        (build.folder / f"{TOP}.v").write_text(wrapper_text(ROOT / "rtl"))
-    (build.folder / "settings.tcl").write_text(settings_text(build))
+def write_scripts(build: Build, *, force: bool = False) -> Path:
+    """Write build.tcl and what it needs into build.folder; returns its path.
+
+    What else lies there stays, Vivado's results above all.  WriteError as `write_folder`.
+    """
+
+    def write(folder: Path) -> None:
+        for name in SCRIPTS:
+            shutil.copyfile(HERE / name, folder / name)
+        if build.core == "rtl":
+            (folder / f"{TOP}.v").write_text(wrapper_text(ROOT / "rtl"), encoding="utf-8")
+        text = settings_text(build).encode("utf-8", "surrogateescape")
+        (folder / "settings.tcl").write_bytes(text)
+
+    write_folder(build.folder, write, "bitstream", force=force)
     return build.folder / "build.tcl"
 
 
@@ -84,11 +92,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", help=f"{', '.join(CONFIGS)} (default: the board's first)")
     parser.add_argument("--hls-ip", type=Path, default=ROOT / HLS_IP, help="exported IP (hls)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to build in")
+    parser.add_argument(
+        "--force", action="store_true", help="write into a folder with other files in it, too"
+    )
     parser.add_argument("--run", action="store_true", help="run Vivado on the scripts")
     options = parser.parse_args(arguments)
     try:
         build = plan(options.board, options.core, options.config, options.output, options.hls_ip)
-        script = write_scripts(build)
+        script = write_scripts(build, force=options.force)
         print(f"wrote {script}")
         return run_vivado(script) if options.run else 0
     except PenstockError as error:

@@ -29,7 +29,7 @@ def ports(source: str) -> list[tuple[str, str, str]]:
 
 def wrapper_text(rtl: Path) -> str:
     """The Verilog of penstock_top.v."""
-    found = ports((rtl / "penstock.sv").read_text())
+    found = ports((rtl / "penstock.sv").read_text(encoding="utf-8"))
     width = max(len(bits) for _, bits, _ in found)
     declared = [f"  {d:6s} wire {bits:{width}s} {name}" for d, bits, name in found]
     connected = [f"    .{name}({name})" for _, _, name in found]

@@ -28,7 +28,9 @@ def zoo_onnx(name: str) -> Path:
 
 def zoo_card(name: str) -> dict[str, Any]:
     """How a network was trained and what it reached: the keys that `add_to_zoo` writes."""
-    card: dict[str, Any] = json.loads(zoo_onnx(name).with_suffix(".json").read_text())
+    card: dict[str, Any] = json.loads(
+        zoo_onnx(name).with_suffix(".json").read_text(encoding="utf-8")
+    )
     return card
 
 

@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--command", action="append", required=True, help="what trained it")
     arguments = parser.parse_args()
     try:
-        evaluation = json.loads(arguments.evaluation.read_text())
+        evaluation = json.loads(arguments.evaluation.read_text(encoding="utf-8"))
         add_to_zoo(arguments.checkpoint, arguments.name, evaluation, arguments.command)
     except ModelError as error:
         print(f"error: {error}", file=sys.stderr)

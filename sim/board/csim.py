@@ -8,6 +8,7 @@ from typing import Any
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.registers import OFFSETS, ErrorCode
 from penstock.sim.board.core import Bytes, RegisterCore
+from penstock.sim.cache import load_library
 
 _SCALARS = (
     "n_descriptors",
@@ -27,7 +28,7 @@ class CsimBus(RegisterCore):
 
     def __init__(self, library: Path) -> None:
         super().__init__()
-        self._run = ctypes.CDLL(str(library)).ps_csim_run
+        self._run = load_library(library).ps_csim_run
         self._run.argtypes = [ctypes.c_void_p] * 6
         self._run.restype = None
 

@@ -15,6 +15,7 @@ from penstock.hls.sources import (
 )
 from penstock.program.config import HwConfig
 from penstock.program.cplusplus import CONFIG_HEADER, config_header
+from penstock.program.toollog import first_error, keep_log
 from penstock.sim import sanitize
 from penstock.sim.cache import build_once, fingerprint
 from penstock.sim.sources import build_root
@@ -45,22 +46,25 @@ def build_csim(config: HwConfig, types: Types = Types.PLAIN, *, sanitized: bool 
     folder = build_root() / "csim" / f"{config.name}-{types.name.lower()}-{key}"
 
     def build(work: Path) -> None:
-        (work / CONFIG_HEADER).write_text(header)
+        (work / CONFIG_HEADER).write_text(header, encoding="utf-8")
         units = [str(path) for path in [*sources(), HARNESS]]
         target = ["-o", str(work / LIBRARY)]
         done = subprocess.run(
             ["g++", *flags, *include_flags(types, work), *units, *target],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         if done.returncode:
-            path = folder.with_suffix(".log")
-            path.write_text(done.stderr)
-            tail = "\n".join(done.stderr.strip().splitlines()[-15:])
-            raise HlsError(f"g++ could not build {folder.name}:\n{tail}\n", str(path))
+            kept = keep_log(done.stderr, folder.with_suffix(".log"))
+            raise HlsError(
+                f"g++ could not build {folder.name}: {first_error(done.stderr)}", hint=kept
+            )
 
     return build_once(folder, LIBRARY, build)
 
 
 def _output(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", check=True
+    ).stdout

@@ -13,6 +13,7 @@ from penstock.program.config import BEAT_BYTES, HwConfig, get_config
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
+from penstock.sim.cache import load_library
 from penstock.sim.csim.build import build_csim
 
 Bytes = npt.NDArray[np.uint8]
@@ -42,7 +43,7 @@ class CsimCore:
             HlsError: the core cannot be built.
         """
         self.config = get_config(config) if isinstance(config, str) else config
-        self._library = ctypes.CDLL(str(library or build_csim(self.config, types)))
+        self._library = load_library(library or build_csim(self.config, types))
         self._library.ps_csim_run.argtypes = [ctypes.c_void_p] * 6
         self._library.ps_csim_run.restype = None
 

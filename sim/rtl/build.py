@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.program.errors import PenstockError
+from penstock.program.optional import locate
+from penstock.program.toollog import first_error, keep_log
 from penstock.sim import sanitize
-from penstock.sim.cache import build_once, fingerprint
+from penstock.sim.cache import build_once, fingerprint, is_hostile, without_blanks
 from penstock.sim.sources import TOP, build_root, rtl_sources, verilator_env
 
 HARNESS = Path(__file__).with_name("harness.cpp")
@@ -105,10 +107,18 @@ def check_tools() -> None:
 
 def _key(sources: Sequence[Path], flags: Sequence[str], env: dict[str, str]) -> str:
     version = subprocess.run(
-        ["verilator", "--version"], env=env, capture_output=True, text=True, check=True
+        ["verilator", "--version"],
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=True,
     ).stdout
     target = subprocess.run(
-        ["g++", "-march=native", "-Q", "--help=target"], capture_output=True, text=True
+        ["g++", "-march=native", "-Q", "--help=target"],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
     ).stdout
     return fingerprint([version, target, *flags], [*sources, HARNESS])
 
@@ -118,12 +128,29 @@ def _build(
 ) -> None:
     """Build in the folder `work`; the log of a failure stays beside `folder`."""
     jobs = str(min(2, os.cpu_count() or 1))
-    files = [str(path) for path in [*sources, HARNESS]]
+    files = [str(path) for path in without_blanks([*sources, HARNESS], work)]
     command = ["verilator", *flags, "--build-jobs", jobs, "--Mdir", str(work), *files]
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        command,
+        env=_without_blanks(env, work),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     log = done.stdout + done.stderr
     if done.returncode or not (work / LIBRARY).is_file():
-        path = folder.with_suffix(".log")
-        path.write_text(log)
-        tail = "\n".join(log.strip().splitlines()[-15:])
-        raise SimulationError(f"Verilator could not build {folder.name}:\n{tail}\n", str(path))
+        kept = keep_log(log, folder.with_suffix(".log"))
+        raise SimulationError(
+            f"Verilator could not build {folder.name}: {first_error(log)}", hint=kept
+        )
+
+
+def _without_blanks(env: dict[str, str], work: Path) -> dict[str, str]:
+    """The environment with a Verilator whose path make can take."""
+    installed = locate("verilator")
+    if not is_hostile(installed):
+        return env
+    link = work / "verilator"
+    link.symlink_to(installed, target_is_directory=True)
+    path = f"{link / 'bin'}{os.pathsep}{env['PATH']}"
+    return {**env, "PATH": path, "VERILATOR_ROOT": str(link)}

@@ -14,6 +14,7 @@ from penstock.program.config import BEAT_BYTES, HwConfig, get_config
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
+from penstock.sim import cache
 from penstock.sim.rtl.build import SimulationError, build_core
 
 Bytes = npt.NDArray[np.uint8]
@@ -338,7 +339,7 @@ class RtlCore:
 
 def load_library(path: Path) -> ctypes.CDLL:
     """The functions of a built core, typed; harness.cpp documents them."""
-    library = ctypes.CDLL(str(path))
+    library = cache.load_library(path)
     handle, word, result = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p
     library.ps_create.restype = ctypes.c_void_p
     library.ps_create.argtypes = [ctypes.c_uint64]

@@ -44,7 +44,7 @@ def test_checksums(folder: Path) -> None:
     listed = dict(reversed(line.split("  ")) for line in
                   (folder / "SHA256SUMS").read_text().splitlines())  # fmt: skip
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    assert set(listed) == files - {"SHA256SUMS"}
+    assert set(listed) == files - {"SHA256SUMS", ".penstock.json"}
     for name, digest in listed.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
@@ -99,7 +99,12 @@ def test_bitstream_is_included(penstock: Any, workspace: Any, tmp_path: Path) ->
 
 def test_it_replaces_only_what_it_made(penstock: Any, workspace: Any, folder: Path) -> None:
     assert deploy(penstock, workspace, folder).code == 0
-    (folder / "SHA256SUMS").unlink()
+    (folder / "bitstream" / "penstock.bit").write_bytes(b"of Vivado")
+    (folder / "mine.ipynb").write_text("{}")
+    assert deploy(penstock, workspace, folder).code == 0
+    assert (folder / "bitstream" / "penstock.bit").read_bytes() == b"of Vivado"
+    assert (folder / "mine.ipynb").is_file()
+    (folder / ".penstock.json").unlink()
     assert "not the output of this command" in deploy(penstock, workspace, folder).error
 
 

@@ -1,13 +1,12 @@
-"""Checks of arrays, and files that appear whole or not at all."""
+"""Checks of arrays."""
 
-import errno
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from penstock.cli.errors import InputError
-from penstock.cli.files import check_images, read_array, read_labels, write_file, write_folder
+from penstock.cli.files import check_images, read_array, read_labels
 
 
 def test_good_images_pass(rng: np.random.Generator) -> None:
@@ -68,43 +67,3 @@ def test_labels(tmp_path: Path) -> None:
     np.save(tmp_path / "y.npy", np.zeros(3))
     with pytest.raises(InputError, match="labels are float64"):
         read_labels(tmp_path / "y.npy", 3)
-
-
-def test_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    def half(path: Path) -> None:
-        path.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    write_file(tmp_path / "new" / "a.txt", lambda path: path.write_text("one"))
-    with pytest.raises(InputError, match=r"cannot write .*a\.txt: No space left"):
-        write_file(tmp_path / "new" / "a.txt", half)
-    assert (tmp_path / "new" / "a.txt").read_text() == "one"
-    assert len(list((tmp_path / "new").iterdir())) == 1
-
-
-def test_folder_is_replaced_whole(tmp_path: Path) -> None:
-    def fill(folder: Path) -> None:
-        (folder / "program").write_text("new")
-
-    def fail(folder: Path) -> None:
-        fill(folder)
-        raise InputError("refused")
-
-    target = tmp_path / "net"
-    write_folder(target, fill, "program")
-    (target / "stale").write_text("old")
-    with pytest.raises(InputError, match="refused"):
-        write_folder(target, fail, "program")
-    assert (target / "stale").exists()
-    write_folder(target, fill, "program")
-    assert [path.name for path in target.iterdir()] == ["program"]
-    assert [path.name for path in tmp_path.iterdir()] == ["net"]
-
-
-def test_folder_of_somebody_else_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(InputError, match="exists and is not the output of this command"):
-        write_folder(tmp_path, lambda folder: None, "program")
-    assert (tmp_path / "thesis.tex").read_text() == "precious"
-    with pytest.raises(InputError, match="is not a folder"):
-        write_folder(tmp_path / "thesis.tex", lambda folder: None, "program")

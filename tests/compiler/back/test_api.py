@@ -66,7 +66,7 @@ def test_saved_and_loaded(model: Path, images: np.ndarray, tmp_path: Path) -> No
     network = compiled(model)
     network.save(tmp_path / "net")
     assert sorted(p.name for p in (tmp_path / "net").iterdir()) == [
-        *("listing.txt", "model.onnx", "program.pspkg", "report.json")
+        *(".penstock.json", "listing.txt", "model.onnx", "program.pspkg", "report.json")
     ]
     again = api.load(tmp_path / "net")
     assert again.package == network.package
