@@ -7,17 +7,19 @@ BUILD_TCL = Template("""\
 #   vitis_hls -f build.tcl                      (Vitis HLS up to 2024.x)
 #   vitis-run --mode hls --tcl build.tcl        (2023.1 and later)
 # Which steps run is set in options.tcl.
-set here [file dirname [file normalize [info script]]]
-cd $$here
+# Every path below is relative to this file: the folder's own may hold blanks, brackets and quotes.
+cd [file dirname [file normalize [info script]]]
 source options.tcl
 
 open_project -reset vitis
 set_top $top
-foreach file [lsort [glob $$here/src/*.cpp]] {
-  add_files $$file -cflags "-std=$standard -I$$here/src"
+foreach file [lsort [glob src/*.cpp]] {
+  add_files $$file -cflags "-std=$standard -I./src"
 }
-add_files -tb $$here/tb/penstock_tb.cpp -cflags "-std=$standard -I$$here/src"
-set vectors $$here/tb/vectors.bin
+add_files -tb tb/penstock_tb.cpp -cflags "-std=$standard -I./src"
+# A file of the bench: the tool copies it to where the bench runs.
+add_files -tb tb/vectors.bin
+set vectors vectors.bin
 
 open_solution -reset solution -flow_target vivado
 set_part {$part}

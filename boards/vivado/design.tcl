@@ -2,7 +2,7 @@
 
 create_project -force penstock $build_dir/project -part $part
 set_property board_part $board_part [current_project]
-set_property ip_repo_paths $ip_dir [current_project]
+set_property ip_repo_paths [list $ip_dir] [current_project]
 update_ip_catalog -rebuild
 create_bd_design penstock
 

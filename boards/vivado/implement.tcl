@@ -1,7 +1,7 @@
 # Synthesis, implementation, and the two files a board needs.  Sourced by build.tcl.
 
 set wrapper [make_wrapper -files [get_files penstock.bd] -top]
-add_files -norecurse $wrapper
+add_files -norecurse [list $wrapper]
 set_property top penstock_wrapper [current_fileset]
 update_compile_order -fileset sources_1
 
@@ -21,7 +21,10 @@ if {$slack < 0} {
 
 set runs [get_property DIRECTORY [get_runs impl_1]]
 file copy -force $runs/penstock_wrapper.bit $build_dir/penstock.bit
-set handoff [glob -nocomplain $build_dir/project/penstock.gen/sources_1/bd/penstock/hw_handoff/penstock.hwh \
-  $build_dir/project/penstock.srcs/sources_1/bd/penstock/hw_handoff/penstock.hwh]
-file copy -force [lindex $handoff 0] $build_dir/penstock.hwh
+# The folder moved between releases.  No glob: the path may hold brackets.
+foreach kind {gen srcs} {
+  set handoff $build_dir/project/penstock.$kind/sources_1/bd/penstock/hw_handoff/penstock.hwh
+  if {[file exists $handoff]} { break }
+}
+file copy -force $handoff $build_dir/penstock.hwh
 puts "wrote $build_dir/penstock.bit and $build_dir/penstock.hwh, slack $slack ns"

@@ -62,13 +62,20 @@ def settings_text(build: Build) -> str:
 
 
 def tcl(value: object) -> str:
-    """A value as one Tcl word: braces around strings, lists nested."""
+    """A value as one Tcl word that no substitution changes; a list as a list of such words.
+
+    Braces around plain strings.  What braces cannot hold - braces, backslashes, line breaks - is
+    written with a backslash before every special character, which holds inside lists as well.
+    """
     if isinstance(value, (list, tuple)):
         return "{" + " ".join(tcl(item) for item in value) + "}"
     text = str(value)
-    if any(character in text for character in "{}\\"):
-        raise ValueError(f"{text!r} cannot be written between braces")
-    return "{" + text + "}"
+    if not any(character in text for character in "{}\\\n\r"):
+        return "{" + text + "}"
+    return "".join(_ESCAPED.get(c, c if c.isalnum() or c in "/._-" else f"\\{c}") for c in text)
+
+
+_ESCAPED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _processing_system(board: Board) -> dict[str, object]:

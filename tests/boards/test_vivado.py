@@ -3,6 +3,7 @@
 No Vivado runs here or has run: what Vivado does with these commands is not known.
 """
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from penstock.boards.vivado.settings import tcl
 from penstock.boards.vivado.wrapper import ports, wrapper_text
 from penstock.host.registermap import HASH_PARAMETER, VLNV, hwh_registers
 from penstock.program.config import get_config
+from penstock.program.files import WriteError
 from penstock.sim.sources import RTL, rtl_sources, verilator_env
 
 BOARDS = ("kv260", "pynq-z1", "pynq-z2", "ultra96v2", "zcu104")
@@ -129,10 +131,54 @@ def test_wrapper_lints(tmp_path: Path) -> None:
     assert ("output", "", "interrupt") in ports((RTL / "penstock.sv").read_text())
 
 
-def test_words_that_tcl_cannot_quote_are_refused() -> None:
+ODD = ("a[b]", "a b", "$x", 'q"q', "a{b", "a}b", "back\\", "semi;#", "é", "new\nline", "{*}[exit]")
+
+
+def test_every_word_comes_back_from_tcl(tmp_path: Path) -> None:
+    """Alone, in a list, and in a list within a list."""
     assert tcl(["a b", 1, []]) == "{{a b} {1} {}}"
-    with pytest.raises(ValueError, match="between braces"):
-        tcl("a}b")
+    script = tmp_path / "words.tcl"
+    lines = ["fconfigure stdout -encoding utf-8 -translation lf"]
+    for word in ODD:
+        lines += [f"set word {tcl(word)}", 'puts -nonewline "$word\\0"']
+    lines += [f"set words {tcl([list(ODD)])}"]
+    lines += ['foreach word [lindex $words 0] { puts -nonewline "$word\\0" }']
+    script.write_text("\n".join(lines), encoding="utf-8")
+    tclsh = shutil.which("tclsh")
+    if tclsh is None:
+        pytest.skip("no tclsh here: apt-get install tcl")
+    command = [tclsh, "-encoding", "utf-8", str(script)]
+    out = subprocess.run(command, capture_output=True, check=True).stdout.decode("utf-8")
+    assert out.split("\0")[:-1] == [*ODD, *ODD]
+
+
+@pytest.mark.parametrize("name", ["a[b] c", "$HOME {x", 'q"u;o}te', "star*?", "back\\slash"])
+def test_a_folder_of_any_name(tmp_path: Path, record: Record, name: str) -> None:
+    folder = tmp_path / name
+    script = script_of(folder, "pynq-z2")
+    done = record(script)
+    assert done.code == 0, done.error
+    for result in ("penstock.bit", "penstock.hwh"):
+        assert (script.parent / result).is_file()
+    created = {words[2] for words in done.named("create_project")}
+    assert created == {f"{script.parent}/project", f"{script.parent}/package"}
+
+
+def test_only_the_scripts_are_replaced(tmp_path: Path) -> None:
+    script = script_of(tmp_path, "pynq-z2")
+    (script.parent / "penstock.bit").write_bytes(b"hours of work")
+    (script.parent / "project").mkdir()
+    write_scripts(plan("kv260", "rtl", None, script.parent, tmp_path))
+    assert (script.parent / "penstock.bit").read_bytes() == b"hours of work"
+    script.write_text("# mine\n")
+    with pytest.raises(WriteError, match=r"build\.tcl in .* changed since"):
+        write_scripts(plan("pynq-z2", "rtl", None, script.parent, tmp_path))
+    assert script.read_text() == "# mine\n"
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "build.tcl").write_text("# mine\n")
+    with pytest.raises(WriteError, match="is not the output of this command"):
+        write_scripts(plan("pynq-z2", "rtl", None, foreign, tmp_path))
 
 
 @pytest.mark.parametrize(

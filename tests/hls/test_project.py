@@ -1,7 +1,9 @@
 """`penstock hls`: what is emitted, that it simulates, and how Vitis is found and run."""
 
 import json
+import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -66,9 +68,11 @@ def test_scripts(project: Path) -> None:
     assert "clock=10ns\n" in config
 
 
-def test_tcl_runs(project: Path) -> None:
+@pytest.mark.parametrize("name", ["plain", "a[b] {c}", '$x "q"', "star*?;", "open{"])
+def test_tcl_runs(project: Path, tmp_path: Path, name: str) -> None:
     """The script under a Tcl interpreter in which the tool's commands only note their names."""
     tkinter = pytest.importorskip("tkinter")
+    project = Path(shutil.copytree(project, tmp_path / name))
     tcl = tkinter.Tcl()
     called: list[tuple[str, ...]] = []
     for name in re.findall(r"^(?:if .*\{ )?(\w+)", (project / "build.tcl").read_text(), re.M):
@@ -77,11 +81,20 @@ def test_tcl_runs(project: Path) -> None:
     for name in ("add_files", "csim_design", "csynth_design", "cosim_design", "export_design"):
         tcl.createcommand(name, lambda *words, name=name: called.append((name, *words)))
     tcl.createcommand("exit", lambda: None)
-    tcl.eval(f"source {{{project / 'build.tcl'}}}")
+    before = Path.cwd()
+    try:
+        tcl.call("source", str(project / "build.tcl"))
+    finally:
+        os.chdir(before)
     order = [call[0] for call in called]
     assert order[-4:] == ["csim_design", "csynth_design", "cosim_design", "export_design"]
-    sources = {Path(call[1]).name for call in called if call[0] == "add_files"}
-    assert {path.name for path in (project / "src").glob("*.cpp")} <= sources
+    added = [call for call in called if call[0] == "add_files"]
+    files = {word for call in added for word in call if word.startswith(("src/", "tb/"))}
+    assert {f"src/{path.name}" for path in (project / "src").glob("*.cpp")} <= files
+    assert {"tb/penstock_tb.cpp", "tb/vectors.bin"} <= files
+    assert ("csim_design", "-argv", "vectors.bin") in called
+    # No word holds the folder's path, which may be any.
+    assert not any(str(project) in word for call in called for word in call)
 
 
 def test_c_simulation(project: Path) -> None:
@@ -90,7 +103,6 @@ def test_c_simulation(project: Path) -> None:
 
 def test_a_difference_is_found(project: Path, tmp_path: Path) -> None:
     """One bit of the expected records flipped; and a file cut short."""
-    import shutil
 
     shutil.copytree(project, tmp_path / "p")
     vectors = tmp_path / "p" / "tb" / "vectors.bin"
