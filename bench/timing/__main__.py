@@ -55,7 +55,7 @@ def update(configs: list[str], rows: int, to_json: bool) -> None:
     stored.save(cores)
     put_into(DOCUMENT, "timing", summary(cores))
     for config, delays in SHOWN:
-        if config in cores and f"paths-{config}: begin" in DOCUMENT.read_text():
+        if config in cores and f"paths-{config}: begin" in DOCUMENT.read_text(encoding="utf-8"):
             put_into(DOCUMENT, f"paths-{config}", worst(cores, config, delays))
     if to_json:
         print(json.dumps({name: dataclasses.asdict(cores[name]) for name in configs}, indent=1))

@@ -90,7 +90,7 @@ def load_delays(name: str, folder: Path = FOLDER) -> Delays:
         raise PenstockError(
             f"no delays of '{name}'", hint=f"one of {', '.join(delay_names(folder))}"
         )
-    data = yaml.safe_load(path.read_text())
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
     expected = {field.name for field in dataclasses.fields(Delays)} - {"name", "wires"} | {"wire"}
     if not isinstance(data, dict) or set(data) != expected:
         wrong = sorted(set(data) ^ expected) if isinstance(data, dict) else sorted(expected)

@@ -45,7 +45,7 @@ def load(path: Path = STORED) -> dict[str, Core]:
     if not path.is_file():
         raise PenstockError(f"cannot read {path}: no such file", hint="make timing")
     cores = {}
-    for name, core in json.loads(path.read_text()).items():
+    for name, core in json.loads(path.read_text(encoding="utf-8")).items():
         reports = {delays: _report(data) for delays, data in core["reports"].items()}
         cores[name] = Core(key=core["key"], reports=reports)
     return cores
@@ -66,7 +66,7 @@ def save(cores: Mapping[str, Core], path: Path = STORED) -> None:
         f"{json.dumps(name)}: {json.dumps(dataclasses.asdict(core), sort_keys=True)}"
         for name, core in sorted(cores.items())
     ]
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def stale(cores: Mapping[str, Core]) -> tuple[str, ...]:

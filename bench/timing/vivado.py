@@ -62,7 +62,7 @@ def read(path: Path) -> Summary:
         PenstockError: the file cannot be read, or is none, or has no clock with setup paths.
     """
     try:
-        text = path.read_text(errors="replace")
+        text = path.read_text(errors="replace", encoding="utf-8")
     except OSError as error:
         raise PenstockError(f"cannot read {path}: {error.strerror}") from error
     if "Timing Summary Report" not in text or _INTRA not in text:
