@@ -61,7 +61,7 @@ def note(text: str) -> None:
 def warn(warnings: Iterable[str]) -> None:
     """Each warning on a line of its own on stderr."""
     for text in warnings:
-        print("warning: " + " ".join(text.split()), file=sys.stderr)
+        print(printable("warning: " + " ".join(text.split())), file=sys.stderr)
 
 
 @contextmanager
