@@ -21,7 +21,7 @@ PROGRAM = Path(penstock.program.__path__[0])
 NOT_DEPLOYED = {"systemverilog.py", "cplusplus.py"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Contents:
     """What goes into a bundle; `bitstream` is (.bit, .hwh) or None."""
 

@@ -52,7 +52,7 @@ class Memory:
     assertions: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
     """One engine's results: per image logits and gate scores, and counters where it has them.
 

@@ -17,7 +17,7 @@ from penstock.program.package import Package
 Array = npt.NDArray[Any]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Activity:
     """One descriptor over N images.  One that is skipped or not reached has no channels."""
 

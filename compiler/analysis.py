@@ -10,7 +10,7 @@ from penstock.compiler.ir import Concat, Conv, Dense, Fold, Gate, Graph, MapPool
 from penstock.compiler.numerics import requantize, type_range
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Analysis:
     """Producers, readers and skip properties of a graph's convolutions."""
 

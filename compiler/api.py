@@ -54,7 +54,7 @@ COMMAND = "compile"
 DEFAULT_SCHEDULE = "sequential"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decoded:
     """Output records, taken apart.  Counters are those of the engine that wrote the records.
 
@@ -69,7 +69,7 @@ class Decoded:
     exits: npt.NDArray[np.int64]  # (N,) the early exit taken, in order; their number: none
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class CompiledNetwork:
     """A Program and what is needed to use it.
 

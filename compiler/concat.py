@@ -151,7 +151,7 @@ def _rows(concats: Sequence[Concat], rank: dict[str, int]) -> Iterator[Order]:
         yield parts if len(together) == 1 else tuple(sorted(parts, key=rank.__getitem__))
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
 class _Placed:
     """Rewrites nodes one by one, in execution order."""
 

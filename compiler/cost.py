@@ -27,7 +27,7 @@ from penstock.program.package import Package
 __all__ = ["Prediction", "Timing", "compare", "predict", "predict_memory"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prediction:
     """Cycles and bytes of N images; the first image's include what runs once (GLOAD)."""
 

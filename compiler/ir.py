@@ -25,7 +25,7 @@ class Value:
     scale: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Requantize:
     """y = (acc * multiplier + 2^(shift-1)) >> shift, per output channel, before the clamp."""
 
@@ -41,7 +41,7 @@ class Fold:
     per_channel: bool  # score of channel oc, else the single score 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Conv:
     """acc = bias + sum(w * x); y = clamp(sat?(requantize(acc)) + residual, lo, hi).
 
@@ -81,7 +81,7 @@ class Pool:
     shift: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MapPool:
     """Maximum or average over K x K windows of a map, at its scale (maximum) or a new one.
 
@@ -104,7 +104,7 @@ class MapPool:
         return (height - lost) // self.stride + 1, (width - lost) // self.stride + 1
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Gate:
     """acc = bias + w @ x (x a Pool's or a Dense's output); score 0..128.
 
@@ -132,7 +132,7 @@ class Gate:
         return self.kind != GateKind.SIGMOID
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dense:
     """y = clamp(requantize(bias + w @ x)), x a Pool's or a Dense's output."""
 
@@ -188,7 +188,7 @@ def inputs_of(node: Node) -> tuple[str, ...]:
     return tuple(names)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Graph:
     """Nodes in execution order; `input` is the one image value, `output` the logits.
 

@@ -42,7 +42,7 @@ from penstock.program.exits import exit_bound
 from penstock.program.package import Package
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
 class _Lowering:
     """Turns steps into descriptors while the weight blob grows."""
 

@@ -13,7 +13,7 @@ from penstock.program.descriptor import Op
 from penstock.program.package import Package
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MacCount:
     """Counts of many images; `executed` and `gates_executed` are means an image.
 

@@ -158,7 +158,7 @@ def _groups(step: ConvStep, plan: Plan, config: HwConfig) -> Iterator[ConvStep]:
 # -- expansions ------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
 class _Expansion:
     """Steps that make a map, perhaps copy it, and read it channel by channel."""
 

@@ -9,7 +9,7 @@ from penstock.compiler.ir import Concat
 from penstock.compiler.plan import Buffer, CopyStep, Place
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
 class Places:
     """Buffers, pool regions and places, filled in while steps are scheduled in order."""
 

@@ -38,7 +38,7 @@ class LoadStep:
     image: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ConvStep:
     """CONV.  `kind` is "conv", "gate" in a gate's own network, "scale" for a map times scores, or
     "pool", "copy" or "clear" for work that the network does not have.
@@ -76,7 +76,7 @@ class ConvStep:
     images: int = 1
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GateStep:
     """GATE: gates of one kind that read one pool; block gates first, then at most one list.
 
@@ -105,7 +105,7 @@ class GateStep:
         return sum(len(gate.bias) for gate in self.gates[:-1])
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DenseStep:
     """DENSE.  `part` as in GateStep; `kind` is "gate" in a gate's own network, else "conv"."""
 
@@ -134,7 +134,7 @@ class CopyStep:
     src_row: int = 0  # as in ConvStep
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PoolStep:
     """POOL: the windows of a linear map."""
 
@@ -188,7 +188,7 @@ def outputs_of(step: GateStep | DenseStep) -> tuple[int, int]:
     return step.part or (0, sum(len(layer.bias) for layer in layers_of(step)))
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
     """The steps of one image in order, or of `images` that the core takes for one.
 

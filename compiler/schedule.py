@@ -51,7 +51,7 @@ SCHEDULES = ("sequential", "parallel")
 CLEAR_FACTOR = 4
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
 class _Scheduler:
     """Emits the steps of one graph in order."""
 

@@ -103,7 +103,7 @@ def stack_images(plan: Plan, images: int, stacked: frozenset[Kind]) -> Plan:
     return _Stacker(plan=plan, images=images, stacked=stacked).run()
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
 class _Stacker:
     """Repeats the steps of a plan image by image, or makes them work on stacked maps."""
 

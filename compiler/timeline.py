@@ -20,7 +20,7 @@ from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 BURST_BEATS = 16
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
 class Timeline:
     """When each part of the core is free, in cycles since the last image's counters were taken."""
 
@@ -219,7 +219,7 @@ class Timeline:
         return cold, np.maximum(beats, bursts * slot // outstanding)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Shapes:
     """Of a group of n rows, n = 0 .. P_oc (index): what its passes add up to."""
 

@@ -16,7 +16,7 @@ Bytes = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.uint32]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Trace:
     """Per-image figures, read from the output records the core wrote.
 

@@ -22,7 +22,7 @@ class VectorError(HostError):
     """The file of test vectors is missing or damaged."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Vectors:
     """Images and what must come out, see above."""
 

@@ -13,6 +13,7 @@ from penstock.compiler.importer.exits import read_exits, read_thresholds
 from penstock.compiler.importer.external import MAX_MODEL_BYTES, load_external
 from penstock.compiler.importer.functions import inline_functions
 from penstock.compiler.importer.net import Array, Net, OpNode
+from penstock.compiler.importer.sizes import check_sizes
 
 MIN_OPSET, MAX_OPSET = 13, 21
 MAX_IR_VERSION = 13
@@ -56,16 +57,21 @@ def load_model(path: Path, properties: Mapping[str, str] | None = None) -> onnx.
 
 
 def infer(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model for batch size 1, every shape inferred anew from its input."""
+    """The model for batch size 1, every shape inferred anew from its input.
+
+    Raises:
+        CompileError: the input is no image, or shapes do not fit.
+    """
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     _fix_batch(_image_input(fixed.graph))
     del fixed.graph.value_info[:]
     for output in fixed.graph.output:
         output.type.tensor_type.ClearField("shape")
+    known = check_sizes(fixed)  # else folding finds out what the shapes depend on
     try:
         return onnx.shape_inference.infer_shapes(
-            fixed, check_type=True, strict_mode=True, data_prop=True
+            fixed, check_type=True, strict_mode=True, data_prop=known
         )
     except (onnx.shape_inference.InferenceError, ValueError) as error:
         raise CompileError(f"shapes do not fit: {_first_line(error)}") from None

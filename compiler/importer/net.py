@@ -12,7 +12,7 @@ from penstock.compiler.names import FreshNames
 Array = npt.NDArray[Any]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpNode:
     """One ONNX node.  An absent optional input is ""; `attrs` holds plain Python values."""
 
@@ -41,7 +41,7 @@ class OpNode:
         return CompileError(reason, node=self.label, op=self.op, hint=hint)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Net:
     """A network: nodes in topological order, one image input, one output, batch size 1.
 

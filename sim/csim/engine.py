@@ -19,7 +19,7 @@ from penstock.sim.csim.build import build_csim
 Bytes = npt.NDArray[np.uint8]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CsimResult:
     """What one run did: records uint8 [N, output_stride] (zero where nothing was written), error
     code (ErrorCode) and position (image << 16 | descriptor)."""

@@ -17,7 +17,7 @@ _FLOAT32_TERMS = 514
 _PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")])
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
     """Parameters and weights of every output channel of one CONV."""
 

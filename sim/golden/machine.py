@@ -32,7 +32,7 @@ from penstock.sim.golden.pool import pool
 from penstock.sim.golden.state import Array, GoldenError, State
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
 class Machine:
     """One core running one Program.  `inputs` uint8 [N, input_stride], `outputs` the records."""
 

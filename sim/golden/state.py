@@ -25,7 +25,7 @@ class GoldenError(Exception):
         self.reason = reason
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
 class State:
     """Memories as they are between two descriptors; nothing is cleared between images."""
 

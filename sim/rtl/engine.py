@@ -95,7 +95,7 @@ class _Result(ctypes.Structure):
     ]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunResult:
     """What one run did.
 

@@ -96,16 +96,23 @@ class Qdq:
         return self.qdq(self.gemm(self.pool(x), classes, "classifier"), 0.03, name="logits")
 
     def model(self, output: str, opset: int = 18, ir_version: int = 10) -> onnx.ModelProto:
+        """The network, its output's type and shape inferred."""
+        model = self.untyped(output, opset, ir_version)
+        model.graph.output[0].CopyFrom(helper.make_empty_tensor_value_info(output))
+        inferred = onnx.shape_inference.infer_shapes(model)
+        model.graph.output[0].CopyFrom(inferred.graph.output[0])
+        return model
+
+    def untyped(self, output: str, opset: int = 18, ir_version: int = 10) -> onnx.ModelProto:
+        """The network with an output of four open dimensions: no shape is inferred."""
         graph = helper.make_graph(
             self.nodes,
             "small",
             [helper.make_tensor_value_info("image", self.image_type, list(self.shape))],
-            [helper.make_empty_tensor_value_info(output)],
+            [helper.make_tensor_value_info(output, TensorProto.FLOAT, list("abcd"))],
             self.constants,
         )
         opsets = [helper.make_opsetid("", opset)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
         helper.set_model_props(model, self.metadata)
-        inferred = onnx.shape_inference.infer_shapes(model)
-        model.graph.output[0].CopyFrom(inferred.graph.output[0])
         return model
