@@ -30,7 +30,7 @@ from penstock.compiler.macs import MacCount, count_macs
 from penstock.compiler.masks import close_within
 from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.report import build_report
+from penstock.compiler.report import bias_figures, build_report
 from penstock.compiler.warnings import gate_warnings
 from penstock.program.config import HwConfig
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
@@ -273,6 +273,8 @@ class CompiledNetwork:
         self.package.save(folder / PROGRAM_FILE)
         (folder / LISTING_FILE).write_text(listing(self.package), encoding="utf-8")
         figures = build_report(self.package) | {"warnings": list(self.warnings)}
+        if self.graph is not None:
+            figures["biases"] = bias_figures(self.graph)
         if self.checked is not None:
             figures["check"] = self.checked.figures()
         report = json.dumps(figures, indent=2)

@@ -6,6 +6,7 @@ import numpy as np
 
 from penstock.compiler import cost
 from penstock.compiler.activity import decode
+from penstock.compiler.ir import Graph
 from penstock.compiler.macs import count_macs
 from penstock.compiler.numerics import SCORE_ONE
 from penstock.program.descriptor import Op
@@ -37,6 +38,20 @@ def _concats(package: Package, cycles: np.ndarray) -> dict[str, Any]:
         "rows": rows,
         "copies": {"descriptors": len(copies), "cycles": int(cycles[copies].sum())},
     }
+
+
+def bias_figures(graph: Graph) -> dict[str, Any]:
+    """What making integers of the biases costs, JSON-ready: in steps of each layer's result, of
+    the layers whose biases are no whole steps of the accumulator, and where a finer accumulator
+    was taken for some channels."""
+    names = {node.name for node in graph.nodes}
+    layers = [
+        {"layer": item.layer, "error": item.error, "finer_channels": item.finer_channels}
+        for item in graph.rounding
+        if item.layer in names and (item.error or item.finer_channels)
+    ]
+    worst = max((item.error for item in graph.rounding if item.layer in names), default=0.0)
+    return {"worst_error": worst, "layers": layers}
 
 
 def build_report(package: Package) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A program that the core would refuse is never given out: that is a fault of the compiler's own."""
+"""A program that the core would refuse is never given out: a fault of the compiler's own."""
 
 import dataclasses
 

@@ -1,5 +1,7 @@
 """Biases and thresholds beside coarse accumulators: kept exact, or refused."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,9 +9,11 @@ import pytest
 from onnx import TensorProto
 
 from penstock.compiler import ir
+from penstock.compiler.api import compile_onnx
 from penstock.compiler.errors import CompileError
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
+from penstock.program.config import get_config
 from tests.compiler.front.conftest import run_onnxruntime
 from tests.compiler.front.qdq import Array
 
@@ -81,6 +85,22 @@ def test_an_integer_bias_is_never_touched(cube: Any, load: Any) -> None:
     graph = load(cube, cube.qdq(cube.node("Conv", cube.qdq("image", 1.0), weight, bias), 0.01))
     assert graph.nodes[0].bias.tolist() == [3, -2, 1]
     assert graph.rounding[0].error == 0 and graph.rounding[0].finer_channels == 0
+
+
+def test_the_report_says_what_rounding_costs(cube: Any, tmp_path: Path) -> None:
+    """The layer, its worst bias in steps of the result, channels with a finer accumulator."""
+    x = cube.qdq("image", 1.0)
+    y = cube.node(
+        "Conv", x, coarse(cube, (3, 4, 1, 1), 0.5), cube.const([0.24, 0.5, 0.0]), name="c"
+    )
+    z = cube.node("Conv", cube.qdq(y, 0.05), cube.weight((2, 3, 1, 1)), name="d")
+    path = tmp_path / "net.onnx"
+    path.write_bytes(cube.model(cube.qdq(z, Y)).SerializeToString())
+    compile_onnx(path, get_config("tiny")).save(tmp_path / "out")
+    figures = json.loads((tmp_path / "out" / "report.json").read_text())["biases"]
+    (layer,) = figures["layers"]
+    assert (layer["layer"], layer["finer_channels"]) == ("c", 1)
+    assert 0 < layer["error"] == figures["worst_error"] <= 1 / 32
 
 
 def test_a_bias_of_ordinary_weights_stays_in_their_steps(cube: Any, load: Any) -> None:
