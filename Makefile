@@ -16,7 +16,8 @@ export OMP_NUM_THREADS ?= 1
 export TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme figures test test-one lint format clean distclean check-system
+.PHONY: help setup demo readme figures test test-one test-install test-pythons lint format lock \
+  clean distclean check-system
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -106,6 +107,12 @@ format: $(STAMP) ## rewrite the Python sources in the house format
 
 setup: $(STAMP) ## make .venv as requirements.lock says (TORCH_INDEX=...: where PyTorch's CPU build is)
 
+test-install: $(STAMP) ## the wheel, bare and with every extra, in empty environments; the tutorial (minutes, downloads)
+	$(BIN)/python .ci/try_install.py $(EXTRAS)
+
+test-pythons: ## the fast tests on Python 3.10 with the lowest and on 3.13 with the newest packages (minutes)
+	$(PYTHON) .ci/pythons.py
+
 lock: $(STAMP) ## requirements.lock, with hashes, from what pip resolves today
 	$(BIN)/python .ci/lock.py
 
@@ -113,7 +120,7 @@ clean: ## remove build products
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 distclean: clean ## remove .venv as well
-	rm -rf $(VENV) .venv-host
+	rm -rf $(VENV) .venv-host .venv-pythons
 
 include bench/bench.mk
 include formal/formal.mk

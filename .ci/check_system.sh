@@ -18,6 +18,10 @@ if command -v "$python" >/dev/null 2>&1; then
     echo "error: $("$python" --version 2>&1) is too old, Penstock needs Python >= 3.10;" \
       "pass a newer one: make PYTHON=python3.11 (sudo apt-get install python3.11)" >&2
     missing="$missing python3"
+  elif ! "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 14))'; then
+    echo "error: $("$python" --version 2>&1) is newer than any that Penstock is tested with;" \
+      "pass an older one: make PYTHON=python3.13" >&2
+    missing="$missing python3.13"
   elif ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
     echo "error: '$python' cannot make virtual environments; install the module:" \
       "sudo apt-get install python3-venv" >&2

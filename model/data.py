@@ -22,7 +22,7 @@ CIFAR_HINT = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
     """Raw images, uint8 [N, C, H, W] with `full_scale` as white, and labels, int64 [N].
 

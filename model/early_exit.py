@@ -57,7 +57,7 @@ def inherit_heads(net: AnyNet) -> None:
         head.bias.copy_(net.fc.bias)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExitLogits:
     """Logits of every exit, the network's own last, over a test set, and the labels."""
 

@@ -25,7 +25,7 @@ Convention = Literal["macs", "macs_bn"]
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MacCount:
     """MACs of a batch: int64 [N] for the backbone, the same number a gate for all images."""
 

@@ -1,6 +1,5 @@
 """The documents against the repository: files, commands, constants, and the tutorial itself."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 
 from penstock.cli.main import cli
 from penstock.program.descriptor import Op
+from tests.tutorial import blocks, run_tutorial
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
@@ -21,14 +21,8 @@ TUTORIAL = REPOSITORY / "docs" / "tutorial.md"
 #: `folder/name.py`, `test_name.py`: what a document calls a file of the repository.
 FILE = re.compile(r"`((?:[\w.]+/)+[\w.]*\w\.(?:py|sv|md|cpp|h|yaml|mk|tcl|ipynb)|test_\w+\.py)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-
-
-def blocks(document: Path) -> Iterator[tuple[str, str]]:
-    """(language, text) of every code block."""
-    yield from BLOCK.findall(document.read_text())
 
 
 def lines(document: Path) -> Iterator[str]:
@@ -155,32 +149,6 @@ def test_refusals_of_the_tutorial_are_real() -> None:
 def test_tutorial(tmp_path: Path) -> None:
     """Every block in its order, as copied; a `$` line is followed by its answer."""
     pytest.importorskip("torch")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {**os.environ, "PATH": path}
-
-    def run(command: list[str] | str, code: int = 0) -> str:
-        done = subprocess.run(
-            command,
-            shell=isinstance(command, str),
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == code, (command, done.stdout, done.stderr)
-        return done.stdout + done.stderr
-
-    for language, text in blocks(TUTORIAL):
-        if "class Gated" in text:
-            (tmp_path / "gated.py").write_text(text)
-        elif language == "python":
-            run([sys.executable, "-c", text])
-        elif text.startswith("$ "):
-            command, answer = text.split("\n", 1)
-            assert answer in run(command[2:], code=2)
-        elif text.startswith(("penstock", "python")):
-            for line in text.splitlines():
-                run(line)
-    listing = run("penstock disasm gated")
+    listing = run_tutorial(TUTORIAL, tmp_path, Path(sys.executable))
     assert re.search(r"CONV +/conv1/Conv .* -> 12 of list0 .* == 0: skip", listing)
     assert re.search(r"CONV +/conv2/Conv .*12 of list0 .*\+ uint8 in place.* == 0: skip", listing)

@@ -158,6 +158,15 @@ def test_old_python_is_refused(repository: Path, tmp_path: Path) -> None:
     assert "Python 3.8.1 is too old, Penstock needs Python >= 3.10" in message
 
 
+def test_new_python_is_refused(repository: Path, tmp_path: Path) -> None:
+    fake = tmp_path / "python3"
+    answers = "--version) echo Python 3.14.0 ;; *'(3, 14)'*) exit 1"
+    fake.write_text(f'#!/bin/sh\ncase "$*" in {answers} ;; esac\n')
+    fake.chmod(0o755)
+    message = missing_tool(repository, tmp_path, "g++", "make", "perl")
+    assert "Python 3.14.0 is newer than any that Penstock is tested with" in message
+
+
 def test_lock_holds_every_requirement(repository: Path) -> None:
     pytest.importorskip("tomllib", reason="Python 3.10 has no TOML reader of its own")
     command = [sys.executable, str(repository / ".ci" / "lock.py"), "--check"]

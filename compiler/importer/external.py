@@ -33,7 +33,7 @@ def _tensors(message: Message) -> Iterator[onnx.TensorProto]:
         return
     for field, value in message.ListFields():
         if field.message_type is not None:
-            for inner in value if field.is_repeated else [value]:
+            for inner in [value] if isinstance(value, Message) else value:
                 yield from _tensors(inner)
 
 

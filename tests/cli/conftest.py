@@ -58,7 +58,8 @@ class Workspace:
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """An untrained network, half of whose channels every image skips, compiled for `tiny`."""
     import onnx
-    import torch
+
+    torch = pytest.importorskip("torch")
 
     from penstock.model import NetworkConfig, build_onnx, random_images, random_network
 

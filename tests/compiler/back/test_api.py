@@ -21,6 +21,7 @@ SHAPE = (2, 8, 6)
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network, half of whose channels each image skips."""
+    pytest.importorskip("torch")
     from penstock.model import NetworkConfig, build_onnx, random_network
 
     path = tmp_path_factory.mktemp("api") / "net.onnx"
