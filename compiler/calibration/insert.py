@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from penstock.compiler.calibration.points import Points
+from penstock.compiler.importer.exits import EXITS
 from penstock.compiler.importer.net import Array, Net, OpNode
 
 #: Float bias over accumulator step: keeps the bias of a (nearly) dead channel inside int32.
@@ -89,12 +90,17 @@ def insert(net: Net, points: Points, scales: dict[str, float]) -> Net:
         for name in node.outputs:
             if name in points.unsigned:
                 real[name] = out.pair(name, scales[name], points.unsigned[name])
+    output, exits = real[net.output], tuple(real[name] for name in net.exits)
+    metadata = dict(net.metadata)
+    if EXITS in metadata:
+        metadata[EXITS] = ",".join((*exits, output))
     return net.replace(
         nodes=tuple(out.nodes),
         constants=out.constants,
         shapes=out.shapes,
-        output=real[net.output],
-        exits=tuple(real[name] for name in net.exits),
+        output=output,
+        exits=exits,
+        metadata=metadata,
     )
 
 

@@ -10,7 +10,8 @@ from penstock.compiler.calibration.points import Points
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.to_onnx import to_onnx
-from penstock.program.optional import require
+from penstock.compiler.onnx_session import open_session
+from penstock.program.optional import MissingPackageError
 
 #: The least scale that is a normal float32.
 TINY = float(np.finfo(np.float32).tiny)
@@ -106,13 +107,10 @@ def _range(array: Array) -> Range:
 
 def _session(net: Net, computed: list[str]) -> Any:
     """An onnxruntime session that gives out those tensors too."""
-    onnxruntime = require("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4  # what it cannot run is an error of ours, on one line
-    model = to_onnx(net, tuple(computed)).SerializeToString()
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return open_session(to_onnx(net, tuple(computed)))
+    except MissingPackageError:
+        raise
     except Exception as error:
         raise _cannot(error) from None
 

@@ -11,7 +11,8 @@ from onnx import helper
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.functions import inline_functions
 from penstock.compiler.importer.load import infer
-from penstock.program.optional import require
+from penstock.compiler.onnx_session import open_session
+from penstock.program.optional import MissingPackageError
 
 Array = npt.NDArray[Any]
 
@@ -29,23 +30,16 @@ class Reference:
     """
 
     def __init__(self, model: onnx.ModelProto, names: Sequence[str]) -> None:
-        onnxruntime = require("onnxruntime")
         wide = onnx.ModelProto()
         wide.CopyFrom(model)
         del wide.graph.output[:]
         wide.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
-        for node in wide.graph.node:
-            node.name = ""  # ONNX allows two nodes of one name, onnxruntime does not
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 4  # what it cannot do, it also raises
         self.names = list(names)
         try:
-            self._session = onnxruntime.InferenceSession(
-                wide.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # its exceptions have no common base of their own
+            self._session = open_session(wide)
+        except MissingPackageError:
+            raise
+        except Exception as error:
             raise _refused(error) from None
         self._input = self._session.get_inputs()[0].name
 

@@ -12,6 +12,8 @@ from penstock.compiler.interpreter import compute
 from penstock.compiler.ir import IntArray
 from penstock.compiler.numerics import SCORE_ONE
 
+#: Of a sigmoid's score: a step of its input, 1/16, is two of the score where it is steepest.
+SIGMOID_TOLERANCE = 2
 #: A clamp that no sum reaches.
 WIDE = 1 << 60
 
@@ -32,6 +34,8 @@ def allowed_steps(
     """
     if isinstance(node, ir.Gate) and node.binary:
         return np.where(near_threshold(node, values) if tie is None else tie, SCORE_ONE, 0)
+    if isinstance(node, ir.Gate) and not node.decides:
+        return SIGMOID_TOLERANCE
     if isinstance(node, ir.Conv) and node.fold is not None and node.fold.scores in rounded:
         return TOLERANCE + np.ceil(_before_the_score(node, values) / (2 * SCORE_ONE))
     return TOLERANCE

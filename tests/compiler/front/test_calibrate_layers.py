@@ -302,3 +302,14 @@ def test_what_onnxruntime_refuses(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
         quantize_float(save(model, tmp_path), some_images(50))
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_inner_tensors_that_an_optimiser_would_fuse_away(tmp_path: Path) -> None:
+    """A sum of two strided convolutions in groups: onnxruntime's optimiser loses one of them."""
+    net = Floats(7)
+    x = net.conv("image")
+    attrs = {"group": 2, "strides": [2, 2]}
+    shortcut = net.node("Conv", x, net.normal(4, 2, 1, 1), net.normal(4), **attrs)
+    y = net.node("Conv", x, net.normal(4, 2, 3, 3), pads=[1] * 4, **attrs)
+    z = net.conv(net.node("Add", y, shortcut))
+    check_float(net.model(net.head(z)), tmp_path, some_images(8))

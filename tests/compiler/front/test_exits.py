@@ -154,3 +154,36 @@ def test_a_float_network_is_calibrated(tmp_path: Path) -> None:
         got.exits, compiled.decode_output(compiled.run_graph(inputs)).exits
     )
     assert set(got.exits) == {0, 1}
+
+
+def test_a_float_network_that_names_its_exits_is_calibrated(tmp_path: Path) -> None:
+    """The quantised file has other outputs: its metadata names those."""
+    pytest.importorskip("onnxruntime")
+    rng = np.random.default_rng(1)
+    weight, head = rng.normal(size=(4, 4, 1, 1)), rng.normal(size=(4, 4))
+    nodes = [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Relu", ["a"], ["b"])]
+    for source, output in (("a", "early"), ("b", "late")):
+        nodes += [
+            helper.make_node("GlobalAveragePool", [source], [f"p{output}"]),
+            helper.make_node("Flatten", [f"p{output}"], [f"f{output}"]),
+            helper.make_node("Gemm", [f"f{output}", "h"], [output]),
+        ]
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "named",
+        [info("x", TensorProto.FLOAT, [1, 4, 4, 4])],
+        [info(name, TensorProto.FLOAT, [1, 4]) for name in ("late", "early")],
+        [
+            numpy_helper.from_array(array.astype(np.float32), name)
+            for array, name in ((weight, "w"), (head, "h"))
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    properties = {"penstock.exits": "early,late", "penstock.thresholds": "0.5"}
+    helper.set_model_props(model, properties)
+    onnx.save(model, tmp_path / "net.onnx")
+    images = rng.normal(size=(8, 4, 4, 4)).astype(np.float32)
+    compiled = compile_onnx(tmp_path / "net.onnx", get_config("tiny"), calibration=images)
+    assert [leave["name"] for leave in compiled.package.meta["exits"]] == ["early_quantized"]
+    assert compiled.package.meta["output"]["name"] == "late_quantized"
