@@ -6,6 +6,7 @@ and multiplied by its score.  The Program built from a graph must give the same 
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -194,6 +195,7 @@ class Graph:
 
     `exits` in execution order: the first whose test holds ends the image with its logits.
     `rounding`: of the biases of each layer that the importer made.
+    `renamed`: values whose names the importer changed -> the file's tensors.
     `adjacent`: rows of values that lie one after the other in memory, so that every Concat is a
     range of one of them (the back end's pass `place_concats` fills it in).
     """
@@ -208,3 +210,8 @@ class Graph:
     adjacent: tuple[tuple[str, ...], ...] = ()
     rounding: tuple[BiasRounding, ...] = ()
     integer_input: bool = False  # the file takes int8 or uint8 images: codes, not real values
+    renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def tensor(self, value: str) -> str:
+        """The file's name for a value, if the file has it."""
+        return self.renamed.get(value, value)

@@ -17,7 +17,7 @@ from penstock.compiler.check.result import (
     LogitDifference,
 )
 from penstock.compiler.check.ties import comparisons, near
-from penstock.compiler.check.tolerance import allowed_steps
+from penstock.compiler.check.tolerance import Known, Steps, allowed_steps
 from penstock.compiler.interpreter import run_graph, run_node
 from penstock.compiler.ir import IntArray
 from penstock.compiler.numerics import quantize
@@ -41,17 +41,20 @@ def check_graph(graph: ir.Graph, model: onnx.ModelProto, images: Array) -> Check
         PenstockError: onnxruntime is missing or cannot run the model.
     """
     made = {name for node in model.graph.node for name in node.output}
-    named = [node.output for node in graph.nodes if node.output in made]
+    named = [node.output for node in graph.nodes if graph.tensor(node.output) in made]
     compared = comparisons(graph, model)
-    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    wanted = {name for pair in compared.values() for name in pair if name not in known}
-    reference = Reference(model, [*named, *sorted(wanted - set(named))])
+    constants = {
+        tensor.name: numpy_helper.to_array(tensor)[None] for tensor in model.graph.initializer
+    }
+    wanted = {graph.tensor(name) for name in named}
+    wanted |= {name for pair in compared.values() for name in pair if name not in constants}
+    reference = Reference(model, sorted(wanted))
     elements = sum(math.prod(value.shape) for value in graph.values.values())
     chunk = max(1, CHUNK_ELEMENTS // elements)
     tally = _Tally(graph, named, compared)
     for first in range(0, len(images), chunk):
         part = images[first : first + chunk]
-        tally.add(_integers(graph, part), known | reference.run(part))
+        tally.add(_integers(graph, part), constants | reference.run(part))
     return tally.result()
 
 
@@ -75,7 +78,7 @@ class _Sums:
     beyond: int = 0
     shapes: tuple[tuple[int, ...], ...] = ()
 
-    def add(self, got: IntArray, want: IntArray, allowed: IntArray | int = 0) -> None:
+    def add(self, got: IntArray, want: IntArray, allowed: Steps = 0) -> None:
         steps = np.abs(got.astype(np.int64) - want.astype(np.int64))
         self.maximum = max(self.maximum, int(steps.max(initial=0)))
         self.squares += float((steps.astype(np.float64) ** 2).sum())
@@ -109,27 +112,33 @@ class _Tally:
         }
 
     def add(self, images: IntArray, tensors: Mapping[str, Array]) -> None:
-        """Compare some images; `tensors` are onnxruntime's, (N, 1, ...), and the constants."""
+        """Compare some images; `tensors` are onnxruntime's (N, 1, ...), constants (1, ...)."""
         self.images += len(images)
         whole = run_graph(self.graph, images)
         values = {self.graph.input: whole[self.graph.input]}
-        rounded = frozenset(name for name in self.layers if tensors[name].dtype.kind in "fb")
+        real = {name: tensors[self.graph.tensor(name)] for name in self.layers}
+        slack: dict[str, Steps] = {}
+        known = Known(
+            slack=slack,
+            rounded=frozenset(name for name, array in real.items() if array.dtype.kind in "fb"),
+            ties={
+                name: near(tensors[left], tensors[right], whole[name].shape)
+                for name, (left, right) in self.compared.items()
+            },
+        )
         for node in self.graph.nodes:
+            name = node.output
             got = run_node(self.graph, node, values)
-            values[node.output] = got
-            if node.output not in self.layers:
-                continue
-            want = self._as_graph(node.output, tensors[node.output])
+            allowed = allowed_steps(node, values, known)
+            want = self._as_graph(name, real[name]) if name in real else None
+            values[name] = got if want is None else want
             if want is None:
+                slack[name] = allowed
                 continue
-            tie = None
-            if pair := self.compared.get(node.output):
-                tie = near(tensors[pair[0]], tensors[pair[1]], want.shape)
-            self.layers[node.output].add(got, want, allowed_steps(node, values, rounded, tie))
-            values[node.output] = want
-            if node.output in self.decisions:
-                counts = self.decisions[node.output]
-                counts[0] += int(((whole[node.output] > 0) != (want > 0)).sum())
+            self.layers[name].add(got, want, allowed)
+            if name in self.decisions:
+                counts = self.decisions[name]
+                counts[0] += int(((whole[name] > 0) != (want > 0)).sum())
                 counts[1] += want.size
         self._add_logits(whole[self.graph.output], values[self.graph.output])
 
@@ -161,7 +170,7 @@ class _Tally:
                 LayerDifference(
                     layer=nodes[name].name,
                     op=type(nodes[name]).__name__,
-                    tensor=name,
+                    tensor=self.graph.tensor(name),
                     maximum=sums.maximum,
                     rms=sums.rms,
                     share=sums.differ / max(sums.values, 1),

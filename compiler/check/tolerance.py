@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from penstock.compiler import ir
 from penstock.compiler.check.result import TOLERANCE
@@ -12,36 +14,86 @@ from penstock.compiler.interpreter import compute
 from penstock.compiler.ir import IntArray
 from penstock.compiler.numerics import SCORE_ONE
 
+Steps = npt.NDArray[Any] | float
+
 #: Of a sigmoid's score: a step of its input, 1/16, is two of the score where it is steepest.
 SIGMOID_TOLERANCE = 2
 #: A clamp that no sum reaches.
 WIDE = 1 << 60
 
 
-def allowed_steps(
-    node: ir.Node,
-    values: Mapping[str, IntArray],
-    rounded: frozenset[str],
-    tie: IntArray | None = None,
-) -> IntArray | int:
-    """Steps, one number or one for each value of `node`'s output.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the layers of a network are compared with, as far as it is known.
 
-    Args:
-        values: what the layer reads.
+    Attributes:
+        slack: values that the file has no tensor for -> steps they may be off themselves.
         rounded: scores that the file does not quantise.  onnxruntime multiplies by the score
             itself, the core by its nearest 1/128.
-        tie: of a binary gate, where the file's comparison is too close to call, if that is known.
+        ties: binary gates -> where the file's comparison is too close to call, (N, n) bool.
     """
-    if isinstance(node, ir.Gate) and node.binary:
-        return np.where(near_threshold(node, values) if tie is None else tie, SCORE_ONE, 0)
-    if isinstance(node, ir.Gate) and not node.decides:
-        return SIGMOID_TOLERANCE
-    if isinstance(node, ir.Conv) and node.fold is not None and node.fold.scores in rounded:
-        return TOLERANCE + np.ceil(_before_the_score(node, values) / (2 * SCORE_ONE))
-    return TOLERANCE
+
+    slack: Mapping[str, Steps]
+    rounded: frozenset[str]
+    ties: Mapping[str, IntArray]
 
 
-def _before_the_score(node: ir.Conv, values: Mapping[str, IntArray]) -> IntArray:
+def allowed_steps(node: ir.Node, values: Mapping[str, IntArray], known: Known) -> Steps:
+    """Steps, one number or one for each value of `node`'s output; `values`: what it reads."""
+    match node:
+        case ir.Concat():
+            return max((_largest(known.slack.get(name, 0.0)) for name in node.inputs), default=0.0)
+        case ir.Pool() | ir.MapPool():
+            return TOLERANCE + _largest(known.slack.get(node.input, 0.0))
+        case ir.Gate() if node.binary:
+            unsure = _gain(node, known.slack.get(node.input, 0.0), raw=True)
+            tie = known.ties.get(node.output)
+            if tie is None or np.any(unsure):
+                tie = near_threshold(node, values, unsure)
+            return np.where(tie, SCORE_ONE, 0)
+        case ir.Gate():
+            own = TOLERANCE if node.decides else SIGMOID_TOLERANCE
+            share = 1.0 if node.decides else SIGMOID_TOLERANCE
+            return own + share * _gain(node, known.slack.get(node.input, 0.0))
+        case ir.Dense():
+            return TOLERANCE + _gain(node, known.slack.get(node.input, 0.0))
+        case ir.Conv():
+            return _allowed_of_conv(node, values, known)
+
+
+def _allowed_of_conv(node: ir.Conv, values: Mapping[str, IntArray], known: Known) -> Steps:
+    steps: Steps = TOLERANCE + _gain(node, known.slack.get(node.input, 0.0))
+    if node.residual is not None:
+        steps = steps + _largest(known.slack.get(node.residual, 0.0))
+    if node.fold is None:
+        return steps
+    scores = node.fold.scores
+    off = np.asarray(known.slack.get(scores, 0.0) + 0.5 * (scores in known.rounded)) / SCORE_ONE
+    if not off.any():
+        return steps
+    return steps + np.ceil(_before_the_score(node, values) * off.reshape(*off.shape, 1, 1))
+
+
+def _largest(steps: Steps) -> float:
+    return float(np.max(steps, initial=0.0))
+
+
+def _gain(node: ir.Conv | ir.Dense | ir.Gate, slack: Steps, raw: bool = False) -> Steps:
+    """Steps by which a layer's results move if all it reads are `slack` off, one an output.
+
+    `raw`: in steps of the accumulator.
+    """
+    if not _largest(slack):
+        return 0.0
+    weight = np.abs(node.weight.astype(np.float64)).reshape(len(node.weight), -1).sum(axis=1)
+    steps = weight * _largest(slack)
+    if not raw:
+        factors = node.requantize
+        steps = np.ceil(steps * factors.multiplier / 2.0 ** factors.shift.astype(np.float64))
+    return steps.reshape(-1, 1, 1) if isinstance(node, ir.Conv) else steps
+
+
+def _before_the_score(node: ir.Conv, values: Mapping[str, IntArray]) -> npt.NDArray[np.float64]:
     """Magnitudes of a convolution without its score, in steps of its output, not clamped."""
     bare = dataclasses.replace(
         node, fold=None, residual=None, saturate_before_add=False, clamp=(-WIDE, WIDE)

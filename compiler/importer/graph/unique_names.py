@@ -42,6 +42,7 @@ def _rename_values(graph: ir.Graph) -> ir.Graph:
         exits=tuple(
             dataclasses.replace(leave, logits=named(leave.logits)) for leave in graph.exits
         ),
+        renamed={name: old for old, name in new.items()},
     )
 
 
