@@ -65,6 +65,8 @@ def padding(builder: Builder, node: OpNode, kernel: Sequence[int]) -> list[int]:
     if mode in ("NOTSET", "VALID"):
         pads = node.attrs.get("pads", [0] * 4) if mode == "NOTSET" else [0] * 4
         return [int(pad) for pad in pads]
+    if mode not in ("SAME_UPPER", "SAME_LOWER"):
+        raise node.error(f"has auto_pad {mode!a}", "NOTSET, VALID, SAME_UPPER or SAME_LOWER")
     strides = node.attrs.get("strides", [1, 1])
     first, second = [], []
     for side, size, step in zip(
