@@ -141,7 +141,7 @@ def test_only_a_residual_with_later_readers_is_copied() -> None:
     y = build.conv(x, 4)
     z = build.conv(y, 4, residual=x)
     graph = build.graph("x", z)
-    assert duplicate_residuals(graph) == graph
+    assert duplicate_residuals(graph).nodes == graph.nodes  # the very same
     graph = build.graph("x", build.conv(z, 4, residual=z))
     copies = [n for n in duplicate_residuals(graph).nodes if isinstance(n, Conv) and is_copy(n)]
     assert [copy.input for copy in copies] == [z]
