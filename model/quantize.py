@@ -30,6 +30,8 @@ from penstock.model.networks import (
 )
 from penstock.model.quantize_gate import QuantGateNet, QuantRouter
 from penstock.model.quantizers import (
+    LEAST_SCALE,
+    ZERO_SCALE,
     ActivationQuantizer,
     QuantConv,
     QuantLinear,
@@ -270,11 +272,13 @@ def calibrate_scales(net: nn.Module, batches: Iterable[Tensor]) -> None:
     was_training = net.training
     net.eval()
     for quantizer in quantizers:
-        quantizer.scale.fill_(1e-6)
+        quantizer.scale.fill_(LEAST_SCALE)
         quantizer.observing = True
     for _ in range(2):
         for batch in inputs:
             net(batch)
     for quantizer in quantizers:
         quantizer.observing = False
+        if quantizer.scale <= LEAST_SCALE:
+            quantizer.scale.fill_(ZERO_SCALE)
     net.train(was_training)

@@ -22,7 +22,12 @@ CALIBRATION_QUANTILE = 0.9999
 # A bias of a channel with (nearly) dead weights must still fit int32 at s_in * s_w, with
 # room for the products; 2**22 is also exact in float32.
 MAX_BIAS_STEPS = 2.0**22
-MIN_WEIGHT_SCALE = 1e-8
+# Of a channel without weights and bias: any scale is right.
+DEAD_WEIGHT_SCALE = 1e-8
+# Of a tensor that is always zero, after calibration; and what scales start from in it: real ones
+# are larger, whatever the units of the images.
+ZERO_SCALE = 1e-6
+LEAST_SCALE = 1e-24
 # Learned scales are e^(gain * parameter): so they stay positive, and a step changes one by a
 # share of itself.  With gain 1, at the learning rate of the weights, they stayed within 3 % of
 # their calibrated values in all of the demo's fine-tuning; gain 10 makes steps 100 times longer.
@@ -112,7 +117,7 @@ class ActivationQuantizer(nn.Module):
         magnitudes = x.abs().flatten()
         rank = max(1, round(CALIBRATION_QUANTILE * magnitudes.numel()))
         top = magnitudes.kthvalue(rank).values
-        self.scale.copy_(torch.maximum(self.scale, (top / levels).clamp_min(1e-6)))
+        self.scale.copy_(torch.maximum(self.scale, top / levels))
 
 
 class _QuantizedLayer(nn.Module):
@@ -132,7 +137,8 @@ class _QuantizedLayer(nn.Module):
         """Float [outputs]: follows the weights, so that training never leaves the grid."""
         top = self.linked().abs().flatten(1).amax(dim=1) / 127
         floor = self.bias.abs() / (in_scale * MAX_BIAS_STEPS)
-        return torch.maximum(top, floor).clamp_min(MIN_WEIGHT_SCALE)
+        scale = torch.maximum(top, floor)
+        return torch.where(scale > LEAST_SCALE, scale, DEAD_WEIGHT_SCALE)
 
     def quantized(self, in_scale: Tensor) -> tuple[Tensor, Tensor]:
         """Fake-quantised weight and bias for an input at `in_scale`."""

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from penstock.model import NetworkConfig, build_onnx, random_images, random_network
 from penstock.model.quantize import QuantLCNet
-from penstock.model.quantizers import SCALE_GAIN, ActivationQuantizer
+from penstock.model.quantizers import SCALE_GAIN, ActivationQuantizer, QuantLinear
 
 
 def quantizer(scale: float) -> ActivationQuantizer:
@@ -120,3 +120,42 @@ def test_nothing_changes_without_steps(network: QuantLCNet) -> None:
     before = build_onnx(network).SerializeToString()
     network.fix_scales()
     assert build_onnx(network).SerializeToString() == before
+
+
+@pytest.mark.parametrize("unit", [1e-7, 1e-4, 1e4, 1e7])
+def test_images_in_other_units(unit: float) -> None:
+    """Images times s, the first weights by s: the logits stay as they are, to a step or two."""
+    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
+    images = random_images(config, 8, torch.Generator().manual_seed(3))
+    nets = [random_network(config, seed=4), random_network(config, seed=4)]
+    with torch.no_grad():
+        nets[1].conv.weight.div_(unit)
+    logits = []
+    for net, x in zip(nets, (images, images * unit), strict=True):
+        net.calibrate([x])
+        with torch.no_grad():
+            logits.append(net.eval()(x)[0])
+    assert float(logits[0].abs().max()) > 0.1
+    step = float(logits[0].abs().max()) / 127
+    assert float((logits[0] - logits[1]).abs().max()) <= 2.5 * step
+
+
+def test_scales_of_what_is_always_zero() -> None:
+    """Finite, and the biases behind it are what they were."""
+    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
+    net = random_network(config, seed=5)
+    net.calibrate([torch.zeros(2, 2, 8, 6)])
+    scales = [m.scale for m in net.modules() if isinstance(m, ActivationQuantizer)]
+    assert all(torch.isfinite(scale) and scale >= 1e-7 for scale in scales)
+    build_onnx(net)
+
+
+def test_small_weights_keep_their_steps() -> None:
+    """Of a channel whose weights are small a step is its own; without weights any will do."""
+    layer = QuantLinear(torch.nn.Linear(4, 3))
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[1.0, -2, 3, -4], [1e-9, -2e-9, 3e-9, -4e-9], [0] * 4]))
+        layer.bias.zero_()
+    weight, bias, scale = layer.integers(torch.tensor(0.05))
+    assert weight[0].tolist() == weight[1].tolist() == [32, -64, 95, -127]
+    assert not weight[2].any() and not bias.any() and bool((scale > 0).all())
