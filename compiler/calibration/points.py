@@ -48,8 +48,11 @@ def choose(net: Net, image_unsigned: bool) -> Points:
     group = {name: name for name in chosen.tensors}
     kinds = {name: name for name in chosen.tensors}  # what must be of one type
     for name in sorted(chosen.tensors):
-        for residual in chosen.residuals.get(_before_activation(net, name, made), []):
+        before = _before_activation(net, name, made)
+        for residual in chosen.residuals.get(before, []):
             _unite(group, name, residual)
+        if before != name and before in made and _stored(net, made[before], chosen.tensors):
+            _unite(group, name, _computed(net, made[before])[0])  # clipped where it lies
         producer = made.get(name)
         if producer is not None and _keeps(net, producer):  # integers as they are
             for source in _computed(net, producer):
@@ -132,6 +135,11 @@ def _shuffles(net: Net, node: OpNode) -> bool:
 def _keeps(net: Net, node: OpNode) -> bool:
     """Whether the integers of a node's result are those of its operands."""
     return node.op in ("MaxPool", "Concat") or _shuffles(net, node)
+
+
+def _stored(net: Net, node: OpNode, tensors: set[str]) -> bool:
+    """Whether a node's result is stored integers before anything quantises it."""
+    return _keeps(net, node) and (node.op != "Concat" or node.output in tensors)
 
 
 def is_residual(net: Net, node: OpNode) -> bool:

@@ -130,6 +130,41 @@ def test_an_input_of_integers(tmp_path: Path) -> None:
         import_float(save(model, tmp_path), some_images(20))
 
 
+@pytest.mark.parametrize("op", ["MaxPool", "Gather", "Concat"])
+@pytest.mark.parametrize("signed", [True, False])
+def test_an_activation_of_stored_integers(op: str, signed: bool, tmp_path: Path) -> None:
+    """It keeps their scale, whatever its own range is and however it is read."""
+    net = Floats(51)
+    x = net.conv("image") if signed else net.relu(net.conv("image"))
+    inputs = 4
+    if op == "MaxPool":
+        y = net.node("MaxPool", x, kernel_shape=[3, 3], pads=[1] * 4)
+    elif op == "Gather":
+        y = net.node("Gather", x, net.const([2, 0, 3, 1], np.int64), axis=1)
+    else:
+        y, inputs = net.node("Concat", x, net.conv("image"), axis=1), 8
+    z = net.node("Clip", y, net.const(0.0), net.const(0.5))
+    output = net.head(net.node("Add", net.conv(z, 4, inputs), net.conv(y, 4, inputs)))
+    text = ""
+    try:
+        import_float(save(net.model(output), tmp_path), some_images(52))
+    except CompileError as error:  # a clip inside the grid of what is stored already is refused
+        text = str(error)
+    assert "scales that cannot be unified" not in text
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "Gather"])
+def test_a_relu_of_stored_integers_in_a_sum(op: str, tmp_path: Path) -> None:
+    """The sum's scale is theirs as well."""
+    net = Floats(53)
+    x = net.relu(net.conv("image"))
+    attrs = {"kernel_shape": [3, 3], "pads": [1] * 4} if op == "MaxPool" else {"axis": 1}
+    order = [net.const([2, 0, 3, 1], np.int64)] if op == "Gather" else []
+    y = net.relu(net.node(op, x, *order, **attrs))
+    z = net.relu(net.conv(y)) if op == "Gather" else net.node("Add", net.conv(x), y)
+    check_float(net.model(net.head(net.relu(z))), tmp_path, some_images(54))
+
+
 # -- dense layers --------------------------------------------------------------------------------
 
 
