@@ -11,6 +11,9 @@ from penstock.cli.errors import InputError, load
 from penstock.cli.files import check_images, read_array
 from penstock.program.config import CONFIGS, HwConfig
 
+#: Seeds that NumPy, torch and the simulated core all take.
+SEED = click.IntRange(0, 2**63 - 1)
+
 #: Images that a run of the core takes, for a command that compiles.
 images_option = click.option(
     "--images",

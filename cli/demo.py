@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import rich_click as click
 
-from penstock.cli.compiled import hardware
+from penstock.cli.compiled import SEED, hardware
 from penstock.cli.engines import (
     Memory,
     Run,
@@ -64,7 +64,7 @@ STALLS = Memory(stall=0.2, seed=1)
     show_default=True,
 )
 @click.option("--epochs", type=int, help="Epochs in floating point.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option(
     "--limit",
     type=click.IntRange(1),

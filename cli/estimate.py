@@ -7,6 +7,7 @@ import numpy as np
 import rich_click as click
 
 from penstock.cli.compiled import (
+    SEED,
     calibration_option,
     hardware,
     images_option,
@@ -46,7 +47,7 @@ SHARE = click.FloatRange(0, 1)
 @click.option(
     "--masks", type=click.IntRange(1, 10000), default=20, show_default=True, help="Random masks."
 )
-@click.option("--seed", default=0, show_default=True, help="Of the masks.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the masks.")
 @click.option("--board", default="pynq-z2", show_default=True, help="Whose clock to use.")
 @click.option("--clock", type=click.FloatRange(1, 1000), metavar="MHZ", help="Another clock.")
 @json_option

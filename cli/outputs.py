@@ -1,6 +1,7 @@
-"""No command writes over what it reads: results and inputs of one call are different files."""
+"""What holds for every command's arguments: no result over an input, no number that is none."""
 
 import functools
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,26 @@ OUTPUTS = ("output", "json_to", "save", "vcd", "per_image")
 
 
 def separate_outputs(command: click.Command) -> click.Command:
-    """The command, refusing an output that is one of its inputs or another of its outputs."""
+    """The command, refusing NaN and an output that is one of its inputs or other outputs."""
     callback = command.callback
     assert callback is not None
 
     @functools.wraps(callback)
     def checked(**values: Any) -> Any:
+        _check_numbers(command, values)
         _check(command, values)
         return callback(**values)
 
     command.callback = checked
     return command
+
+
+def _check_numbers(command: click.Command, values: dict[str, Any]) -> None:
+    """InputError on NaN, which no comparison with a range finds."""
+    for name, value in values.items():
+        several = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(number, float) and math.isnan(number) for number in several):
+            raise InputError(f"{_called(command, name)} is nan", hint="give a number")
 
 
 def _check(command: click.Command, values: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from penstock.cli.compiled import SEED
 from penstock.cli.errors import load
 from penstock.cli.output import STDOUT, emit, json_option, table
 from penstock.cli.train import parse_widths
@@ -41,7 +42,7 @@ SHOWN = 5  # plans in the table
 @click.option("--widths", metavar="A,B,C", help="Channels of the resolutions, such as 16,32,64.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32")
 @click.option("--workers", default=1, show_default=True, help="Processes.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted search stopped.")
 @json_option
 def search(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import rich_click as click
 
 from penstock.cli.check import check_rows, onnx_figures
-from penstock.cli.compiled import hardware, load_compiled, read_images
+from penstock.cli.compiled import SEED, hardware, load_compiled, read_images
 from penstock.cli.engines import (
     ENGINES,
     Memory,
@@ -107,7 +107,7 @@ def parse_engines(text: str) -> tuple[str, ...]:
     show_default=True,
     help="rtl: probability that an AXI channel stalls in a cycle.",
 )
-@click.option("--seed", default=0, show_default=True, help="rtl: seed of the stalls.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="rtl: seed of the stalls.")
 @click.option("--assertions", is_flag=True, help="rtl: also check the core's own assertions.")
 @click.option("--force-gates", type=click.Choice(["1"]), help="1: every gate open (dense).")
 @click.option(

@@ -5,6 +5,7 @@ from typing import Any
 
 import rich_click as click
 
+from penstock.cli.compiled import SEED
 from penstock.cli.errors import InputError, load
 from penstock.cli.output import STDOUT, emit, json_option, table
 
@@ -79,7 +80,7 @@ def parse_widths(text: str) -> tuple[int, ...]:
 @click.option("--l1", type=float, help="Weight of the mean gate score: more closes more gates.")
 @click.option("--mac-target", type=float, help="Steer --l1 to this share of the dense MACs.")
 @click.option("--device", metavar="NAME", help="cpu, cuda, ...  [default: cpu]")
-@click.option("--seed", type=int, help="[default: 0]")
+@click.option("--seed", type=SEED, help="[default: 0]")
 @click.option(
     "--schedule",
     type=click.Choice(["sequential", "parallel"]),

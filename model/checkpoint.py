@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from penstock.model.checked import (
+    BUILT_UNSEEN,
+    as_checkpoint_error,
+    check_shapes,
+    entry,
+    figures,
+    numbers,
+    read_torch,
+    state_dict,
+)
 from penstock.model.errors import CheckpointError
 from penstock.model.files import write_atomically
 from penstock.model.kinds import (
+    AnyConfig,
     AnyNet,
     AnyQuantNet,
     build_any,
     config_from_plain,
     kind_of,
+    network_size,
     quantize_any,
 )
 
 FORMAT = 1
+HINT = "write one with train_network (penstock train)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,33 +63,60 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a checkpoint, both networks in evaluation mode.  Raises CheckpointError."""
+    """Read a checkpoint, both networks in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is missing or no checkpoint; a field is missing, of another type
+            or of another size than the network's; a number in it is NaN or infinite.
+    """
     path = Path(path)
-    hint = "write one with train_network (penstock train)"
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file", hint)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        LookupError,
-        EOFError,
-        OSError,
-        ValueError,
-    ) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint", hint) from error
-    if not isinstance(content, dict) or content.get("penstock_checkpoint") != FORMAT:
-        raise CheckpointError(f"{path}: not a Penstock checkpoint of format {FORMAT}", hint)
-    kind = content.get("kind", "resnet")  # there was no other when this was not written
-    net = build_any(config_from_plain(kind, content["network"]), seed=0)
-    net.load_state_dict(content["float_state"])
+    content = read_torch(path, HINT)
+    version = content.get("penstock_checkpoint")
+    if version != FORMAT or isinstance(version, bool):
+        raise CheckpointError(f"{path}: not a Penstock checkpoint of format {FORMAT}", HINT)
+    with as_checkpoint_error(path, "the network in it", HINT):
+        return _checkpoint(content)
+
+
+def _checkpoint(content: dict[str, Any]) -> Checkpoint:
+    """The checkpoint of a file's content, field by field."""
+    # There was no other kind when this was not written.
+    kind = entry(content, "kind", str) if "kind" in content else "resnet"
+    config = config_from_plain(kind, entry(content, "network", dict))
+    in_float = state_dict(content, "float_state")
+    quantised = state_dict(content, "quantized_state")
+    _check_size(config, in_float)
+    net = build_any(config, seed=0)
+    check_shapes(net, in_float, "float_state")
+    net.load_state_dict(in_float)
     quantized = quantize_any(net)
-    quantized.load_state_dict(content["quantized_state"])
+    check_shapes(quantized, quantised, "quantized_state")
+    quantized.load_state_dict(quantised)
+    training = entry(content, "training", dict)
+    entry(training, "dataset", str)
+    entry(training, "seed", int)
+    given = entry(content, "normalization", dict)
+    numbers(given, "full_scale", 1, above=0)
+    numbers(given, "mean", config.in_channels)
+    numbers(given, "std", config.in_channels, above=0)
+    exits = (f"threshold{index}" for index in range(config.early_exits))
     return Checkpoint(
         net=net.eval(),
         quantized=quantized.eval(),
-        training=content["training"],
-        normalization=content["normalization"],
-        metrics=content["metrics"],
+        training=training,
+        normalization=given,
+        metrics=figures(content, "epochs", *exits),
     )
+
+
+def _check_size(config: AnyConfig, state: dict[str, torch.Tensor]) -> None:
+    """CheckpointError of a configuration whose network is not the file's, before it is built.
+
+    A configuration of a few bytes may name a network of terabytes.
+    """
+    layers, widest = network_size(config)
+    if layers > len(state):
+        raise CheckpointError(f"{layers} layers in field 'network', {len(state)} tensors")
+    if 4 * 9 * layers * widest**2 > BUILT_UNSEEN:
+        with torch.device("meta"):  # shapes alone
+            check_shapes(build_any(config, seed=0), state, "float_state")

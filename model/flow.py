@@ -130,8 +130,9 @@ class _Run:
         """Train `net` in place, or take it from the resume state; its figures."""
         log = self.log
         if "float" in log.kept:
-            net.load_state_dict(log.kept["float"])
-            return dict(log.kept["float_metrics"])
+            with log.resuming():
+                net.load_state_dict(log.kept["float"])
+                return dict(log.kept["float_metrics"])
         trainer = self._trainer(net, phases(self.config)[0])
         trainer.run(log)
         figures = evaluate(net, self.data, self.workers.device)
@@ -170,10 +171,11 @@ class _Run:
     def _trainer(self, net: AnyNet | AnyQuantNet, phase: Phase) -> Trainer:
         """A trainer for the phase, at the epoch where an interrupted run left it."""
         trainer = Trainer(net, self.data, self.config, phase, self.generator, self.workers)
-        trainer.pressure.exponent = self.log.kept.get("pressure", 0.0)
-        state = self.log.state
-        if state is not None and state["trainer"]["label"] == phase.label:
-            trainer.restore(state["trainer"])
+        with self.log.resuming():
+            trainer.pressure.exponent = float(self.log.kept.get("pressure", 0.0))
+            state = self.log.state
+            if state is not None and state["trainer"]["label"] == phase.label:
+                trainer.restore(state["trainer"])
         return trainer
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from penstock.model.checked import plain_values
 from penstock.model.errors import ConfigError
 from penstock.model.split_plan import SplitPlan, plain_split
 
@@ -527,6 +528,4 @@ def network_from_plain(plain: Mapping[str, object]) -> NetworkConfig:
     fields = dict(plain)
     if "gated" in fields:
         fields["gates"] = "lc" if fields.pop("gated") else "none"
-    if isinstance(split := fields.get("split"), Mapping):
-        fields["split"] = SplitPlan(**split)
-    return NetworkConfig(**fields)  # type: ignore[arg-type]
+    return NetworkConfig(**plain_values(NetworkConfig, fields))

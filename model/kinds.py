@@ -20,6 +20,7 @@ from penstock.model.backbones import (
     build_backbone,
     parse_backbone,
 )
+from penstock.model.checked import plain_values
 from penstock.model.dense_geometry import DenseNetConfig, densenet_for_images, parse_densenet
 from penstock.model.densenet import DenseNet, build_densenet
 from penstock.model.errors import CheckpointError, ConfigError
@@ -34,7 +35,6 @@ from penstock.model.networks import LCNet, build_network
 from penstock.model.quantize import QuantLCNet
 from penstock.model.quantize_backbone import QuantBackbone
 from penstock.model.quantize_densenet import QuantDenseNet
-from penstock.model.split_plan import SplitPlan
 
 AnyConfig = NetworkConfig | DenseNetConfig | BackboneConfig
 AnyNet = LCNet | DenseNet | Backbone
@@ -164,8 +164,19 @@ def config_from_plain(kind: str, plain: Mapping[str, Any]) -> AnyConfig:
         )
     if found.config is NetworkConfig:
         return network_from_plain(plain)
-    values = dict(plain)
-    if isinstance(split := values.get("split"), Mapping):
-        values["split"] = SplitPlan(**split)
-    config: AnyConfig = found.config(**values)
+    config: AnyConfig = found.config(**plain_values(found.config, plain))
     return config
+
+
+def network_size(config: AnyConfig) -> tuple[int, int]:
+    """(layers, channels of the widest), roughly and from above: what building one may take."""
+    if isinstance(config, DenseNetConfig):
+        layers = sum(config.layers)
+        return layers, config.stem + (layers + config.width) * config.growth
+    if isinstance(config, NetworkConfig):
+        return sum(config.blocks), 4 * max(config.widths, default=0)
+    if isinstance(config, VggConfig):
+        return sum(row[1] for row in config.stages), max(row[0] for row in config.stages)
+    assert isinstance(config, MobileNetConfig)
+    wide = max(row[0] * row[1] for row in config.stages)
+    return sum(row[2] for row in config.stages), max(wide, config.head)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-import pickle
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from penstock.model.checked import as_checkpoint_error, entry, read_torch
 from penstock.model.errors import CheckpointError
 from penstock.model.files import write_atomically
+
+RESUME_HINT = "train without --resume to start again"
 
 # Settings that change nothing in the numbers: a run may go on with others.
 FREE_SETTINGS = frozenset({"resume", "quiet", "out", "data_dir", "eval_every"})
@@ -34,6 +37,10 @@ class RunLog:
     """`OUT.jsonl`, a line an epoch, and `OUT.resume`, beside the checkpoint `out`."""
 
     def __init__(self, out: Path, settings: dict[str, object], resume: bool) -> None:
+        if out.suffix in (".jsonl", ".resume"):
+            raise CheckpointError(
+                f"{out}: the log and the state of a run have this suffix", "choose another -o"
+            )
         self.lines = out.with_suffix(".jsonl")
         self.resume_path = out.with_suffix(".resume")
         self.settings = {k: v for k, v in settings.items() if k not in FREE_SETTINGS}
@@ -42,6 +49,7 @@ class RunLog:
         if self.state is not None:
             self.kept = self.state["kept"]
         else:
+            self._check_lines()
             self.lines.unlink(missing_ok=True)
 
     def keep(self, name: str, value: object) -> None:
@@ -72,16 +80,38 @@ class RunLog:
         """The state to go on from; None: there is none, the run starts at the beginning."""
         if not self.resume_path.is_file():
             return None
-        hint = "train without --resume to start again"
-        try:
-            content = torch.load(self.resume_path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, LookupError, EOFError, ValueError) as error:
-            raise CheckpointError(f"{self.resume_path}: not readable", hint) from error
+        content = read_torch(self.resume_path, RESUME_HINT)
+        with self.resuming():
+            before = entry(content, "settings", dict)
+            entry(content, "kept", dict)
+            entry(content, "trainer", dict)
         # A setting that came after the run was left is None there and, untouched, here.
-        before, now = content["settings"], self.settings
+        now = self.settings
         changed = [key for key in {**now, **before} if before.get(key) != now.get(key)]
         if changed:
             raise CheckpointError(
-                f"{self.resume_path}: left by a run with other settings: {', '.join(changed)}", hint
+                f"{self.resume_path}: left by a run with other settings: "
+                f"{', '.join(map(str, changed))}",
+                RESUME_HINT,
             )
         return content
+
+    def resuming(self) -> AbstractContextManager[None]:
+        """Around what takes the state of the file: a damaged one is a CheckpointError."""
+        return as_checkpoint_error(self.resume_path, "the state in it", RESUME_HINT)
+
+    def _check_lines(self) -> None:
+        """CheckpointError rather than delete a file of that name which is no log of ours."""
+        if not os.path.lexists(self.lines):
+            return
+        try:
+            with self.lines.open(encoding="utf-8") as file:
+                first = file.readline(1 << 16)
+            ours = not first or bool({"phase", "split"} & set(json.loads(first)))
+        except (OSError, ValueError, TypeError):
+            ours = False
+        if not ours:
+            raise CheckpointError(
+                f"{self.lines} is where the log goes, and is not a log of training",
+                "move it away or choose another -o",
+            )

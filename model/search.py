@@ -111,7 +111,8 @@ class _Search:
         self.tried: list[Score] = []
         self.log = RunLog(config.out, _settings(config), config.resume)
         if self.log.state is not None:
-            self._restore(self.log.state["trainer"])
+            with self.log.resuming():
+                self._restore(self.log.state["trainer"])
 
     def _restore(self, state: dict[str, object]) -> None:
         self.tried = [Score(**each) for each in state["tried"]]  # type: ignore[attr-defined]

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from penstock.model.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
@@ -44,12 +46,25 @@ class Workers:
         return float(total) / self.count
 
 
+def check_device(device: str) -> None:
+    """ConfigError unless torch can compute on `device`."""
+    try:
+        torch.zeros(1, device=device)
+    except Exception as error:  # a backend that is missing raises what it likes
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise ConfigError(
+            f"device {device!r} cannot be used: {reason}", "cpu always can"
+        ) from error
+
+
 @contextmanager
 def join_workers(device: str) -> Iterator[Workers]:
     """The process group that torchrun's environment describes; without one, this process alone.
 
-    On GPUs, process i of a machine computes on GPU i.
+    On GPUs, process i of a machine computes on GPU i.  Raises ConfigError if torch cannot use
+    `device`.
     """
+    check_device(device)
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Workers(device=device)

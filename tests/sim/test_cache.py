@@ -185,9 +185,8 @@ def test_blanks_and_brackets_everywhere(tmp_path: Path, monkeypatch: pytest.Monk
     (odd / "sim").mkdir()
     harness = Path(shutil.copy(build.HARNESS, odd / "sim"))
     monkeypatch.setattr(build, "HARNESS", harness)
-    package = Path(shutil.copy(sources.RTL / "ps_pkg.sv", odd))
-    top = Path(shutil.copy(ECHO, odd))
-    library = build_library("echo", [package, top], top=top.stem, assertions=False)
+    files = [Path(shutil.copy(path, odd)) for path in [*sources.rtl_sources("tiny"), ECHO]]
+    library = build_library("echo", files, top="echo_top", assertions=False)
     assert library.is_relative_to(odd / "cache")
     cache.load_library(library)
     assert build_csim(get_config("tiny")).is_relative_to(odd / "cache")
@@ -202,7 +201,7 @@ def test_a_failed_build_says_one_line_and_keeps_the_rest(
 
     monkeypatch.setenv("PENSTOCK_CACHE_DIR", str(tmp_path))
     bad = tmp_path / "bad.sv"
-    lines = [f"  import nothing_at_all_{index}::*;\n" for index in range(60)]
+    lines = [f"  nothing_{index}_{'y' * 200} u_{index} ();\n" for index in range(60)]
     bad.write_text("".join(["module bad;\n", *lines, "endmodule\n"]))
     with pytest.raises(SimulationError) as caught:
         build_library("bad", [bad], top="bad")
