@@ -37,10 +37,17 @@ def interpreter(version: str) -> str | None:
     candidates = [shutil.which(f"python{version}")]
     candidates += sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python"), reverse=True)
     if shutil.which("uv"):
-        found = subprocess.run(["uv", "python", "find", version], capture_output=True, text=True)
+        found = subprocess.run(
+            ["uv", "python", "find", version],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
         candidates.append(found.stdout.strip() or None)
     for path in filter(None, candidates):
-        done = subprocess.run([path, "--version"], capture_output=True, text=True)
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, encoding="utf-8", errors="replace"
+        )
         if done.stdout.startswith(f"Python {version}."):  # pyenv's shims answer with an error
             return path
     return None
@@ -48,7 +55,7 @@ def interpreter(version: str) -> str | None:
 
 def lowest() -> list[str]:
     """A constraint for every lower bound of the bare wheel: `onnx>=1.16` -> `onnx==1.16.*`."""
-    text = (ROOT / "pyproject.toml").read_text()
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     block = text.partition("\ndependencies = [")[2].partition("\n]")[0]
     return [f"{name}=={bound}.*" for name, bound in re.findall(r'"([\w-]+)>=([\d.]+)"', block)]
 
@@ -65,15 +72,15 @@ def environment(version: str, python: str) -> Path:
     folder = FOLDER / version
     own, stamp = folder / "bin" / "python", folder / ".installed"
     pins = lowest() if version == VERSIONS[0] else []
-    wanted = "\n".join([(ROOT / "pyproject.toml").read_text(), *pins, *TOOLS])
-    if not stamp.is_file() or stamp.read_text() != wanted:
+    wanted = "\n".join([(ROOT / "pyproject.toml").read_text(encoding="utf-8"), *pins, *TOOLS])
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
         constraints = folder / "constraints.txt"
-        constraints.write_text("".join(f"{pin}\n" for pin in pins))
+        constraints.write_text("".join(f"{pin}\n" for pin in pins), encoding="utf-8")
         packages = ["-c", str(constraints), *TOOLS, "-e", "."]
         subprocess.run([*installer(own), "--quiet", *packages], cwd=ROOT, check=True)
-        stamp.write_text(wanted)
+        stamp.write_text(wanted, encoding="utf-8")
     return own
 
 

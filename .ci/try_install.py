@@ -39,7 +39,7 @@ USES = {
 def run(*command: object, cwd: Path = ROOT) -> str:
     """A command's output; its failure ends this program."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=cwd, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         sys.exit(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
