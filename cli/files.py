@@ -1,5 +1,6 @@
 """Reading arrays with checks; `program/files.py` and `program/folder.py` write."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,9 @@ Images = npt.NDArray[np.float32]
 def read_array(path: Path) -> npt.NDArray[Any]:
     """The array of a .npy file; InputError if it is missing, damaged or holds objects."""
     try:
-        array = np.load(path, allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's own, of a header that is no literal
+            array = np.load(path, allow_pickle=False)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # NumPy passes on whatever zipfile and tokenize raise

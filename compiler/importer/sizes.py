@@ -14,6 +14,13 @@ from penstock.compiler.errors import CompileError
 #: Operands that a size may depend on are small (elements).
 MAX_OPERAND = 1 << 12
 
+#: What inference of one node raises about operands that do not fit.
+ONNX_ERRORS = (
+    onnx.checker.ValidationError,
+    onnx.defs.SchemaError,
+    shape_inference.InferenceError,
+)
+
 
 def check_sizes(model: onnx.ModelProto) -> bool:
     """Whether the operand of every Slice has a shape that follows without values of tensors.
@@ -58,6 +65,8 @@ def _outputs(
     data: dict[str, onnx.TensorProto],
 ) -> dict[str, Any]:
     """Types of a node's outputs, as far as they follow from its operands."""
+    if any(map(_long, types.values())):
+        return {}  # a rank of thousands, if it is a shape
     domain = "" if node.domain == "ai.onnx" else node.domain
     versions = {"" if e.domain == "ai.onnx" else e.domain: e.version for e in model.opset_import}
     try:
@@ -67,8 +76,14 @@ def _outputs(
                 schema, node, types, data, opset_imports=list(model.opset_import)
             )
         )
-    except (onnx.defs.SchemaError, shape_inference.InferenceError, ValueError, RuntimeError):
+    except (ValueError, RuntimeError, *ONNX_ERRORS):
         return {}  # what is wrong is said of the whole network
+
+
+def _long(kind: onnx.TypeProto) -> bool:
+    """Whether a tensor is a vector longer than any shape."""
+    dims = kind.tensor_type.shape.dim
+    return len(dims) == 1 and dims[0].dim_value > MAX_OPERAND
 
 
 def _static(kind: onnx.TypeProto) -> bool:

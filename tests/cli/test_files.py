@@ -67,3 +67,13 @@ def test_labels(tmp_path: Path) -> None:
     np.save(tmp_path / "y.npy", np.zeros(3))
     with pytest.raises(InputError, match="labels are float64"):
         read_labels(tmp_path / "y.npy", 3)
+
+
+def test_a_damaged_header_is_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """Python warns of "1if" while NumPy reads what should be a literal."""
+    np.save(tmp_path / "x.npy", np.zeros((1, 2), np.float32))
+    data = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "x.npy").write_bytes(data.replace(b"(1, 2)", b"(1if2)"))
+    with pytest.raises(InputError, match="is not a NumPy"):
+        read_array(tmp_path / "x.npy")
+    assert not recwarn.list

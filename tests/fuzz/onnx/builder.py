@@ -116,11 +116,24 @@ class Builder:
         for name in names:
             kind = found.get(name, onnx.TypeProto())
             dims = kind.tensor_type.shape.dim
-            if not len(dims) or any(dim.dim_value < 1 for dim in dims):
+            scalar = not len(dims) and op != "Gather"  # of Gather, the batch's size
+            if scalar or any(dim.dim_value < 1 for dim in dims):
                 raise Impossible(f"no shape of {name}")
             self.types[name] = kind
         self.nodes.append(node)
         return names[0] if outputs == 1 else names
+
+    def by_size(self, x: str, size: int) -> str:
+        """x.view(x.size(0), -1) as exporters write it; no inference follows its sizes."""
+        shape, first = self.fresh("shape"), self.const(0, np.int64)
+        self.types[shape] = helper.make_tensor_type_proto(TensorProto.INT64, [len(self.shape(x))])
+        self.nodes.append(helper.make_node("Shape", [x], [shape]))
+        batch = self.axes("Unsqueeze", self.node("Gather", shape, first, axis=0), [0])
+        target = self.node("Concat", batch, self.const([-1], np.int64), axis=0)
+        y = self.fresh("view")
+        self.types[y] = helper.make_tensor_type_proto(TensorProto.FLOAT, [1, size])
+        self.nodes.append(helper.make_node("Reshape", [x, target], [y]))
+        return y
 
     def _scaled(self, node: onnx.NodeProto) -> str:
         """A quantiser, or its twin: the shape stays."""

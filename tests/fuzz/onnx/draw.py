@@ -10,7 +10,7 @@ from onnx import TensorProto
 
 from tests.fuzz.onnx import gates
 from tests.fuzz.onnx.builder import Array, Builder, Impossible
-from tests.fuzz.onnx.layers import Map, Y, activate, conv, dense, limit, pooled_map
+from tests.fuzz.onnx.layers import Map, Y, activate, conv, dense, limit, normalized, pooled_map
 
 #: Graphs drawn for a seed until one is valid ONNX.
 ATTEMPTS = 200
@@ -231,7 +231,9 @@ class _Walk:
         b = self.b
         shape = b.shape(x.name)
         kind = b.random.random()
-        if kind < 0.3:
+        if not b.quantized and b.chance(0.3):
+            y = normalized(b, x.name)
+        elif kind < 0.3:
             perm = b.pick([0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 3, 2], [0, 2, 1, 3], [0, 3, 2, 1])
             y = b.node("Transpose", x.name, perm=perm)
         elif kind < 0.6:

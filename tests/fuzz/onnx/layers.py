@@ -52,7 +52,26 @@ def conv(b: Builder, x: str, outputs: int, kernel: int, stride: int = 1, gain: f
     if groups > 1 or b.odd(0.2):
         attrs["group"] = groups
     weight = b.weight((outputs, channels // groups, kernel, kernel), 0, gain)
-    return with_bias(b, "Conv", x, weight, outputs, **attrs)
+    y = with_bias(b, "Conv", x, weight, outputs, **attrs)
+    return normalized(b, y) if not b.quantized and b.chance(0.3) else y
+
+
+def normalized(b: Builder, x: str) -> str:
+    """A batch normalisation; one of its parameters serves twice, at times."""
+    channels = b.shape(x)[1]
+    gain, offset, mean = (b.const(b.rng.normal(at, 0.3, channels)) for at in (1.0, 0.0, 0.0))
+    if b.odd(0.2):
+        gain, offset = b.pick((gain, gain), (mean, offset), (gain, mean))
+    variance = b.const(b.rng.uniform(0.5, 2.0, channels) if not b.odd(0.1) else np.ones(channels))
+    attrs = {"epsilon": b.pick(1e-5, 1e-3, 0.0)} if b.chance(0.5) else {}
+    return str(b.node("BatchNormalization", x, gain, offset, mean, variance, **attrs))
+
+
+def passed(b: Builder, x: str) -> str:
+    """The tensor itself, perhaps behind a node that does nothing."""
+    if b.odd(0.03):
+        return str(b.node(b.pick("Identity", "Dropout"), x))
+    return x
 
 
 def with_bias(b: Builder, op: str, x: str, weight: str, outputs: int, **attrs: Any) -> str:
@@ -79,6 +98,7 @@ def with_bias(b: Builder, op: str, x: str, weight: str, outputs: int, **attrs: A
 
 def activate(b: Builder, x: str) -> tuple[str, bool]:
     """An activation, or none; and whether the result may be negative."""
+    x = passed(b, x)
     kind = b.random.random()
     if kind < 0.25:
         return x, True
@@ -177,6 +197,8 @@ def flatten(b: Builder, v: str) -> str:
     if len(shape) == 2 and not b.odd(0.2):
         return v
     kind = b.random.random()
+    if kind < 0.05:
+        return b.by_size(v, size)
     if kind < 0.35:
         axis = b.pick(0, 2, 3, -1, -3, -len(shape)) if b.odd(0.1) else b.pick(1, 1 - len(shape))
         return str(b.node("Flatten", v, axis=axis))
