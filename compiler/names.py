@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterable
 
 #: Endings of the names of what the back end derives from a value or a node: copies, layouts, sums,
-#: parts ("[0:16]"), images ("#1") and rows ("+2").
-DERIVED = re.compile(r"(\.(copy\d*|polyphase|subsampled|sums)|\[\d+:\d+\]|[#+]\d+)$")
+#: parts ("[0:16]"), images ("#1"), rows ("+2"), and the other form of a shortcut ("a as b").
+DERIVED = re.compile(
+    r"(\.(clear|copy\d*|odd|polyphase|pool|subsampled|sums)|\[\d+:\d+\]|[#+]\d+| as .+)$"
+)
 
 
 class FreshNames:

@@ -7,12 +7,15 @@ import onnx
 import pytest
 from onnx import helper
 
+from penstock.compiler.api import compile_onnx
 from penstock.compiler.calibrate import quantize_float
 from penstock.compiler.check.file import check_file
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.names import DERIVED, FreshNames
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import CONFIGS
+from penstock.program.counters import COUNTER_BYTES
+from penstock.sim import golden
 from tests.compiler.front.floats import Floats, check_float, save, some_images
 
 
@@ -173,3 +176,19 @@ def test_functions_with_names_of_the_graph(tmp_path: Path) -> None:
         helper.make_function("own", "Block", ["x", "w"], ["y"], body, opsets, [])
     )
     check_float(model, tmp_path, some_images(14))
+
+
+@pytest.mark.parametrize("ending", [".pool", ".clear", ".odd"])
+def test_a_layer_named_like_the_sums_of_the_image(ending: str, tmp_path: Path) -> None:
+    """The sums of a map are made by a layer "map.pool", whose weights once were this one's."""
+    net = Floats(11)
+    z = net.gemm(net.pooled("image"), 4)
+    score = net.node("Reshape", net.node("Sigmoid", z), net.const([1, 4, 1, 1], np.int64))
+    x = net.node("Mul", score, "image", out=f"image{ending}", name=f"image{ending}")
+    y = net.relu(net.node("Add", net.conv(x, group=1), x))
+    path = save(net.model(net.head(y)), tmp_path)
+    compiled = compile_onnx(path, CONFIGS["tiny"], calibration=some_images(12))
+    inputs = compiled.quantize_input(some_images(12))
+    got = golden.run(compiled.package, inputs)
+    expected = compiled.run_graph(inputs)
+    np.testing.assert_array_equal(got[:, COUNTER_BYTES:], expected[:, COUNTER_BYTES:])
