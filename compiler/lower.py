@@ -54,7 +54,8 @@ class _Lowering:
     layers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     blob: list[Bytes] = dataclasses.field(default_factory=list)
     blob_bytes: int = 0
-    weights: dict[str, int] = dataclasses.field(default_factory=dict)  # convolution -> its place
+    #: (convolution, its bytes) -> their place
+    weights: dict[tuple[str, bytes], int] = dataclasses.field(default_factory=dict)
     exits: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # as in the metadata
 
     def emit(self, descriptor: Descriptor, name: str, **info: Any) -> None:
@@ -161,8 +162,9 @@ class _Lowering:
         else:
             image, w_stride = pack_interleaved(conv.weight, conv.bias, conv.requantize, config)
         src_stride, phase_stride = plane_size(self.plan.buffers[step.src], config)
-        if conv.name not in self.weights:  # two forms of a convolution share them
-            self.weights[conv.name] = self.append(image)
+        key = (conv.name, image.tobytes())  # two forms of a convolution share them
+        if key not in self.weights:
+            self.weights[key] = self.append(image)
         out_pixels = _out_pixels(height, width, conv.stride)
         residual = conv.residual is not None
         descriptor = Descriptor.make(
@@ -189,7 +191,7 @@ class _Lowering:
             phase_stride=phase_stride,
             clamp_lo=conv.clamp[0],
             clamp_hi=conv.clamp[1],
-            w_addr=self.weights[conv.name],
+            w_addr=self.weights[key],
             w_stride=w_stride,
             split=best_split(out_pixels, config) if self.reshape else 0,
         )

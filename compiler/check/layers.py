@@ -17,7 +17,12 @@ from penstock.compiler.check.result import (
     LogitDifference,
 )
 from penstock.compiler.check.ties import comparisons, near
-from penstock.compiler.check.tolerance import Known, Steps, allowed_steps
+from penstock.compiler.check.tolerance import (
+    Known,
+    Steps,
+    allowed_steps,
+    unsure_averages,
+)
 from penstock.compiler.interpreter import run_graph, run_node
 from penstock.compiler.ir import IntArray
 from penstock.compiler.numerics import quantize
@@ -135,6 +140,8 @@ class _Tally:
             if want is None:
                 slack[name] = allowed
                 continue
+            if isinstance(node, ir.Pool):
+                slack[name] = unsure_averages(node, values)
             self.layers[name].add(got, want, allowed)
             if name in self.decisions:
                 counts = self.decisions[name]

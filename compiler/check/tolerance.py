@@ -18,6 +18,8 @@ Steps = npt.NDArray[Any] | float
 
 #: Of a sigmoid's score: a step of its input, 1/16, is two of the score where it is steepest.
 SIGMOID_TOLERANCE = 2
+#: Steps from a rounding tie within which a float32 average and a 16-bit multiplier may part.
+TIE = 2.0**-7
 #: A clamp that no sum reaches.
 WIDE = 1 << 60
 
@@ -81,16 +83,27 @@ def _largest(steps: Steps) -> float:
 def _gain(node: ir.Conv | ir.Dense | ir.Gate, slack: Steps, raw: bool = False) -> Steps:
     """Steps by which a layer's results move if all it reads are `slack` off, one an output.
 
-    `raw`: in steps of the accumulator.
+    `slack` of a vector may be (N, n): of each element.  `raw`: in steps of the accumulator.
     """
-    if not _largest(slack):
+    if not np.any(slack):
         return 0.0
-    weight = np.abs(node.weight.astype(np.float64)).reshape(len(node.weight), -1).sum(axis=1)
-    steps = weight * _largest(slack)
+    weight = np.abs(node.weight.astype(np.float64)).reshape(len(node.weight), -1)
+    each = np.ndim(slack) == 2 and not isinstance(node, ir.Conv)
+    steps = slack @ weight.T if each else weight.sum(axis=1) * _largest(slack)
     if not raw:
         factors = node.requantize
         steps = np.ceil(steps * factors.multiplier / 2.0 ** factors.shift.astype(np.float64))
     return steps.reshape(-1, 1, 1) if isinstance(node, ir.Conv) else steps
+
+
+def unsure_averages(node: ir.Pool, values: Mapping[str, IntArray]) -> Steps:
+    """1 where an average lies on a rounding tie, (N, C).
+
+    One Pool serves all averages of a map that a file writes; there, each may round its own way.
+    """
+    total = values[node.input].astype(np.float64).sum(axis=(2, 3))
+    part = total * node.multiplier / 2.0**node.shift % 1.0
+    return (np.abs(part - 0.5) < TIE).astype(np.float64)
 
 
 def _before_the_score(node: ir.Conv, values: Mapping[str, IntArray]) -> npt.NDArray[np.float64]:

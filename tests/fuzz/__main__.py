@@ -77,7 +77,7 @@ def fuzz_networks(
         outcomes.append(outcome)
         if outcome.mismatches:
             numbers = "N=0 CONCATS=1" if family else "N=1 CONCATS=0"
-            again = f"make fuzz {numbers} FILES=0 SEED={seed} CONFIGS={','.join(configs)}"
+            again = f"make fuzz {numbers} FILES=0 ONNX=0 SEED={seed} CONFIGS={','.join(configs)}"
             failures.append({"seed": seed, "mismatches": outcome.mismatches, "repeat": again})
             print(f"seed {seed}: {'; '.join(outcome.mismatches)}\n  {again}", flush=True)
         if len(outcomes) % PROGRESS == 0:
@@ -138,7 +138,7 @@ def fuzz_files(
             verdict = sandbox.try_file(write(seed, Path(folder)))
             verdicts[verdict.kind] += 1
             if not verdict.good:
-                again = f"make fuzz N=0 CONCATS=0 FILES=1 SEED={seed}"
+                again = f"make fuzz N=0 CONCATS=0 FILES=1 ONNX=0 SEED={seed}"
                 failures.append({"seed": seed, "kind": verdict.kind, "repeat": again})
                 print(f"file {seed}: {verdict.kind}: {verdict.text}\n  {again}", flush=True)
     seconds = time.perf_counter() - began

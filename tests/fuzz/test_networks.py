@@ -36,13 +36,13 @@ SEVERAL = range(16)
 @pytest.mark.parametrize("seed", SLICE)
 def test_every_engine_agrees(seed: int) -> None:
     mismatches = case.run(case.draw(seed)).mismatches
-    assert not mismatches, f"{mismatches}; again: make fuzz N=1 CONCATS=0 FILES=0 SEED={seed}"
+    assert not mismatches, f"{mismatches}; again: make fuzz N=1 CONCATS=0 FILES=0 ONNX=0 SEED={seed}"
 
 
 @pytest.mark.parametrize("seed", CONCATS)
 def test_every_engine_agrees_on_concats(seed: int) -> None:
     mismatches = case.run(case.draw(seed, ["tiny"], "concats")).mismatches
-    assert not mismatches, f"{mismatches}; again: make fuzz N=0 CONCATS=1 FILES=0 SEED={seed}"
+    assert not mismatches, f"{mismatches}; again: make fuzz N=0 CONCATS=1 FILES=0 ONNX=0 SEED={seed}"
 
 
 @pytest.mark.parametrize("seed", SQUEEZE)
@@ -54,7 +54,7 @@ def test_every_engine_agrees_on_squeeze_and_excite(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEVERAL)
 def test_every_engine_agrees_on_several_images(seed: int) -> None:
     mismatches = case.run(case.draw(seed, ["tiny"], "images")).mismatches
-    assert not mismatches, f"{mismatches}; again: make fuzz N=0 SEVERAL=1 FILES=0 SEED={seed}"
+    assert not mismatches, f"{mismatches}; again: make fuzz N=0 SEVERAL=1 FILES=0 ONNX=0 SEED={seed}"
 
 
 def test_a_classifier_does_not_overtake_the_sums_of_another_part() -> None:
@@ -182,7 +182,7 @@ def test_a_failure_says_how_to_repeat_it(
     monkeypatch.setattr(case, "_csim", Broken)
     summary = fuzz_networks(range(7, 8), ["tiny"], 1)
     assert summary["mismatches"] == 1
-    assert "make fuzz N=1 CONCATS=0 FILES=0 SEED=7 CONFIGS=tiny" in capsys.readouterr().out
+    assert "make fuzz N=1 CONCATS=0 FILES=0 ONNX=0 SEED=7 CONFIGS=tiny" in capsys.readouterr().out
     assert summary["failures"][0]["mismatches"] == ("csim: OSError: gone",)
 
 
