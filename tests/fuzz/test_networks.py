@@ -36,13 +36,15 @@ SEVERAL = range(16)
 @pytest.mark.parametrize("seed", SLICE)
 def test_every_engine_agrees(seed: int) -> None:
     mismatches = case.run(case.draw(seed)).mismatches
-    assert not mismatches, f"{mismatches}; again: make fuzz N=1 CONCATS=0 FILES=0 ONNX=0 SEED={seed}"
+    again = f"make fuzz N=1 CONCATS=0 FILES=0 ONNX=0 SEED={seed}"
+    assert not mismatches, f"{mismatches}; again: {again}"
 
 
 @pytest.mark.parametrize("seed", CONCATS)
 def test_every_engine_agrees_on_concats(seed: int) -> None:
     mismatches = case.run(case.draw(seed, ["tiny"], "concats")).mismatches
-    assert not mismatches, f"{mismatches}; again: make fuzz N=0 CONCATS=1 FILES=0 ONNX=0 SEED={seed}"
+    again = f"make fuzz N=0 CONCATS=1 FILES=0 ONNX=0 SEED={seed}"
+    assert not mismatches, f"{mismatches}; again: {again}"
 
 
 @pytest.mark.parametrize("seed", SQUEEZE)
@@ -54,7 +56,8 @@ def test_every_engine_agrees_on_squeeze_and_excite(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEVERAL)
 def test_every_engine_agrees_on_several_images(seed: int) -> None:
     mismatches = case.run(case.draw(seed, ["tiny"], "images")).mismatches
-    assert not mismatches, f"{mismatches}; again: make fuzz N=0 SEVERAL=1 FILES=0 ONNX=0 SEED={seed}"
+    again = f"make fuzz N=0 SEVERAL=1 FILES=0 ONNX=0 SEED={seed}"
+    assert not mismatches, f"{mismatches}; again: {again}"
 
 
 def test_a_classifier_does_not_overtake_the_sums_of_another_part() -> None:
