@@ -60,7 +60,7 @@ def change_bytes(data: bytes, random: stdlib.Random) -> bytes:
     """Overwrite, cut out, double or drop the end."""
     changed = bytearray(data)
     for _ in range(random.choice((1, 1, 2, 4))):
-        at = random.randrange(len(changed))
+        at = random.randrange(max(len(changed), 1))  # nothing may be left of it
         span = slice(at, at + random.choice((1, 1, 4, 64)))
         kind = random.randrange(4)
         if kind == 0:
