@@ -14,6 +14,7 @@ from penstock.compiler.importer.external import MAX_MODEL_BYTES, load_external
 from penstock.compiler.importer.functions import inline_functions
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.sizes import check_sizes
+from penstock.compiler.importer.text import check_text
 
 MIN_OPSET, MAX_OPSET = 13, 21
 MAX_IR_VERSION = 13
@@ -45,6 +46,7 @@ def load_model(path: Path, properties: Mapping[str, str] | None = None) -> onnx.
         model = onnx.load_model_from_string(path.read_bytes())
     except DecodeError:
         raise CompileError(f"'{path.name}' is not an ONNX file") from None
+    check_text(model, path.name)
     _check_versions(model, path.name)
     load_external(model, path.parent)
     try:

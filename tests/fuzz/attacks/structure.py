@@ -99,3 +99,22 @@ def two_operator_sets() -> onnx.ModelProto:
     model = network()
     model.opset_import.add(domain="ai.onnx", version=13)
     return model
+
+
+for _what in ("node", "tensor", "attribute"):
+
+    def _no_text(what: str = _what) -> bytes:
+        """A name that is no UTF-8."""
+        model = network()
+        node = first(model, "Conv")
+        if what == "node":
+            node.name = "@@@@"
+        elif what == "tensor":
+            after = next(n for n in model.graph.node if node.output[0] in n.input)
+            node.output[0] = after.input[0] = "@@@@"
+        else:
+            node.attribute[0].name = "@@@@"
+        return bytes(model.SerializeToString().replace(b"@@@@", b"\xff\xfe\xfa@"))
+
+    _no_text.__name__ = f"{_what}_named_in_no_encoding"
+    attack(_no_text)
