@@ -29,7 +29,9 @@ class Timeline:
     sequencer: Array
     fetcher: Array
     array: Array
-    sums: Array  # when the last convolution's sums are final
+    issued: Array  # when the last convolution has issued its last step
+    sums: Array  # when it has drained: its sums are final, its bytes are written
+    summing: Array  # bool: it makes sums
     kept: Array  # bool: the gate unit's vector is that of the sums as they are
     vector: tuple[int, ...] = ()  # what that vector was made from
     halves: list[Array]  # of the weight buffer, the one that is released first in front
@@ -46,7 +48,9 @@ class Timeline:
             sequencer=request,
             fetcher=request,
             array=request,
+            issued=request,
             sums=request,
+            summing=np.zeros(len(request), bool),
             kept=np.zeros(len(request), bool),
             halves=[request, request],
             assembled=[],
@@ -90,7 +94,9 @@ class Timeline:
             sequencer=np.where(images, self.sequencer, others.sequencer),
             fetcher=np.where(images, self.fetcher, others.fetcher),
             array=np.where(images, self.array, others.array),
+            issued=np.where(images, self.issued, others.issued),
             sums=np.where(images, self.sums, others.sums),
+            summing=images & self.summing,
             kept=images & self.kept,
             halves=[
                 np.where(images, a, b) for a, b in zip(self.halves, others.halves, strict=True)
@@ -122,7 +128,9 @@ class Timeline:
         """When a GATE or DENSE is done.
 
         A pass over the outputs for their parameters, then one for each word of the vector.  Beside
-        a convolution all but the words of its last group are done when its last sum is there.
+        a convolution that makes sums all but the words of its last group are done when its last sum
+        is there.  Beside another one the last pass waits, as the core's interlock has it: a GATE
+        until lists and scores are read, a DENSE until feature memory is written.
         """
         d, t = act.descriptor, self.timing
         words = -(-d.cin // GATE_WORD_BYTES)
@@ -135,16 +143,18 @@ class Timeline:
         early = begin + d.cout * (1 + words - late)
         followed = np.maximum(early, self.sums + t.follow) + (late - 1) * d.cout + act.outputs
         ahead = d.list_from if d.stops else 0
+        hold = np.where(beside, self.sums if act.op == Op.DENSE else self.issued, begin)
         now = begin + (ahead or d.cout)
         for word in range(1, words + 1):
             made = begin + t.follow + min(word * GATE_WORD_BYTES, d.cin)
-            now = np.where(kept, now, np.maximum(now, made)) + (ahead or d.cout)
+            now = np.where(kept, now, np.maximum(now, made))
+            now = (np.maximum(now, hold) if word == words else now) + (ahead or d.cout)
         rest = (d.cout - ahead) * (1 + words) if ahead else 0
         alone = now + np.where(act.outputs < d.cout, 0, rest)
         fill = np.where(act.outputs < d.cout, t.fill + (d.cout - ahead) // BEAT_BYTES, 0)
         self.vector = vector
         self.kept = np.where(act.runs, True, kept)
-        return np.where(beside, followed, alone) + t.gate + fill
+        return np.where(beside & self.summing, followed, alone) + t.gate + fill
 
     def _conv(self, act: Activity) -> None:
         """Groups of P_oc surviving output channels; the next group's weights come meanwhile."""
@@ -182,6 +192,8 @@ class Timeline:
                 np.where(active, end + t.release + drain, self.halves[1]),
             ]
         self.fetcher = np.where(works, arrived + t.refetch, self.fetcher)
+        self.issued = np.where(works, now, self.issued)
+        self.summing = np.where(works, bool(d.pool_en), self.summing)
         self.array = np.where(works, now + t.drain + last, self.array)
         self.sums = np.where(works, self.array, self.sums)
         self.kept = self.kept & ~works

@@ -149,4 +149,14 @@ TASKS: tuple[Task, ...] = (
         cover_depth=18,
         fast=False,
     ),
+    Task(
+        name="interlock",
+        claim="no unit reads or writes what another descriptor's unit leaves out of order",
+        top="interlock_bench",
+        units=("ps_interlock",),
+        properties=("interlock_bench",),
+        mode=Mode.PROVE,
+        depth=4,
+        cover_depth=14,
+    ),
 )

@@ -15,6 +15,7 @@ from typing import Any
 
 from penstock.host.codec import InputCodec
 from penstock.host.errors import (
+    AddressError,
     ArgumentError,
     BufferExhaustedError,
     ClosedError,
@@ -37,6 +38,7 @@ _WITH_PYNQ = {
 }
 
 __all__ = [
+    "AddressError",
     "ArgumentError",
     "BufferExhaustedError",
     "ClosedError",

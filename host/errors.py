@@ -50,6 +50,10 @@ class ImageError(HostError):
     """Images of another shape or type than the network takes, or none, or not finite."""
 
 
+class AddressError(HostError):
+    """A buffer does not begin at a multiple of 8 bytes: the core moves whole beats."""
+
+
 class BufferExhaustedError(HostError):
     """Contiguous memory for the core cannot be had."""
 

@@ -10,6 +10,7 @@ from pynq import DefaultIP
 
 from penstock.host.board import board_of, stamp_of
 from penstock.host.errors import (
+    AddressError,
     ConfigurationError,
     CoreError,
     CoreTimeoutError,
@@ -19,7 +20,8 @@ from penstock.host.errors import (
 )
 from penstock.host.interrupt import InterruptLine, line_of
 from penstock.host.registermap import HASH_PARAMETER, VLNV, offsets_of
-from penstock.program.registers import AP_DONE, AP_IDLE, AP_START, REGISTERS, ErrorCode
+from penstock.program.config import BEAT_BYTES
+from penstock.program.registers import AP_DONE, AP_IDLE, AP_START, BASES, REGISTERS, ErrorCode
 
 _DONE_BIT = 1  # of GIER, IER and ISR
 _SPINS = 20  # polls without a pause: short runs end within them
@@ -99,9 +101,16 @@ class PenstockIP(DefaultIP):
         may be another overlay's, or gone with a bitstream.
 
         Raises:
+            AddressError: a buffer does not begin with a whole beat.
             CoreTimeoutError: the core still runs: a start would have no effect.
             OverlayError: the registers do not keep what is written to them.
         """
+        for name in BASES:
+            if (at := arguments.get(name, 0)) % BEAT_BYTES:
+                raise AddressError(
+                    f"the buffer '{name}' begins at {at:#x}, which is no multiple of {BEAT_BYTES}",
+                    hint="allocate it with pynq.allocate",
+                )
         if not self._control() & AP_IDLE:
             raise CoreTimeoutError(
                 "the core still runs and cannot be started",
@@ -159,12 +168,11 @@ class PenstockIP(DefaultIP):
 
     def state(self) -> CoreState:
         """What the registers say now."""
-        position = self.read(self._at["position"])
         return CoreState(
             idle=bool(self._control() & AP_IDLE),
             error=self.read(self._at["error"]),
-            image=position >> 16,
-            descriptor=position & 0xFFFF,
+            image=self.read(self._at["image"]),
+            descriptor=self.read(self._at["position"]),
         )
 
     # ---- parts

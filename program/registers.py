@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from typing import NamedTuple
 
 AP_CTRL = 0x00  # b0 ap_start, b1 ap_done (clear on read), b2 ap_idle, b3 ap_ready
 GIER = 0x04  # b0 global interrupt enable
@@ -11,6 +12,9 @@ ISR = 0x0C  # b0 done, b1 ready; toggles on write
 #: Cycles in which a running core may neither move a beat nor compute before it stops with WATCHDOG:
 #: 10 ms at 100 MHz, far above any memory's answer and any pause of a unit.
 WATCHDOG_CYCLES = 1 << 20
+
+#: Base addresses and strides of the four buffers are multiples of a beat.
+BASES = ("program", "weights", "input", "output")
 
 AP_START, AP_DONE, AP_IDLE, AP_READY = 1, 2, 4, 8
 
@@ -38,10 +42,21 @@ REGISTERS: tuple[Register, ...] = (
     Register("weight_bytes", 0x60, 32, "bytes of the weight blob"),
     Register("config_hash", 0x68, 32, "hash the program was built for; the core compares it"),
     Register("error", 0x70, 32, "error code of the last run, 0 = none", from_core=True),
-    Register("position", 0x80, 32, "image << 16 | descriptor, where the core is", from_core=True),
+    Register("position", 0x80, 32, "descriptor where the core is, or stopped", from_core=True),
+    Register("image", 0x90, 32, "image where the core is, or stopped", from_core=True),
 )
 
 OFFSETS = {register.name: register.offset for register in REGISTERS}
+
+
+class Position(NamedTuple):
+    """Where a core is, or stopped: what its registers `image` and `position` say."""
+
+    image: int
+    descriptor: int
+
+    def __str__(self) -> str:
+        return f"image {self.image}, descriptor {self.descriptor}"
 
 
 class ErrorCode(enum.IntEnum):
@@ -50,7 +65,7 @@ class ErrorCode(enum.IntEnum):
     NONE = 0
     CONFIG = 1  # program built for another hardware configuration
     OPCODE = 2  # unknown operation
-    FIELD = 3  # a field outside what the operation or the configuration allows
+    FIELD = 3  # a field, or an argument, outside what operation and configuration allow
     BOUNDS = 4  # an access outside feature, gate, score, pool memory or the DDR buffers
     READ = 5  # SLVERR or DECERR on a read
     WRITE = 6  # SLVERR or DECERR on a write

@@ -65,7 +65,7 @@ module penstock (
   /* verilator lint_on SYMRSVDWORD */
 );
   logic start, done, flush, rd_busy, rd_error, wr_busy, wr_error;
-  logic [31:0] error, position;
+  logic [31:0] error, position, image;
   logic [63:0] program_addr, weights_addr, input_addr, output_addr;
   logic [31:0] n_descriptors, n_images, input_stride, output_stride, weight_bytes, config_hash;
 
@@ -94,6 +94,7 @@ module penstock (
     .done_i(done),
     .error_i(error),
     .position_i(position),
+    .image_i   (image),
     .program_o(program_addr),
     .weights_o(weights_addr),
     .input_o(input_addr),
@@ -127,6 +128,7 @@ module penstock (
     .done_o(done),
     .error_o(error),
     .position_o(position),
+    .image_o   (image),
     .program_i(program_addr),
     .weights_i(weights_addr),
     .input_i(input_addr),

@@ -9,7 +9,7 @@
 // are set by done_i and cleared by reading AP_CTRL (a done_i in the same cycle wins).
 // ISR b0/b1 are set by done_i when IER b0/b1 is set and toggle where a written bit is 1;
 // interrupt_o = GIER b0 && ISR != 0.  auto_restart (b7) is left out: it reads 0.
-// `error` and `position` read error_i and position_i directly.
+// `error`, `position` and `image` read error_i, position_i and image_i directly.
 //
 // One write and one read are handled at a time, one a cycle at best: AW and W are taken together.
 // Every address answers OKAY; unmapped ones read 0 and ignore writes.  Write strobes are honoured.
@@ -40,6 +40,7 @@ module ps_axil_regs (
   input  logic        done_i,
   input  logic [31:0] error_i,
   input  logic [31:0] position_i,
+  input  logic [31:0] image_i,
 
   output logic [63:0] program_o,
   output logic [63:0] weights_o,
@@ -193,6 +194,7 @@ module ps_axil_regs (
       ISR: read_data_d = {30'd0, isr_q};
       ps_pkg::REG_ERROR: read_data_d = error_i;
       ps_pkg::REG_POSITION: read_data_d = position_i;
+      ps_pkg::REG_IMAGE: read_data_d = image_i;
       default: ;
     endcase
   end

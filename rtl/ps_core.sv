@@ -20,6 +20,7 @@ module ps_core
   output logic        done_o,
   output logic [31:0] error_o,
   output logic [31:0] position_o,
+  output logic [31:0] image_o,
 
   input  logic [63:0] program_i,
   input  logic [63:0] weights_i,
@@ -118,10 +119,12 @@ module ps_core
     .stop_o             (stop),
     .error_o,
     .position_o,
+    .image_o,
     .config_hash_i,
     .n_images_i,
     .input_stride_i,
     .output_stride_i,
+    .misaligned_i       ((program_i[2:0] | weights_i[2:0] | input_i[2:0] | output_i[2:0]) != '0),
     .input_i,
     .output_i,
     .image_input_o      (image_input),
@@ -649,6 +652,31 @@ module ps_core
   assert property (@(posedge clk_i) disable iff (!unit_rst_n)
       gate_mem_we |-> epi_mask == '0 && !epi_read && !copy_busy && !pool_busy && !move_busy)
     else $error("ps_core: two units use port B of the feature memory");
+
+  ps_hazards u_hazards (
+    .clk_i,
+    .rst_ni         (unit_rst_n),
+    .desc_i         (desc),
+    .out_pixels_i   (out_pixels),
+    .fetch_start_i  (fetch_start),
+    .conv_start_i   (conv_start),
+    .copy_start_i   (copy_start),
+    .move_start_i   (move_start),
+    .exit_start_i   (exit_start),
+    .fetch_busy_i   (request_busy || response_busy),
+    .conv_busy_i    (conv_busy),
+    .array_busy_i   (conv_busy || epilogue_busy),
+    .copy_busy_i    (copy_busy || pool_busy),
+    .move_busy_i    (move_busy),
+    .exit_busy_i    (exit_busy),
+    .gate_mem_we_i  (gate_mem_we),
+    .gate_mem_addr_i(gate_mem_addr),
+    .gate_idle_i    (!gate_busy),
+    .score_mask_i   (score_mask),
+    .score_addr_i   (score_wr_addr),
+    .list_write_i   (list_begin || list_append),
+    .list_i         (list_index)
+  );
 `endif
 
   // A POOL with stride 2 reads 2 * FB bytes: the narrowest mode that gives them, if there is one.

@@ -458,6 +458,11 @@ module ps_gate_unit
       result |-> !sums_busy_i && !hold && made_q == cin_q)
     else $error("ps_gate_unit: a result before its sums are final");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
+      pool_we_i && state_q != Idle && state_q != Head && state_q != HeadData
+      |-> pool_addr_i < pool_base_q
+          || (PA_W+1)'(pool_addr_i) >= (PA_W+1)'(pool_base_q) + (PA_W+1)'(index_q))
+    else $error("ps_gate_unit: a sum is written that was read before");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
       vector_q1 |-> !done_q4)
     else $error("ps_gate_unit: vector and results meet in the requantiser");
   assert property (@(posedge clk_i) disable iff (!rst_ni)

@@ -20,6 +20,7 @@ package ps_pkg;
   localparam logic [7:0] REG_CONFIG_HASH = 8'h68;
   localparam logic [7:0] REG_ERROR = 8'h70;
   localparam logic [7:0] REG_POSITION = 8'h80;
+  localparam logic [7:0] REG_IMAGE = 8'h90;
 
   localparam logic [31:0] ERR_NONE = 32'd0;
   localparam logic [31:0] ERR_CONFIG = 32'd1;

@@ -22,12 +22,14 @@ module ps_sequencer
   output logic        running_o,
   output logic        stop_o,
   output logic [31:0] error_o,
-  output logic [31:0] position_o,
+  output logic [31:0] position_o,     // descriptor
+  output logic [31:0] image_o,
 
   input  logic [31:0] config_hash_i,
   input  logic [31:0] n_images_i,
   input  logic [31:0] input_stride_i,
   input  logic [31:0] output_stride_i,
+  input  logic        misaligned_i,   // a buffer does not begin with a whole beat
   input  logic [63:0] input_i,
   input  logic [63:0] output_i,
   output logic [63:0] image_input_o,
@@ -88,7 +90,7 @@ module ps_sequencer
   logic [1:0] check_q;
   logic [CH_W-1:0] n_in_q, n_out_q;
   logic is_gate, fetch_free, array_free, unit_free, unit_done;
-  logic skip, no_output, all_idle, bad_list, master_error;
+  logic skip, no_output, all_idle, bad_list, bad_argument, master_error;
   logic is_conv, is_exit, last_image, jump;
 
   assign is_conv = desc_i.op == OP_CONV;
@@ -98,6 +100,8 @@ module ps_sequencer
   assign is_gate = desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
   assign last_image = image_q == n_images_i - 32'd1;
   assign master_error = read_error_i || write_error_i;
+  assign bad_argument = n_images_i == '0 || misaligned_i || input_stride_i[2:0] != '0
+      || output_stride_i[2:0] != '0;
 
   ps_interlock u_interlock (
     .clk_i,
@@ -137,9 +141,7 @@ module ps_sequencer
     end else begin
       unique case (state_q)
         Idle:   if (start_i) state_q <= masters_busy_i ? Stop : Hash;
-        Hash:   state_q <= (config_hash_i == CONFIG_HASH && n_images_i != '0
-                            && input_stride_i[2:0] == '0 && output_stride_i[2:0] == '0)
-                           ? Next : Stop;
+        Hash:   state_q <= (config_hash_i == CONFIG_HASH && !bad_argument) ? Next : Stop;
         Next:   if (desc_valid_i) state_q <= Check;
                 else if (desc_at_end_i) state_q <= Stop;
         Check:  if (check_q == 2'd1) state_q <= check_error_i == ERR_NONE ? Decide : Stop;
@@ -174,8 +176,7 @@ module ps_sequencer
       image_output_o <= output_i;
     end
     if (state_q == Hash && config_hash_i != CONFIG_HASH) error_q <= ERR_CONFIG;
-    else if (state_q == Hash && (n_images_i == '0 || input_stride_i[2:0] != '0
-                                 || output_stride_i[2:0] != '0)) error_q <= ERR_FIELD;
+    else if (state_q == Hash && bad_argument) error_q <= ERR_FIELD;
     if (state_q == Next && !desc_valid_i && desc_at_end_i) error_q <= ERR_PROGRAM_END;
     if (state_q == Check && check_q == 2'd1) error_q <= check_error_i;
     if (state_q == Decide && bad_list && !(skip && !desc_i.pred_empty)) error_q <= ERR_BOUNDS;
@@ -218,7 +219,7 @@ module ps_sequencer
       || (state_q == Fetch && no_output) || (state_q == Array && array_free)
       || (state_q == UnitWait && unit_done && !jump);
   assign jump = state_q == UnitWait && unit_done && is_exit && exit_taken_i;
-  assign restart_o = (state_q == Idle && start_i) || jump
+  assign restart_o = (state_q == Idle && start_i && !misaligned_i) || jump
       || (state_q == RecordWait && all_idle && !last_image);
   assign restart_index_o = state_q == Idle ? '0 : desc_i.length;
 
@@ -235,5 +236,6 @@ module ps_sequencer
   assign stop_o     = state_q == Stop || (state_q == Idle && masters_busy_i);
   assign done_o     = state_q == Stop && (!masters_busy_i || hung_i);
   assign error_o    = error_q;
-  assign position_o = {image_q[15:0], pc_q[15:0]};
+  assign position_o = pc_q;
+  assign image_o    = image_q;
 endmodule

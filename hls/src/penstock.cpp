@@ -107,7 +107,7 @@ uint32_t begin(const Descriptor& d, const Limits& limits, uint32_t pc, bool skip
 void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::beat_t* input,
               ps::beat_t* output, uint32_t n_descriptors, uint32_t n_images, uint32_t input_stride,
               uint32_t output_stride, uint32_t weight_bytes, uint32_t config_hash, uint32_t* error,
-              uint32_t* position) {
+              uint32_t* position, uint32_t* image) {
   using namespace ps;
 #pragma HLS INTERFACE m_axi port=program offset=slave bundle=gmem depth=PROGRAM_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4 latency=40
 #pragma HLS INTERFACE m_axi port=weights offset=slave bundle=gmem depth=WEIGHTS_BEATS
@@ -125,6 +125,7 @@ void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::be
 #pragma HLS INTERFACE s_axilite port=config_hash bundle=control
 #pragma HLS INTERFACE s_axilite port=error bundle=control
 #pragma HLS INTERFACE s_axilite port=position bundle=control
+#pragma HLS INTERFACE s_axilite port=image bundle=control
 #pragma HLS INTERFACE s_axilite port=return bundle=control
   static byte_t fmem[FMEM_ROWS][FB];
 #pragma HLS ARRAY_PARTITION variable=fmem complete dim=2
@@ -141,8 +142,14 @@ void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::be
   uint32_t counters[N_COUNTERS];
 #pragma HLS ARRAY_PARTITION variable=counters complete
 
+#ifdef __SYNTHESIS__
+  const bool misaligned = false;  // the adapter of m_axi has dropped the low bits of the addresses
+#else
+  const bool misaligned = (uintptr_t(program) | uintptr_t(weights) | uintptr_t(input)
+                           | uintptr_t(output)) % BEAT_BYTES != 0;
+#endif
   const Limits limits = {n_descriptors, input_stride, output_stride, weight_bytes};
-  uint32_t image = 0;
+  uint32_t at = 0;  // image
   uint32_t pc = 0;
   uint32_t code = ERR_NONE;
   bool running = true;
@@ -150,7 +157,7 @@ void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::be
   clear_lists(sizes);
   if (config_hash != CONFIG_HASH) {
     code = ERR_CONFIG;
-  } else if (n_images == 0 || input_stride % BEAT_BYTES != 0 || output_stride % BEAT_BYTES != 0) {
+  } else if (misaligned || n_images == 0 || input_stride % BEAT_BYTES != 0 || output_stride % BEAT_BYTES != 0) {
     code = ERR_FIELD;
   }
 
@@ -174,8 +181,8 @@ each_descriptor:
       continue;
     }
     ++counters[CNT_EXECUTED];
-    const uint64_t in = uint64_t(image) * (input_stride / BEAT_BYTES);
-    const uint64_t out = uint64_t(image) * (output_stride / BEAT_BYTES);
+    const uint64_t in = uint64_t(at) * (input_stride / BEAT_BYTES);
+    const uint64_t out = uint64_t(at) * (output_stride / BEAT_BYTES);
     uint32_t next = pc + 1;
     switch (d.op) {
       case OP_LOAD:
@@ -216,13 +223,14 @@ each_descriptor:
         sum_cycles(counters);
         store_counters(counters, output, out);
         clear_counters(counters);
-        running = image + 1 != n_images;
+        running = at + 1 != n_images;
         next = running ? d.length : pc;
-        image += running ? 1 : 0;
+        at += running ? 1 : 0;
         break;
     }
     pc = next;
   }
   *error = code;
-  *position = image << 16 | (pc & 0xFFFF);
+  *position = pc;
+  *image = at;
 }

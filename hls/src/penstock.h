@@ -13,10 +13,10 @@
 //   weight_bytes                      of the blob: nothing beyond is read
 //   config_hash                       the configuration the program was built for
 //   error                             why the core stopped (ErrorCode), 0 = none
-//   position                          image << 16 | descriptor, where it stopped
+//   position, image                   descriptor and image, where it stopped
 void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::beat_t* input,
               ps::beat_t* output, uint32_t n_descriptors, uint32_t n_images, uint32_t input_stride,
               uint32_t output_stride, uint32_t weight_bytes, uint32_t config_hash, uint32_t* error,
-              uint32_t* position);
+              uint32_t* position, uint32_t* image);
 
 #endif

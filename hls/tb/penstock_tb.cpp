@@ -100,14 +100,15 @@ int main(int argc, char** argv) {
   std::vector<beat_t> output(expected.size(), beat_t(0));
   uint32_t error = 0;
   uint32_t position = 0;
+  uint32_t at = 0;
   penstock(program.data(), weights.data(), input.data(), output.data(), h.n_descriptors,
            h.n_images, h.input_stride, h.output_stride, h.weight_bytes, h.config_hash, &error,
-           &position);
+           &position, &at);
   int different = 0;
   for (uint32_t image = 0; image < h.n_images; ++image) {
     different += compare(output, expected, image * record, record, image);
   }
-  std::printf("penstock: %u images, error %u at %#x, %d bytes differ\n", h.n_images, error,
-              position, different);
+  std::printf("penstock: %u images, error %u at image %u, descriptor %u, %d bytes differ\n",
+              h.n_images, error, at, position, different);
   return error == 0 && different == 0 ? 0 : 1;
 }

@@ -16,6 +16,7 @@ from penstock.program.registers import (
     IER,
     ISR,
     OFFSETS,
+    Position,
 )
 
 Bytes = npt.NDArray[np.uint8]
@@ -50,7 +51,7 @@ class RegisterCore:
         self.hang, self.delay, self.runs = False, 0, 0
         self._registers: dict[int, int] = {}
 
-    def execute(self, memory: Bytes, base: int, registers: dict[int, int]) -> tuple[int, int]:
+    def execute(self, memory: Bytes, base: int, registers: dict[int, int]) -> tuple[int, Position]:
         """One run: `registers` by offset as the host wrote them; returns (error, position)."""
         raise NotImplementedError
 
@@ -59,7 +60,8 @@ class RegisterCore:
         self._memory, self._base = memory, base
         self._registers = {}
         self._busy = False
-        self._done = self._left = self._error = self._position = 0
+        self._done = self._left = self._error = 0
+        self._position = Position(0, 0)
 
     def read(self, offset: int) -> int:
         """Read a register."""
@@ -70,7 +72,9 @@ class RegisterCore:
         if offset == OFFSETS["error"]:
             return self._error
         if offset == OFFSETS["position"]:
-            return self._position
+            return self._position.descriptor
+        if offset == OFFSETS["image"]:
+            return self._position.image
         return self._registers.get(offset, 0)
 
     def write(self, offset: int, value: int) -> None:
@@ -105,15 +109,15 @@ class ScriptedCore(RegisterCore):
 
     Attributes:
         error: stop with this code.
-        position: what the position register reads then.
+        position: what the registers position and image read then.
         on_run: called in a run with (memory, base, registers by offset).
     """
 
     def __init__(self, on_run: Callable[[Bytes, int, dict[int, int]], None] | None = None) -> None:
         super().__init__()
-        self.error, self.position, self.on_run = 0, 0, on_run
+        self.error, self.position, self.on_run = 0, Position(0, 0), on_run
 
-    def execute(self, memory: Bytes, base: int, registers: dict[int, int]) -> tuple[int, int]:
+    def execute(self, memory: Bytes, base: int, registers: dict[int, int]) -> tuple[int, Position]:
         """The script."""
         if self.on_run:
             self.on_run(memory, base, registers)

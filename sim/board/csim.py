@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.program.descriptor import DESCRIPTOR_BYTES
-from penstock.program.registers import OFFSETS, ErrorCode
+from penstock.program.registers import OFFSETS, ErrorCode, Position
 from penstock.sim.board.core import Bytes, RegisterCore
 from penstock.sim.cache import load_library
 
@@ -32,7 +32,7 @@ class CsimBus(RegisterCore):
         self._run.argtypes = [ctypes.c_void_p] * 6
         self._run.restype = None
 
-    def execute(self, memory: Bytes, base: int, registers: dict[int, int]) -> tuple[int, int]:
+    def execute(self, memory: Bytes, base: int, registers: dict[int, int]) -> tuple[int, Position]:
         """Run the C++; a buffer outside the memory is a READ or WRITE error, as on a bus."""
         scalars = {name: registers.get(OFFSETS[name], 0) for name in _SCALARS}
         sizes = {
@@ -46,10 +46,10 @@ class CsimBus(RegisterCore):
             low, high = registers.get(OFFSETS[name], 0), registers.get(OFFSETS[name] + 4, 0)
             at = (high << 32 | low) - base
             if at < 0 or at + size > len(memory):
-                return int(error), 0
+                return int(error), Position(0, 0)
             pointers.append(memory.ctypes.data + at)
         words: Any = (ctypes.c_uint32 * len(scalars))(*scalars.values())
-        result: Any = (ctypes.c_uint32 * 2)()
+        result: Any = (ctypes.c_uint32 * 3)()
         with _ONE_AT_A_TIME:
             self._run(*pointers, words, result)
-        return int(result[0]), int(result[1])
+        return int(result[0]), Position(descriptor=int(result[1]), image=int(result[2]))

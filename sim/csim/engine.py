@@ -12,7 +12,7 @@ from penstock.hls.sources import HlsError, Types
 from penstock.program.config import BEAT_BYTES, HwConfig, get_config
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.registers import ErrorCode, Position
 from penstock.sim.cache import load_library
 from penstock.sim.csim.build import build_csim
 
@@ -22,11 +22,11 @@ Bytes = npt.NDArray[np.uint8]
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CsimResult:
     """What one run did: records uint8 [N, output_stride] (zero where nothing was written), error
-    code (ErrorCode) and position (image << 16 | descriptor)."""
+    code (ErrorCode) and position."""
 
     output: Bytes
     error: int
-    position: int
+    position: Position
 
 
 class CsimCore:
@@ -61,8 +61,8 @@ class CsimCore:
             config_hash=package.config_hash,
         )
         if result.error:
-            where = f"image {result.position >> 16}, descriptor {result.position & 0xFFFF}"
-            raise HlsError(f"the core stopped with {ErrorCode(result.error).name}", where)
+            name = ErrorCode(result.error).name
+            raise HlsError(f"the core stopped with {name}", str(result.position))
         return result.output
 
     def execute(
@@ -94,9 +94,10 @@ class CsimCore:
         own_hash = self.config.hash if config_hash is None else config_hash
         scalars = (count, images, input_stride, output_stride, len(weights), own_hash)
         words: Any = (ctypes.c_uint32 * len(scalars))(*scalars)
-        result: Any = (ctypes.c_uint32 * 2)()
+        result: Any = (ctypes.c_uint32 * 3)()
         self._library.ps_csim_run(*buffers, words, result)
-        return CsimResult(output=output, error=int(result[0]), position=int(result[1]))
+        position = Position(descriptor=int(result[1]), image=int(result[2]))
+        return CsimResult(output=output, error=int(result[0]), position=position)
 
 
 def _beats(data: bytes) -> npt.NDArray[np.uint64]:

@@ -4,9 +4,10 @@
 #include "penstock.h"
 
 extern "C" void ps_csim_run(const void* program, const void* weights, const void* input,
-                            void* output, const uint32_t scalars[6], uint32_t result[2]) {
+                            void* output, const uint32_t scalars[6], uint32_t result[3]) {
   using ps::beat_t;
   penstock(static_cast<const beat_t*>(program), static_cast<const beat_t*>(weights),
            static_cast<const beat_t*>(input), static_cast<beat_t*>(output), scalars[0], scalars[1],
-           scalars[2], scalars[3], scalars[4], scalars[5], &result[0], &result[1]);
+           scalars[2], scalars[3], scalars[4], scalars[5], &result[0], &result[1],
+           &result[2]);
 }

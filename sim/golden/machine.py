@@ -17,7 +17,7 @@ from penstock.program.config import (
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, GateKind, Op
 from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.registers import ErrorCode, Position
 from penstock.sim.golden.checks import Limits, check, out_size
 from penstock.sim.golden.convolution import (
     Rows,
@@ -29,7 +29,7 @@ from penstock.sim.golden.convolution import (
 )
 from penstock.sim.golden.exits import exit_taken
 from penstock.sim.golden.pool import pool
-from penstock.sim.golden.state import Array, GoldenError, State
+from penstock.sim.golden.state import START, Array, GoldenError, State
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -199,7 +199,7 @@ class Machine:
 
 def execute(
     package: Package, inputs: Array, config: HwConfig | None = None
-) -> tuple[Array, ErrorCode, int]:
+) -> tuple[Array, ErrorCode, Position]:
     """Run every image; (records uint8 [N, record_bytes], error code, position of the error).
 
     Args:
@@ -210,7 +210,7 @@ def execute(
     core = config or package.config
     outputs = np.zeros((len(inputs), package.meta["record_bytes"]), np.uint8)
     if core.hash != package.config_hash:
-        return outputs, ErrorCode.CONFIG, 0
+        return outputs, ErrorCode.CONFIG, START
     data = package.descriptors
     machine = Machine(
         config=core,
@@ -226,8 +226,8 @@ def execute(
     try:
         machine.run()
     except GoldenError as error:
-        return outputs, error.code, machine.image << 16 | machine.pc
-    return outputs, ErrorCode.NONE, 0
+        return outputs, error.code, Position(machine.image, machine.pc)
+    return outputs, ErrorCode.NONE, START
 
 
 def run(package: Package, inputs: Array, config: HwConfig | None = None) -> Array:

@@ -8,18 +8,20 @@ import numpy.typing as npt
 
 from penstock.program.config import HwConfig
 from penstock.program.counters import COUNTER_NAMES
-from penstock.program.registers import ErrorCode
+from penstock.program.registers import ErrorCode, Position
 
 Array = npt.NDArray[Any]
 
 
-class GoldenError(Exception):
-    """The core would stop here.  `position` is image << 16 | descriptor."""
+#: Before the first descriptor.
+START = Position(0, 0)
 
-    def __init__(self, code: ErrorCode, position: int = 0, reason: str = "") -> None:
-        super().__init__(
-            f"{code.name} at image {position >> 16}, descriptor {position & 0xFFFF}: {reason}"
-        )
+
+class GoldenError(Exception):
+    """The core would stop here."""
+
+    def __init__(self, code: ErrorCode, position: Position = START, reason: str = "") -> None:
+        super().__init__(f"{code.name} at {position}: {reason}")
         self.code = code
         self.position = position
         self.reason = reason

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from penstock.program.config import BEAT_BYTES, HwConfig, get_config
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.registers import ErrorCode, Position
 from penstock.sim import cache
 from penstock.sim.rtl.build import SimulationError, build_core
 
@@ -77,7 +77,7 @@ class _Run(ctypes.Structure):
 class _Result(ctypes.Structure):
     _fields_ = [
         ("status", ctypes.c_int32),
-        *((name, ctypes.c_uint32) for name in ("error", "position", "images")),
+        *((name, ctypes.c_uint32) for name in ("error", "position", "image", "images")),
         *(
             (name, ctypes.c_uint64)
             for name in (
@@ -102,7 +102,7 @@ class RunResult:
     Attributes:
         output: uint8 [N, output_stride], zero where the core wrote nothing.
         error: code in the core's error register (ErrorCode).
-        position: image << 16 | descriptor in its position register.
+        position: what its registers image and position say.
         cycles: from the write of ap_start to the interrupt.
         timed_out: the cycle limit came before the interrupt.
         bad_accesses: beats outside the buffers (they were answered DECERR).
@@ -116,7 +116,7 @@ class RunResult:
 
     output: Bytes
     error: int
-    position: int
+    position: Position
     cycles: int
     timed_out: bool
     bad_accesses: int
@@ -294,7 +294,7 @@ class RtlCore:
         return RunResult(
             output=output,
             error=result.error,
-            position=result.position,
+            position=Position(result.image, result.position),
             cycles=result.cycles,
             timed_out=status == "timeout",
             bad_accesses=result.bad_accesses,
@@ -387,7 +387,7 @@ def _read_log(library: ctypes.CDLL, handle: int) -> npt.NDArray[np.uint64]:
 
 def _raise_if_bad(result: RunResult) -> None:
     """SimulationError for whatever a correct Program on a correct core never does."""
-    where = f"image {result.position >> 16}, descriptor {result.position & 0xFFFF}"
+    where = str(result.position)
     if result.violations:
         raise SimulationError(f"the core broke a rule: {result.message}", where)
     if result.timed_out:

@@ -70,7 +70,7 @@ struct PsRun {
 
 struct PsResult {
   int32_t status;
-  uint32_t error, position;
+  uint32_t error, position, image;
   uint32_t images;  // records touched so far
   uint64_t cycles;  // from the write of ap_start to the interrupt
   uint64_t bad_accesses, first_bad;
@@ -515,6 +515,7 @@ class Core {
   void read_outcome() {
     result_.error = read_register(0x70);
     result_.position = read_register(0x80);
+    result_.image = read_register(0x90);
   }
 
   void note_stop() {

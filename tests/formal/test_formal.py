@@ -21,6 +21,12 @@ MUTANTS = (
     ("axi-read", "ps_axi_read", "(&cur_addr_q[11:7])", "(&cur_addr_q[11:8])"),
     ("axi-write", "ps_axi_write", "w_last_q <= left_q == 5'd1;", "w_last_q <= left_q == 5'd2;"),
     ("watchdog", "ps_watchdog", "|| progress_q || hung_o", "|| hung_o"),
+    (  # once in the core: a DENSE waited for a convolution with sums alone
+        "interlock",
+        "ps_interlock",
+        "memory_hold_o = conv_busy_i || epilogue_busy_i;",
+        "memory_hold_o = conv_busy_i || sums_busy_o;",
+    ),
 )
 SLOW_MUTANTS = (
     ("fifo-4", "ps_fifo", "count_q != CountWidth'(Depth)", "1'b1"),
@@ -37,6 +43,14 @@ SLOW_MUTANTS = (
         "ps_weight_request",
         "id == first_q + count",
         "id >= first_q + count",
+    ),
+    ("interlock", "ps_interlock", "= fetch_busy_i || conv_busy_i ||", "= fetch_busy_i ||"),
+    ("interlock", "ps_interlock", "unit_done_o && !copy_busy_i;", "unit_done_o;"),
+    (
+        "interlock",
+        "ps_interlock",
+        "= !array_busy && unit_done_o;",
+        "= !copy_busy_i && unit_done_o;",
     ),
     ("gate-list", "ps_gate_unit", "&& score != '0;", "&& score > 8'd1;"),
     (

@@ -16,10 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz import programs
-from tests.fuzz.case import CONFIGS, Outcome, run_seed
+from tests.fuzz.case import CONFIGS, Outcome, run_seed, run_tangle
 from tests.fuzz.files import damaged
 from tests.fuzz.onnx.run import FAMILIES, fuzz_onnx
 from tests.fuzz.sandbox import Sandbox, compile_file
+
+#: Option -> (family of tests/fuzz/case.py, what it is); the names of make's variables are theirs.
+OPTIONS = {
+    "concats": ("concats", "networks with Concats"),
+    "squeeze": ("squeeze", "networks with squeeze-and-excite"),
+    "skips": ("skips", "networks with skipped descriptors"),
+    "several": ("images", "several images a run"),
+}
+TANGLES = "programs on few addresses"
+
+#: What runs a case: `run_seed`, `run_tangle`.
+Runner = Callable[[int, Sequence[str], str], Outcome]
 
 #: Networks between two lines of progress.
 PROGRESS = 50
@@ -29,10 +41,9 @@ def main() -> int:
     """Parse, run, report."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--networks", type=int, default=500, metavar="N")
-    parser.add_argument("--concats", type=int, default=0, metavar="N", help="networks with Concats")
-    parser.add_argument(
-        "--several", type=int, default=0, metavar="N", help="networks with several images a run"
-    )
+    for option, (_, what) in OPTIONS.items():
+        parser.add_argument(f"--{option}", type=int, default=0, metavar="N", help=what)
+    parser.add_argument("--tangles", type=int, default=0, metavar="N", help=TANGLES)
     parser.add_argument("--files", type=int, default=2000, metavar="N")
     parser.add_argument("--onnx", type=int, default=0, metavar="N", help="ONNX graphs of each kind")
     parser.add_argument("--onnx-kinds", default=",".join(FAMILIES), help="commas between names")
@@ -42,17 +53,14 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=Path("build/fuzz.json"))
     options = parser.parse_args()
     summary: dict[str, Any] = {}
-    if options.networks:
-        seeds = range(options.seed, options.seed + options.networks)
-        summary["networks"] = fuzz_networks(seeds, options.configs.split(","), options.jobs)
-    if options.concats:
-        seeds = range(options.seed, options.seed + options.concats)
-        configs = options.configs.split(",")
-        summary["networks with Concats"] = fuzz_networks(seeds, configs, options.jobs, "concats")
-    if options.several:
-        seeds = range(options.seed, options.seed + options.several)
-        configs = options.configs.split(",")
-        summary["several images a run"] = fuzz_networks(seeds, configs, options.jobs, "images")
+    configs = options.configs.split(",")
+    for option, (family, what) in {"networks": ("", "networks"), **OPTIONS}.items():
+        if count := getattr(options, option):
+            seeds = range(options.seed, options.seed + count)
+            summary[what] = fuzz_networks(seeds, configs, options.jobs, family)
+    if options.tangles:
+        seeds = range(options.seed, options.seed + options.tangles)
+        summary[TANGLES] = fuzz_networks(seeds, configs, options.jobs, "tangles", run_tangle)
     if options.files:
         seeds = range(options.seed, options.seed + options.files)
         summary["networks as files"] = fuzz_files(seeds, compile_file, write_network)
@@ -69,15 +77,14 @@ def main() -> int:
 
 
 def fuzz_networks(
-    seeds: range, configs: Sequence[str], jobs: int, family: str = ""
+    seeds: range, configs: Sequence[str], jobs: int, family: str = "", run: Runner = run_seed
 ) -> dict[str, Any]:
     """Every engine on the case of each seed of a family."""
     began, failures, outcomes = time.perf_counter(), [], []
-    for seed, outcome in _run_all(seeds, configs, jobs, family):
+    for seed, outcome in _run_all(seeds, configs, jobs, family, run):
         outcomes.append(outcome)
         if outcome.mismatches:
-            numbers = "N=0 CONCATS=1" if family else "N=1 CONCATS=0"
-            again = f"make fuzz {numbers} FILES=0 ONNX=0 SEED={seed} CONFIGS={','.join(configs)}"
+            again = f"make fuzz {_numbers(family)} SEED={seed} CONFIGS={','.join(configs)}"
             failures.append({"seed": seed, "mismatches": outcome.mismatches, "repeat": again})
             print(f"seed {seed}: {'; '.join(outcome.mismatches)}\n  {again}", flush=True)
         if len(outcomes) % PROGRESS == 0:
@@ -102,16 +109,24 @@ def fuzz_networks(
     }
 
 
+def _numbers(family: str) -> str:
+    """Arguments of make for one case of a family and nothing else."""
+    option = {name: option for option, (name, _) in OPTIONS.items()}.get(family, family)
+    counts = dict.fromkeys(("N", *map(str.upper, OPTIONS), "TANGLES", "FILES", "ONNX"), 0)
+    counts[option.upper() or "N"] = 1
+    return " ".join(f"{name}={count}" for name, count in counts.items())
+
+
 def _run_all(
-    seeds: range, configs: Sequence[str], jobs: int, family: str
+    seeds: range, configs: Sequence[str], jobs: int, family: str, run: Runner
 ) -> Iterator[tuple[int, Outcome]]:
     """(seed, outcome) as they come, from `jobs` processes."""
     if jobs == 1:
-        yield from ((seed, run_seed(seed, configs, family)) for seed in seeds)
+        yield from ((seed, run(seed, configs, family)) for seed in seeds)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         waiting: dict[Future[Outcome], int] = {
-            pool.submit(run_seed, seed, configs, family): seed for seed in seeds
+            pool.submit(run, seed, configs, family): seed for seed in seeds
         }
         for future in as_completed(waiting):
             seed = waiting.pop(future)
@@ -138,7 +153,7 @@ def fuzz_files(
             verdict = sandbox.try_file(write(seed, Path(folder)))
             verdicts[verdict.kind] += 1
             if not verdict.good:
-                again = f"make fuzz N=0 CONCATS=0 FILES=1 ONNX=0 SEED={seed}"
+                again = f"make fuzz {_numbers('files')} SEED={seed}"
                 failures.append({"seed": seed, "kind": verdict.kind, "repeat": again})
                 print(f"file {seed}: {verdict.kind}: {verdict.text}\n  {again}", flush=True)
     seconds = time.perf_counter() - began

@@ -39,13 +39,22 @@ from tests.fuzz.networks import (
     recipe,
     several,
 )
+from tests.fuzz.skips import skipped_between, skipping
+from tests.sim.tangle import inputs as tangled_inputs
+from tests.sim.tangle import tangled
 
 Bytes = npt.NDArray[np.uint8]
 
 #: Configurations and how often each is drawn; z7020 simulates ten times slower.
 CONFIGS = {"tiny": 7, "z7020": 1}
 #: Families of cases: what seeds mean in each; those of one family never change another's.
-FAMILIES = {"": recipe, "concats": joined, "squeeze": excited, "images": several}
+FAMILIES = {
+    "": recipe,
+    "concats": joined,
+    "squeeze": excited,
+    "images": several,
+    "skips": skipping,
+}
 #: Networks drawn for a case until the configuration has room for one.
 ATTEMPTS = 50
 
@@ -160,6 +169,35 @@ def run_seed(seed: int, configs: Sequence[str], family: str = "") -> Outcome:
     return run(draw(seed, configs, family))
 
 
+def run_tangle(seed: int, configs: Sequence[str], family: str = "tangles") -> Outcome:
+    """golden == csim == rtl on the program of a seed that no compiler writes (`tangled`)."""
+    began, random = time.perf_counter(), stdlib.Random(f"penstock {family} {seed}")
+    config = random.choices(list(configs), [CONFIGS.get(name, 1) for name in configs])[0]
+    rng = np.random.default_rng(random.getrandbits(64))
+    package = tangled(get_config(config), rng)
+    images = tangled_inputs(int(rng.integers(1, 4)), rng)
+    memory = {"latency": int(rng.choice([1, 7, 40])), "stall": float(rng.choice([0.0, 0.3]))}
+    expected, core, cycles = golden.run(package, images), _rtl(config), 0
+    found: list[str] = []
+    engines = {"csim": _csim(config).run, "rtl": functools.partial(core.run, **memory)}
+    for name, engine in engines.items():
+        try:
+            records = engine(package, images)
+        except Exception as error:  # a crash is a finding like any other
+            found.append(f"{name}: {type(error).__name__}: {error}")
+            continue
+        found += _compare(name, expected, records, COUNTED["golden"])
+        cycles = int(_counter(records, "cycles").sum())
+    core.close()
+    return Outcome(
+        mismatches=tuple(found),
+        seconds=time.perf_counter() - began,
+        refused=0,
+        cycles=cycles,
+        features=(config,),
+    )
+
+
 def _compare(name: str, expected: Bytes, got: Bytes, counters: Sequence[str]) -> list[str]:
     """Lines about results and counters that differ from golden's."""
     found = []
@@ -233,4 +271,5 @@ def features(case: Case) -> list[str]:
         shares = {(0.0,): "all closed", (1.0,): "all open"}
         kept = (scores > 0).mean(axis=1)
         found[shares.get(tuple(np.unique(kept).tolist()), "mixed scores")] += 1
+    found += skipped_between(package, golden.run(package, case.inputs))
     return [name for name, count in found.items() if name and count]

@@ -160,7 +160,7 @@ def _extreme(graph: Graph, rng: np.random.Generator) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
-class _Composer:
+class Composer:
     """Draws layers one after the other; `maps` are the shapes so far, the image first."""
 
     def __init__(self, random: stdlib.Random, shape: Shape) -> None:
@@ -393,7 +393,7 @@ def recipe(random: stdlib.Random, joins: bool = False, excites: bool = False) ->
     """A random network; equal generators give equal ones."""
     channels = random.choice((1, 3, 4, 9, 40))
     sides = [random.randint(1, random.choice((3, 7, 12, 19, 45))) for _ in range(2)]
-    compose = _Composer(random, (random.randint(1, channels), sides[0], sides[1]))
+    compose = Composer(random, (random.randint(1, channels), sides[0], sides[1]))
     weights, signed = random.getrandbits(32), compose.chance(0.5)
     parts: Sequence[str] = ("plain", "plain", "block", "block", "block", "window")
     # Not a draw: the networks of other seeds stay what they were before there were groups.
@@ -421,6 +421,11 @@ def recipe(random: stdlib.Random, joins: bool = False, excites: bool = False) ->
         schedule=random.choice(SCHEDULES),
         extreme=compose.chance(0.25),
     )
+    return with_exits(chosen)
+
+
+def with_exits(chosen: Recipe) -> Recipe:
+    """A third of the networks that end with a dense layer have early exits as well."""
     return dataclasses.replace(chosen, exits=_exits(chosen)) if chosen.classes else chosen
 
 

@@ -15,7 +15,7 @@ from penstock.compiler.errors import CompileError
 from penstock.program.counters import COUNTER_BYTES
 from penstock.sim.csim.engine import CsimCore
 from tests.fuzz import case
-from tests.fuzz.__main__ import fuzz_networks
+from tests.fuzz.__main__ import OPTIONS, _numbers, fuzz_networks
 from tests.fuzz.networks import (
     KERNELS,
     MAX_CHANNELS,
@@ -31,20 +31,19 @@ SLICE = range(60)
 CONCATS = range(24)
 SQUEEZE = range(18)
 SEVERAL = range(16)
+SKIPS = range(24)
 
 
 @pytest.mark.parametrize("seed", SLICE)
 def test_every_engine_agrees(seed: int) -> None:
     mismatches = case.run(case.draw(seed)).mismatches
-    again = f"make fuzz N=1 CONCATS=0 FILES=0 ONNX=0 SEED={seed}"
-    assert not mismatches, f"{mismatches}; again: {again}"
+    assert not mismatches, f"{mismatches}; again: make fuzz N=1 SEED={seed}, all others 0"
 
 
 @pytest.mark.parametrize("seed", CONCATS)
 def test_every_engine_agrees_on_concats(seed: int) -> None:
     mismatches = case.run(case.draw(seed, ["tiny"], "concats")).mismatches
-    again = f"make fuzz N=0 CONCATS=1 FILES=0 ONNX=0 SEED={seed}"
-    assert not mismatches, f"{mismatches}; again: {again}"
+    assert not mismatches, f"{mismatches}; again: make fuzz CONCATS=1 SEED={seed}, all others 0"
 
 
 @pytest.mark.parametrize("seed", SQUEEZE)
@@ -56,8 +55,13 @@ def test_every_engine_agrees_on_squeeze_and_excite(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEVERAL)
 def test_every_engine_agrees_on_several_images(seed: int) -> None:
     mismatches = case.run(case.draw(seed, ["tiny"], "images")).mismatches
-    again = f"make fuzz N=0 SEVERAL=1 FILES=0 ONNX=0 SEED={seed}"
-    assert not mismatches, f"{mismatches}; again: {again}"
+    assert not mismatches, f"{mismatches}; again: make fuzz SEVERAL=1 SEED={seed}, all others 0"
+
+
+@pytest.mark.parametrize("seed", SKIPS)
+def test_every_engine_agrees_on_skipped_descriptors(seed: int) -> None:
+    mismatches = case.run(case.draw(seed, ["tiny"], "skips")).mismatches
+    assert not mismatches, f"{mismatches}; again: make fuzz SKIPS=1 SEED={seed}, all others 0"
 
 
 def test_a_classifier_does_not_overtake_the_sums_of_another_part() -> None:
@@ -84,7 +88,7 @@ OVERTAKEN = (
 def test_a_dense_does_not_overtake_a_convolution_that_drains(
     family: str, seed: int, configs: str
 ) -> None:
-    """What the convolution had left to write reached the address reused behind the DENSE."""
+    """What the convolution had left to write reached an address behind the bytes of the DENSE."""
     assert not case.run(case.draw(seed, configs.split(","), family)).mismatches
 
 
@@ -142,6 +146,19 @@ def test_the_slice_has_squeeze_and_excite() -> None:
     assert found.count("squeeze-and-excite") >= len(cases) // 2
 
 
+def test_the_slice_has_skipped_descriptors() -> None:
+    """Between a CONV and each unit that may start beside it; in both schedules, narrow networks."""
+    cases = [case.draw(seed, ["tiny"], "skips") for seed in SKIPS]
+    found = [name for one in cases for name in case.features(one)]
+    wanted = ["CONV .. CONV", "CONV .. GATE", "CONV .. DENSE", "GATE .. CONV"]
+    wanted += ["parallel", "sequential", "squeeze-and-excite", "mixed scores"]
+    assert {name: found.count(name) for name in wanted if found.count(name) < 4} == {}
+    sizes = [
+        layer.channels for one in cases for layer in one.recipe.layers if isinstance(layer, Layer)
+    ]
+    assert np.mean([size <= 9 for size in sizes]) > 0.9
+
+
 def test_recipes_reach_the_corners() -> None:
     chosen = [recipe(random.Random(seed)) for seed in range(400)]
     layers = [layer for one in chosen for layer in one.layers if isinstance(layer, Layer)]
@@ -185,7 +202,11 @@ def test_a_failure_says_how_to_repeat_it(
     monkeypatch.setattr(case, "_csim", Broken)
     summary = fuzz_networks(range(7, 8), ["tiny"], 1)
     assert summary["mismatches"] == 1
-    assert "make fuzz N=1 CONCATS=0 FILES=0 ONNX=0 SEED=7 CONFIGS=tiny" in capsys.readouterr().out
+    again = "make fuzz N=1 CONCATS=0 SQUEEZE=0 SKIPS=0 SEVERAL=0 TANGLES=0 FILES=0 ONNX=0"
+    assert f"{again} SEED=7 CONFIGS=tiny" in capsys.readouterr().out
+    for option in ("concats", "squeeze", "skips", "several", "tangles"):  # each its own, alone
+        numbers = _numbers(OPTIONS.get(option, ("tangles", ""))[0])
+        assert f"{option.upper()}=1" in numbers and numbers.count("=1") == 1
     assert summary["failures"][0]["mismatches"] == ("csim: OSError: gone",)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from penstock.host import (
+    AddressError,
     BufferExhaustedError,
     ClosedError,
     ConfigurationError,
@@ -17,8 +18,9 @@ from penstock.host import (
     OverlayError,
     PenstockOverlay,
 )
+from penstock.host.ip import ARGUMENTS
 from penstock.program.package import Package, PackageError
-from penstock.program.registers import ErrorCode
+from penstock.program.registers import BASES, ErrorCode, Position
 from penstock.sim.board import ScriptedCore
 from penstock.sim.board.memory import SimulatedMemory
 
@@ -41,10 +43,10 @@ def test_core_never_done(
 ) -> None:
     overlay = open_overlay(core, interrupt=interrupt)
     net = overlay.load(package, timeout=0.02)
-    core.hang, core.position = True, 2 << 16 | 7
+    core.hang, core.position = True, Position(66_000, 70_007)
     with pytest.raises(
         CoreTimeoutError,
-        match=r"not done after 0.02 s, at running at image 2, descriptor 7, error 0",
+        match=r"not done after 0.02 s, at running at image 66000, descriptor 70007, error 0",
     ):
         net(images)
     core.hang = False
@@ -52,13 +54,27 @@ def test_core_never_done(
     assert overlay.device.downloads == 2
 
 
+@pytest.mark.parametrize("name", BASES)
+def test_a_buffer_begins_with_a_whole_beat(
+    open_overlay: Opener, core: ScriptedCore, package: Package, name: str
+) -> None:
+    """Refused by name before anything is started; the other arguments are a network's."""
+    ip = open_overlay(core).core
+    values = dict.fromkeys(ARGUMENTS, 8) | {name: 0x1000_0004}
+    with pytest.raises(AddressError, match=f"'{name}' begins at 0x10000004, which is no multiple"):
+        ip.start(values)
+    assert core.runs == 0
+
+
 @pytest.mark.parametrize("code", [c for c in ErrorCode if c not in (0, ErrorCode.CONFIG)])
 def test_error_code(
     open_overlay: Opener, core: ScriptedCore, package: Package, images: Any, code: ErrorCode
 ) -> None:
     net = open_overlay(core).load(package)
-    core.error, core.position = int(code), 1 << 16 | 5
-    with pytest.raises(CoreError, match=f"stopped with {code.name}: .*, at image 1, descriptor 5"):
+    core.error, core.position = int(code), Position(66_000, 5)
+    with pytest.raises(
+        CoreError, match=f"stopped with {code.name}: .*, at image 66000, descriptor 5"
+    ):
         net(images)
     core.error = 0
     net(images)

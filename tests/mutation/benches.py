@@ -28,6 +28,7 @@ FOLDERS = {
     "ps_conv_window": "ps_conv_ctrl",
     "ps_core": "penstock",
     "ps_gate_store": "ps_gate_unit",
+    "ps_interlock": "ps_sequencer",
     "ps_operands": "ps_array",
     "ps_weight_request": "ps_weight_buffer",
     "ps_weight_response": "ps_weight_buffer",

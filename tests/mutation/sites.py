@@ -19,6 +19,8 @@ from pyslang.parsing import Token
 from pyslang.syntax import SyntaxKind as K
 from pyslang.syntax import SyntaxTree
 
+from tests.quality.coverage import assertion_lines
+
 #: Assertions.
 CHECKS = {K.ConcurrentAssertionMember, K.AssertPropertyStatement}
 
@@ -100,7 +102,9 @@ def mutants_of(path: Path) -> list[Mutant]:
     errors = [d for d in tree.diagnostics if d.isError()]
     if errors:
         raise ValueError(f"{path}: slang cannot parse it ({len(errors)} errors)")
+    skipped = assertion_lines(source.decode())
     found = _Finder(path.stem, source, tree.root).walk(tree.root)
+    found = [mutant for mutant in found if mutant.line not in skipped]
     ordered = sorted(found, key=lambda m: (m.start, -m.end))
     seen: Counter[str] = Counter()
     numbered = []

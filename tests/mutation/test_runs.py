@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("pyslang")
 
 from penstock.program.counters import COUNTER_BYTES
-from penstock.program.registers import ErrorCode
+from penstock.program.registers import ErrorCode, Position
 from penstock.sim.rtl.engine import RunResult
 from tests.mutation import runs
 from tests.mutation.__main__ import every_mutant
@@ -19,7 +19,7 @@ from tests.quality.workload import Case, cases
 GOOD = RunResult(
     output=np.zeros((1, COUNTER_BYTES), np.uint8),
     error=0,
-    position=7,
+    position=Position(0, 7),
     cycles=100,
     timed_out=False,
     bad_accesses=0,
@@ -46,13 +46,13 @@ OTHER = np.ones((1, COUNTER_BYTES), np.uint8)
         ("bus", "1 beats outside the buffers", {"bad_accesses": 1}),
         ("hang", "no end after", {"timed_out": True}),
         ("error", "error 3, expected NONE", {"error": 3}),
-        ("error", "position 0x8, expected 0x7", {"position": 8}),
+        ("error", "position image 0, descriptor 8", {"position": Position(0, 8)}),
         ("output", "2 bytes differ, first image 0 byte 0", {}),
         ("counter", "executed [1], expected [2]", {"output": OTHER}),
     ],
 )
 def test_what_noticed(by: str, line: str, changes: dict[str, object]) -> None:
-    case: Case = dataclasses.replace(cases()[0], error=ErrorCode.NONE, position=7)
+    case: Case = dataclasses.replace(cases()[0], error=ErrorCode.NONE, position=Position(0, 7))
     result = dataclasses.replace(GOOD, **changes)  # type: ignore[arg-type]
     found, _ = judge(case, [line] if line else [], result, 100, GOOD.output.tobytes())
     assert found == by

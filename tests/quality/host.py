@@ -18,6 +18,7 @@ from penstock.program.registers import (
     OFFSETS,
     REGISTERS,
     ErrorCode,
+    Position,
 )
 from penstock.sim.rtl.bus import RtlBus
 from penstock.sim.rtl.engine import Bytes, RtlCore
@@ -101,7 +102,7 @@ def runs(core: RtlCore, package: Package, inputs: Bytes, records: Bytes) -> list
     }
     found: list[str] = []
     exits = records[-1, :COUNTER_BYTES].copy().view("<u4")[COUNTER_NAMES.index("exit")]
-    last = (len(inputs) - 1) << 16 | int(exits)  # at the HALT of the last image
+    last = Position(len(inputs) - 1, int(exits))  # at the HALT of the last image
     for enabled, interferes in ((3, True), (2, False), (1, False), (0, False)):
         when = f"run with IER {enabled}"
         for name, value in {**values, **{name: BASE + at for name, at in AT.items()}}.items():
@@ -112,8 +113,9 @@ def runs(core: RtlCore, package: Package, inputs: Bytes, records: Bytes) -> list
         found += [f"{when}: {line}" for line in _one_run(bus, enabled, interferes)]
         if (error := bus.read(OFFSETS["error"])) != ErrorCode.NONE:
             found.append(f"{when}: error {error}")
-        if (position := bus.read(OFFSETS["position"])) != last:
-            found.append(f"{when}: position {position:#x}, expected {last:#x}")
+        position = Position(*(bus.read(OFFSETS[name]) for name in ("image", "position")))
+        if position != last:
+            found.append(f"{when}: position is {position}, expected {last}")
         got = memory[AT["output"] : AT["output"] + records.size].reshape(records.shape)
         if (got[:, COUNTER_BYTES:] != records[:, COUNTER_BYTES:]).any():
             found.append(f"{when}: other results than golden's")

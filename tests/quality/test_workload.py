@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.registers import OFFSETS, ErrorCode
+from penstock.program.registers import OFFSETS, ErrorCode, Position
 from penstock.sim.rtl.bus import RtlBus
 from penstock.sim.rtl.engine import RtlCore, RunResult
 from tests.quality.host import runs
@@ -104,7 +104,7 @@ def test_a_difference_is_found(
     "change, found",
     [
         (changed("error", 0), "error 0, expected FIELD"),
-        (changed("position", 1 << 16), "position 0x10000, expected"),
+        (changed("position", Position(1, 0)), "position image 1, descriptor 0, expected"),
     ],
 )
 def test_a_program_not_refused_is_found(
@@ -136,7 +136,8 @@ def test_a_wrong_register_is_found(monkeypatch: pytest.MonkeyPatch, core: RtlCor
     found = {case.name: case for case in cases()}
     read, advance = RtlBus.read, RtlBus.advance
     assert run(found["registers"], core) == run(found["interrupts"], core) == []
-    for name, case in (("n_images", "registers"), ("position", "interrupts")):
+    found_by = (("n_images", "registers"), ("position", "interrupts"), ("image", "interrupts"))
+    for name, case in found_by:
 
         def flipped(bus: RtlBus, at: int, wrong: int = OFFSETS[name]) -> int:
             return read(bus, at) ^ 4 * (at == wrong)

@@ -25,7 +25,7 @@ from penstock.program.config import HwConfig, get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, FIELDS, Descriptor, Op
 from penstock.program.package import Package
-from penstock.program.registers import WATCHDOG_CYCLES, ErrorCode
+from penstock.program.registers import WATCHDOG_CYCLES, ErrorCode, Position
 from penstock.sim import golden
 from penstock.sim.golden.checks import Limits, check
 from penstock.sim.golden.state import GoldenError
@@ -84,7 +84,7 @@ class Case:
         options: keywords of `RtlCore.execute`.
         records: uint8 (N, record bytes), golden's; None: not compared.
         error: the code the core ends with; None: any, but nothing else may be wrong.
-        position: its position register; None: not compared.
+        position: where it is then; None: not compared.
         cut: the run is cut off by `max_cycles`.
         script: does it all instead, with the case and a core; gives the differences.
     """
@@ -95,7 +95,7 @@ class Case:
     options: Mapping[str, Any]
     records: Bytes | None = None
     error: ErrorCode | None = ErrorCode.NONE
-    position: int | None = None
+    position: Position | None = None
     cut: bool = False
     script: Callable[["Case", RtlCore], list[str]] | None = None
 
@@ -136,7 +136,7 @@ def _outcome(case: Case, result: RunResult) -> Iterator[str]:
     if result.error != case.error:
         yield f"error {result.error}, expected {case.error.name}"
     if case.position is not None and result.position != case.position:
-        yield f"position {result.position:#x}, expected {case.position:#x}"
+        yield f"position {result.position}, expected {case.position}"
 
 
 def _records(case: Case, result: RunResult) -> Iterator[str]:
@@ -193,7 +193,7 @@ def exact(
     """A run with golden's result, whatever that is."""
     records, error, position = golden.execute(package, inputs, config)
     if error == ErrorCode.NONE:  # the core then stands at the HALT of the last image
-        position = (len(inputs) - 1) << 16 | int(_counters(records)["exit"][-1])
+        position = Position(len(inputs) - 1, int(_counters(records)["exit"][-1]))
     return Case(
         name=name,
         package=package,

@@ -163,7 +163,7 @@ class Campaign:
         if problem is None and result.error != error:
             problem = f"golden {error.name}, core {ErrorCode(result.error).name}"
         elif problem is None and error != ErrorCode.NONE and result.position != position:
-            problem = f"{error.name} at {position:#x}, core at {result.position:#x}"
+            problem = f"{error.name} at {position}, core at {result.position}"
         elif problem is None and error == ErrorCode.NONE and _differ(records, result.output):
             problem = self.explain(case.package)
         if problem is None:

@@ -10,7 +10,7 @@ from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import ALL_CHANNELS, GATE_WORD_BYTES, get_config
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.registers import ErrorCode, Position
 from tests.compiler.back.graphs import GraphBuilder
 
 TINY = get_config("tiny")
@@ -153,66 +153,70 @@ ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
 ]
 
 
-def _skipped_but_wrong() -> tuple[Package, ErrorCode, int]:
+def _skipped_but_wrong() -> tuple[Package, ErrorCode, Position]:
     """A skipped descriptor is checked too."""
     package = network(keep=-16.0)
     index = next(i for i, d in enumerate(decode(package)) if d.pred_en and not d.pred_empty)
-    return at_index(package, index, kernel=4), ErrorCode.FIELD, index
+    return at_index(package, index, kernel=4), ErrorCode.FIELD, Position(0, index)
 
 
-def _list_beyond_the_map() -> tuple[Package, ErrorCode, int]:
+def _list_beyond_the_map() -> tuple[Package, ErrorCode, Position]:
     package = network(keep=16.0)
     index = walker(package)
-    return at_index(package, index, cin=decode(package)[index].cin - 1), ErrorCode.BOUNDS, index
+    changed = at_index(package, index, cin=decode(package)[index].cin - 1)
+    return changed, ErrorCode.BOUNDS, Position(0, index)
 
 
-def _skipped_list_beyond_the_map() -> tuple[Package, ErrorCode, int]:
+def _skipped_list_beyond_the_map() -> tuple[Package, ErrorCode, Position]:
     """Nobody looks at the list of a skipped convolution."""
     package = network(keep=-16.0)
     index = walker(package)
     changed = at_index(package, index, cin=decode(package)[index].cin - 1)
-    return changed, ErrorCode.NONE, 1 << 16 | last_halt(package)
+    return changed, ErrorCode.NONE, Position(1, last_halt(package))
 
 
-def _exit_to_itself() -> tuple[Package, ErrorCode, int]:
+def _exit_to_itself() -> tuple[Package, ErrorCode, Position]:
     """It could run for ever; the descriptor after it is the first it may go on at."""
     package = network()
     index = first_of(package, Op.EXIT_IF)
-    return at_index(package, index, length=index), ErrorCode.FIELD, index
+    return at_index(package, index, length=index), ErrorCode.FIELD, Position(0, index)
 
 
-def _exit_to_the_next() -> tuple[Package, ErrorCode, int]:
+def _exit_to_the_next() -> tuple[Package, ErrorCode, Position]:
     package = network()
     index = first_of(package, Op.EXIT_IF)
     changed = at_index(package, index, length=index + 1, w_stride=0xFFFF_FFFF)
-    return changed, ErrorCode.NONE, 1 << 16 | last_halt(package)
+    return changed, ErrorCode.NONE, Position(1, last_halt(package))
 
 
-def _exit_past_the_halt() -> tuple[Package, ErrorCode, int]:
+def _exit_past_the_halt() -> tuple[Package, ErrorCode, Position]:
     """A taken exit without a HALT behind it runs past the end."""
     package = network()
     index = first_of(package, Op.EXIT_IF)
     end = package.n_descriptors - 1
     changed = at_index(package, index, length=end, w_stride=0xFFFF_FFFF)
-    return at_index(changed, end, op=int(Op.LOAD), length=8), ErrorCode.PROGRAM_END, end + 1
+    changed = at_index(changed, end, op=int(Op.LOAD), length=8)
+    return changed, ErrorCode.PROGRAM_END, Position(0, end + 1)
 
 
-def _no_end() -> tuple[Package, ErrorCode, int]:
+def _no_end() -> tuple[Package, ErrorCode, Position]:
     package = network()
     end = last_halt(package) * DESCRIPTOR_BYTES
     index = first_of(package, Op.EXIT_IF)
     package = at_index(package, index, length=index + 1)
     cut = dataclasses.replace(package, descriptors=package.descriptors[:end])
-    return cut, ErrorCode.PROGRAM_END, cut.n_descriptors
+    return cut, ErrorCode.PROGRAM_END, Position(0, cut.n_descriptors)
 
 
-def _empty() -> tuple[Package, ErrorCode, int]:
-    return dataclasses.replace(network(), descriptors=b""), ErrorCode.PROGRAM_END, 0
+def _empty() -> tuple[Package, ErrorCode, Position]:
+    package = dataclasses.replace(network(), descriptors=b"")
+    return package, ErrorCode.PROGRAM_END, Position(0, 0)
 
 
-def _foreign() -> tuple[Package, ErrorCode, int]:
+def _foreign() -> tuple[Package, ErrorCode, Position]:
     package = network()
-    return dataclasses.replace(package, config_hash=package.config_hash ^ 1), ErrorCode.CONFIG, 0
+    changed = dataclasses.replace(package, config_hash=package.config_hash ^ 1)
+    return changed, ErrorCode.CONFIG, Position(0, 0)
 
 
 #: Whole programs: (what to run on two images, error, position at which every engine stops).

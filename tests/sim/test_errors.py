@@ -1,6 +1,7 @@
 """Corrupted programs stop golden, the SystemVerilog core and the HLS core in the same way."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from penstock.hls.sources import Types
 from penstock.program.config import get_config
 from penstock.program.descriptor import FIELDS, Op
 from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.registers import BASES, ErrorCode, Position
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore
@@ -19,22 +20,22 @@ from tests.compiler.back.graphs import random_inputs
 from tests.sim.illegal import ILLEGAL, PROGRAMS, RNG, at_index, first_of, last_halt, network
 
 #: (error code, position) of a package on two images.
-Engine = Callable[[Package], tuple[int, int]]
+Engine = Callable[[Package], tuple[int, Position]]
 
 
 def inputs_of(package: Package) -> np.ndarray:
     return random_inputs(package, 2, RNG(4))[0]
 
 
-def run_golden(package: Package) -> tuple[int, int]:
+def run_golden(package: Package) -> tuple[int, Position]:
     _, error, position = golden.execute(package, inputs_of(package), get_config("tiny"))
     if error == ErrorCode.NONE:  # golden has no position then; a core stands at the last HALT
-        position = 1 << 16 | last_halt(package)
+        position = Position(1, last_halt(package))
     return error, position
 
 
 def runner(core: CsimCore | RtlCore) -> Engine:
-    def run(package: Package) -> tuple[int, int]:
+    def run(package: Package) -> tuple[int, Position]:
         result = core.execute(
             package.descriptors,
             package.weights,
@@ -64,11 +65,11 @@ def test_illegal_descriptor(
 ) -> None:
     package = network()
     index = first_of(package, op)
-    assert engine(at_index(package, index, **values)) == (code, index)
+    assert engine(at_index(package, index, **values)) == (code, Position(0, index))
 
 
 @pytest.mark.parametrize("make", PROGRAMS)
-def test_program(engine: Engine, make: Callable[[], tuple[Package, ErrorCode, int]]) -> None:
+def test_program(engine: Engine, make: Callable[[], tuple[Package, ErrorCode, Position]]) -> None:
     package, code, position = make()
     assert engine(package) == (code, position)
 
@@ -93,3 +94,34 @@ def test_flipped_bits() -> None:
         assert got == expected, (index, field.name, value)
         seen.add(expected[0])
     assert seen == {ErrorCode.NONE, ErrorCode.OPCODE, ErrorCode.FIELD, ErrorCode.BOUNDS}
+
+
+@pytest.mark.parametrize("shift", range(1, 8))
+def test_buffers_begin_with_whole_beats(shift: int) -> None:
+    """A base address that is no multiple of 8 is refused, by each core that sees addresses."""
+    package, config = network(), get_config("tiny")
+    images = inputs_of(package)
+    rtl = RtlCore(config).execute(
+        package.descriptors,
+        package.weights,
+        images,
+        package.meta["record_bytes"],
+        base_offset=shift,
+        config_hash=package.config_hash,
+    )
+    assert (rtl.error, rtl.position, rtl.read_beats) == (ErrorCode.FIELD, Position(0, 0), 0)
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_csim_refuses_each_buffer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the four pointers at a time, on both kinds of integers."""
+    for types in Types:
+        core = CsimCore("tiny", types=types)
+        run = core._library.ps_csim_run
+
+        def moved(*arguments: Any, run: Any = run) -> None:
+            buffers = [at + 4 * (BASES[i] == name) for i, at in enumerate(arguments[:4])]
+            run(*buffers, *arguments[4:])
+
+        monkeypatch.setattr(core, "_library", SimpleNamespace(ps_csim_run=moved))
+        assert runner(core)(network()) == (ErrorCode.FIELD, Position(0, 0))

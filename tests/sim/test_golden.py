@@ -20,7 +20,7 @@ from tests.sim.illegal import ILLEGAL, RNG, at_index, first_of, last_halt, netwo
 def assert_stops(package: Package, code: ErrorCode, index: int, images: int = 2) -> None:
     inputs = np.zeros((images, package.meta["input"]["bytes"]), np.uint8)
     _, error, position = execute(package, inputs)
-    assert (error, position) == (code, index)
+    assert (error, position) == (code, (0, index))
     with pytest.raises(GoldenError, match=code.name):
         run(package, inputs)
 

@@ -102,7 +102,7 @@ class Bench:
             | changed
         )
 
-    async def finish(self) -> tuple[int, int]:
+    async def finish(self) -> tuple[int, registers.Position]:
         """Wait for the interrupt, clear it; error and position."""
         if not int(self.dut.interrupt.value):
             await RisingEdge(self.dut.interrupt)
@@ -114,10 +114,13 @@ class Bench:
         assert state == registers.AP_DONE | registers.AP_IDLE | registers.AP_READY
         return (
             await self.host.read(registers.OFFSETS["error"]),
-            await self.host.read(registers.OFFSETS["position"]),
+            registers.Position(
+                image=await self.host.read(registers.OFFSETS["image"]),
+                descriptor=await self.host.read(registers.OFFSETS["position"]),
+            ),
         )
 
-    async def run(self, images: np.ndarray, **changed: int) -> tuple[int, int]:
+    async def run(self, images: np.ndarray, **changed: int) -> tuple[int, registers.Position]:
         """One run from arguments to interrupt."""
         await self.host.write_arguments(self.arguments(images, **changed))
         await self.host.write(registers.AP_CTRL, registers.AP_START)
@@ -159,7 +162,7 @@ async def image(dut: Any, idle: str, back_pressure: str) -> None:
     await bench.start()
     assert await bench.run(bench.images[:1]) == (
         ErrorCode.NONE,
-        bench.package.n_descriptors - 1,
+        (0, bench.package.n_descriptors - 1),
     )
     bench.check_records(bench.images[:1])
 
@@ -227,4 +230,18 @@ async def program_without_halt(dut: Any) -> None:
     await bench.start()
     count = bench.package.n_descriptors - 1
     error, position = await bench.run(bench.images[:1], n_descriptors=count)
-    assert (error, position) == (ErrorCode.PROGRAM_END, count)
+    assert (error, position) == (ErrorCode.PROGRAM_END, (0, count))
+
+
+@cocotb.test(**TIMEOUT)
+async def misaligned_buffers(dut: Any) -> None:
+    """A base address that is no multiple of 8: FIELD, and nothing is read or written."""
+    bench = Bench(dut)
+    await bench.start()
+    for name in registers.BASES:
+        at = bench.arguments(bench.images[:1])[name] + 4
+        error, position = await bench.run(bench.images[:1], **{name: at})
+        assert (error, position) == (ErrorCode.FIELD, (0, 0)), name
+    error, _ = await bench.run(bench.images[:1])
+    assert error == ErrorCode.NONE
+    bench.check_records(bench.images[:1])

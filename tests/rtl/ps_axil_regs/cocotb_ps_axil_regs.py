@@ -20,6 +20,7 @@ class Core:
         dut.done_i.value = 0
         dut.error_i.value = 0
         dut.position_i.value = 0
+        dut.image_i.value = 0
         cocotb.start_soon(self._count())
 
     async def _count(self) -> None:
@@ -80,15 +81,17 @@ async def arguments(dut: Any, idle: str, back_pressure: str) -> None:
 
 @cocotb.test(**TIMEOUT)
 async def control_bits(dut: Any) -> None:
-    """idle, start, done (clear on read), ready; error and position from the core."""
+    """idle, start, done (clear on read), ready; error, position and image from the core."""
     host, core, _ = await _setup(dut)
     assert await host.read(registers.AP_CTRL) == registers.AP_IDLE
     await host.write(registers.AP_CTRL, registers.AP_START)
     assert await host.read(registers.AP_CTRL) == registers.AP_START
     dut.error_i.value = 0x12345678
     dut.position_i.value = 0x9ABCDEF0
+    dut.image_i.value = 0x0FEDCBA9
     assert await host.read(registers.OFFSETS["error"]) == 0x12345678
     assert await host.read(registers.OFFSETS["position"]) == 0x9ABCDEF0
+    assert await host.read(registers.OFFSETS["image"]) == 0x0FEDCBA9
     await core.done()
     expected = registers.AP_DONE | registers.AP_IDLE | registers.AP_READY
     assert await host.read(registers.AP_CTRL) == expected

@@ -121,7 +121,7 @@ class Bench:
         self.next = 0
         for name in ("start", "desc_valid", "desc_at_end", "fetch_busy", "conv_busy", "copy_busy"):
             getattr(dut, f"{name}_i").value = 0
-        dut.epilogue_busy_i.value = 0
+        dut.epilogue_busy_i.value = dut.misaligned_i.value = 0
         for name in ("gate_busy", "move_busy", "masters_busy", "read_error", "write_error", "hung"):
             getattr(dut, f"{name}_i").value = 0
         dut.exit_taken_i.value = 0
@@ -257,8 +257,8 @@ class Bench:
         for _ in range(20_000):
             await RisingEdge(dut.clk_i)
             if int(dut.done_o.value):
-                position = int(dut.position_o.value)
-                return ErrorCode(int(dut.error_o.value)), (position >> 16, position & 0xFFFF)
+                position = int(dut.image_o.value), int(dut.position_o.value)
+                return ErrorCode(int(dut.error_o.value)), position
         raise AssertionError("no done_o")
 
     async def check(
@@ -390,10 +390,11 @@ async def refused_at_once(dut: Any) -> None:
         ({"n_images": 0}, ErrorCode.FIELD),
         ({"input_stride": 68}, ErrorCode.FIELD),
         ({"input_stride": 64, "output_stride": 129}, ErrorCode.FIELD),
+        ({"output_stride": 128, "misaligned": 1}, ErrorCode.FIELD),
     ):
         assert await bench.run(program, 1, None, **arguments) == (code, (0, 0)), arguments
         assert bench.events == []
-    dut.output_stride_i.value = OUT_STRIDE
+    dut.misaligned_i.value = 0
     await bench.check(program, 1)
 
 
