@@ -238,7 +238,7 @@ def _pools() -> Iterator[Case]:
     for kernel, stride, average in itertools.product((2, 3), (1, 2), (False, True)):
         build = GraphBuilder(rng=RNG(kernel))
         x = build.value("x", (2, 4, 37), signed=not average)
-        y = build.map_pool(x, kernel, stride, kernel // 2, average=average)
+        y = build.map_pool(x, kernel, stride, (kernel - 1) // 2, average=average)
         graph = build.graph(x, build.conv(y, 3, 1))
         package = compile_graph(graph, CONFIG)
         name = f"pool {kernel} stride {stride} {'average' if average else 'maximum'}"
