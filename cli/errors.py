@@ -2,7 +2,6 @@
 
 import errno
 import importlib
-import sys
 from types import ModuleType
 
 import rich_click as click
@@ -19,20 +18,9 @@ BROKEN_PIPE = 141  # as of a program that SIGPIPE ends
 #: Characters of a message; the rest is in a log file or comes with --debug.
 LONGEST = 1000
 
-#: Families that do not derive from PenstockError; looked up only where their module is loaded.
-_OTHER_FAMILIES = (("penstock.model.errors", "ModelError"),)
-
 
 class InputError(PenstockError):
     """An argument or a file given on the command line that cannot be used."""
-
-
-def is_user_error(error: BaseException) -> bool:
-    """True if `error` belongs to a family of mistakes the user can repair."""
-    if isinstance(error, (PenstockError, click.ClickException)):
-        return True
-    families = [getattr(sys.modules.get(m), name, None) for m, name in _OTHER_FAMILIES]
-    return any(family is not None and isinstance(error, family) for family in families)
 
 
 def describe(error: BaseException) -> str:
@@ -42,7 +30,7 @@ def describe(error: BaseException) -> str:
         text = f"{error.format_message().rstrip('.')}; see: {command} --help"
     elif isinstance(error, click.ClickException):
         text = error.format_message()
-    elif is_user_error(error):
+    elif isinstance(error, PenstockError):
         text = str(error)
     else:
         text = _unforeseen(error)

@@ -22,6 +22,7 @@ from penstock.cli.simulate import simulate
 from penstock.cli.streams import flush_streams, prepare_streams, silence_stdout
 from penstock.cli.timing import timing
 from penstock.cli.train import train
+from penstock.program.entry import DEBUG_VARIABLE
 from penstock.program.optional import explained
 
 
@@ -48,8 +49,6 @@ COMMANDS = (
     demo,
     deploy,
 )
-
-DEBUG_VARIABLE = "PENSTOCK_DEBUG"
 
 
 def _debug_option() -> click.Option:

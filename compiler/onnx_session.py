@@ -11,6 +11,7 @@ def open_session(model: onnx.ModelProto) -> Any:
     """An `onnxruntime.InferenceSession` of a model: one thread, on the CPU, nothing optimised.
 
     Optimisers change sums, and some cannot cope with inner tensors that are outputs as well.
+    Memory planned ahead, which serves from the second run on, gave wrong tensors in 1.18.
     Messages come as exceptions alone.
 
     Raises:
@@ -24,6 +25,7 @@ def open_session(model: onnx.ModelProto) -> Any:
         node.name = ""  # ONNX allows two nodes of one name, onnxruntime does not
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_mem_pattern = False
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(

@@ -10,7 +10,6 @@ nothing else of Penstock.  What needs pynq is imported when it is first used: th
 without it.
 """
 
-import importlib
 from typing import Any
 
 from penstock.host.codec import InputCodec
@@ -29,6 +28,10 @@ from penstock.host.errors import (
     OverlayError,
 )
 from penstock.host.trace import Trace
+from penstock.program.entry import explain_errors
+from penstock.program.optional import require
+
+explain_errors()
 
 #: Names that need pynq and where they are.
 _WITH_PYNQ = {
@@ -61,4 +64,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _WITH_PYNQ:
         raise AttributeError(f"module 'penstock.host' has no attribute '{name}'")
-    return getattr(importlib.import_module(_WITH_PYNQ[name]), name)
+    return getattr(require(_WITH_PYNQ[name]), name)

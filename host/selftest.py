@@ -13,20 +13,16 @@ from pathlib import Path
 
 from penstock.host.vectors import Vectors
 from penstock.program.errors import PenstockError
+from penstock.program.optional import require
 
 BIT, PROGRAM, VECTORS = "bitstream/penstock.bit", "net.pspkg", "vectors.npz"
 
 
 def selftest(bit: Path, program: Path, vectors: Path, *, limit: int | None, batch: int) -> bool:
     """Print what is compared; True if every byte is equal.  PenstockError if it cannot run."""
-    try:
-        from penstock.host.overlay import PenstockOverlay
-    except ModuleNotFoundError as error:
-        raise PenstockError(
-            f"the Python package '{error.name}' is missing", hint="run this on the board"
-        ) from error
+    overlay = require("penstock.host.overlay")
     expected = Vectors.load(vectors)
-    with PenstockOverlay(bit).load(program, batch=batch) as net:
+    with overlay.PenstockOverlay(bit).load(program, batch=batch) as net:
         print(f"{net.meta['network']} for {net.meta['config']}, {len(expected)} test images")
         per_run = net.meta["images"]
         if limit is not None:

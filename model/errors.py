@@ -1,13 +1,14 @@
 """The one exception family of `penstock.model`: what a user can get wrong."""
 
+from penstock.program.errors import PenstockError
 
-class ModelError(Exception):
+
+class ModelError(PenstockError):
     """A mistake the user can repair: `message` says what is wrong, `hint` what to do."""
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        super().__init__(message, hint=hint)
+        self.args = (message, hint)  # what pickle makes it from
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

@@ -16,6 +16,7 @@ from penstock.program.errors import PenstockError
 #: Top-level module -> its distribution and the extra that brings it ("": the bare wheel does).
 PACKAGES: dict[str, tuple[str, str]] = {
     "google": ("protobuf", ""),
+    "numpy": ("numpy", ""),
     "onnx": ("onnx", ""),
     "onnxruntime": ("onnxruntime", ""),
     "platformdirs": ("platformdirs", ""),
@@ -35,6 +36,9 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "cocotb_tools": ("cocotb", "cocotb"),
 }
 
+#: What a board's PYNQ image has.  No extra brings it: its pins and current ONNX exclude each other.
+BOARD = ("pynq", "pynqmetadata")
+
 
 class MissingPackageError(PenstockError, ModuleNotFoundError):
     """A package that this part needs is not installed; `name` is its top-level module."""
@@ -47,7 +51,9 @@ class MissingPackageError(PenstockError, ModuleNotFoundError):
 
 
 def install_hint(module: str) -> str:
-    """The pip command that brings a top-level module."""
+    """The pip command that brings a top-level module, or where else it is found."""
+    if module in BOARD:
+        return "run this on the board, or where host/requirements.txt and pynq are installed"
     package, extra = PACKAGES.get(module, (module, ""))
     if extra and _is_installed("penstock"):  # the board's copy is a folder, without extras
         return f"pip install 'penstock[{extra}]'"
@@ -55,21 +61,21 @@ def install_hint(module: str) -> str:
 
 
 def explained(error: Exception) -> Exception:
-    """A MissingPackageError in place of a ModuleNotFoundError about one of PACKAGES.
+    """A MissingPackageError in place of a ModuleNotFoundError about one of PACKAGES or BOARD.
 
     Any other error comes back as it is: a module of Penstock that is missing is a bug.
     """
     if isinstance(error, PenstockError) or not isinstance(error, ModuleNotFoundError):
         return error
     module = (error.name or "").partition(".")[0]
-    return MissingPackageError(module) if module in PACKAGES else error
+    return MissingPackageError(module) if module in (*PACKAGES, *BOARD) else error
 
 
 def require(module: str) -> ModuleType:
-    """Import `module`, a package of PACKAGES or a module within one.
+    """Import `module`: a package of PACKAGES, a module within one, or one of Penstock.
 
     Raises:
-        MissingPackageError: it is not installed.
+        MissingPackageError: it, or a package that it imports, is not installed.
     """
     try:
         return importlib.import_module(module)

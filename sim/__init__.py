@@ -1,1 +1,5 @@
 """Engines that run a Program: `golden` (NumPy integers) and `rtl` (Verilator)."""
+
+from penstock.program.entry import explain_errors
+
+explain_errors()

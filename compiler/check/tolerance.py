@@ -24,7 +24,7 @@ TIE = 2.0**-7
 WIDE = 1 << 60
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Known:
     """What the layers of a network are compared with, as far as it is known.
 

@@ -139,4 +139,4 @@ assert main(["train", "-o", "x.pt"]) == 2
     closure.link_packages(board, {"numpy"})
     code = "import penstock.host, penstock.host.selftest as s, sys; sys.argv[1:] = []; s.main()"
     done = closure.run(code, tmp_path / "deploy", board, cwd=tmp_path / "deploy")
-    assert "error: the Python package 'pynq' is missing; run this on the board" in done.stderr
+    assert "error: the Python package 'pynq' is not installed; run this on the board" in done.stderr

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -16,6 +15,7 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph, run_node
 from penstock.compiler.numerics import quantize
+from penstock.compiler.onnx_session import open_session
 from tests.compiler.front.qdq import Array, Qdq
 
 
@@ -71,10 +71,7 @@ def run_onnxruntime(model: onnx.ModelProto, names: list[str], images: Array) -> 
     model = onnx.ModelProto.FromString(model.SerializeToString())
     del model.graph.output[:]
     model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    session = open_session(model)
     key = session.get_inputs()[0].name
     runs = [session.run(names, {key: image[None]}) for image in images]
     return {

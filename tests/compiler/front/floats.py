@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from penstock.compiler import ir
 from penstock.compiler.calibrate import import_float
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
+from penstock.compiler.onnx_session import open_session
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import CONFIGS
 
@@ -82,13 +82,8 @@ class Floats:
 
 
 def run_float(model: onnx.ModelProto, images: Array) -> Array:
-    """Logits [N, K] of the float network, one image a run; duplicate node names are dropped."""
-    model = onnx.ModelProto.FromString(model.SerializeToString())
-    for node in model.graph.node:
-        node.name = ""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    """Logits [N, K] of the float network, one image a run."""
+    session = open_session(model)
     name = session.get_inputs()[0].name
     return np.concatenate(
         [session.run(None, {name: image[None]})[0].reshape(1, -1) for image in images]
