@@ -17,8 +17,15 @@ from penstock.program.package import Package
 HOST = Path(penstock.host.__path__[0])
 PROGRAM = Path(penstock.program.__path__[0])
 
-#: Modules of penstock.program that only make sources of the core.
-NOT_DEPLOYED = {"systemverilog.py", "cplusplus.py"}
+#: Modules of penstock.program that neither the driver nor the simulated board imports.
+NOT_DEPLOYED = {
+    "checks.py",
+    "cplusplus.py",
+    "files.py",
+    "folder.py",
+    "sigmoid.py",
+    "systemverilog.py",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
