@@ -106,7 +106,10 @@ def state_dict(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise CheckpointError(f"'{key}' of '{name}' is larger than its data")
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise CheckpointError(f"'{key}' of '{name}' holds NaN or infinity")
+            raise CheckpointError(
+                f"'{key}' of '{name}' holds NaN or infinity",
+                "the training diverged: train it again",
+            )
     return state
 
 

@@ -238,7 +238,6 @@ def export_checkpoint(
     Raises CheckpointError, also where a parameter is no finite number: nothing is written then.
     """
     loaded = load_checkpoint(checkpoint)
-    _check_finite(checkpoint, loaded.quantized if quantized else loaded.net)
     metadata = {key: str(loaded.training[key]) for key in ("dataset", "seed")}
     for key, values in loaded.normalization.items():
         metadata[key] = ",".join(f"{value:g}" for value in values)
@@ -259,16 +258,6 @@ def export_checkpoint(
     content = model.SerializeToString()
     write_atomically(Path(onnx_path), lambda file: file.write(content))
     return loaded.metrics
-
-
-def _check_finite(checkpoint: Path | str, net: torch.nn.Module) -> None:
-    """CheckpointError if a parameter or a buffer of the network holds NaN or infinity."""
-    for name, tensor in net.state_dict().items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            kind = "a NaN" if torch.isnan(tensor).any() else "an infinity"
-            raise CheckpointError(
-                f"{checkpoint}: '{name}' holds {kind}", "the training diverged: train it again"
-            )
 
 
 def exit_thresholds(loaded: Checkpoint) -> list[float]:
