@@ -12,6 +12,7 @@ from penstock.compiler.importer.net import Array, Net, OpNode
 MAX_BIAS_STEPS = 2.0**22
 #: Of a channel without weights and bias in a layer of such channels: any scale will do.
 DEAD_SCALE = 1.0
+LARGEST = 2**31 - 1
 TINY = float(np.finfo(np.float32).tiny)
 WEIGHT_LAYERS = frozenset(["Conv", "Gemm", "MatMul"])
 
@@ -85,7 +86,9 @@ def insert(net: Net, points: Points, scales: dict[str, float]) -> Net:
             if (index, slot) in points.readers:
                 inputs[slot] = real[name]
         if node.op in WEIGHT_LAYERS:
-            inputs[1] = _weight(out, node, scales[node.inputs[0]])
+            inputs[1], steps = _weight(out, node, scales[node.inputs[0]])
+            if node.optional_input(2) and _normal(steps):
+                inputs[2] = _bias(out, node, steps)
         out.nodes.append(dataclasses.replace(node, inputs=tuple(inputs)))
         for name in node.outputs:
             if name in points.unsigned:
@@ -104,8 +107,9 @@ def insert(net: Net, points: Points, scales: dict[str, float]) -> Net:
     )
 
 
-def _weight(out: _Inserter, node: OpNode, in_scale: float) -> str:
-    """int8 weights of a layer, one scale an output channel; the dequantised name."""
+def _weight(out: _Inserter, node: OpNode, in_scale: float) -> tuple[str, Array]:
+    """int8 weights of a layer, one scale an output channel: the dequantised name, and the steps of
+    the accumulator, float32 (outputs,)."""
     weight = out.constants[node.inputs[1]].astype(np.float64)
     axis = 0 if node.op == "Conv" or node.attrs.get("transB", 0) else weight.ndim - 1
     scale = _weight_scales(out, node, np.moveaxis(weight, axis, 0), in_scale)
@@ -116,7 +120,29 @@ def _weight(out: _Inserter, node: OpNode, in_scale: float) -> str:
     integers = out.constant(f"{name}_quantized", np.clip(steps, -127, 127).astype(np.int8))
     real = out.fresh(f"{name}_dequantized")
     out.add("DequantizeLinear", (integers, *out.parameters(name, scale, np.int8)), real, axis=axis)
+    return real, (in_scale * scale.astype(np.float64)).astype(np.float32)
+
+
+def _bias(out: _Inserter, node: OpNode, steps: Array) -> str:
+    """int32 biases of a layer in steps of its accumulator; the dequantised name.
+
+    So the file says what the core adds, also where a step of the result is finer than that.
+    """
+    bias = np.broadcast_to(
+        out.constants[node.inputs[2]].astype(np.float64).reshape(-1), steps.shape
+    )
+    whole = np.rint(bias / steps.astype(np.float64))
+    name = f"{node.label}_bias"
+    integers = out.constant(f"{name}_quantized", np.clip(whole, -LARGEST, LARGEST).astype(np.int32))
+    real = out.fresh(f"{name}_dequantized")
+    scale = out.constant(f"{name}_scale", steps)
+    out.add("DequantizeLinear", (integers, scale), real, axis=0)
     return real
+
+
+def _normal(steps: Array) -> bool:
+    """Whether float32 holds them in full precision; a bias stays as it is where it does not."""
+    return bool(np.isfinite(steps).all() and (steps >= TINY).all())
 
 
 def _weight_scales(out: _Inserter, node: OpNode, weight: Array, in_scale: float) -> Array:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from penstock.compiler import ir
@@ -348,3 +349,30 @@ def test_inner_tensors_that_an_optimiser_would_fuse_away(tmp_path: Path) -> None
     y = net.node("Conv", x, net.normal(4, 2, 3, 3), pads=[1] * 4, **attrs)
     z = net.conv(net.node("Add", y, shortcut))
     check_float(net.model(net.head(z)), tmp_path, some_images(8))
+
+
+# -- biases ------------------------------------------------------------------------------------
+
+
+def test_a_layer_that_is_almost_dead_compiles(tmp_path: Path) -> None:
+    """Its result has finer steps than its accumulator, so no float bias would be close enough."""
+    images = some_images(8)
+    net = Floats(8)
+    weight = net.rng.normal(0, 1, (4, 4, 1, 1)).astype(np.float32)
+    sums = np.einsum("oi,nihw->nohw", weight[:, :, 0, 0], images)
+    bias = 1e-4 - sums.max(axis=(0, 2, 3))  # of each channel one pixel survives its ReLU
+    dead = net.relu(net.node("Conv", "image", net.const(weight), net.const(bias)))
+    both = net.node("Concat", net.relu(net.conv("image")), net.conv(dead), axis=1)
+    check_float(net.model(net.head(both, 8)), tmp_path, images)
+
+
+def test_biases_are_written_in_steps_of_the_accumulator(tmp_path: Path) -> None:
+    net = Floats(9)
+    model = quantize_float(save(net.model(net.head(net.conv("image"))), tmp_path), some_images(9))
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    makers = {node.output[0]: node for node in model.graph.node}
+    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+    assert len(layers) == 2
+    for layer in layers:
+        integers = constants[makers[layer.input[2]].input[0]]
+        assert integers.data_type == onnx.TensorProto.INT32
