@@ -14,7 +14,7 @@ import venv
 from pathlib import Path
 
 import numpy as np
-from environment import ROOT, TORCH_INDEX, torch_version
+from environment import ROOT
 
 sys.path.insert(0, str(ROOT))
 from tests.tutorial import run_tutorial
@@ -79,8 +79,8 @@ def try_extra(extra: str, wheel: Path, folder: Path) -> None:
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / "bin" / "python"
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    if extra == "model":  # as the README says: the CPU build first
-        run(*pip, "--extra-index-url", TORCH_INDEX, f"torch=={torch_version()}+cpu")
+    if extra == "model":  # as `make setup` does: the CPU build first, wherever it is
+        run(python, "-c", "import environment; environment.install_torch()", cwd=ROOT / ".ci")
     run(*pip, f"{wheel}[{extra}]" if extra else wheel)
     run(python, "-m", "pip", "check")
     print("  ", run(python, "-c", VERBS, cwd=folder).strip().splitlines()[-1], flush=True)
