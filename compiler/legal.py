@@ -8,7 +8,7 @@ from typing import Any
 from penstock.compiler.activity import decode
 from penstock.compiler.paths import main_halt
 from penstock.program.checks import Limits, violation
-from penstock.program.config import ALL_CHANNELS
+from penstock.program.config import ALL_CHANNELS, HwConfig
 from penstock.program.descriptor import Descriptor, Op
 from penstock.program.errors import PenstockError
 from penstock.program.package import Package, PackageError
@@ -34,11 +34,14 @@ def check_program(package: Package, source: str) -> None:
         raise PackageError(f"{source}: {reason}", hint="compile the network again")
 
 
-def check_rules(package: Package) -> None:
-    """PenstockError if the core would refuse a descriptor that the compiler just made."""
+def check_rules(package: Package, config: HwConfig | None = None) -> None:
+    """PenstockError if the core would refuse a descriptor that the compiler just made.
+
+    `config`: of the core, where it is none of the named ones.
+    """
     meta = package.meta
     limits = Limits(
-        config=package.config,
+        config=config or package.config,
         n_descriptors=package.n_descriptors,
         input_stride=meta["input"]["bytes"] * meta["images"],
         output_stride=meta["record_bytes"],

@@ -65,5 +65,5 @@ def compile_graph(
     else:
         plan = batch_images(plan, images, config, reshape=reshape)
     package = lower(plan, allocate(plan, config), config, reshape=reshape)
-    check_rules(package)
+    check_rules(package, config)
     return package

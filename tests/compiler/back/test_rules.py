@@ -11,7 +11,7 @@ from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config
 from penstock.program.descriptor import Descriptor, Op
 from penstock.program.errors import PenstockError
-from tests.compiler.back.graphs import single_pool
+from tests.compiler.back.graphs import GraphBuilder, single_pool
 
 SHAPE = (4, 6, 6)
 
@@ -41,3 +41,12 @@ def test_every_rule_is_applied(
     descriptors = b"".join(d.encode() for d in broken)
     with pytest.raises(PenstockError, match=rf"internal error: .*\({reason}\)"):
         check_rules(dataclasses.replace(package, descriptors=descriptors))
+
+
+def test_a_configuration_without_a_name() -> None:
+    """One of a user's own, or of a test's: its hash is none that a package finds."""
+    config = dataclasses.replace(get_config("tiny"), name="own", n_lists=4)
+    graph = GraphBuilder(rng=np.random.default_rng(0))
+    x = graph.value("x", (2, 4, 4), signed=True)
+    package = compile_graph(graph.graph(x, graph.conv(x, 3)), config)
+    assert package.config_hash == config.hash
