@@ -288,24 +288,26 @@ class _Lowering:
         self.emit(descriptor, step.name, **names, kind=step.kind, macs_per_pair=1)
 
     def _copy(self, step: CopyStep) -> None:
+        """A COPY; several where a Concat has more channels than one may have."""
         channels, height, width = step.value.shape
         dst_stride, phase_stride = plane_size(self.plan.buffers[step.dst], self.config)
         predicate = step.predicate
-        descriptor = Descriptor.make(
-            Op.COPY,
-            pred_en=predicate is not None,
-            pred_slot=0 if predicate is None else self.plan.scores[predicate],
-            variant=step.rows,
-            cout=channels,
-            height=height,
-            width=width,
-            src=self.address(step.src, step.src_first, step.src_row),
-            dst=self.address(step.dst, step.dst_first),
-            src_stride=self.stride(step.src),
-            dst_stride=dst_stride,
-            phase_stride=phase_stride,
-        )
-        self.emit(descriptor, step.name, input=step.value.name, output=step.name)
+        for first in range(0, channels, self.config.max_channels):
+            descriptor = Descriptor.make(
+                Op.COPY,
+                pred_en=predicate is not None,
+                pred_slot=0 if predicate is None else self.plan.scores[predicate],
+                variant=step.rows,
+                cout=min(channels - first, self.config.max_channels),
+                height=height,
+                width=width,
+                src=self.address(step.src, step.src_first + first, step.src_row),
+                dst=self.address(step.dst, step.dst_first + first),
+                src_stride=self.stride(step.src),
+                dst_stride=dst_stride,
+                phase_stride=phase_stride,
+            )
+            self.emit(descriptor, step.name, input=step.value.name, output=step.name)
 
     def _map_pool(self, step: PoolStep) -> None:
         pool, source = step.pool, self.plan.graph.values[step.pool.input]

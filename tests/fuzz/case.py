@@ -22,6 +22,7 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import HwConfig, get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.errors import PenstockError
 from penstock.program.exits import exits_taken
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
@@ -165,8 +166,14 @@ def run(case: Case) -> Outcome:
 
 
 def run_seed(seed: int, configs: Sequence[str], family: str = "") -> Outcome:
-    """`run` of `draw`."""
-    return run(draw(seed, configs, family))
+    """`run` of `draw`; a network that is neither compiled nor refused is a mismatch too."""
+    began = time.perf_counter()
+    try:
+        drawn = draw(seed, configs, family)
+    except PenstockError as error:
+        seconds = time.perf_counter() - began
+        return Outcome(mismatches=(str(error),), seconds=seconds, refused=0, cycles=0, features=())
+    return run(drawn)
 
 
 def run_tangle(seed: int, configs: Sequence[str], family: str = "tangles") -> Outcome:

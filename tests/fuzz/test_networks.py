@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from penstock.compiler.activity import decode
 from penstock.compiler.errors import CompileError
 from penstock.program.counters import COUNTER_BYTES
+from penstock.program.descriptor import Op
+from penstock.program.errors import PenstockError
 from penstock.sim.csim.engine import CsimCore
 from tests.fuzz import case
 from tests.fuzz.__main__ import OPTIONS, _numbers, fuzz_networks
@@ -62,6 +65,22 @@ def test_every_engine_agrees_on_several_images(seed: int) -> None:
 def test_every_engine_agrees_on_skipped_descriptors(seed: int) -> None:
     mismatches = case.run(case.draw(seed, ["tiny"], "skips")).mismatches
     assert not mismatches, f"{mismatches}; again: make fuzz SKIPS=1 SEED={seed}, all others 0"
+
+
+def test_a_copy_of_more_channels_than_one_descriptor_has() -> None:
+    """A Concat of 140 channels behind a stride: `tiny` copies 128 at once."""
+    made = case.draw(717608141, ["tiny"], "concats")
+    copies = [d for d in decode(made.network.package) if d.op == Op.COPY]
+    assert made.config.max_channels in [copy.cout for copy in copies]
+    assert not case.run(made).mismatches
+
+
+def test_what_the_core_would_refuse_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PenstockError("internal error: the core would refuse")
+
+    monkeypatch.setattr(case, "draw", refuse)
+    assert case.run_seed(1, ["tiny"]).mismatches == ("internal error: the core would refuse",)
 
 
 def test_a_classifier_does_not_overtake_the_sums_of_another_part() -> None:
