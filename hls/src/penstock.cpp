@@ -142,12 +142,6 @@ void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::be
   uint32_t counters[N_COUNTERS];
 #pragma HLS ARRAY_PARTITION variable=counters complete
 
-#ifdef __SYNTHESIS__
-  const bool misaligned = false;  // the adapter of m_axi has dropped the low bits of the addresses
-#else
-  const bool misaligned = (uintptr_t(program) | uintptr_t(weights) | uintptr_t(input)
-                           | uintptr_t(output)) % BEAT_BYTES != 0;
-#endif
   const Limits limits = {n_descriptors, input_stride, output_stride, weight_bytes};
   uint32_t at = 0;  // image
   uint32_t pc = 0;
@@ -157,7 +151,7 @@ void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::be
   clear_lists(sizes);
   if (config_hash != CONFIG_HASH) {
     code = ERR_CONFIG;
-  } else if (misaligned || n_images == 0 || input_stride % BEAT_BYTES != 0 || output_stride % BEAT_BYTES != 0) {
+  } else if (n_images == 0 || input_stride % BEAT_BYTES != 0 || output_stride % BEAT_BYTES != 0) {
     code = ERR_FIELD;
   }
 

@@ -203,7 +203,14 @@ def test_masked_maps_are_not_zero_behind_the_next_normalisation(tmp_path: Path) 
 def test_checkpoints(gates: Gates, tmp_path: Path) -> None:
     config = small(gates)
     net, quantized = random_float_network(config, seed=5), random_network(config, seed=5)
-    written = Checkpoint(net=net, quantized=quantized, training={}, normalization={}, metrics={})
+    channels = config.in_channels
+    written = Checkpoint(
+        net=net,
+        quantized=quantized,
+        training={"dataset": "digits", "seed": 5},
+        normalization={"full_scale": [1.0], "mean": [0.0] * channels, "std": [1.0] * channels},
+        metrics={"epochs": 0.0},
+    )
     save_checkpoint(tmp_path / "net.pt", written)
     loaded = load_checkpoint(tmp_path / "net.pt")
     assert loaded.net.config == config and not isinstance(loaded.quantized, QuantLCNet)

@@ -172,7 +172,14 @@ def test_calibration_recognises_every_gate(gates: str, tmp_path: Path) -> None:
 def test_checkpoints_hold_the_gates(gates: str, tmp_path: Path) -> None:
     net = random_float_network(small(gates), seed=5)
     quantized = random_network(small(gates), seed=5)
-    written = Checkpoint(net=net, quantized=quantized, training={}, normalization={}, metrics={})
+    channels = net.config.in_channels
+    written = Checkpoint(
+        net=net,
+        quantized=quantized,
+        training={"dataset": "digits", "seed": 5},
+        normalization={"full_scale": [1.0], "mean": [0.0] * channels, "std": [1.0] * channels},
+        metrics={"epochs": 0.0},
+    )
     save_checkpoint(tmp_path / "net.pt", written)
     loaded = load_checkpoint(tmp_path / "net.pt")
     x = random_images(net.config, 4, torch.Generator().manual_seed(6))
