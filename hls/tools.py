@@ -19,7 +19,9 @@ VITIS = {
 #: What g++ or the bench said, kept in the project where that failed.
 GCC_LOG = "gcc.log"
 
-_RESULT = re.compile(r"penstock: (\d+) images, error (\d+) at \S+, (\d+) bytes differ")
+_RESULT = re.compile(
+    r"penstock: (\d+) images, error (\d+) at image \d+, descriptor \d+, (\d+) bytes differ"
+)
 
 
 def find_vitis() -> str | None:
