@@ -15,8 +15,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from penstock.program.locks import locked
 from penstock.sim import sources
-from penstock.sim.cache import fingerprint, lock
+from penstock.sim.cache import fingerprint
 from tests.mutation.schemata import mutated
 from tests.mutation.sites import Mutant
 
@@ -73,7 +74,7 @@ def remembered(check: Callable[[Mutant], str]) -> Callable[[Mutant], str]:
         key = fingerprint(words, [path for path in files if path.suffix in (".sv", ".py")])
         path = sources.build_root() / "mutation" / "benches" / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        with lock(path.parent.with_name(f"{ALONE}.lock")):
+        with locked(path.parent.with_name(f"{ALONE}.lock"), "the bench of one mutant"):
             if not path.is_file():
                 path.write_text(check(mutant))
         return path.read_text()
