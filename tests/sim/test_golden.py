@@ -11,7 +11,7 @@ from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.counters import COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Op
 from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.registers import ErrorCode, Position
 from penstock.sim.golden import GoldenError, execute, run
 from tests.compiler.back.graphs import random_inputs
 from tests.sim.illegal import ILLEGAL, RNG, at_index, first_of, last_halt, network, walker
@@ -60,7 +60,10 @@ def test_a_program_without_end() -> None:
 def test_a_foreign_core() -> None:
     package = network()
     inputs, _ = random_inputs(package, 1, RNG(0))
-    assert execute(package, inputs, get_config("z7020"))[1:] == (ErrorCode.CONFIG, 0)
+    assert execute(package, inputs, get_config("z7020"))[1:] == (
+        ErrorCode.CONFIG,
+        Position(image=0, descriptor=0),
+    )
 
 
 def test_the_loop_begins_where_halt_says() -> None:
@@ -119,4 +122,4 @@ def test_the_result_depends_on_nothing_but_the_image() -> None:
 def test_bad_strides() -> None:
     package = network()
     for inputs in (np.zeros((0, 96), np.uint8), np.zeros((1, 100), np.uint8)):
-        assert execute(package, inputs)[1:] == (ErrorCode.FIELD, 0)
+        assert execute(package, inputs)[1:] == (ErrorCode.FIELD, Position(image=0, descriptor=0))
