@@ -9,6 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from penstock.compiler.errors import CompileError
+from penstock.compiler.importer.branches import drop_dead_branches
 from penstock.compiler.importer.exits import read_exits, read_thresholds
 from penstock.compiler.importer.external import MAX_MODEL_BYTES, load_external
 from penstock.compiler.importer.functions import inline_functions
@@ -70,6 +71,7 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
     del fixed.graph.value_info[:]
     for output in fixed.graph.output:
         output.type.tensor_type.ClearField("shape")
+    drop_dead_branches(fixed.graph)
     known = check_sizes(fixed)  # else folding finds out what the shapes depend on
     try:
         return onnx.shape_inference.infer_shapes(

@@ -207,3 +207,24 @@ def test_kernel_shape_of_another_weight(net: Any, load: Any) -> None:
     y = net.conv(net.image(), 4, kernel=1, kernel_shape=[3, 3], pads=[1] * 4, name="c")
     with pytest.raises(CompileError, match=r"has kernel_shape \[3, 3\], its weight is 1x1"):
         load(net, net.qdq(y, Y))
+
+
+@pytest.mark.parametrize("read", [False, True], ids=["unread", "read"])
+def test_control_flow_counts_where_something_needs_it(net: Any, load: Any, read: bool) -> None:
+    """A branch whose result ends in a node that nothing reads is nobody's business."""
+    output = small(net)
+    model = net.model(output)
+    info = onnx.helper.make_empty_tensor_value_info("inner")
+    inner = onnx.helper.make_node("Identity", ["image"], ["inner"])
+    graph = onnx.helper.make_graph([inner], "branch", [], [info])
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "flag"))
+    branch = onnx.helper.make_node("If", ["flag"], ["b"], then_branch=graph, else_branch=graph)
+    after = onnx.helper.make_node("Identity", ["b"], ["unread"])
+    model.graph.node.insert(0, branch)
+    model.graph.node.insert(1, after)
+    if read:
+        model.graph.node[2].input[0] = "b"
+        with pytest.raises(CompileError, match="the operator is not supported"):
+            load(model)
+    else:
+        assert len(load(model).nodes) == len(load(net.model(output)).nodes)
