@@ -134,7 +134,7 @@ class Timeline:
         """
         d, t = act.descriptor, self.timing
         words = -(-d.cin // GATE_WORD_BYTES)
-        begin = self.sequencer + t.unit
+        begin = self.sequencer + t.begin
         vector = (d.pool_base, d.cin, d.src_signed)
         kept = self.kept & (vector == self.vector)
         beside = self.sums > begin
@@ -194,7 +194,8 @@ class Timeline:
         self.fetcher = np.where(works, arrived + t.refetch, self.fetcher)
         self.issued = np.where(works, now, self.issued)
         self.summing = np.where(works, bool(d.pool_en), self.summing)
-        self.array = np.where(works, now + t.drain + last, self.array)
+        drain = t.drain + (t.total if d.pool_en else 0)
+        self.array = np.where(works, now + drain + last, self.array)
         self.sums = np.where(works, self.array, self.sums)
         self.kept = self.kept & ~works
 

@@ -13,7 +13,7 @@ class Timing:
         ahead: descriptors that are asked for before they are needed.
         arrive: from a descriptor's last beat to its turn; assemble: from its predecessor's end.
         dispatch: taking, checking and deciding one descriptor, skipped ones included.
-        unit: start and end of an operation that is waited for.
+        unit: start and end of an operation that is waited for; begin: its start alone.
         fetch: from the fetcher's start to the array's on a group, beside latency and beats.
         refetch: from a convolution's last beat to the request of the next one's first group.
         burst: of a read burst's slot, beside latency and beats.
@@ -22,7 +22,8 @@ class Timing:
         tile: least cycles of a tile: its sums on their way to the shadow accumulators.
         shadow_slices: slices of a tile that may be left when the next one ends.
         shadow_rows: the same of a residual tile that may be left when the next one ends.
-        drain: from a CONV's last step to its last write, rows not counted.
+        drain: from a CONV's last step to its last write, rows not counted; total: more, until its
+            last pooled sum.
         release: from a group's last step to the release of its weights, rows not counted.
         gate: fixed part of GATE and DENSE.  follow: from a sum to its element of the vector.
         fill: of a GATE that stops, beside its words of zeros.  copy: fixed part of COPY;
@@ -38,24 +39,26 @@ class Timing:
     arrive: int = 0
     assemble: int = 8
     dispatch: int = 5
-    unit: int = 2
-    fetch: int = 9
-    refetch: int = 7
+    unit: int = 3
+    begin: int = 2
+    fetch: int = 8
+    refetch: int = 8
     burst: int = 4
     walk: int = 4
     group: int = 2
     tile: int = 10
     shadow_slices: int = 9
     shadow_rows: int = 4
-    drain: int = 18
+    drain: int = 19
+    total: int = 1
     release: int = 10
-    gate: int = 14
-    follow: int = 5
-    fill: int = 1
-    copy: int = 3
-    pool: int = 6
-    average: int = 13
+    gate: int = 17
+    follow: int = 6
+    fill: int = 2
+    copy: int = 4
+    pool: int = 7
+    average: int = 14
     exit: int = 7
     load: int = 0
     store: int = 11
-    capture: int = 2
+    capture: int = 1

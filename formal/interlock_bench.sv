@@ -52,8 +52,13 @@ module interlock_bench
 
   ps_interlock u_interlock (
     .clk_i,
+    .rst_ni,
     .op_i           (op_q),
+    .fetch_start_i  (starts[Fetch]),
     .conv_start_i   (conv_start),
+    .copy_start_i   (starts[Copy]),
+    .gate_start_i   (starts[Gate] || starts[Leave]),
+    .move_start_i   (starts[Move]),
     .pool_en_i      (pool_q),
     .fetch_busy_i   (busy[Fetch]),
     .conv_busy_i    (busy[Issue]),
@@ -210,7 +215,13 @@ module interlock_bench
     a_read: assert (!read_late);
     a_meet: assert (!meet);
     a_predicate: assert (!predicate || !busy[Gate]);
-    // What the induction needs: who is never beside whom.
+    // What the induction needs: its registers know who was busy; who is never beside whom.
+    i_fetch_q: assert (u_interlock.fetch_q == busy_q[Fetch]);
+    i_conv_q: assert (u_interlock.conv_q == busy_q[Issue]);
+    i_drain_q: assert (!busy_q[Drain] || u_interlock.epilogue_q || u_interlock.conv_q);
+    i_copy_q: assert (u_interlock.copy_q == busy_q[Copy]);
+    i_gate_q: assert (u_interlock.gate_q == (busy_q[Gate] || busy_q[Leave]));
+    i_move_q: assert (u_interlock.move_q == busy_q[Move]);
     i_wait: assert (!(busy[Gate] || busy[Move] || busy[Leave]) || state_q == UnitWait);
     i_alone: assert (!(busy[Move] || busy[Leave])
                      || (busy & ~(7'd1 << Move) & ~(7'd1 << Leave)) == '0);

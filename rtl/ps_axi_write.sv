@@ -74,13 +74,22 @@ module ps_axi_write #(
   logic                  aw_free, w_free;
   logic [CountWidth-1:0] waiting_q;  // bursts without B
 
-  assign room      = (&cur_addr_q[11:7]) ? MAX_BURST - {1'b0, cur_addr_q[6:3]} : MAX_BURST;
-  assign burst     = (cur_beats_q < 16'(room)) ? cur_beats_q[4:0] : room;
-  assign open_last = cur_beats_q <= 16'(room);
+  // The next burst is worked out in the cycle after the request or the burst before it.
+  logic known_q, open_last_q;
+  logic [4:0] burst_q;
+  assign room = (&cur_addr_q[11:7]) ? MAX_BURST - {1'b0, cur_addr_q[6:3]} : MAX_BURST;
+
+  always_ff @(posedge clk_i) begin
+    known_q     <= rst_ni && !take && !open;
+    burst_q     <= (cur_beats_q < 16'(room)) ? cur_beats_q[4:0] : room;
+    open_last_q <= cur_beats_q <= 16'(room);
+  end
+  assign burst     = burst_q;
+  assign open_last = open_last_q;
 
   assign aw_free = !aw_valid_q || m_axi_awready;
   assign w_free  = !w_valid_q || m_axi_wready;
-  assign open    = cur_valid_q && left_q == '0 && data_valid_i && aw_free && !flush_i &&
+  assign open    = cur_valid_q && known_q && left_q == '0 && data_valid_i && aw_free && !flush_i &&
                    waiting_q != CountWidth'(MaxOutstanding);
 
   assign take        = (!cur_valid_q || (open && open_last)) && !flush_i;

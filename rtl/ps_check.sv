@@ -1,8 +1,10 @@
 // Legality of a descriptor: opcode, fields, and every range it can touch on chip or in DDR.
 //
-// error_o is valid two cycles after desc_i and the sizes are stable: products are registered first,
-// then compared.  The rules are those of docs/program.md, "Checks"; the golden engine has the same.
-// Also gives the derived sizes the units need (out_width_o, out_pixels_o, after one cycle).
+// A descriptor comes a beat a cycle, and its checks begin with the first: sizes, products, sums and
+// comparisons have a register each.  error_o is valid six cycles after desc_i is stable, and two
+// cycles after its last beat (length, ddr), three after the one before, if the others came first.
+// The rules are those of docs/program.md, "Checks"; the golden engine has the same.
+// Also gives the derived sizes the units need (out_width_o, out_pixels_o, after two cycles).
 module ps_check
   import ps_cfg::*;
   import ps_pkg::*;
@@ -29,58 +31,117 @@ module ps_check
   typedef logic [39:0] wide_t;
 
   // A depthwise convolution has weights of one input channel for each output channel.
-  logic depthwise;
+  logic depthwise, pool, copies, dense;
   logic [15:0] row_inputs;
   assign depthwise = desc_i.variant[0];
   assign row_inputs = depthwise ? 16'd1 : desc_i.cin;
-
-  // ---- stage 1: products
-  logic halved;
-  logic [9:0] out_height, out_width;
-  logic [5:0] taps;
-  wide_t pixels_q, out_pixels_q, src_last_q, dst_last_q, phases_q;
-  wide_t row_weights_q, group_weights_q, blob_last_q, dense_q;
-  logic [15:0] groups;
-
-  // A POOL is as wide as K - 2 * pad columns less leave, at its stride.
-  logic pool;
-  logic [9:0] pool_height, pool_width;
-  logic [2:0] lost;
   assign pool = desc_i.op == OP_POOL;
-  assign lost = desc_i.kernel[2:0] - {desc_i.pad, 1'b0};
-  assign pool_height = ((desc_i.height[9:0] - 10'(lost)) >> desc_i.stride2) + 10'd1;
-  assign pool_width = ((desc_i.width[9:0] - 10'(lost)) >> desc_i.stride2) + 10'd1;
-
-  assign halved = desc_i.op == OP_COPY || desc_i.polyphase;
-  assign out_height = pool ? pool_height : halved ? 10'((11'(desc_i.height[9:0]) + 11'd1) >> 1) : desc_i.height[9:0];
-  assign out_width = pool ? pool_width : halved ? 10'((11'(desc_i.width[9:0]) + 11'd1) >> 1) : desc_i.width[9:0];
-  assign taps = row_taps(desc_i.kernel[2:0], desc_i.w_rows);
-  assign groups = 16'((17'(desc_i.cout) + 17'(P_OC - 1)) / 17'(P_OC));
+  assign copies = desc_i.op == OP_COPY;
+  assign dense = desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
 
   function automatic logic [15:0] less_one(logic [15:0] count);
     return count == '0 ? '0 : count - 16'd1;
   endfunction
 
+  // ---- sizes
+  logic [9:0] out_height_q, out_width_q;
+  logic [5:0] taps_q;
+  logic [15:0] row_inputs_q;
+  /* verilator lint_off UNUSEDSIGNAL */  // the upper bits of a count that is out of range
+  logic [15:0] channels_q, src_channels_q, factor_q;
+  /* verilator lint_on UNUSEDSIGNAL */
+  logic [2:0] lost;
+
+  // A POOL is as wide as K - 2 * pad columns less leave, at its stride.
+  function automatic logic [9:0] out_size(logic [9:0] size);
+    if (pool) return ((size - 10'(lost)) >> desc_i.stride2) + 10'd1;
+    if (copies || desc_i.polyphase) return 10'((11'(size) + 11'd1) >> 1);
+    return size;
+  endfunction
+
+  assign lost = desc_i.kernel[2:0] - {desc_i.pad, 1'b0};
+
   always_ff @(posedge clk_i) begin
-    out_width_o     <= out_width;
-    pixels_q        <= desc_i.height[9:0] * desc_i.width[9:0];
-    out_pixels_q    <= out_height * out_width;
-    src_last_q      <= less_one((desc_i.op == OP_COPY || pool) ? desc_i.cout : desc_i.cin)
-        * desc_i.src_stride[FA_W-1:0];
-    dst_last_q      <= less_one(desc_i.cout) * desc_i.dst_stride[FA_W-1:0];
-    phases_q        <= 2'd3 * desc_i.phase_stride[FA_W-1:0];
-    row_weights_q   <= row_inputs * taps;
-    group_weights_q <= row_inputs * taps * P_OC;
-    blob_last_q     <= less_one(desc_i.w_rows ? desc_i.cout : groups) * desc_i.w_stride[19:0];
-    dense_q         <= desc_i.cout * wide_t'({13'(((17'(desc_i.cin) + 17'd15) >> 4) + 17'd1), 4'd0});
+    out_height_q   <= out_size(desc_i.height[9:0]);
+    out_width_q    <= out_size(desc_i.width[9:0]);
+    taps_q         <= row_taps(desc_i.kernel[2:0], desc_i.w_rows);
+    row_inputs_q   <= row_inputs;
+    channels_q     <= less_one(desc_i.cout);
+    src_channels_q <= less_one((copies || pool) ? desc_i.cout : desc_i.cin);
+    // Of weights: rows or groups before the last one; words of an output of a GATE.
+    if (dense) factor_q <= desc_i.cout;
+    else if (desc_i.w_rows) factor_q <= less_one(desc_i.cout);
+    else factor_q <= less_one(16'((17'(desc_i.cout) + 17'(P_OC - 1)) / 17'(P_OC)));
+  end
+  assign out_width_o = out_width_q;
+
+  // ---- products.  A count of channels that is out of range is an error whatever its product is.
+  localparam int unsigned CountWidth = $clog2(2 * MAX_CHANNELS) + 1;
+  wide_t pixels_q, out_pixels_q, src_last_q, dst_last_q, phases_q, weights_q, row_weights_q;
+  logic [19:0] words;
+
+  assign words = dense ? {7'd0, 13'((17'(desc_i.cin) + 17'd15) >> 4) + 13'd1} : desc_i.w_stride[19:0];
+
+  // x * taps without a multiplier.
+  function automatic wide_t times(logic [15:0] x, logic [5:0] taps);
+    times = '0;
+    for (int unsigned i = 0; i < 6; i++) times = times + (taps[i] ? wide_t'(x) << i : '0);
+  endfunction
+
+  always_ff @(posedge clk_i) begin
+    pixels_q      <= desc_i.height[9:0] * desc_i.width[9:0];
+    out_pixels_q  <= out_height_q * out_width_q;
+    src_last_q    <= src_channels_q[CountWidth-1:0] * desc_i.src_stride[FA_W-1:0];
+    dst_last_q    <= channels_q[CountWidth-1:0] * desc_i.dst_stride[FA_W-1:0];
+    phases_q      <= wide_t'(desc_i.phase_stride[FA_W-1:0])
+        + (wide_t'(desc_i.phase_stride[FA_W-1:0]) << 1);
+    weights_q     <= factor_q[CountWidth-1:0] * words;
+    row_weights_q <= times(row_inputs_q, taps_q);
   end
   assign out_pixels_o = out_pixels_q[19:0];
 
-  // ---- stage 2: comparisons
-  function automatic logic too_far(logic [31:0] base, wide_t size, logic [31:0] limit);
-    return wide_t'(base) + size > wide_t'(limit);
+  // ---- sums: what is read and written, and its ends
+  function automatic wide_t padded(logic [31:0] length);
+    return (wide_t'(length) + wide_t'(7)) & ~wide_t'(7);
   endfunction
 
+  wide_t row_bytes_q, src_plane_q, dst_plane_q, src_size_q, dst_size_q;
+  wide_t src_end_q, dst_end_q, group_end_q, weights_end_q, sums_end_q, scores_end_q, listed_q;
+  wide_t ddr_end_q, local_end_q, blob_end_q, table_end_q;
+  logic [31:0] group_bytes, place, list_base;
+  logic [15:0] counted, listed;  // sums; outputs of a GATE that belong to its list
+  logic [39:0] group_weights;
+  assign group_weights = row_weights_q * P_OC;
+  assign group_bytes = 8 * P_OC;
+  assign place = desc_i.op == OP_STORE ? desc_i.src : desc_i.dst;
+  assign list_base = desc_i.op == OP_GATE ? desc_i.src : '0;
+  assign counted = dense ? desc_i.cin : desc_i.cout;
+  assign listed = desc_i.cout - desc_i.list_from;
+
+  always_ff @(posedge clk_i) begin
+    row_bytes_q  <= wide_t'(8) + ((row_weights_q + wide_t'(7)) & ~wide_t'(7));
+    if (desc_i.op == OP_CONV && desc_i.polyphase) src_plane_q <= phases_q + out_pixels_q;
+    else src_plane_q <= desc_i.op == OP_EXIT_IF ? wide_t'(1) : pixels_q;
+    dst_plane_q  <= (copies ? phases_q : '0) + out_pixels_q;
+    src_size_q   <= src_last_q + src_plane_q;
+    dst_size_q   <= dst_last_q + dst_plane_q;
+    src_end_q    <= wide_t'(desc_i.src) + src_size_q;
+    dst_end_q    <= wide_t'(desc_i.dst) + (dense ? wide_t'(desc_i.cout) : dst_size_q);
+    // Weights: of one row or group behind those before, or of a GATE behind its parameters.
+    if (dense) group_end_q <= wide_t'(desc_i.w_addr) + wide_t'(GATE_WORD_BYTES);
+    else if (desc_i.w_rows) group_end_q <= wide_t'(desc_i.w_addr) + row_bytes_q;
+    else group_end_q <= wide_t'(desc_i.w_addr) + wide_t'(group_bytes) + group_weights;
+    weights_end_q <= group_end_q + (dense ? weights_q << 4 : weights_q);
+    sums_end_q   <= wide_t'(desc_i.pool_base) + wide_t'(counted);
+    scores_end_q <= wide_t'(desc_i.fold_slot) + (desc_i.fold_channel ? wide_t'(desc_i.cout) : wide_t'(1));
+    listed_q     <= wide_t'(list_base) + wide_t'(listed);
+    ddr_end_q    <= wide_t'(desc_i.ddr) + padded(desc_i.length);
+    local_end_q  <= wide_t'(place) + wide_t'(desc_i.length);
+    blob_end_q   <= wide_t'(desc_i.w_addr) + wide_t'(desc_i.length);
+    table_end_q  <= wide_t'(desc_i.w_addr) + wide_t'(EXIT_TABLE_BYTES);
+  end
+
+  // ---- conditions
   function automatic logic unaligned(logic [31:0] value);
     return (value & 32'd7) != '0;
   endfunction
@@ -89,106 +150,161 @@ module ps_check
     return list != ALL_CHANNELS && 32'(list) >= N_LISTS;
   endfunction
 
-  function automatic wide_t padded(logic [31:0] length);
-    return (wide_t'(length) + wide_t'(7)) & ~wide_t'(7);
+  typedef struct packed {
+    logic length;     // LOAD, GLOAD, STORE
+    logic target;     // of a jump: HALT, EXIT_IF
+    logic backwards;  // EXIT_IF
+    logic map;
+    logic clamp;
+    logic phase;
+    logic window;     // POOL
+    logic cin;        // none, or too many
+    logic many_in;
+    logic cout;
+    logic outputs;    // GATE, DENSE
+    logic lists;
+    logic gate;       // fields that only GATE and DENSE have
+    logic stop;       // GATE
+    logic conv;       // fields that only CONV has
+    logic stride;     // of the weights
+    logic row;        // of one output channel
+    logic record;     // no room for the counters
+  } fields_t;
+  fields_t bad_d, bad_q;
+  logic bad_kernel, big_average;
+
+  assign bad_kernel = desc_i.kernel == '0 || desc_i.kernel[3]
+      || {1'b0, desc_i.pad, 1'b0} >= desc_i.kernel;
+  assign big_average = desc_i.average && (desc_i.kernel == 4'd1 || desc_i.w_addr[31:16] == '0
+      || desc_i.w_addr[31:16] > 16'd47);
+
+  always_comb begin
+    bad_d.length    = desc_i.length == '0 || desc_i.length > MAX_LENGTH;
+    bad_d.target    = desc_i.length >= n_descriptors_i;
+    bad_d.backwards = desc_i.length <= index_i;
+    bad_d.map       = desc_i.height == '0 || desc_i.height > 16'd1023
+        || desc_i.width == '0 || desc_i.width > 16'd1023;
+    bad_d.clamp     = desc_i.clamp_lo > desc_i.clamp_hi;
+    bad_d.phase     = desc_i.phase_stride >= FMEM || wide_t'(desc_i.phase_stride) < out_pixels_q
+        || desc_i.phase_stride[$clog2(FB)-1:0] != ($clog2(FB))'(FB / 2);
+    bad_d.window    = bad_kernel || big_average
+        || 17'(desc_i.kernel) > 17'(desc_i.height) + 17'({desc_i.pad, 1'b0})
+        || 17'(desc_i.kernel) > 17'(desc_i.width) + 17'({desc_i.pad, 1'b0});
+    bad_d.many_in   = desc_i.cin > CHANNELS;
+    bad_d.cin       = desc_i.cin == '0 || desc_i.cin > CHANNELS;
+    bad_d.cout      = desc_i.cout == '0 || desc_i.cout > CHANNELS;
+    bad_d.outputs   = desc_i.cout == '0 || desc_i.cout > 2 * CHANNELS - 16'd1;
+    bad_d.lists     = bad_list(desc_i.in_list) || bad_list(desc_i.out_list);
+    bad_d.gate      = desc_i.w_addr[3:0] != '0 || desc_i.list_from > desc_i.cout
+        || bad_list(desc_i.out_list) || listed_q > wide_t'(CHANNELS);
+    bad_d.stop      = desc_i.variant > (desc_i.op == OP_GATE ? 2'd2 : 2'd1)
+        || (desc_i.variant == 2'd1 && desc_i.list_from == '0)
+        || (desc_i.variant == 2'd2 && desc_i.gate_kind);
+    bad_d.conv      = !desc_i.kernel[0] || desc_i.kernel[3] || desc_i.variant[1]
+        || (depthwise && (desc_i.cin != desc_i.cout || desc_i.in_list != ALL_CHANNELS))
+        || (!desc_i.w_rows && desc_i.out_list != ALL_CHANNELS);
+    bad_d.stride    = unaligned(desc_i.w_addr) || unaligned(desc_i.w_stride)
+        || desc_i.w_stride[31:20] != '0
+        || (desc_i.w_rows && wide_t'(desc_i.w_stride) != row_bytes_q);
+    bad_d.row       = row_weights_q > wide_t'(WBUF_BYTES);
+    bad_d.record    = output_stride_i < 32'(4 * N_COUNTERS);
+  end
+
+  typedef struct packed {
+    logic src;      // feature memory that is read
+    logic dst;      // ... that is written; GATE: scores
+    logic strides;
+    logic blob;     // weights of a CONV
+    logic gate;     // weights of a GATE, the table of an EXIT_IF
+    logic sums;
+    logic folds;
+    logic ddr;      // LOAD, STORE
+    logic place;    // LOAD, GLOAD, STORE
+    logic load;     // GLOAD: weights
+    logic pred;
+  } ends_t;
+  ends_t far_d, far_q;
+
+  function automatic logic past(wide_t last, logic [31:0] limit);
+    return last > wide_t'(limit);
   endfunction
 
-  logic bad_length, bad_map, bad_clamp, bad_phase, bad_window, far_stride, opcode, field, bounds;
-  logic [15:0] listed;  // outputs of a GATE that belong to its list
-  wide_t row_bytes;
-  assign listed = desc_i.cout - desc_i.list_from;
-  assign bad_length = desc_i.length == '0 || desc_i.length > MAX_LENGTH;
-  assign bad_clamp = desc_i.clamp_lo > desc_i.clamp_hi;
-  assign bad_map = desc_i.height == '0 || desc_i.height > 16'd1023
-      || desc_i.width == '0 || desc_i.width > 16'd1023;
-  assign bad_phase = desc_i.phase_stride >= FMEM || wide_t'(desc_i.phase_stride) < out_pixels_q
-      || desc_i.phase_stride[$clog2(FB)-1:0] != ($clog2(FB))'(FB / 2);
-  assign bad_window = desc_i.kernel == '0 || desc_i.kernel[3]
-      || {1'b0, desc_i.pad, 1'b0} >= desc_i.kernel
-      || 17'(desc_i.kernel) > 17'(desc_i.height) + 17'({desc_i.pad, 1'b0})
-      || 17'(desc_i.kernel) > 17'(desc_i.width) + 17'({desc_i.pad, 1'b0})
-      || (desc_i.average && (desc_i.kernel == 4'd1 || desc_i.w_addr[31:16] == '0
-                             || desc_i.w_addr[31:16] > 16'd47));
-  assign far_stride = desc_i.src_stride >= FMEM || desc_i.dst_stride >= FMEM;
-  assign row_bytes = wide_t'(8) + ((row_weights_q + wide_t'(7)) & ~wide_t'(7));
+  logic [31:0] place_size, ddr_size;
+  always_comb begin
+    place_size = FMEM;
+    if (desc_i.op == OP_GLOAD) place_size = GMEM;
+    if (desc_i.op == OP_STORE && desc_i.from_scores) place_size = SCORES;
+    ddr_size = desc_i.op == OP_LOAD ? input_stride_i : output_stride_i;
+    far_d.src     = past(src_end_q, FMEM);
+    far_d.dst     = past(dst_end_q, desc_i.op == OP_GATE ? SCORES : FMEM);
+    far_d.strides = desc_i.src_stride >= FMEM
+        || (desc_i.dst_stride >= FMEM && desc_i.op != OP_EXIT_IF);
+    far_d.blob    = past(weights_end_q, weight_bytes_i);
+    far_d.gate    = past(dense ? weights_end_q : table_end_q, GMEM);
+    far_d.sums    = past(sums_end_q, POOL);
+    far_d.folds   = past(scores_end_q, SCORES);
+    far_d.ddr     = past(ddr_end_q, ddr_size);
+    far_d.place   = past(local_end_q, place_size);
+    far_d.load    = past(blob_end_q, weight_bytes_i);
+    far_d.pred    = desc_i.pred_en && 32'(desc_i.pred_slot) >= SCORES;
+  end
+
+  // ---- what counts for which operation
+  logic odd_ddr, odd_src, odd_gload, opcode, field, bounds;
+  assign odd_ddr = unaligned(desc_i.ddr);
+  assign odd_src = desc_i.from_scores && unaligned(desc_i.src);
+  assign odd_gload = unaligned(desc_i.length) || unaligned(desc_i.dst) || unaligned(desc_i.w_addr);
+
+  always_ff @(posedge clk_i) begin
+    bad_q <= bad_d;
+    far_q <= far_d;
+  end
 
   always_comb begin
     opcode = 1'b0;
     field  = 1'b0;
-    bounds = desc_i.pred_en && 32'(desc_i.pred_slot) >= SCORES;
+    bounds = far_q.pred;
     unique case (desc_i.op)
       OP_LOAD: begin
-        field  = bad_length || unaligned(desc_i.ddr);
-        bounds = bounds || too_far(desc_i.ddr, padded(desc_i.length), input_stride_i)
-            || too_far(desc_i.dst, wide_t'(desc_i.length), FMEM);
+        field  = bad_q.length || odd_ddr;
+        bounds = bounds || far_q.ddr || far_q.place;
       end
       OP_GLOAD: begin
-        field  = bad_length || unaligned(desc_i.length) || unaligned(desc_i.dst)
-            || unaligned(desc_i.w_addr);
-        bounds = bounds || too_far(desc_i.w_addr, wide_t'(desc_i.length), weight_bytes_i)
-            || too_far(desc_i.dst, wide_t'(desc_i.length), GMEM);
+        field  = bad_q.length || odd_gload;
+        bounds = bounds || far_q.load || far_q.place;
       end
       OP_STORE: begin
-        field  = bad_length || unaligned(desc_i.ddr)
-            || (desc_i.from_scores && unaligned(desc_i.src));
-        bounds = bounds || too_far(desc_i.ddr, padded(desc_i.length), output_stride_i)
-            || too_far(desc_i.src, wide_t'(desc_i.length), desc_i.from_scores ? SCORES : FMEM);
+        field  = bad_q.length || odd_ddr || odd_src;
+        bounds = bounds || far_q.ddr || far_q.place;
       end
       OP_CONV: begin
-        field = !desc_i.kernel[0] || desc_i.kernel[3] || desc_i.cin > CHANNELS
-            || desc_i.cout == '0 || desc_i.cout > CHANNELS || bad_map
-            || bad_list(desc_i.in_list) || bad_list(desc_i.out_list) || desc_i.variant[1]
-            || (depthwise && (desc_i.cin != desc_i.cout || desc_i.in_list != ALL_CHANNELS))
-            || (!desc_i.w_rows && desc_i.out_list != ALL_CHANNELS)
-            || unaligned(desc_i.w_addr) || unaligned(desc_i.w_stride)
-            || desc_i.w_stride[31:20] != '0
-            || row_weights_q > wide_t'(WBUF_BYTES)
-            || (desc_i.w_rows && wide_t'(desc_i.w_stride) != row_bytes)
-            || (desc_i.polyphase && bad_phase) || bad_clamp;
-        bounds = bounds || far_stride
-            || (desc_i.fold_en && too_far(32'(desc_i.fold_slot),
-                desc_i.fold_channel ? wide_t'(desc_i.cout) : wide_t'(1), SCORES))
-            || (desc_i.pool_en && too_far(32'(desc_i.pool_base), wide_t'(desc_i.cout), POOL))
-            || (desc_i.cin != '0 && too_far(desc_i.src, src_last_q
-                + (desc_i.polyphase ? phases_q + out_pixels_q : pixels_q), FMEM))
-            || too_far(desc_i.dst, dst_last_q + out_pixels_q, FMEM)
-            || too_far(desc_i.w_addr, blob_last_q + (desc_i.w_rows ? row_bytes
-                : wide_t'(8 * P_OC) + group_weights_q), weight_bytes_i);
+        field  = bad_q.conv || bad_q.many_in || bad_q.cout || bad_q.map || bad_q.lists
+            || bad_q.stride || bad_q.row || (desc_i.polyphase && bad_q.phase) || bad_q.clamp;
+        bounds = bounds || far_q.strides || (desc_i.fold_en && far_q.folds)
+            || (desc_i.pool_en && far_q.sums) || (desc_i.cin != '0 && far_q.src) || far_q.dst
+            || far_q.blob;
       end
       OP_GATE, OP_DENSE: begin
-        field = desc_i.cin == '0 || desc_i.cin > CHANNELS || desc_i.cout == '0
-            || desc_i.cout > 2 * CHANNELS - 16'd1 || bad_list(desc_i.out_list)
-            || desc_i.w_addr[3:0] != '0 || desc_i.list_from > desc_i.cout
-            || too_far(desc_i.op == OP_GATE ? desc_i.src : '0, wide_t'(listed), 32'(CHANNELS))
-            || desc_i.variant > (desc_i.op == OP_GATE ? 2'd2 : 2'd1)
-            || (desc_i.variant == 2'd1 && desc_i.list_from == '0)
-            || (desc_i.variant == 2'd2 && desc_i.gate_kind)
-            || (desc_i.op == OP_DENSE && bad_clamp);
-        bounds = bounds || too_far(32'(desc_i.pool_base), wide_t'(desc_i.cin), POOL)
-            || too_far(desc_i.w_addr, wide_t'(GATE_WORD_BYTES) + dense_q, GMEM)
-            || too_far(desc_i.dst, wide_t'(desc_i.cout), desc_i.op == OP_GATE ? SCORES : FMEM);
+        field  = bad_q.cin || bad_q.outputs || bad_q.gate || bad_q.stop
+            || (desc_i.op == OP_DENSE && bad_q.clamp);
+        bounds = bounds || far_q.sums || far_q.gate || far_q.dst;
       end
       OP_COPY: begin
-        field  = desc_i.cout == '0 || desc_i.cout > CHANNELS || bad_map || bad_phase
-            || desc_i.variant == 2'd3 || (desc_i.variant == 2'd2 && desc_i.height == 16'd1);
-        bounds = bounds || far_stride || too_far(desc_i.src, src_last_q + pixels_q, FMEM)
-            || too_far(desc_i.dst, dst_last_q + phases_q + out_pixels_q, FMEM);
+        field  = bad_q.cout || bad_q.map || bad_q.phase || desc_i.variant == 2'd3
+            || (desc_i.variant == 2'd2 && desc_i.height == 16'd1);
+        bounds = bounds || far_q.strides || far_q.src || far_q.dst;
       end
       OP_POOL: begin
-        field  = desc_i.cout == '0 || desc_i.cout > CHANNELS || bad_map || bad_window || bad_clamp;
-        bounds = bounds || far_stride || too_far(desc_i.src, src_last_q + pixels_q, FMEM)
-            || too_far(desc_i.dst, dst_last_q + out_pixels_q, FMEM);
+        field  = bad_q.cout || bad_q.map || bad_q.window || bad_q.clamp;
+        bounds = bounds || far_q.strides || far_q.src || far_q.dst;
       end
       OP_HALT: begin
-        field  = desc_i.length >= n_descriptors_i;
-        bounds = bounds || output_stride_i < 32'(4 * N_COUNTERS);
+        field  = bad_q.target;
+        bounds = bounds || bad_q.record;
       end
       OP_EXIT_IF: begin
-        field  = desc_i.cin == '0 || desc_i.cin > CHANNELS || desc_i.w_addr[3:0] != '0
-            || desc_i.length <= index_i || desc_i.length >= n_descriptors_i;
-        bounds = bounds || desc_i.src_stride >= FMEM
-            || too_far(desc_i.src, src_last_q + wide_t'(1), FMEM)
-            || too_far(desc_i.w_addr, wide_t'(EXIT_TABLE_BYTES), GMEM);
+        field  = bad_q.cin || desc_i.w_addr[3:0] != '0 || bad_q.backwards || bad_q.target;
+        bounds = bounds || far_q.strides || far_q.src || far_q.gate;
       end
       default: opcode = 1'b1;
     endcase

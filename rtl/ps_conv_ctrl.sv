@@ -73,7 +73,7 @@ module ps_conv_ctrl
 
   // ---- the descriptor, reduced to what is used every cycle
   logic polyphase_q, empty_q, w_rows_q, depthwise, depthwise_q;
-  logic [2:0] kernel_q;
+  logic [2:0] kernel_q, kernel_last_q, kernel_before_q;  // K, K - 1, K - 2
   logic odd_height_q, odd_width_q;
   logic [9:0] out_width_q;
   logic [19:0] out_pixels_q;
@@ -90,6 +90,8 @@ module ps_conv_ctrl
       empty_q        <= n_in_i == '0;
       w_rows_q       <= desc_i.w_rows;
       kernel_q       <= desc_i.kernel[2:0];
+      kernel_last_q  <= desc_i.kernel[2:0] - 3'd1;
+      kernel_before_q <= desc_i.kernel[2:0] - 3'd2;
       odd_height_q   <= desc_i.height[0];
       odd_width_q    <= desc_i.width[0];
       out_width_q    <= out_width_i;
@@ -142,20 +144,34 @@ module ps_conv_ctrl
     end
   end
 
-  // ---- the step
+  // ---- the next group waits in registers
+  logic token_valid_q, token_last_q;
+  logic [ROW_W-1:0] token_rows_q;
+
+  assign group_ready_o = !token_valid_q || group_take;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) token_valid_q <= 1'b0;
+    else if (group_ready_o) token_valid_q <= group_valid_i;
+    if (group_ready_o) begin
+      token_rows_q <= group_rows_i;
+      token_last_q <= group_last_i;
+    end
+  end
+
+  // ---- the step.  What decides in a cycle whether a tap, tile, pass or group is the last one has
+  // been found before: between the last steps of two tiles lie more cycles than that takes.
   logic [2:0] kh_q, kw_q;
-  logic tap_last, tile_first_step_q, last_step, step, half_q, rows_last_q;
+  logic line_last_q, tap_last_q, tile_first_step_q, last_step, step, half_q, rows_last_q;
   logic [5:0] tap_q;
   logic [19:0] left_q;
   logic [FA_W-1:0] tile_offset_q;
-  logic tile_first_q, tile_is_last, group_done, group_take;
+  logic tile_first_q, tile_is_last_q, group_done, group_take, taps_begin;
   // ---- passes
   logic pass_done, pass_more;
-  logic [ROW_W-1:0] rows_q, pass_rows_q, rows_next;  // rows left in the group, of this pass
-  logic [ROW_W-2:0] lane_q;                          // first row of the pass within the group
-  logic [1:0] mode_q, mode_next;
   logic [2:0] setup_q;
   logic [19:0] tile_pixels;
+  logic [3:0] one_tile_q;                            // the map is one tile of that mode
 
   function automatic logic [1:0] mode_of(logic [ROW_W-1:0] rows, logic [15:0] split);
     logic [2:0] index;
@@ -166,27 +182,39 @@ module ps_conv_ctrl
     return 32'(mode) < MODES ? mode : 2'(MODES - 1);
   endfunction
 
-  function automatic logic [ROW_W-1:0] rows_of(logic [ROW_W-1:0] rows, logic [1:0] mode);
-    return (rows > (ROW_W'(P_OC) >> mode)) ? ROW_W'(P_OC) >> mode : rows;
+  // A pass over the first of `rows` rows: its rows, and those that are left.
+  typedef struct packed {
+    logic [1:0]       mode;
+    logic [ROW_W-1:0] rows;
+    logic [ROW_W-1:0] left;
+    logic             more;
+  } pass_t;
+  pass_t pass_q, next_pass, first_pass;
+  logic [ROW_W-2:0] lane_q;                          // first row of the pass within the group
+
+  function automatic pass_t pass_of(logic [ROW_W-1:0] rows, logic [15:0] split, logic one_row);
+    logic [ROW_W-1:0] most;
+    pass_of.mode = one_row ? 2'(MODES - 1) : mode_of(rows, split);
+    most = one_row ? ROW_W'(1) : ROW_W'(P_OC) >> pass_of.mode;
+    pass_of.more = rows > most;
+    pass_of.rows = pass_of.more || one_row ? most : rows;
+    pass_of.left = pass_of.more ? rows - most : '0;
   endfunction
 
-  assign rows_next   = group_take ? group_rows_i : rows_q - pass_rows_q;
-  assign mode_next   = depthwise_q ? 2'(MODES - 1) : mode_of(rows_next, split_q);
-  assign tile_pixels = 20'(P_PX) << mode_q;
+  assign first_pass  = pass_of(token_rows_q, split_q, depthwise_q);
+  assign next_pass   = pass_of(pass_q.left, split_q, depthwise_q);
+  assign tile_pixels = 20'(P_PX) << pass_q.mode;
 
-  assign tap_last = empty_q || (kh_q == kernel_q - 3'd1 && kw_q == kernel_q - 3'd1);
-  assign last_step = tap_last && (empty_q || ch_last_q);
+  assign last_step = tap_last_q && (empty_q || ch_last_q);
   assign step = state_q == Run && (ch_valid_q || empty_q) && (!last_step || shadow_free_i);
-  assign ch_take = step && tap_last && !empty_q && (!depthwise_q || tile_is_last);
-  assign tile_is_last = left_q <= tile_pixels;
-  assign pass_done = step && last_step && tile_is_last;
-  assign pass_more = pass_done && rows_q != pass_rows_q;
-  assign group_done = pass_done && !pass_more;
-  assign group_take = group_valid_i && (state_q == Group || (group_done && !rows_last_q));
-  assign group_ready_o = group_take;
+  assign ch_take = step && tap_last_q && !empty_q && (!depthwise_q || tile_is_last_q);
+  assign pass_done = step && last_step && tile_is_last_q;
+  assign pass_more = pass_done && pass_q.more;
+  assign group_done = pass_done && !pass_q.more;
+  assign group_take = token_valid_q && (state_q == Group || (group_done && !rows_last_q));
   assign step_o = step && !empty_q;
   assign busy_o = state_q != Idle;
-  assign waiting_o = state_q == Group && !group_valid_i;
+  assign waiting_o = state_q == Group && !token_valid_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -196,9 +224,9 @@ module ps_conv_ctrl
       unique case (state_q)
         Idle:    if (start_i) state_q <= Prepare;
         Prepare: if (setup_q == 3'(Setup)) state_q <= Group;
-        Group:   if (group_valid_i) state_q <= Run;
+        Group:   if (token_valid_q) state_q <= Run;
         Run:     if (group_done && rows_last_q) state_q <= Idle;
-                 else if (group_done && !group_valid_i) state_q <= Group;
+                 else if (group_done && !token_valid_q) state_q <= Group;
         default: state_q <= Idle;
       endcase
       if (group_take) half_q <= !half_q;
@@ -207,47 +235,56 @@ module ps_conv_ctrl
 
   always_ff @(posedge clk_i) begin
     setup_q <= (state_q == Prepare) ? setup_q + 3'd1 : '0;
-    if (group_take) rows_last_q <= group_last_i;
+    for (int unsigned m = 0; m < 4; m++) begin
+      one_tile_q[m] <= out_pixels_q <= 20'(P_PX) << m;
+    end
+    if (group_take) rows_last_q <= token_last_q;
     if (group_take || pass_more) begin
-      rows_q        <= rows_next;
-      lane_q        <= group_take ? '0 : lane_q + pass_rows_q[ROW_W-2:0];
-      mode_q        <= mode_next;
-      pass_rows_q   <= depthwise_q ? ROW_W'(1) : rows_of(rows_next, mode_next);
-      left_q        <= out_pixels_q;
-      tile_offset_q <= '0;
-      tile_first_q  <= 1'b1;
+      pass_q         <= group_take ? first_pass : next_pass;
+      lane_q         <= group_take ? '0 : lane_q + pass_q.rows[ROW_W-2:0];
+      left_q         <= out_pixels_q;
+      tile_is_last_q <= one_tile_q[group_take ? first_pass.mode : next_pass.mode];
+      tile_offset_q  <= '0;
+      tile_first_q   <= 1'b1;
     end else if (step && last_step) begin
-      left_q        <= left_q - tile_pixels;
-      tile_offset_q <= tile_offset_q + FA_W'(tile_pixels);
-      tile_first_q  <= 1'b0;
+      left_q         <= left_q - tile_pixels;
+      tile_is_last_q <= left_q <= tile_pixels << 1;
+      tile_offset_q  <= tile_offset_q + FA_W'(tile_pixels);
+      tile_first_q   <= 1'b0;
     end
     if (start_i || (step && last_step)) tile_first_step_q <= 1'b1;
     else if (step) tile_first_step_q <= 1'b0;
-    if (start_i || (step && tap_last)) begin
-      tap_q <= '0;
-      kh_q  <= '0;
-      kw_q  <= '0;
+    if (taps_begin) begin
+      tap_q       <= '0;
+      kh_q        <= '0;
+      kw_q        <= '0;
+      line_last_q <= kernel_q == 3'd1;
+      tap_last_q  <= kernel_q == 3'd1 || empty_q;
     end else if (step) begin
-      tap_q <= tap_q + 6'd1;
-      kw_q  <= (kw_q == kernel_q - 3'd1) ? '0 : kw_q + 3'd1;
-      if (kw_q == kernel_q - 3'd1) kh_q <= kh_q + 3'd1;
+      tap_q       <= tap_q + 6'd1;
+      kw_q        <= line_last_q ? '0 : kw_q + 3'd1;
+      if (line_last_q) kh_q <= kh_q + 3'd1;
+      line_last_q <= kw_q == kernel_before_q;
+      tap_last_q  <= kw_q == kernel_before_q && kh_q == kernel_last_q;
     end
   end
+
+  assign taps_begin = state_q == Prepare || (step && tap_last_q);
 
   assign tile_valid_o  = step && last_step;
   assign tile_offset_o = tile_offset_q;
   assign tile_first_o  = tile_first_q;
-  assign tile_last_o   = tile_is_last;
+  assign tile_last_o   = tile_is_last_q;
   assign tile_half_o   = half_q;
   assign tile_end_o    = group_done;
-  assign tile_rows_o   = pass_rows_q;
+  assign tile_rows_o   = pass_q.rows;
   assign tile_lane_o   = lane_q;
-  assign tile_mode_o   = mode_q;
-  assign tile_pixels_o = PX_W'(tile_is_last ? left_q : tile_pixels);
+  assign tile_mode_o   = pass_q.mode;
+  assign tile_pixels_o = PX_W'(tile_is_last_q ? left_q : tile_pixels);
 
   // ---- geometry
   logic [FA_W-1:0] tap_offset;
-  logic [WB-1:0] mask;  // of the step two stages on
+  logic [WB-1:0] mask;  // of the step three stages on
 
   ps_conv_window u_window (
     .clk_i,
@@ -255,7 +292,9 @@ module ps_conv_ctrl
     .start_i       (group_take || pass_more),
     .next_i        (step && last_step),
     .step_i        (step),
-    .mode_i        (mode_q),
+    .mode_i        (pass_q.mode),
+    .taps_begin_i  (taps_begin),
+    .line_last_i   (line_last_q),
     .tile_offset_i (tile_offset_q),
     .tile_left_i   (left_q),
     .polyphase_i   (polyphase_q),
@@ -273,7 +312,7 @@ module ps_conv_ctrl
   // ---- pipeline: two stages to the addresses, then flags wait three more for the data
   logic [FA_W-1:0] base_q1, offset_q1;
   logic [WA_W-1:0] weight_q1;
-  logic half_q1, empty_q1, empty_q2;
+  logic half_q1, empty_q1, empty_q2, empty_q3;
   typedef struct packed {
     logic             valid;
     logic             first;
@@ -282,7 +321,7 @@ module ps_conv_ctrl
     logic [ROW_W-2:0] lane;
   } flags_t;
   flags_t flags_q1, flags_q2, flags_q3, flags_q4, flags_q5;
-  logic [WB-1:0] mask_q3, mask_q4, mask_q5;
+  logic [WB-1:0] mask_q4, mask_q5;
 
   always_ff @(posedge clk_i) begin
     base_q1       <= ch_base_q + tile_offset_q;
@@ -291,13 +330,13 @@ module ps_conv_ctrl
     half_q1       <= half_q;
     empty_q1      <= empty_q;
     empty_q2      <= empty_q1;
+    empty_q3      <= empty_q2;
     window_addr_o <= base_q1 + offset_q1;
     weight_addr_o <= weight_q1;
     weight_half_o <= half_q1;
-    if (flags_q2.valid) mask_q3 <= empty_q2 ? '0 : mask;
-    if (flags_q3.valid) mask_q4 <= mask_q3;
+    if (flags_q3.valid) mask_q4 <= empty_q3 ? '0 : mask;
     if (flags_q4.valid) mask_q5 <= mask_q4;
-    flags_q1      <= '{valid: step, first: tile_first_step_q, last: last_step, mode: mode_q,
+    flags_q1      <= '{valid: step, first: tile_first_step_q, last: last_step, mode: pass_q.mode,
                        lane: lane_q};
     flags_q2      <= flags_q1;
     flags_q3      <= flags_q2;

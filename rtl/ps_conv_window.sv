@@ -5,8 +5,10 @@
 // pixel tile_offset_i, tile_left_i pixels before the end of the map.  setup_i (with the sizes, which
 // then hold) finds where rows begin in the blocks, four cycles; then start_i puts the tile at the
 // beginning of the map and next_i one tile further.
-// offset_o is combinational in kh_i, kw_i; mask_o is registered twice: it comes out two cycles
-// after the tap (step_i).  Blocks that the mode does not use are stale, as are lanes beyond the map.
+// Taps go on with step_i, row by row: line_last_i marks the last of a row, taps_begin_i (with the
+// last of all, and while the sizes settle) goes back to the first.  offset_o is that of the tap;
+// mask_o comes out three cycles after it.  Blocks that the mode does not use are stale, as are lanes
+// beyond the map.
 //
 // Stride 1: input pixel = output pixel + (kh - P) * W + (kw - P).
 // Polyphase: with a = kh - P, the rows of parity a & 1 lie in planes of their own, and row
@@ -25,6 +27,8 @@ module ps_conv_window
   input  logic              start_i,
   input  logic              next_i,
   input  logic              step_i,
+  input  logic              taps_begin_i,
+  input  logic              line_last_i,
   input  logic [1:0]        mode_i,
   input  logic [FA_W-1:0]   tile_offset_i,
   input  logic [19:0]       tile_left_i,
@@ -107,13 +111,14 @@ module ps_conv_window
 
   for (genvar b = 0; b < Blocks; b++) begin : gen_block
     place_t block_q;
-    lanes_t begin_q;
+    lanes_t begin_q, begin_q2;
     always_ff @(posedge clk_i) begin
       if (start_i) block_q <= block_start_q[b];
       else if (next_i) block_q <= advance(block_q, step_q[mode_i], out_width_i);
       if (moved_q && (b >> mode_i) == 0) begin
         begin_q <= (block_q < place_t'(Lanes)) ? starts_q << block_q[PlaceWidth-1:0] : '0;
       end
+      begin_q2 <= begin_q;
     end
   end
 
@@ -126,34 +131,81 @@ module ps_conv_window
   assign da = polyphase_i ? a >>> 1 : a;
   assign db = polyphase_i ? b >>> 1 : b;
 
-  always_comb begin
-    offset_o = FA_W'(da) * FA_W'(out_width_i) + FA_W'(db);
-    if (polyphase_i) begin
-      offset_o = offset_o + (a[0] ? phase_stride_i << 1 : '0) + (b[0] ? phase_stride_i : '0);
+  // ---- its offset, by sums: a row's part da * W and a column's part db, with the planes of odd ones
+  logic [1:0] lead;                         // rows and columns of a plane before the first tap
+  logic [11:0] width_3_q;
+  logic [FA_W-1:0] width, phase, phase_2, above_q;
+  logic [FA_W-1:0] row_first_q, row_even_q, row_odd_q, row_q;  // first; from an even, an odd row on
+  logic [FA_W-1:0] col_first_q, col_even_q, col_odd_q, col_q;
+
+  // before * W, for before <= 3.
+  function automatic logic [11:0] rows_of(logic [1:0] rows, logic [9:0] one, logic [11:0] three);
+    unique case (rows)
+      2'd0: return '0;
+      2'd1: return 12'(one);
+      2'd2: return {1'b0, one, 1'b0};
+      2'd3: return three;
+    endcase
+  endfunction
+
+  assign lead    = polyphase_i ? 2'((3'(pad_i) + 3'd1) >> 1) : pad_i;
+  assign width   = FA_W'(out_width_i);
+  assign phase   = polyphase_i ? phase_stride_i : '0;
+  assign phase_2 = phase << 1;
+
+  always_ff @(posedge clk_i) begin
+    width_3_q   <= 12'(out_width_i) + {1'b0, out_width_i, 1'b0};
+    above_q     <= FA_W'(rows_of(lead, out_width_i, width_3_q));
+    row_first_q <= (pad_i[0] ? phase_2 : '0) - above_q;
+    row_even_q  <= polyphase_i ? phase_2 : width;
+    row_odd_q   <= width - phase_2;
+    col_first_q <= (pad_i[0] ? phase : '0) - FA_W'(lead);
+    col_even_q  <= polyphase_i ? phase : FA_W'(1);
+    col_odd_q   <= FA_W'(1) - phase;
+    if (taps_begin_i) begin
+      row_q <= row_first_q;
+      col_q <= col_first_q;
+    end else if (step_i && line_last_i) begin
+      row_q <= row_q + (a[0] ? row_odd_q : row_even_q);
+      col_q <= col_first_q;
+    end else if (step_i) begin
+      col_q <= col_q + (b[0] ? col_odd_q : col_even_q);
     end
   end
+  assign offset_o = row_q + col_q;
 
-  // Rows or columns by which a tap leaves the map; the plane of an odd tap may be one shorter.
+  // ---- what it leaves of the map: rows or columns; the plane of an odd tap may be one shorter
   function automatic logic [1:0] outside(logic signed [3:0] delta, logic shorter);
     return delta < 0 ? 2'(-delta) : 2'(delta) + 2'(shorter);
   endfunction
 
   logic signed [21:0] rows_from, bound_q;  // the first lane at or past the map's edge
-  logic [1:0] rows_out, cols_out_q;
-  logic top_q, left_q, active_q;
-  logic [1:0] mode_q;
+  logic [1:0] rows_out_q1, cols_out_q1, cols_out_q;
+  logic top_q1, left_q1, active_q1, top_q, left_q, active_q;
+  logic [1:0] mode_q1, mode_q;
+  logic [FA_W-1:0] tile_offset_q1;
+  logic [19:0] tile_left_q1;
 
-  assign rows_out = outside(da, polyphase_i && a[0] && odd_height_i);
-  assign rows_from = 22'(12'(rows_out) * 12'(out_width_i));
+  assign rows_from = 22'(rows_of(rows_out_q1, out_width_i, width_3_q));
 
   always_ff @(posedge clk_i) begin
-    active_q <= step_i;
-    mode_q   <= mode_i;
+    active_q1 <= step_i;
+    active_q  <= active_q1;
+    mode_q1   <= mode_i;
+    mode_q    <= mode_q1;
     if (step_i) begin
-      top_q      <= a < 0;
-      left_q     <= b < 0;
-      bound_q    <= a < 0 ? rows_from - 22'(tile_offset_i) : 22'(tile_left_i) - rows_from;
-      cols_out_q <= outside(db, polyphase_i && b[0] && odd_width_i);
+      top_q1         <= a < 0;
+      left_q1        <= b < 0;
+      rows_out_q1    <= outside(da, polyphase_i && a[0] && odd_height_i);
+      cols_out_q1    <= outside(db, polyphase_i && b[0] && odd_width_i);
+      tile_offset_q1 <= tile_offset_i;
+      tile_left_q1   <= tile_left_i;
+    end
+    if (active_q1) begin
+      top_q      <= top_q1;
+      left_q     <= left_q1;
+      bound_q    <= top_q1 ? rows_from - 22'(tile_offset_q1) : 22'(tile_left_q1) - rows_from;
+      cols_out_q <= cols_out_q1;
     end
   end
 
@@ -172,7 +224,7 @@ module ps_conv_window
     logic [Left+P_PX-1:0] begins;  // in the last of the lanes that count
     assign all_rows = top_q ? bound_block < BlockWidth'(k) : bound_block > BlockWidth'(k);
     assign some_rows = bound_block == BlockWidth'(k);
-    assign begins = (Left+P_PX)'(gen_block[k].begin_q >> (left_q ? 2'd0 : cols_out_q));
+    assign begins = (Left+P_PX)'(gen_block[k].begin_q2 >> (left_q ? 2'd0 : cols_out_q));
     always_ff @(posedge clk_i) begin
       if (active_q && (k >> mode_q) == 0) begin
         mask_q <= ({P_PX{all_rows}} | ({P_PX{some_rows}} & row_ok))

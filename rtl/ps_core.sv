@@ -56,7 +56,7 @@ module ps_core
   output logic        flush_o
 );
   logic running, stop, unit_rst_n, hung;
-  assign unit_rst_n = rst_ni && !stop;
+  always_ff @(posedge clk_i) unit_rst_n <= rst_ni && !stop;
   assign flush_o = stop;
 
   // ---- descriptors
@@ -101,7 +101,8 @@ module ps_core
   // ---- sequencer
   logic fetch_start, conv_start, copy_start, gate_start, move_start, record_start;
   logic request_busy, response_busy, conv_busy, epilogue_busy, copy_busy, pool_busy, gate_busy;
-  logic move_busy;
+  logic move_busy, move_busy_q;
+  always_ff @(posedge clk_i) move_busy_q <= move_busy;
   logic [63:0] image_input, image_output;
   logic [CH_W-1:0] n_in, n_out, channels_executed, channels_skipped;
   logic [N_LISTS-1:0][CH_W-1:0] list_count, list_bound;
@@ -188,7 +189,7 @@ module ps_core
     .score_mask_i  (score_mask),
     .score_addr_i  (score_wr_addr),
     .score_data_i  (score_wr_data),
-    .score_a_addr_i(move_busy ? store_score_addr : predicate_addr),
+    .score_a_addr_i(move_busy_q ? store_score_addr : predicate_addr),
     .score_a_word_o(score_word),
     .score_a_o     (score_a),
     .score_b_addr_i(fold_addr),
@@ -613,34 +614,57 @@ module ps_core
     .score_word_i  (score_word)
   );
 
-  // ---- feature memory: the sequencer lets one unit at a time use each port
+  // ---- feature memory: each port is that of the unit that was started last (ps_interlock keeps the
+  // others away), which is known a cycle before its first address.  No owner: CONV and DENSE.
+  typedef struct packed {
+    logic move;
+    logic exits;
+    logic copy;
+    logic pool;
+  } owner_t;
+  owner_t owner_q;
   logic [FA_W-1:0] mem_a_addr, mem_b_addr, mem_b_addr_hi;
   logic [FB-1:0] mem_b_mask;
   logic [FB-1:0][7:0] mem_b_data;
 
+  always_ff @(posedge clk_i) begin
+    if (!unit_rst_n) begin
+      owner_q <= '0;
+    end else if (move_start || record_start || exit_start || copy_start || conv_start
+                 || (gate_start && desc.op == OP_DENSE)) begin
+      owner_q <= '{move: move_start || record_start, exits: exit_start,
+                   copy: copy_start && desc.op == OP_COPY, pool: copy_start && desc.op == OP_POOL};
+    end
+  end
+
   always_comb begin
-    mem_a_addr = move_busy ? move_rd_addr : exit_busy ? exit_rd_addr : copy_busy ? copy_rd_addr
-        : pool_busy ? pool_rd_addr : epi_a_read ? epi_a_addr : window_addr;
+    mem_a_addr = epi_a_read ? epi_a_addr : window_addr;
+    if (owner_q.move) mem_a_addr = move_rd_addr;
+    if (owner_q.exits) mem_a_addr = exit_rd_addr;
+    if (owner_q.copy) mem_a_addr = copy_rd_addr;
+    if (owner_q.pool) mem_a_addr = pool_rd_addr;
     mem_b_addr = epi_addr;
     mem_b_mask = FB'(epi_mask);
     mem_b_data = '0;
     mem_b_data[P_PX-1:0] = epi_wdata;
-    if (move_busy) begin
+    if (gate_mem_we) begin
+      mem_b_addr = gate_mem_addr;
+      mem_b_mask = FB'(1);
+      mem_b_data[0] = gate_mem_data;
+    end
+    if (owner_q.move) begin
       mem_b_addr = move_addr;
       mem_b_mask = FB'(move_mask);
       mem_b_data[7:0] = move_data;
-    end else if (gate_mem_we) begin
-      mem_b_addr = gate_mem_addr;
-      mem_b_mask = FB'(gate_mem_we);
-      mem_b_data[0] = gate_mem_data;
     end
     mem_b_addr_hi = mem_b_addr + FA_W'(FB / 2);
-    if (copy_busy) begin
+    if (owner_q.copy) begin
       mem_b_addr = copy_addr;
       mem_b_addr_hi = copy_addr_hi;
       mem_b_mask = copy_mask;
       mem_b_data = copy_data;
-    end else if (pool_busy) begin
+    end
+    if (owner_q.pool) begin
       mem_b_addr = pool_wr_addr;
       mem_b_addr_hi = pool_wr_addr + FA_W'(FB / 2);
       mem_b_mask = pool_mask;
@@ -652,6 +676,11 @@ module ps_core
   assert property (@(posedge clk_i) disable iff (!unit_rst_n)
       gate_mem_we |-> epi_mask == '0 && !epi_read && !copy_busy && !pool_busy && !move_busy)
     else $error("ps_core: two units use port B of the feature memory");
+  assert property (@(posedge clk_i) disable iff (!unit_rst_n)
+      (!move_busy || owner_q.move) && (!exit_busy || owner_q.exits)
+      && (!copy_busy || owner_q.copy) && (!pool_busy || owner_q.pool)
+      && (owner_q == '0 || !(op_pending || epi_mask != '0 || epi_read || epi_a_read || gate_mem_we)))
+    else $error("ps_core: a unit uses feature memory that is not its own");
 
   ps_hazards u_hazards (
     .clk_i,
@@ -684,9 +713,9 @@ module ps_core
 
   ps_feature_mem u_feature_mem (
     .clk_i,
-    .a_read_i   (move_busy || exit_busy || copy_busy || pool_busy || op_pending || epi_a_read),
-    .a_mode_i   (pool_busy ? (pool_wide ? WidePool : 2'd0)
-                 : (move_busy || exit_busy || copy_busy || epi_a_read) ? 2'd0 : window_mode),
+    .a_read_i   (owner_q != '0 || op_pending || epi_a_read),
+    .a_mode_i   (owner_q.pool ? (pool_wide ? WidePool : 2'd0)
+                 : (owner_q != '0 || epi_a_read) ? 2'd0 : window_mode),
     .a_addr_i   (mem_a_addr),
     .a_data_o   (mem_a_data),
     .b_read_i   (epi_read),
@@ -706,25 +735,54 @@ module ps_core
     .hung_o    (hung)
   );
 
-  // ---- counters
+  // ---- counters, a cycle behind everything they count
+  typedef struct packed {
+    logic            clear;
+    logic            running;
+    logic            mac;
+    logic            weight_wait;
+    logic            conv;
+    logic            gate;
+    logic            copy;
+    logic            io;
+    logic            weight_beat;
+    logic            read_beat;
+    logic            write_beat;
+    logic            executed;
+    logic            skipped;
+    logic [CH_W-1:0] channels_executed;
+    logic [CH_W-1:0] channels_skipped;
+    logic [31:0]     index;
+  } events_t;
+  events_t events_q;
+
+  always_ff @(posedge clk_i) begin
+    events_q <= '{clear: counters_clear, running: running, mac: step, weight_wait: conv_waiting,
+                  conv: conv_busy || epilogue_busy, gate: gate_busy || exit_busy,
+                  copy: copy_busy || pool_busy, io: move_busy, weight_beat: rd_valid_i[1],
+                  read_beat: |rd_valid_i, write_beat: store_beat, executed: executed,
+                  skipped: skipped, channels_executed: channels_executed,
+                  channels_skipped: channels_skipped, index: exit_pc};
+  end
+
   ps_counters u_counters (
     .clk_i,
-    .clear_i            (counters_clear),
-    .running_i          (running),
-    .mac_i              (step),
-    .weight_wait_i      (conv_waiting),
-    .conv_i             (conv_busy || epilogue_busy),
-    .gate_i             (gate_busy || exit_busy),
-    .copy_i             (copy_busy || pool_busy),
-    .io_i               (move_busy),
-    .weight_beat_i      (rd_valid_i[1]),
-    .read_beat_i        (|rd_valid_i),
-    .write_beat_i       (store_beat),
-    .executed_i         (executed),
-    .skipped_i          (skipped),
-    .channels_executed_i(channels_executed),
-    .channels_skipped_i (channels_skipped),
-    .exit_i             (exit_pc),
+    .clear_i            (events_q.clear),
+    .running_i          (events_q.running),
+    .mac_i              (events_q.mac),
+    .weight_wait_i      (events_q.weight_wait),
+    .conv_i             (events_q.conv),
+    .gate_i             (events_q.gate),
+    .copy_i             (events_q.copy),
+    .io_i               (events_q.io),
+    .weight_beat_i      (events_q.weight_beat),
+    .read_beat_i        (events_q.read_beat),
+    .write_beat_i       (events_q.write_beat),
+    .executed_i         (events_q.executed),
+    .skipped_i          (events_q.skipped),
+    .channels_executed_i(events_q.channels_executed),
+    .channels_skipped_i (events_q.channels_skipped),
+    .exit_i             (events_q.index),
     .counters_o         (counters)
   );
 endmodule

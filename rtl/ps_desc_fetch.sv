@@ -42,7 +42,16 @@ module ps_desc_fetch
   logic [$clog2(Beats+1)-1:0] fill;
   /* verilator lint_on UNUSEDSIGNAL */
 
-  assign req_valid_o = active_q && !start_i && next_q < count_i && reserved_q < 3'(Depth)
+  // More descriptors to ask for: decided when the one before is.
+  logic more_q;
+  logic [31:0] last_q;
+  always_ff @(posedge clk_i) begin
+    last_q <= count_i - 32'd1;
+    if (start_i) more_q <= index_i < count_i;
+    else if (request) more_q <= next_q != last_q;
+  end
+
+  assign req_valid_o = active_q && !start_i && more_q && reserved_q < 3'(Depth)
       && pending_q < 3'(Depth);
   assign req_addr_o  = program_i + {26'd0, next_q, 6'd0};
   assign req_beats_o = 16'(DESCRIPTOR_BEATS);
@@ -99,5 +108,5 @@ module ps_desc_fetch
 
   assign valid_o  = full_q;
   assign desc_o   = words_q;
-  assign at_end_o = active_q && !full_q && reserved_q == '0 && next_q >= count_i;
+  assign at_end_o = active_q && !full_q && reserved_q == '0 && !more_q;
 endmodule

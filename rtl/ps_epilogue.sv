@@ -63,7 +63,10 @@ module ps_epilogue
 );
   // Cycles from a last step to array_loaded_i, less one: rows that leave by then do not collide.
   localparam int unsigned Shadow = 9;
-  localparam int unsigned Stages = 8;
+  localparam int unsigned Stages = 9;  // the last one for pooled sums only
+  // Slices that may be left when the next tile ends; a tile has P_oc at most.
+  localparam logic [ROW_W-1:0] Many = ROW_W'(Shadow < P_OC ? Shadow : P_OC);
+  localparam logic [ROW_W-1:0] Few = ROW_W'((Shadow - 1) / 2 < P_OC ? (Shadow - 1) / 2 : P_OC);
 
   // ---- descriptor
   logic res_en_q, port_a_q, res_signed_q, res_sat8_q, pool_en_q;
@@ -111,11 +114,19 @@ module ps_epilogue
   logic first_block_q, last_block, row_wraps;
   logic [P_PX-1:0] lanes;
 
-  // Full blocks have every row of the shape; the last one ends with the rows of the pass.
+  // Full blocks have every row of the shape; the last one ends with the rows of the pass.  A tile
+  // waits longer for its sums than its slices take to be counted.
   logic [PX_W-1:0] full_blocks;
-  logic [ROW_W-1:0] slices;
+  logic [ROW_W-1:0] slices_q;
+  logic [ROW_W-1:0] free_slices;
+  logic few_q;  // slices of the tile that waits: it frees the shadow at once
   assign full_blocks = (next_q.pixels - PX_W'(1)) / PX_W'(P_PX);
-  assign slices = ROW_W'((full_blocks * PX_W'(P_OC)) >> next_q.mode) + next_q.rows;
+  assign free_slices = slow ? Few : Many;
+
+  always_ff @(posedge clk_i) begin
+    slices_q <= ROW_W'((full_blocks * PX_W'(P_OC)) >> next_q.mode) + next_q.rows;
+    few_q    <= slices_q <= free_slices;
+  end
 
   assign last_block = pixels_q <= PX_W'(P_PX);
   assign row_wraps = row_q == (ROW_W'(P_OC) >> tile_q.mode) - ROW_W'(1);
@@ -129,8 +140,18 @@ module ps_epilogue
   assign param_half_o = tile_q.half;
   assign param_row_o = tile_q.lane + row_q[ROW_W-2:0];
   assign release_o = take && left_q == ROW_W'(1) && tile_q.ends;
-  assign shadow_free_o = !waiting_q
-      && (32'(left_q) <= (slow ? (Shadow - 1) / 2 : Shadow));
+
+  // The shadow in the next cycle.
+  logic soon_free;
+  always_comb begin
+    if (array_loaded_i) soon_free = few_q;
+    else soon_free = !waiting_q
+        && (left_q <= free_slices || (take && left_q == free_slices + ROW_W'(1)));
+  end
+
+  always_ff @(posedge clk_i) begin
+    shadow_free_o <= !rst_ni || (soon_free && !tile_valid_i);
+  end
 
   always_ff @(posedge clk_i) begin
     even_q <= !even_q;
@@ -141,7 +162,7 @@ module ps_epilogue
     end else begin
       if (tile_valid_i) waiting_q <= 1'b1;
       else if (array_loaded_i) waiting_q <= 1'b0;
-      if (array_loaded_i) left_q <= slices;
+      if (array_loaded_i) left_q <= slices_q;
       else if (take) left_q <= left_q - ROW_W'(1);
     end
   end
@@ -247,38 +268,49 @@ module ps_epilogue
   assign mem_addr_o  = info_q[7].valid ? addr_q[7] : addr_q[2];
   assign mem_wdata_o = y_q7;
 
-  // ---- pooled sums
+  // ---- pooled sums: of a quarter of the lanes (7), of all (8), with those of the channel before (9)
   localparam int unsigned SumWidth = 16 + $clog2(P_PX);
-  logic signed [SumWidth-1:0] row_sum_q7;
+  localparam int unsigned Parts = (P_PX < 4) ? P_PX : 4;
+  logic signed [Parts-1:0][SumWidth-1:0] part_q7;
+  logic signed [SumWidth-1:0] row_sum_q8;
   logic signed [31:0] total;
   logic signed [31:0] pool_q [P_OC];
 
   always_ff @(posedge clk_i) begin
     logic signed [P_PX-1:0][SumWidth-1:0] sum;
+    logic signed [Parts-1:0][SumWidth-1:0] rest;
     if (info_q[6].valid) begin
       for (int p = 0; p < P_PX; p++) begin
         sum[p] = info_q[6].lanes[p] ? SumWidth'(signed'(v_q6[p])) : '0;
       end
       // A tree: in each round lane p takes lane p + width.
-      for (int width = P_PX / 2; width > 0; width = width / 2) begin
+      for (int width = P_PX / 2; width >= Parts; width = width / 2) begin
         for (int p = 0; p < width; p++) sum[p] = sum[p] + sum[p+width];
       end
-      row_sum_q7 <= sum[0];
+      part_q7 <= sum[Parts-1:0];
     end
-    if (info_q[7].valid) pool_q[info_q[7].row] <= total;
+    if (info_q[7].valid) begin
+      rest = part_q7;
+      for (int width = Parts / 2; width > 0; width = width / 2) begin
+        for (int p = 0; p < width; p++) rest[p] = rest[p] + rest[p+width];
+      end
+      row_sum_q8 <= rest[0];
+    end
+    if (info_q[8].valid) pool_q[info_q[8].row] <= total;
   end
 
-  assign total = (info_q[7].first ? 32'sd0 : pool_q[info_q[7].row]) + 32'(row_sum_q7);
+  assign total = (info_q[8].first ? 32'sd0 : pool_q[info_q[8].row]) + 32'(row_sum_q8);
 
   always_ff @(posedge clk_i) begin
-    pool_we_o   <= rst_ni && info_q[7].valid && info_q[7].last && pool_en_q;
-    pool_addr_o <= pool_base_q + PA_W'(info_q[7].channel);
+    pool_we_o   <= rst_ni && info_q[8].valid && info_q[8].last && pool_en_q;
+    pool_addr_o <= pool_base_q + PA_W'(info_q[8].channel);
     pool_data_o <= total;
   end
 
   always_comb begin
-    busy_o = waiting_q || tile_valid_i || left_q != '0 || array_loaded_i;
-    for (int s = 1; s <= Stages; s++) busy_o = busy_o || info_q[s].valid;
+    busy_o = waiting_q || left_q != '0;
+    for (int s = 1; s < Stages; s++) busy_o = busy_o || info_q[s].valid;
+    busy_o = busy_o || (info_q[Stages].valid && pool_en_q);
   end
 
 `ifndef SYNTHESIS

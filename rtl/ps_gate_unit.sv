@@ -66,6 +66,8 @@ module ps_gate_unit
   localparam int unsigned VecAddr = (VecWords > 1) ? $clog2(VecWords) : 1;
   localparam int unsigned PassW = VecAddr + 1;  // passes: parameters, then a word each
   localparam int unsigned Requantize = 3;  // latency of ps_requantize
+  localparam int unsigned Scale = Requantize + 1;  // its operands are registered
+  localparam int unsigned Result = 5 + Scale + 1;  // cycles from the issue of an item to its result
 
   typedef enum logic [2:0] {Idle, Head, HeadData, Passes, Drain, Fill} state_e;
   state_e state_q;
@@ -121,7 +123,7 @@ module ps_gate_unit
   logic [CH_W-1:0] index_q, made_q;  // elements asked for, and written
   logic element, known_q, known;
   logic vector_q1;
-  logic [Requantize:1] vec_valid_q;
+  logic [Scale:1] vec_valid_q;
   logic same_q, same_head;
 
   assign element = (state_q == Passes) && index_q != cin_q
@@ -144,18 +146,18 @@ module ps_gate_unit
       made_q  <= (known && !sums_busy_i) ? cin_q : '0;
     end else begin
       if (element) index_q <= index_q + CH_W'(1);
-      if (vec_valid_q[Requantize]) made_q <= made_q + CH_W'(1);
+      if (vec_valid_q[Scale]) made_q <= made_q + CH_W'(1);
     end
   end
 
   // ---- passes
   logic [PassW-1:0] pass_q;
-  logic [CH_W:0] out_q, first_q, end_q;   // outputs of this sweep: first_q .. end_q - 1
+  logic [CH_W:0] out_q, first_q, last_q;  // outputs of this sweep
   logic ahead_q;                          // the outputs before list_from go ahead
   logic [GA_W-2:0] gmem_rd_q, pass_rd_q, row_words, sweep_rd_q;
   logic out_first, out_end, pass_end, issue, pass_ready, hold, stopped;
   logic [CH_W+VecAddr:0] needed;          // elements of the words up to this pass
-  logic [Requantize+4:0] active_q;
+  logic [Result-1:0] active_q;
 
   assign hold = dense_q ? mem_hold_i : score_hold_i;
   assign row_words = (GA_W-1)'(last_pass_q) + (GA_W-1)'(1);
@@ -164,7 +166,7 @@ module ps_gate_unit
   assign pass_ready = (made_q == cin_q || (CH_W+VecAddr+1)'(made_q) >= needed)
       && !(pass_end && (hold || made_q != cin_q));
   assign out_first = out_q == first_q;
-  assign out_end = out_q == end_q - (CH_W+1)'(1);
+  assign out_end = out_q == last_q;
   assign issue = state_q == Passes && (!out_first || pass_ready);
   assign busy_o = state_q != Idle;
 
@@ -195,7 +197,7 @@ module ps_gate_unit
       gmem_rd_q  <= gmem_rd_q + (GA_W-1)'(1);
       pass_rd_q  <= gmem_rd_q + (GA_W-1)'(1);
       ahead_q    <= stop_q && !sums_busy_i;
-      end_q      <= (stop_q && !sums_busy_i) ? from_q : cout_q;
+      last_q     <= ((stop_q && !sums_busy_i) ? from_q : cout_q) - (CH_W+1)'(1);
       first_q    <= '0;
       out_q      <= '0;
       pass_q     <= '0;
@@ -212,7 +214,7 @@ module ps_gate_unit
         ahead_q   <= 1'b0;
         first_q   <= from_q;
         out_q     <= from_q;
-        end_q     <= cout_q;
+        last_q    <= cout_q - (CH_W+1)'(1);
         pass_q    <= '0;
         gmem_rd_q <= sweep_rd_q;
         pass_rd_q <= sweep_rd_q;
@@ -220,7 +222,7 @@ module ps_gate_unit
     end
     // The row after the last one that was read.
     if (issue && pass_q == '0) sweep_rd_q <= gmem_rd_q + row_words;
-    active_q <= rst_ni ? {active_q[Requantize+3:0], issue} : '0;
+    active_q <= rst_ni ? {active_q[Result-2:0], issue} : '0;
   end
 
   // ---- memories
@@ -257,7 +259,7 @@ module ps_gate_unit
     .rd_data_o(vec_word)
   );
 
-  // ---- dense layer: operands (1), products (2), their sum (3), accumulator (4)
+  // ---- dense layer: operands (1), products (2), sums of two (3), their sum (4), accumulator (5)
   typedef struct packed {
     logic          valid;
     logic          param;  // pass of the parameters
@@ -265,26 +267,37 @@ module ps_gate_unit
     logic [CH_W:0] out;
   } item_t;
 
-  item_t item_q1, item_q2, item_q3;
+  item_t item_q1, item_q2, item_q3, item_q4;
   /* verilator lint_off UNUSEDSIGNAL */  // a parameter gives no result
-  item_t item_q4;
+  item_t item_q5;
   /* verilator lint_on UNUSEDSIGNAL */
   /* verilator lint_off UNUSEDSIGNAL */  // the zero byte and the upper bits of the shift
-  param_t param_q2, param_q3;
+  param_t param_q2, param_q3, param_q4;
   /* verilator lint_on UNUSEDSIGNAL */
   logic signed [Lanes-1:0][16:0] product_q2;
-  logic signed [31:0] sum_q3, acc_q4, acc, stored;
-  logic [21:0] scale_q4;
+  logic signed [Lanes/2-1:0][17:0] pair_q3;
+  logic signed [31:0] sum_q4, acc_q5, base, acc, stored;
+  logic [21:0] scale_q5;
 
   assign param = gmem_word[63:0];
   assign table_word_o = gmem_word;
 
+  // A tree: in each round term k takes term k + width.
+  function automatic logic signed [31:0] total(logic signed [Lanes/2-1:0][17:0] pairs);
+    logic signed [Lanes/2-1:0][20:0] terms;
+    for (int k = 0; k < Lanes / 2; k++) terms[k] = 21'($signed(pairs[k]));
+    for (int width = Lanes / 4; width > 0; width = width / 2) begin
+      for (int k = 0; k < width; k++) terms[k] = terms[k] + terms[k+width];
+    end
+    return 32'($signed(terms[0]));
+  endfunction
+
   always_ff @(posedge clk_i) begin
-    logic signed [31:0] sum;
     item_q1 <= '{valid: issue, param: pass_q == '0, last: pass_end, out: out_q};
     item_q2 <= item_q1;
     item_q3 <= item_q2;
     item_q4 <= item_q3;
+    item_q5 <= item_q4;
     if (item_q1.valid && item_q1.param) param_q2 <= param;
     if (item_q1.valid && !item_q1.param) begin
       for (int k = 0; k < Lanes; k++) begin
@@ -293,71 +306,93 @@ module ps_gate_unit
       end
     end
     if (item_q2.valid) begin
-      sum = '0;
-      for (int k = 0; k < Lanes; k++) sum = sum + 32'($signed(product_q2[k]));
-      sum_q3 <= sum;
+      for (int k = 0; k < Lanes / 2; k++) begin
+        pair_q3[k] <= 18'($signed(product_q2[2*k])) + 18'($signed(product_q2[2*k+1]));
+      end
     end
     param_q3 <= param_q2;
-    if (item_q3.valid) acc_q4 <= acc;
+    // The parameters' pass begins a sum with the bias.
+    if (item_q3.valid) sum_q4 <= item_q3.param ? param_q3.bias : total(pair_q3);
+    param_q4 <= param_q3;
+    if (item_q4.valid) acc_q5 <= acc;
     if (!rst_ni || stopped) begin
       item_q1.valid <= 1'b0;
       item_q2.valid <= 1'b0;
       item_q3.valid <= 1'b0;
       item_q4.valid <= 1'b0;
+      item_q5.valid <= 1'b0;
     end
   end
 
   // The accumulator of the item before is not in the memory yet.
+  logic behind_q4;  // this item is of the same output
+  always_ff @(posedge clk_i) begin
+    behind_q4 <= item_q4.valid && item_q4.out == item_q3.out && !stopped;
+  end
+
   always_comb begin
-    if (item_q3.param) acc = param_q3.bias;
-    else acc = ((item_q4.valid && item_q4.out == item_q3.out) ? acc_q4 : stored) + sum_q3;
+    if (item_q4.param) base = '0;
+    else base = behind_q4 ? acc_q5 : stored;
+    acc = base + sum_q4;
   end
 
   ps_ram #(.Width(32), .Depth(2 * MAX_CHANNELS)) u_acc (
     .clk_i,
-    .wr_en_i  ({4{item_q3.valid}}),
-    .wr_addr_i(item_q3.out[CH_W-1:0]),
+    .wr_en_i  ({4{item_q4.valid}}),
+    .wr_addr_i(item_q4.out[CH_W-1:0]),
     .wr_data_i(acc),
-    .rd_addr_i(item_q2.out[CH_W-1:0]),
+    .rd_addr_i(item_q3.out[CH_W-1:0]),
     .rd_data_o(stored)
   );
 
   ps_ram #(.Width(22), .Depth(2 * MAX_CHANNELS)) u_scale (
     .clk_i,
-    .wr_en_i  ({3{item_q3.valid && item_q3.param}}),
-    .wr_addr_i(item_q3.out[CH_W-1:0]),
-    .wr_data_i({param_q3.shift[5:0], param_q3.multiplier}),
-    .rd_addr_i(item_q3.out[CH_W-1:0]),
-    .rd_data_o(scale_q4)
+    .wr_en_i  ({3{item_q4.valid && item_q4.param}}),
+    .wr_addr_i(item_q4.out[CH_W-1:0]),
+    .wr_data_i({param_q4.shift[5:0], param_q4.multiplier}),
+    .rd_addr_i(item_q4.out[CH_W-1:0]),
+    .rd_data_o(scale_q5)
   );
 
-  // ---- one requantiser for the vector and for the results
-  logic done_q4;
+  // ---- one requantiser for the vector and for the results, behind a register of its operands
+  logic done_q5, scale_q;
+  logic signed [31:0] operand_q;
+  logic [15:0] multiplier_q;
+  logic [5:0] shift_q;
   logic [CH_W-1:0] index_q1;
-  logic [Requantize:1] res_valid_q, res_positive_q;
-  logic [Requantize:1][CH_W-1:0] vec_index_q;
-  logic [Requantize:1][CH_W:0] res_out_q;
+  logic [Scale:1] res_valid_q, res_positive_q;
+  logic [Scale:1][CH_W-1:0] vec_index_q;
+  logic [Scale:1][CH_W:0] res_out_q;
   logic signed [16:0] scaled;
 
-  assign done_q4 = item_q4.valid && item_q4.last;
+  assign done_q5 = item_q5.valid && item_q5.last;
+
+  always_ff @(posedge clk_i) begin
+    scale_q <= vector_q1 || done_q5;
+    if (vector_q1 || done_q5) begin
+      operand_q    <= vector_q1 ? $signed(pool_sum) : acc_q5;
+      multiplier_q <= vector_q1 ? head_q.multiplier : scale_q5[15:0];
+      shift_q      <= vector_q1 ? head_q.shift[5:0] : scale_q5[21:16];
+    end
+  end
 
   ps_requantize u_requantize (
     .clk_i,
-    .enable_i    (vector_q1 || done_q4),
-    .acc_i       (vector_q1 ? $signed(pool_sum) : acc_q4),
-    .multiplier_i(vector_q1 ? head_q.multiplier : scale_q4[15:0]),
-    .shift_i     (vector_q1 ? head_q.shift[5:0] : scale_q4[21:16]),
+    .enable_i    (scale_q),
+    .acc_i       (operand_q),
+    .multiplier_i(multiplier_q),
+    .shift_i     (shift_q),
     .result_o    (scaled)
   );
 
   always_ff @(posedge clk_i) begin
     vector_q1      <= rst_ni && element;
     index_q1       <= index_q;
-    vec_valid_q    <= rst_ni ? {vec_valid_q[Requantize-1:1], vector_q1} : '0;
-    vec_index_q    <= {vec_index_q[Requantize-1:1], index_q1};
-    res_valid_q    <= (rst_ni && !stopped) ? {res_valid_q[Requantize-1:1], done_q4} : '0;
-    res_out_q      <= {res_out_q[Requantize-1:1], item_q4.out};
-    res_positive_q <= {res_positive_q[Requantize-1:1], acc_q4 > 32'sd0};
+    vec_valid_q    <= rst_ni ? {vec_valid_q[Scale-1:1], vector_q1} : '0;
+    vec_index_q    <= {vec_index_q[Scale-1:1], index_q1};
+    res_valid_q    <= (rst_ni && !stopped) ? {res_valid_q[Scale-1:1], done_q5} : '0;
+    res_out_q      <= {res_out_q[Scale-1:1], item_q5.out};
+    res_positive_q <= {res_positive_q[Scale-1:1], acc_q5 > 32'sd0};
   end
 
   // Vector element, clamped to its 8-bit type.
@@ -367,18 +402,15 @@ module ps_gate_unit
     low = src_signed_q ? -17'sd128 : 17'sd0;
     high = src_signed_q ? 17'sd127 : 17'sd255;
     vec_byte = (scaled < low) ? low[7:0] : (scaled > high) ? high[7:0] : scaled[7:0];
-    lane = vec_index_q[Requantize];
-    vec_we = vec_valid_q[Requantize] ? Lanes'(1) << lane[LaneBits-1:0] : '0;
+    lane = vec_index_q[Scale];
+    vec_we = vec_valid_q[Scale] ? Lanes'(1) << lane[LaneBits-1:0] : '0;
     vec_wr_addr = VecAddr'(lane >> LaneBits);
   end
 
-  // ---- results
-  logic result, open_q, begun_q;
+  // ---- results: a score and a byte of each, registered
+  logic result, open_q, begun_q, deciding_q;
   logic [CH_W:0] out;
-  logic [7:0] score, z;
-
-  assign result = res_valid_q[Requantize];
-  assign out = res_out_q[Requantize];
+  logic [7:0] score, score_d, mem_data_d, z;
 
   // Saturated to int8, for the sigmoid's table.
   always_comb begin
@@ -387,15 +419,29 @@ module ps_gate_unit
   end
 
   always_comb begin
-    if (binary_q) score = res_positive_q[Requantize] ? 8'd128 : 8'd0;
-    else if (sigmoid_q) score = SIGMOID_TABLE[z];
-    else if (scaled < 17'sd0) score = 8'd0;
-    else if (scaled > 17'sd128) score = 8'd128;
-    else score = scaled[7:0];
+    if (binary_q) score_d = res_positive_q[Scale] ? 8'd128 : 8'd0;
+    else if (sigmoid_q) score_d = SIGMOID_TABLE[z];
+    else if (scaled < 17'sd0) score_d = 8'd0;
+    else if (scaled > 17'sd128) score_d = 8'd128;
+    else score_d = scaled[7:0];
+  end
+
+  always_comb begin
+    if (scaled < 17'(lo_q)) mem_data_d = lo_q[7:0];
+    else if (scaled > 17'(hi_q)) mem_data_d = hi_q[7:0];
+    else mem_data_d = scaled[7:0];
+  end
+
+  always_ff @(posedge clk_i) begin
+    result     <= rst_ni && !stopped && res_valid_q[Scale];
+    out        <= res_out_q[Scale];
+    score      <= score_d;
+    mem_data_o <= mem_data_d;
+    deciding_q <= stop_q && res_out_q[Scale] == from_q - (CH_W+1)'(1);
   end
 
   // The last output before list_from: were all of them zero?
-  assign stopped = stop_q && result && out == from_q - (CH_W+1)'(1) && !open_q && score == '0;
+  assign stopped = result && deciding_q && !open_q && score == '0;
 
   always_ff @(posedge clk_i) begin
     if (start_i) open_q <= 1'b0;
@@ -409,8 +455,6 @@ module ps_gate_unit
   logic [SA_W-4:0] fill_q;
   logic [7:0] fill_mask;
 
-  assign fill_from = score_dst_q + SA_W'(from_q);
-  assign fill_last = score_dst_q + SA_W'(cout_q) - SA_W'(1);
   assign fill_end = fill_q == fill_last[SA_W-1:3];
 
   always_comb begin
@@ -420,6 +464,8 @@ module ps_gate_unit
   end
 
   always_ff @(posedge clk_i) begin
+    fill_from <= score_dst_q + SA_W'(from_q);
+    fill_last <= score_dst_q + SA_W'(cout_q) - SA_W'(1);
     fill_q <= (state_q == Fill) ? fill_q + (SA_W-3)'(1) : fill_from[SA_W-1:3];
   end
 
@@ -444,11 +490,6 @@ module ps_gate_unit
 
   assign mem_we_o   = result && dense_q;
   assign mem_addr_o = mem_dst_q + FA_W'(out);
-  always_comb begin
-    if (scaled < 17'(lo_q)) mem_data_o = lo_q[7:0];
-    else if (scaled > 17'(hi_q)) mem_data_o = hi_q[7:0];
-    else mem_data_o = scaled[7:0];
-  end
 
 `ifndef SYNTHESIS
   assert property (@(posedge clk_i) disable iff (!rst_ni)
@@ -463,7 +504,7 @@ module ps_gate_unit
           || (PA_W+1)'(pool_addr_i) >= (PA_W+1)'(pool_base_q) + (PA_W+1)'(index_q))
     else $error("ps_gate_unit: a sum is written that was read before");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      vector_q1 |-> !done_q4)
+      vector_q1 |-> !done_q5)
     else $error("ps_gate_unit: vector and results meet in the requantiser");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       start_i |-> state_q == Idle)

@@ -68,10 +68,11 @@ module ps_load_store
   logic [7:0] lanes;
   logic beat_last, issue, drained;
 
-  for (genvar i = 0; i < 8; i++) begin : gen_lanes
-    assign lanes[i] = 32'(i) < left_q;
-  end
-  assign beat_last = left_q <= 32'd8;
+  // The last beat is known before it comes: a request lies between the start and the first one.
+  logic move;
+  assign move = (state_q == Load && rd_valid_i) || issue;
+  always_ff @(posedge clk_i) beat_last <= left_q <= (move ? 32'd16 : 32'd8);
+  assign lanes = (beat_last && left_q[2:0] != '0) ? ~(8'hFF << left_q[2:0]) : 8'hFF;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -103,7 +104,7 @@ module ps_load_store
       else if (desc_i.op == OP_STORE) addr_q <= output_i + 64'(desc_i.ddr);
       else if (desc_i.op == OP_GLOAD) addr_q <= weights_i + 64'(desc_i.w_addr);
       else addr_q <= input_i + 64'(desc_i.ddr);
-    end else if ((state_q == Load && rd_valid_i) || issue) begin
+    end else if (move) begin
       left_q  <= left_q - 32'd8;
       local_q <= local_q + 32'd8;
     end

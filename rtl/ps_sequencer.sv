@@ -95,18 +95,27 @@ module ps_sequencer
 
   assign is_conv = desc_i.op == OP_CONV;
   assign is_exit = desc_i.op == OP_EXIT_IF;
-  assign skip = desc_i.pred_en && (score_i == '0) != desc_i.pred_not;
+  // What the decision rests on is there before it: scores and lists come with the GATE before, the
+  // descriptor's predicate and lists with its first beats.
+  logic score_zero_q, in_beyond_q, out_beyond_q, stopped_q, masters_busy_q, no_output_q;
+  logic [31:0] last_image_q;
+  assign skip = desc_i.pred_en && score_zero_q != desc_i.pred_not;
   assign score_addr_o = desc_i.pred_slot[SA_W-1:0];
   assign is_gate = desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
-  assign last_image = image_q == n_images_i - 32'd1;
+  assign last_image = image_q == last_image_q;
   assign master_error = read_error_i || write_error_i;
   assign bad_argument = n_images_i == '0 || misaligned_i || input_stride_i[2:0] != '0
       || output_stride_i[2:0] != '0;
 
   ps_interlock u_interlock (
     .clk_i,
+    .rst_ni,
     .op_i           (desc_i.op),
+    .fetch_start_i  (fetch_start_o),
     .conv_start_i   (conv_start_o),
+    .copy_start_i   (copy_start_o),
+    .gate_start_i   (gate_start_o || exit_start_o),
+    .move_start_i   (move_start_o || record_start_o),
     .pool_en_i      (desc_i.pool_en),
     .fetch_busy_i,
     .conv_busy_i,
@@ -130,8 +139,16 @@ module ps_sequencer
     return list != ALL_CHANNELS && 16'(bound[list[LI_W-1:0]]) > channels;
   endfunction
 
-  assign bad_list = is_conv && ((!skip && beyond(desc_i.in_list, desc_i.cin, list_bound_i))
-      || beyond(desc_i.out_list, desc_i.cout, list_bound_i));
+  always_ff @(posedge clk_i) begin
+    score_zero_q   <= score_i == '0;
+    in_beyond_q    <= beyond(desc_i.in_list, desc_i.cin, list_bound_i);
+    out_beyond_q   <= beyond(desc_i.out_list, desc_i.cout, list_bound_i);
+    last_image_q   <= n_images_i - 32'd1;
+    stopped_q      <= state_q == Stop;
+    masters_busy_q <= masters_busy_i;
+  end
+
+  assign bad_list = is_conv && ((!skip && in_beyond_q) || out_beyond_q);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -140,7 +157,7 @@ module ps_sequencer
       state_q <= Stop;
     end else begin
       unique case (state_q)
-        Idle:   if (start_i) state_q <= masters_busy_i ? Stop : Hash;
+        Idle:   if (start_i) state_q <= masters_busy_q ? Stop : Hash;
         Hash:   state_q <= (config_hash_i == CONFIG_HASH && !bad_argument) ? Next : Stop;
         Next:   if (desc_valid_i) state_q <= Check;
                 else if (desc_at_end_i) state_q <= Stop;
@@ -153,7 +170,7 @@ module ps_sequencer
           else if (desc_i.op == OP_HALT) state_q <= Record;
           else state_q <= Unit;
         end
-        Fetch:  if (n_out_q == '0) state_q <= Next;
+        Fetch:  if (no_output) state_q <= Next;
                 else if (fetch_free) state_q <= Array;
         Array:  if (array_free) state_q <= Next;
         Unit:   if (unit_free) state_q <= UnitWait;
@@ -171,7 +188,7 @@ module ps_sequencer
     if (state_q == Idle && start_i) begin
       image_q        <= '0;
       pc_q           <= '0;
-      error_q        <= masters_busy_i ? ERR_WATCHDOG : ERR_NONE;
+      error_q        <= masters_busy_q ? ERR_WATCHDOG : ERR_NONE;
       image_input_o  <= input_i;
       image_output_o <= output_i;
     end
@@ -189,6 +206,8 @@ module ps_sequencer
       n_in_q  <= skip ? '0 : is_conv && desc_i.variant[0] ? CH_W'(1)
           : desc_i.in_list == ALL_CHANNELS ? desc_i.cin[CH_W-1:0]
                                                             : list_count_i[desc_i.in_list[LI_W-1:0]];
+      no_output_q <= (desc_i.out_list == ALL_CHANNELS ? desc_i.cout[CH_W-1:0]
+                      : list_count_i[desc_i.out_list[LI_W-1:0]]) == '0;
       n_out_q <= desc_i.out_list == ALL_CHANNELS ? desc_i.cout[CH_W-1:0]
                                                  : list_count_i[desc_i.out_list[LI_W-1:0]];
     end
@@ -202,7 +221,7 @@ module ps_sequencer
     end
   end
 
-  assign no_output = n_out_q == '0;
+  assign no_output = no_output_q;
   assign n_in_o  = n_in_q;
   assign n_out_o = n_out_q;
 
@@ -233,8 +252,9 @@ module ps_sequencer
   assign exit_o = pc_q;
 
   assign running_o  = state_q != Idle;
-  assign stop_o     = state_q == Stop || (state_q == Idle && masters_busy_i);
-  assign done_o     = state_q == Stop && (!masters_busy_i || hung_i);
+  assign stop_o     = state_q == Stop || (state_q == Idle && masters_busy_q);
+  // A request may have been taken in the cycle before the stop: that shows in the second cycle.
+  assign done_o     = state_q == Stop && stopped_q && (!masters_busy_q || hung_i);
   assign error_o    = error_q;
   assign position_o = pc_q;
   assign image_o    = image_q;

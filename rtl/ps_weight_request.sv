@@ -89,13 +89,14 @@ module ps_weight_request
   );
 
   // ---- a read: `count` units from unit `first`
-  logic [CH_W-1:0] first_q, count_q;
+  logic [CH_W-1:0] first_q, count_q, after_q;  // after_q: the id that would continue the run
   logic run_end_q, params_q;  // the list is at its end; the read is a group's head
-  logic [63:0] addr_q;
+  logic [63:0] origin_q;    // of what is read: rows, a group, its weights
+  logic [35:0] offset_q;    // of the first unit
   logic [15:0] beats_q;
 
   // A row is a read of its own; a run goes on while ids are consecutive.
-  assign run_ok = count_q == '0 || (!w_rows_q && id == first_q + count_q);
+  assign run_ok = count_q == '0 || (!w_rows_q && id == after_q);
   assign id_take = state_q == Walk && id_valid && run_ok && !run_end_q;
 
   always_ff @(posedge clk_i) begin
@@ -159,19 +160,19 @@ module ps_weight_request
     if (id_take) begin
       if (count_q == '0) first_q <= id;
       count_q   <= count_q + CH_W'(1);
+      after_q   <= id + CH_W'(1);
       run_end_q <= id_last;
     end
     if (state_q == Multiply) begin
+      origin_q <= w_rows_q ? base_q : group_addr_q + (params_q ? 64'd0 : 64'(8 * P_OC));
+      offset_q <= params_q ? '0 : first_q * 24'(w_rows_q ? stride_q : 20'({chunk_q, 3'b000}));
       if (w_rows_q) begin
-        addr_q      <= base_q + 64'(first_q) * 64'(stride_q);
         beats_q     <= 16'(stride_q[19:3]);
         rows_left_q <= rows_left_q - ROW_W'(1);
         rows_end_q  <= rows_left_q == ROW_W'(1);
       end else if (params_q) begin
-        addr_q  <= group_addr_q;
         beats_q <= 16'(P_OC) + (listed_q ? 16'd0 : walked_beats_q);
       end else begin
-        addr_q  <= group_addr_q + 64'(8 * P_OC) + (64'(first_q) * 64'({chunk_q, 3'b000}));
         beats_q <= 16'(count_q) * 16'(chunk_q);
       end
     end
@@ -192,6 +193,6 @@ module ps_weight_request
   assign row_valid_o   = state_q == Request && req_ready_i && w_rows_q;
   assign row_channel_o = first_q;
   assign req_valid_o   = state_q == Request;
-  assign req_addr_o    = addr_q;
+  assign req_addr_o    = origin_q + 64'(offset_q);
   assign req_beats_o   = beats_q;
 endmodule

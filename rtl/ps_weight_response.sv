@@ -48,7 +48,6 @@ module ps_weight_response
   output logic [ROW_W-1:0]  token_rows_o,
   output logic              token_last_o
 );
-  localparam int unsigned ParamDelay = 3;  // of ps_params, and more than a buffer write takes
 
   logic w_rows_q;
   logic [15:0] row_beats_q;
@@ -110,7 +109,10 @@ module ps_weight_response
   /* verilator lint_on UNUSEDSIGNAL */
 
   assign is_param = w_rows_q ? beat_q == '0 : beat_q < 16'(P_OC);
-  assign beats_end = beat_q == (w_rows_q ? row_beats_q : job_beats) - 16'd1;
+  // A group that is one beat later than its last one has more than one, or the rows of it.
+  logic [15:0] last_beat_q;
+  always_ff @(posedge clk_i) last_beat_q <= (w_rows_q ? row_beats_q : job_beats) - 16'd1;
+  assign beats_end = beat_q == last_beat_q;
   assign job_done = beat_valid_i && beats_end && (!w_rows_q || row_q == job_rows - ROW_W'(1));
   assign row_take = beat_valid_i && w_rows_q && beats_end;
 
@@ -161,25 +163,26 @@ module ps_weight_response
     end
   end
 
-  // ---- tokens, when everything of the group is in place
-  logic [ParamDelay-1:0] done_q;
-  logic [ParamDelay-1:0][ROW_W:0] token_q;
+  // ---- tokens: the last beat is in the buffer before a step that follows one reads it, and its
+  // parameters long before a tile of it leaves the array
+  logic done_q;
+  logic [ROW_W:0] token_q;
   /* verilator lint_off UNUSEDSIGNAL */  // at most two groups exist
   logic token_room;
   logic [1:0] token_count;
   /* verilator lint_on UNUSEDSIGNAL */
 
   always_ff @(posedge clk_i) begin
-    done_q  <= rst_ni ? {done_q[ParamDelay-2:0], job_done} : '0;
-    token_q <= {token_q[ParamDelay-2:0], {job_last, job_rows}};
+    done_q  <= rst_ni && job_done;
+    token_q <= {job_last, job_rows};
   end
 
   ps_fifo #(.Width(1 + ROW_W), .Depth(2)) u_tokens (
     .clk_i,
     .rst_ni,
-    .in_valid_i (done_q[ParamDelay-1]),
+    .in_valid_i (done_q),
     .in_ready_o (token_room),
-    .in_data_i  (token_q[ParamDelay-1]),
+    .in_data_i  (token_q),
     .out_valid_o(token_valid_o),
     .out_ready_i(token_ready_i),
     .out_data_o ({token_last_o, token_rows_o}),

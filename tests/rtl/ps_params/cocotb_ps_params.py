@@ -12,7 +12,7 @@ from penstock.compiler.numerics import SCORE_ONE, fold
 from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_config, bench_rng, stall_pattern
 from penstock.sim.cocotb.stream import cycles, read_port
 
-LATENCY = 3
+LATENCY = 4
 MULTIPLIERS = (0, 1, 63, 64, 127, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF)
 SCORES = (0, 1, 63, 64, 65, 127, SCORE_ONE)
 

@@ -114,6 +114,7 @@ class Bench:
         self.faults: dict[int, ErrorCode] = {}
         self.events: list[Event] = []
         self.units = dict.fromkeys(("fetch", "conv", "drain", "copy", "gate", "move", "exit"), 0)
+        self.before: set[str] = set()  # units that were busy a cycle ago
         self.sums = False  # the last convolution makes sums
         self.executed = self.skipped = self.done = self.left = 0
         self.records: list[tuple[int, int, int]] = []
@@ -170,7 +171,8 @@ class Bench:
         read = lambda name: int(getattr(dut, name).value)  # noqa: E731
         self._count(read)
         busy = {name for name, left in units.items() if left}  # in the cycle before this edge
-        self._check_holds(busy)
+        self._check_holds(busy | self.before)
+        self.before = busy
         for name in units:
             units[name] = max(units[name] - 1, 0)
         for name in ("fetch", "conv", "copy", "gate", "move", "exit", "record"):
@@ -200,7 +202,8 @@ class Bench:
 
     def _check_holds(self, busy: set[str]) -> None:
         """Scores and lists are read by what fetches and issues; a convolution that issues or drains
-        uses feature memory; one that makes sums does so until it has drained.
+        uses feature memory; one that makes sums does so until it has drained.  Each counts as
+        busy a cycle longer: `busy` has those of the cycle before as well.
         """
         read = lambda name: bool(int(getattr(self.dut, name).value))  # noqa: E731
         array = bool(busy & {"conv", "drain"})
