@@ -260,12 +260,13 @@ module fetch_bench
           Group: i_group: assert (taken_q == done_q
               && u_request.left_q == count_q - CH_W'(done_q) && u_request.left_q != '0);
           Announce, Walk: i_walk: assert (taken_q == done_q && u_request.count_q == '0
-              && !u_request.run_end_q && u_request.rows_left_q != '0
+              && !u_request.params_q && !u_request.run_end_q && u_request.rows_left_q != '0
               && 32'(u_request.rows_left_q) <= P_OC
               && u_request.left_q <= count_q
               && u_request.left_q + CH_W'(u_request.rows_left_q) == count_q - CH_W'(done_q));
           Multiply: i_multiply: assert (taken_q == done_q + 3'd1 && CH_W'(done_q) < count_q
-              && u_request.first_q == entry(done_q) && u_request.count_q == CH_W'(1)
+              && !u_request.params_q && u_request.first_q == entry(done_q)
+              && u_request.count_q == CH_W'(1)
               && u_request.rows_left_q != '0 && 32'(u_request.rows_left_q) <= P_OC
               && u_request.run_end_q == (CH_W'(taken_q) == count_q)
               && u_request.left_q <= count_q
@@ -307,7 +308,8 @@ module fetch_bench
         i_run: assert (listed && covered_q <= taken_q
             && u_request.count_q == CH_W'(taken_q - covered_q)
             && CH_W'(covered_q) < count_q
-            && (taken_q == covered_q || u_request.first_q == entry(covered_q))
+            && (taken_q == covered_q || (u_request.first_q == entry(covered_q)
+                && u_request.after_q == u_request.first_q + u_request.count_q))
             && u_request.run_end_q == (CH_W'(taken_q) == count_q)
             && (state == Walk || taken_q != covered_q));
         for (int unsigned j = 0; j < Channels; j++) begin

@@ -33,11 +33,35 @@ module ps_check
   // A depthwise convolution has weights of one input channel for each output channel.
   logic depthwise, pool, copies, dense;
   logic [15:0] row_inputs;
+  // The operation, a cycle after the first beat: what follows the sizes goes by these.
+  typedef struct packed {
+    logic load;
+    logic gload;
+    logic store;
+    logic conv;
+    logic gate;
+    logic dense;
+    logic copy;
+    logic pool;
+    logic halt;
+    logic leave;  // EXIT_IF
+  } op_t;
+  op_t op_q;
+  logic dense_q;  // GATE, DENSE
   assign depthwise = desc_i.variant[0];
   assign row_inputs = depthwise ? 16'd1 : desc_i.cin;
   assign pool = desc_i.op == OP_POOL;
   assign copies = desc_i.op == OP_COPY;
   assign dense = desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
+
+  assign dense_q = op_q.gate || op_q.dense;
+
+  always_ff @(posedge clk_i) begin
+    op_q <= '{load: desc_i.op == OP_LOAD, gload: desc_i.op == OP_GLOAD, store: desc_i.op == OP_STORE,
+              conv: desc_i.op == OP_CONV, gate: desc_i.op == OP_GATE, dense: desc_i.op == OP_DENSE,
+              copy: copies, pool: pool, halt: desc_i.op == OP_HALT,
+              leave: desc_i.op == OP_EXIT_IF};
+  end
 
   function automatic logic [15:0] less_one(logic [15:0] count);
     return count == '0 ? '0 : count - 16'd1;
@@ -80,7 +104,7 @@ module ps_check
   wide_t pixels_q, out_pixels_q, src_last_q, dst_last_q, phases_q, weights_q, row_weights_q;
   logic [19:0] words;
 
-  assign words = dense ? {7'd0, 13'((17'(desc_i.cin) + 17'd15) >> 4) + 13'd1} : desc_i.w_stride[19:0];
+  assign words = dense_q ? {7'd0, 13'((17'(desc_i.cin) + 17'd15) >> 4) + 13'd1} : desc_i.w_stride[19:0];
 
   // x * taps without a multiplier.
   function automatic wide_t times(logic [15:0] x, logic [5:0] taps);
@@ -113,25 +137,25 @@ module ps_check
   logic [39:0] group_weights;
   assign group_weights = row_weights_q * P_OC;
   assign group_bytes = 8 * P_OC;
-  assign place = desc_i.op == OP_STORE ? desc_i.src : desc_i.dst;
-  assign list_base = desc_i.op == OP_GATE ? desc_i.src : '0;
-  assign counted = dense ? desc_i.cin : desc_i.cout;
+  assign place = op_q.store ? desc_i.src : desc_i.dst;
+  assign list_base = op_q.gate ? desc_i.src : '0;
+  assign counted = dense_q ? desc_i.cin : desc_i.cout;
   assign listed = desc_i.cout - desc_i.list_from;
 
   always_ff @(posedge clk_i) begin
     row_bytes_q  <= wide_t'(8) + ((row_weights_q + wide_t'(7)) & ~wide_t'(7));
-    if (desc_i.op == OP_CONV && desc_i.polyphase) src_plane_q <= phases_q + out_pixels_q;
-    else src_plane_q <= desc_i.op == OP_EXIT_IF ? wide_t'(1) : pixels_q;
-    dst_plane_q  <= (copies ? phases_q : '0) + out_pixels_q;
+    if (op_q.conv && desc_i.polyphase) src_plane_q <= phases_q + out_pixels_q;
+    else src_plane_q <= op_q.leave ? wide_t'(1) : pixels_q;
+    dst_plane_q  <= (op_q.copy ? phases_q : '0) + out_pixels_q;
     src_size_q   <= src_last_q + src_plane_q;
     dst_size_q   <= dst_last_q + dst_plane_q;
     src_end_q    <= wide_t'(desc_i.src) + src_size_q;
-    dst_end_q    <= wide_t'(desc_i.dst) + (dense ? wide_t'(desc_i.cout) : dst_size_q);
+    dst_end_q    <= wide_t'(desc_i.dst) + (dense_q ? wide_t'(desc_i.cout) : dst_size_q);
     // Weights: of one row or group behind those before, or of a GATE behind its parameters.
-    if (dense) group_end_q <= wide_t'(desc_i.w_addr) + wide_t'(GATE_WORD_BYTES);
+    if (dense_q) group_end_q <= wide_t'(desc_i.w_addr) + wide_t'(GATE_WORD_BYTES);
     else if (desc_i.w_rows) group_end_q <= wide_t'(desc_i.w_addr) + row_bytes_q;
     else group_end_q <= wide_t'(desc_i.w_addr) + wide_t'(group_bytes) + group_weights;
-    weights_end_q <= group_end_q + (dense ? weights_q << 4 : weights_q);
+    weights_end_q <= group_end_q + (dense_q ? weights_q << 4 : weights_q);
     sums_end_q   <= wide_t'(desc_i.pool_base) + wide_t'(counted);
     scores_end_q <= wide_t'(desc_i.fold_slot) + (desc_i.fold_channel ? wide_t'(desc_i.cout) : wide_t'(1));
     listed_q     <= wide_t'(list_base) + wide_t'(listed);
@@ -197,7 +221,7 @@ module ps_check
     bad_d.lists     = bad_list(desc_i.in_list) || bad_list(desc_i.out_list);
     bad_d.gate      = desc_i.w_addr[3:0] != '0 || desc_i.list_from > desc_i.cout
         || bad_list(desc_i.out_list) || listed_q > wide_t'(CHANNELS);
-    bad_d.stop      = desc_i.variant > (desc_i.op == OP_GATE ? 2'd2 : 2'd1)
+    bad_d.stop      = desc_i.variant > (op_q.gate ? 2'd2 : 2'd1)
         || (desc_i.variant == 2'd1 && desc_i.list_from == '0)
         || (desc_i.variant == 2'd2 && desc_i.gate_kind);
     bad_d.conv      = !desc_i.kernel[0] || desc_i.kernel[3] || desc_i.variant[1]
@@ -232,15 +256,15 @@ module ps_check
   logic [31:0] place_size, ddr_size;
   always_comb begin
     place_size = FMEM;
-    if (desc_i.op == OP_GLOAD) place_size = GMEM;
-    if (desc_i.op == OP_STORE && desc_i.from_scores) place_size = SCORES;
-    ddr_size = desc_i.op == OP_LOAD ? input_stride_i : output_stride_i;
+    if (op_q.gload) place_size = GMEM;
+    if (op_q.store && desc_i.from_scores) place_size = SCORES;
+    ddr_size = op_q.load ? input_stride_i : output_stride_i;
     far_d.src     = past(src_end_q, FMEM);
-    far_d.dst     = past(dst_end_q, desc_i.op == OP_GATE ? SCORES : FMEM);
+    far_d.dst     = past(dst_end_q, op_q.gate ? SCORES : FMEM);
     far_d.strides = desc_i.src_stride >= FMEM
-        || (desc_i.dst_stride >= FMEM && desc_i.op != OP_EXIT_IF);
+        || (desc_i.dst_stride >= FMEM && !op_q.leave);
     far_d.blob    = past(weights_end_q, weight_bytes_i);
-    far_d.gate    = past(dense ? weights_end_q : table_end_q, GMEM);
+    far_d.gate    = past(dense_q ? weights_end_q : table_end_q, GMEM);
     far_d.sums    = past(sums_end_q, POOL);
     far_d.folds   = past(scores_end_q, SCORES);
     far_d.ddr     = past(ddr_end_q, ddr_size);
@@ -261,53 +285,31 @@ module ps_check
   end
 
   always_comb begin
-    opcode = 1'b0;
-    field  = 1'b0;
-    bounds = far_q.pred;
-    unique case (desc_i.op)
-      OP_LOAD: begin
-        field  = bad_q.length || odd_ddr;
-        bounds = bounds || far_q.ddr || far_q.place;
-      end
-      OP_GLOAD: begin
-        field  = bad_q.length || odd_gload;
-        bounds = bounds || far_q.load || far_q.place;
-      end
-      OP_STORE: begin
-        field  = bad_q.length || odd_ddr || odd_src;
-        bounds = bounds || far_q.ddr || far_q.place;
-      end
-      OP_CONV: begin
-        field  = bad_q.conv || bad_q.many_in || bad_q.cout || bad_q.map || bad_q.lists
-            || bad_q.stride || bad_q.row || (desc_i.polyphase && bad_q.phase) || bad_q.clamp;
-        bounds = bounds || far_q.strides || (desc_i.fold_en && far_q.folds)
+    opcode = op_q == '0;
+    field  = (op_q.load && (bad_q.length || odd_ddr))
+        || (op_q.gload && (bad_q.length || odd_gload))
+        || (op_q.store && (bad_q.length || odd_ddr || odd_src))
+        || (op_q.conv && (bad_q.conv || bad_q.many_in || bad_q.cout || bad_q.map || bad_q.lists
+            || bad_q.stride || bad_q.row || (desc_i.polyphase && bad_q.phase) || bad_q.clamp))
+        || (dense_q && (bad_q.cin || bad_q.outputs || bad_q.gate || bad_q.stop))
+        || (op_q.dense && bad_q.clamp)
+        || (op_q.copy && (bad_q.cout || bad_q.map || bad_q.phase || desc_i.variant == 2'd3
+            || (desc_i.variant == 2'd2 && desc_i.height == 16'd1)))
+        || (op_q.pool && (bad_q.cout || bad_q.map || bad_q.window || bad_q.clamp))
+        || (op_q.halt && bad_q.target)
+        || (op_q.leave && (bad_q.cin || desc_i.w_addr[3:0] != '0 || bad_q.backwards
+            || bad_q.target));
+    bounds = far_q.pred
+        || (op_q.load && (far_q.ddr || far_q.place))
+        || (op_q.gload && (far_q.load || far_q.place))
+        || (op_q.store && (far_q.ddr || far_q.place))
+        || (op_q.conv && (far_q.strides || (desc_i.fold_en && far_q.folds)
             || (desc_i.pool_en && far_q.sums) || (desc_i.cin != '0 && far_q.src) || far_q.dst
-            || far_q.blob;
-      end
-      OP_GATE, OP_DENSE: begin
-        field  = bad_q.cin || bad_q.outputs || bad_q.gate || bad_q.stop
-            || (desc_i.op == OP_DENSE && bad_q.clamp);
-        bounds = bounds || far_q.sums || far_q.gate || far_q.dst;
-      end
-      OP_COPY: begin
-        field  = bad_q.cout || bad_q.map || bad_q.phase || desc_i.variant == 2'd3
-            || (desc_i.variant == 2'd2 && desc_i.height == 16'd1);
-        bounds = bounds || far_q.strides || far_q.src || far_q.dst;
-      end
-      OP_POOL: begin
-        field  = bad_q.cout || bad_q.map || bad_q.window || bad_q.clamp;
-        bounds = bounds || far_q.strides || far_q.src || far_q.dst;
-      end
-      OP_HALT: begin
-        field  = bad_q.target;
-        bounds = bounds || bad_q.record;
-      end
-      OP_EXIT_IF: begin
-        field  = bad_q.cin || desc_i.w_addr[3:0] != '0 || bad_q.backwards || bad_q.target;
-        bounds = bounds || far_q.strides || far_q.src || far_q.gate;
-      end
-      default: opcode = 1'b1;
-    endcase
+            || far_q.blob))
+        || (dense_q && (far_q.sums || far_q.gate || far_q.dst))
+        || ((op_q.copy || op_q.pool) && (far_q.strides || far_q.src || far_q.dst))
+        || (op_q.halt && bad_q.record)
+        || (op_q.leave && (far_q.strides || far_q.src || far_q.gate));
   end
 
   assign error_o = opcode ? ERR_OPCODE : field ? ERR_FIELD : bounds ? ERR_BOUNDS : ERR_NONE;

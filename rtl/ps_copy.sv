@@ -21,7 +21,7 @@ module ps_copy
   output logic [FA_W-1:0]   rd_addr_o,
   input  logic [FB-1:0][7:0] rd_data_i,
   output logic [FA_W-1:0]   wr_addr_o,
-  output logic [FA_W-1:0]   wr_addr_hi_o,
+  output logic [FA_W-1:0]   wr_upper_o,     // lane i of the upper half goes to wr_upper_o + i
   output logic [FB-1:0]     wr_mask_o,
   output logic [FB-1:0][7:0] wr_data_o
 );
@@ -30,7 +30,7 @@ module ps_copy
   logic active_q, every_q;
   logic [9:0] last_row_q, width_q, out_width_q, row_q, left_q;
   logic [CH_W-1:0] channels_q;
-  logic [FA_W-1:0] src_stride_q, dst_stride_q, phase_q;
+  logic [FA_W-1:0] src_stride_q, dst_stride_q, phase_q, apart_q;
   logic [FA_W-1:0] src_ch_q, src_row_q, src_q;   // channel, row, window
   logic [FA_W-1:0] dst_ch_q, dst_row_q, dst_q;
   logic row_end, ch_end, all_end;
@@ -76,6 +76,7 @@ module ps_copy
       src_stride_q <= desc_i.src_stride[FA_W-1:0];
       dst_stride_q <= desc_i.dst_stride[FA_W-1:0];
       phase_q      <= desc_i.phase_stride[FA_W-1:0];
+      apart_q      <= desc_i.phase_stride[FA_W-1:0] - FA_W'(FB / 2);
       channels_q   <= desc_i.cout[CH_W-1:0];
       row_q        <= 10'(odd);
       left_q       <= desc_i.width[9:0];
@@ -127,14 +128,14 @@ module ps_copy
   end
 
   assign wr_addr_o    = addr_q[Latency-1];
-  assign wr_addr_hi_o = addr_q[Latency-1] + phase_q;
+  assign wr_upper_o   = addr_q[Latency-1] + apart_q;
   assign wr_mask_o    = valid_q[Latency-1] ? lanes_q[Latency-1] : '0;
   assign busy_o       = active_q || valid_q != '0;
 
 `ifndef SYNTHESIS
   localparam int unsigned Rot = $clog2(FB);
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      |wr_mask_o |-> wr_addr_hi_o[Rot-1:0] == wr_addr_o[Rot-1:0] + Rot'(FB / 2))
+      |wr_mask_o |-> wr_upper_o[Rot-1:0] == wr_addr_o[Rot-1:0])
     else $error("ps_copy: halves of a write share banks");
 `endif
 endmodule

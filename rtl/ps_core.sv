@@ -60,6 +60,7 @@ module ps_core
   assign flush_o = stop;
 
   // ---- descriptors
+  logic is_copy, is_pool, is_dense;  // a cycle after the first beat, long before it is whole
   logic restart, desc_valid, desc_ready, desc_at_end;
   logic [31:0] restart_index, check_error, exit_pc;
   desc_t desc;
@@ -84,6 +85,12 @@ module ps_core
     .desc_o     (desc),
     .at_end_o   (desc_at_end)
   );
+
+  always_ff @(posedge clk_i) begin
+    is_copy  <= desc.op == OP_COPY;
+    is_pool  <= desc.op == OP_POOL;
+    is_dense <= desc.op == OP_DENSE;
+  end
 
   ps_check u_check (
     .clk_i,
@@ -533,7 +540,7 @@ module ps_core
   );
 
   // ---- layout copy, loads and stores
-  logic [FA_W-1:0] copy_rd_addr, copy_addr, copy_addr_hi, move_rd_addr, move_addr;
+  logic [FA_W-1:0] copy_rd_addr, copy_addr, copy_upper, move_rd_addr, move_addr;
   logic [FB-1:0] copy_mask;
   logic [FB-1:0][7:0] copy_data;
   logic [7:0] move_mask;
@@ -544,14 +551,14 @@ module ps_core
   ps_copy u_copy (
     .clk_i,
     .rst_ni      (unit_rst_n),
-    .start_i     (copy_start && desc.op == OP_COPY),
+    .start_i     (copy_start && is_copy),
     .desc_i      (desc),
     .out_width_i (out_width),
     .busy_o      (copy_busy),
     .rd_addr_o   (copy_rd_addr),
     .rd_data_i   (mem_a_data[FB-1:0]),
     .wr_addr_o   (copy_addr),
-    .wr_addr_hi_o(copy_addr_hi),
+    .wr_upper_o  (copy_upper),
     .wr_mask_o   (copy_mask),
     .wr_data_o   (copy_data)
   );
@@ -564,7 +571,7 @@ module ps_core
   ps_pool u_pool (
     .clk_i,
     .rst_ni     (unit_rst_n),
-    .start_i    (copy_start && desc.op == OP_POOL),
+    .start_i    (copy_start && is_pool),
     .desc_i     (desc),
     .out_width_i(out_width),
     .busy_o     (pool_busy),
@@ -623,7 +630,7 @@ module ps_core
     logic pool;
   } owner_t;
   owner_t owner_q;
-  logic [FA_W-1:0] mem_a_addr, mem_b_addr, mem_b_addr_hi;
+  logic [FA_W-1:0] mem_a_addr, mem_b_addr, mem_b_upper;
   logic [FB-1:0] mem_b_mask;
   logic [FB-1:0][7:0] mem_b_data;
 
@@ -631,9 +638,9 @@ module ps_core
     if (!unit_rst_n) begin
       owner_q <= '0;
     end else if (move_start || record_start || exit_start || copy_start || conv_start
-                 || (gate_start && desc.op == OP_DENSE)) begin
+                 || (gate_start && is_dense)) begin
       owner_q <= '{move: move_start || record_start, exits: exit_start,
-                   copy: copy_start && desc.op == OP_COPY, pool: copy_start && desc.op == OP_POOL};
+                   copy: copy_start && is_copy, pool: copy_start && is_pool};
     end
   end
 
@@ -657,19 +664,17 @@ module ps_core
       mem_b_mask = FB'(move_mask);
       mem_b_data[7:0] = move_data;
     end
-    mem_b_addr_hi = mem_b_addr + FA_W'(FB / 2);
     if (owner_q.copy) begin
       mem_b_addr = copy_addr;
-      mem_b_addr_hi = copy_addr_hi;
       mem_b_mask = copy_mask;
       mem_b_data = copy_data;
     end
     if (owner_q.pool) begin
       mem_b_addr = pool_wr_addr;
-      mem_b_addr_hi = pool_wr_addr + FA_W'(FB / 2);
       mem_b_mask = pool_mask;
       mem_b_data = pool_bytes;
     end
+    mem_b_upper = owner_q.copy ? copy_upper : mem_b_addr;
   end
 
 `ifndef SYNTHESIS
@@ -720,18 +725,21 @@ module ps_core
     .a_data_o   (mem_a_data),
     .b_read_i   (epi_read),
     .b_addr_i   (mem_b_addr),
-    .b_addr_hi_i(mem_b_addr_hi),
+    .b_upper_i  (mem_b_upper),
     .b_mask_i   (mem_b_mask),
     .b_data_i   (mem_b_data),
     .b_data_o   (mem_b_rdata)
   );
 
   // ---- watchdog: of on-chip work, what each unit does again and again until it is done
+  logic [FB-1:0] written_q;
+  always_ff @(posedge clk_i) written_q <= mem_b_mask;
+
   ps_watchdog #(.Cycles(WatchdogCycles)) u_watchdog (
     .clk_i,
     .rst_ni,
     .running_i (running),
-    .progress_i(bus_moves_i || step || desc_ready || score_mask != '0 || mem_b_mask != '0),
+    .progress_i(bus_moves_i || step || desc_ready || score_mask != '0 || written_q != '0),
     .hung_o    (hung)
   );
 

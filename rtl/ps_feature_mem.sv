@@ -6,9 +6,9 @@
 //
 // Port A reads P_PX << a_mode_i bytes (the window of the array's shape) but at least FB; further
 // lanes are stale.
-// Port B reads or writes FB bytes in two halves: lanes FB/2 .. FB-1 are the bytes from b_addr_hi_i
-// on.  It must be congruent to b_addr_i + FB/2 modulo FB (then no two lanes share a bank); a plain
-// window sets it equal.
+// Port B reads or writes FB bytes in two halves: lane i of the upper half, FB/2 .. FB-1, is the byte
+// at b_upper_i + i.  It must be congruent to b_addr_i modulo FB (then no two lanes share a bank); a
+// plain window sets it equal.
 // Data follow three cycles after the address, one window a cycle; a_read_i and b_read_i let the
 // output registers move.  A write takes effect for reads whose address comes a cycle later.
 module ps_feature_mem
@@ -21,7 +21,9 @@ module ps_feature_mem
   output logic [WB-1:0][7:0]  a_data_o,
   input  logic                b_read_i,
   input  logic [FA_W-1:0]     b_addr_i,
-  input  logic [FA_W-1:0]     b_addr_hi_i,
+  /* verilator lint_off UNUSEDSIGNAL */  // modulo FB it is b_addr_i
+  input  logic [FA_W-1:0]     b_upper_i,
+  /* verilator lint_on UNUSEDSIGNAL */
   input  logic [FB-1:0]       b_mask_i,  // write enables, lane by lane
   input  logic [FB-1:0][7:0]  b_data_i,
   output logic [FB-1:0][7:0]  b_data_o
@@ -89,15 +91,25 @@ module ps_feature_mem
 
   assign b_rot = b_addr_i[BRot-1:0];
 
-  // Position k serves lane k - b_rot.
+  // Position k serves lane k - b_rot, at an address that is k modulo FB: in the row of FB bytes where
+  // its half begins, or, below b_rot, in the next one.
+  typedef logic [FA_W-BRot-1:0] line_t;
+  line_t lower, upper, lower_next, upper_next;
+  assign lower      = b_addr_i[FA_W-1:BRot];
+  assign upper      = b_upper_i[FA_W-1:BRot];
+  assign lower_next = lower + line_t'(1);
+  assign upper_next = upper + line_t'(1);
+
   always_ff @(posedge clk_i) begin
     logic [BRot-1:0] lane;
+    line_t line;
     logic [FA_W-1:0] addr [FB];
     if (b_read_i || b_mask_i != '0) begin
       for (int unsigned k = 0; k < FB; k++) begin
         lane = BRot'(k) - b_rot;
-        addr[k] = lane[BRot-1] ? b_addr_hi_i + FA_W'(lane) - FA_W'(FB / 2)
-                               : b_addr_i + FA_W'(lane);
+        if (BRot'(k) < b_rot) line = lane[BRot-1] ? upper_next : lower_next;
+        else line = lane[BRot-1] ? upper : lower;
+        addr[k] = {line, BRot'(k)};
       end
       b_pos_addr_q <= addr;
     end

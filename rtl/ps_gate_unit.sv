@@ -410,17 +410,17 @@ module ps_gate_unit
   // ---- results: a score and a byte of each, registered
   logic result, open_q, begun_q, deciding_q;
   logic [CH_W:0] out;
-  logic [7:0] score, score_d, mem_data_d, z;
+  logic [7:0] score, score_d, mem_data_d, entry;
 
-  // Saturated to int8, for the sigmoid's table.
+  // The table's entry of the result saturated to int8, looked up beside the saturation.
   always_comb begin
-    if (scaled[16:7] == '0 || scaled[16:7] == '1) z = scaled[7:0];
-    else z = scaled[16] ? 8'h80 : 8'h7F;
+    if (scaled[16:7] == '0 || scaled[16:7] == '1) entry = SIGMOID_TABLE[scaled[7:0]];
+    else entry = scaled[16] ? SIGMOID_TABLE[8'h80] : SIGMOID_TABLE[8'h7F];
   end
 
   always_comb begin
     if (binary_q) score_d = res_positive_q[Scale] ? 8'd128 : 8'd0;
-    else if (sigmoid_q) score_d = SIGMOID_TABLE[z];
+    else if (sigmoid_q) score_d = entry;
     else if (scaled < 17'sd0) score_d = 8'd0;
     else if (scaled > 17'sd128) score_d = 8'd128;
     else score_d = scaled[7:0];
@@ -436,6 +436,8 @@ module ps_gate_unit
     result     <= rst_ni && !stopped && res_valid_q[Scale];
     out        <= res_out_q[Scale];
     score      <= score_d;
+    mem_we_o   <= rst_ni && !stopped && res_valid_q[Scale] && dense_q;
+    mem_addr_o <= mem_dst_q + FA_W'(res_out_q[Scale]);
     mem_data_o <= mem_data_d;
     deciding_q <= stop_q && res_out_q[Scale] == from_q - (CH_W+1)'(1);
   end
@@ -487,9 +489,6 @@ module ps_gate_unit
   assign list_id_o     = (CH_W-1)'(out - from_q) + list_base_q[CH_W-2:0];
   assign list_close_o  = state_q == Drain && active_q == '0 && !stopped && listed_q;
   assign list_bound_o  = CH_W'(cout_q - from_q) + list_base_q;
-
-  assign mem_we_o   = result && dense_q;
-  assign mem_addr_o = mem_dst_q + FA_W'(out);
 
 `ifndef SYNTHESIS
   assert property (@(posedge clk_i) disable iff (!rst_ni)

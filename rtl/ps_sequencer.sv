@@ -89,23 +89,19 @@ module ps_sequencer
   logic [31:0] image_q, pc_q, error_q;
   logic [1:0] check_q;
   logic [CH_W-1:0] n_in_q, n_out_q;
-  logic is_gate, fetch_free, array_free, unit_free, unit_done;
-  logic skip, no_output, all_idle, bad_list, bad_argument, master_error;
-  logic is_conv, is_exit, last_image, jump;
+  logic fetch_free, array_free, unit_free, unit_done;
+  logic skip, no_output, all_idle, bad_list, master_error;
+  logic jump;
 
-  assign is_conv = desc_i.op == OP_CONV;
-  assign is_exit = desc_i.op == OP_EXIT_IF;
   // What the decision rests on is there before it: scores and lists come with the GATE before, the
-  // descriptor's predicate and lists with its first beats.
+  // descriptor's operation, predicate and lists with its first beats, the arguments with the start.
   logic score_zero_q, in_beyond_q, out_beyond_q, stopped_q, masters_busy_q, no_output_q;
+  logic is_conv, is_exit, is_gate, moves_maps, is_halt;  // moves_maps: COPY, POOL
+  logic last_image, foreign_q, bad_argument_q;
   logic [31:0] last_image_q;
   assign skip = desc_i.pred_en && score_zero_q != desc_i.pred_not;
   assign score_addr_o = desc_i.pred_slot[SA_W-1:0];
-  assign is_gate = desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
-  assign last_image = image_q == last_image_q;
   assign master_error = read_error_i || write_error_i;
-  assign bad_argument = n_images_i == '0 || misaligned_i || input_stride_i[2:0] != '0
-      || output_stride_i[2:0] != '0;
 
   ps_interlock u_interlock (
     .clk_i,
@@ -143,7 +139,16 @@ module ps_sequencer
     score_zero_q   <= score_i == '0;
     in_beyond_q    <= beyond(desc_i.in_list, desc_i.cin, list_bound_i);
     out_beyond_q   <= beyond(desc_i.out_list, desc_i.cout, list_bound_i);
+    is_conv        <= desc_i.op == OP_CONV;
+    is_exit        <= desc_i.op == OP_EXIT_IF;
+    is_gate        <= desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
+    moves_maps     <= desc_i.op == OP_COPY || desc_i.op == OP_POOL;
+    is_halt        <= desc_i.op == OP_HALT;
     last_image_q   <= n_images_i - 32'd1;
+    last_image     <= image_q == last_image_q;
+    foreign_q      <= config_hash_i != CONFIG_HASH;
+    bad_argument_q <= n_images_i == '0 || misaligned_i || input_stride_i[2:0] != '0
+        || output_stride_i[2:0] != '0;
     stopped_q      <= state_q == Stop;
     masters_busy_q <= masters_busy_i;
   end
@@ -158,7 +163,7 @@ module ps_sequencer
     end else begin
       unique case (state_q)
         Idle:   if (start_i) state_q <= masters_busy_q ? Stop : Hash;
-        Hash:   state_q <= (config_hash_i == CONFIG_HASH && !bad_argument) ? Next : Stop;
+        Hash:   state_q <= (foreign_q || bad_argument_q) ? Stop : Next;
         Next:   if (desc_valid_i) state_q <= Check;
                 else if (desc_at_end_i) state_q <= Stop;
         Check:  if (check_q == 2'd1) state_q <= check_error_i == ERR_NONE ? Decide : Stop;
@@ -166,8 +171,8 @@ module ps_sequencer
           if (skip && !(is_conv && desc_i.pred_empty)) state_q <= Next;
           else if (bad_list) state_q <= Stop;
           else if (is_conv) state_q <= Fetch;
-          else if (desc_i.op == OP_COPY || desc_i.op == OP_POOL) state_q <= Array;
-          else if (desc_i.op == OP_HALT) state_q <= Record;
+          else if (moves_maps) state_q <= Array;
+          else if (is_halt) state_q <= Record;
           else state_q <= Unit;
         end
         Fetch:  if (no_output) state_q <= Next;
@@ -192,8 +197,8 @@ module ps_sequencer
       image_input_o  <= input_i;
       image_output_o <= output_i;
     end
-    if (state_q == Hash && config_hash_i != CONFIG_HASH) error_q <= ERR_CONFIG;
-    else if (state_q == Hash && bad_argument) error_q <= ERR_FIELD;
+    if (state_q == Hash && foreign_q) error_q <= ERR_CONFIG;
+    else if (state_q == Hash && bad_argument_q) error_q <= ERR_FIELD;
     if (state_q == Next && !desc_valid_i && desc_at_end_i) error_q <= ERR_PROGRAM_END;
     if (state_q == Check && check_q == 2'd1) error_q <= check_error_i;
     if (state_q == Decide && bad_list && !(skip && !desc_i.pred_empty)) error_q <= ERR_BOUNDS;

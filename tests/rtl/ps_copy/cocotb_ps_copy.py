@@ -41,11 +41,11 @@ class Bench:
             mask = int(dut.wr_mask_o.value)
             if mask:
                 data = unpack(int(dut.wr_data_o.value), 8, self.fb)
-                bases = int(dut.wr_addr_o.value), int(dut.wr_addr_hi_o.value)
-                assert (bases[1] - bases[0] - half) % self.fb == 0, "halves share banks"
+                bases = int(dut.wr_addr_o.value), int(dut.wr_upper_o.value)
+                assert (bases[1] - bases[0]) % self.fb == 0, "halves share banks"
                 for lane in range(self.fb):
                     if mask >> lane & 1:
-                        at = bases[lane // half] + lane % half
+                        at = bases[lane // half] + lane
                         self.memory[at % self.size] = data[lane]
 
     async def copy(self, channels: int, height: int, width: int, rows_of: int = 0) -> int:

@@ -70,12 +70,13 @@ class Bench:
             dut.a_mode_i.value = mode
             a_due = self.window(address, max(self.config.p_px << mode, fb))
         if b_read:
-            dut.b_addr_i.value, dut.b_addr_hi_i.value = b_read
+            dut.b_addr_i.value = b_read[0]
+            dut.b_upper_i.value = (b_read[1] - fb // 2) % self.size
             b_due = [byte for half in b_read for byte in self.window(half, fb // 2)]
         if b_write:
             low, high, lanes = b_write
             dut.b_addr_i.value = low
-            dut.b_addr_hi_i.value = high
+            dut.b_upper_i.value = (high - fb // 2) % self.size
             mask = pack([byte is not None for byte in lanes], 1)
             dut.b_data_i.value = pack([byte or 0 for byte in lanes], 8)
         dut.b_mask_i.value = mask
