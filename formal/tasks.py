@@ -135,7 +135,7 @@ TASKS: tuple[Task, ...] = (
         mode=Mode.BOUNDED,
         depth=34,
         cover_depth=34,
-        script=("cutpoint w:u_gate.scaled w:u_gate.acc_q4",),
+        script=("cutpoint w:u_gate.scaled w:u_gate.acc_q5",),
         fast=False,
     ),
     Task(
