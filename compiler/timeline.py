@@ -194,8 +194,8 @@ class Timeline:
         self.fetcher = np.where(works, arrived + t.refetch, self.fetcher)
         self.issued = np.where(works, now, self.issued)
         self.summing = np.where(works, bool(d.pool_en), self.summing)
-        drain = t.drain + (t.total if d.pool_en else 0)
-        self.array = np.where(works, now + drain + last, self.array)
+        tail = t.drain + (t.total if d.pool_en else 0)
+        self.array = np.where(works, now + tail + last, self.array)
         self.sums = np.where(works, self.array, self.sums)
         self.kept = self.kept & ~works
 
