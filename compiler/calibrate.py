@@ -19,10 +19,8 @@ from penstock.compiler.calibration import insert, points, ranges
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.load import infer, load_model, to_net
 from penstock.compiler.importer.net import Net
-from penstock.compiler.importer.passes.fold_batch_norm import fold_batch_norm
-from penstock.compiler.importer.passes.fold_bias import fold_bias
 from penstock.compiler.importer.passes.prune import prune
-from penstock.compiler.importer.pipeline import import_model, simplify
+from penstock.compiler.importer.pipeline import import_model, simplify_float
 from penstock.compiler.importer.to_onnx import to_onnx
 from penstock.compiler.warnings import image_warnings, score_tensors, score_warnings
 
@@ -45,8 +43,7 @@ def quantize_float(
         CompileError: the network is quantised already or has an unsupported operator; images of
             the wrong shape or with NaN; onnxruntime is missing or fails.
     """
-    net = simplify(to_net(load_model(path, properties)))
-    net = prune(fold_bias(fold_batch_norm(net)))
+    net = simplify_float(to_net(load_model(path, properties)))
     for node in net.nodes:
         if node.op in ("QuantizeLinear", "DequantizeLinear"):
             raise node.error("the network is quantised already", "compile without --calibration")

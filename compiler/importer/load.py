@@ -15,6 +15,7 @@ from penstock.compiler.importer.external import MAX_MODEL_BYTES, load_external
 from penstock.compiler.importer.functions import inline_functions
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.sizes import check_sizes
+from penstock.compiler.importer.squeeze import name_squeezed_axes
 from penstock.compiler.importer.text import check_text
 
 MIN_OPSET, MAX_OPSET = 13, 21
@@ -67,6 +68,7 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
+    name_squeezed_axes(fixed, _image_input(fixed.graph))
     _fix_batch(_image_input(fixed.graph))
     del fixed.graph.value_info[:]
     for output in fixed.graph.output:

@@ -12,17 +12,24 @@ from penstock.compiler.importer.graph.unique_names import unique_names
 from penstock.compiler.importer.load import load_model, to_net
 from penstock.compiler.importer.lower.network import lower
 from penstock.compiler.importer.net import Net
+from penstock.compiler.importer.passes.canonical_blends import canonical_blends
+from penstock.compiler.importer.passes.canonical_scores import canonical_scores
 from penstock.compiler.importer.passes.check_attributes import check_attributes
 from penstock.compiler.importer.passes.check_operators import check_operators
+from penstock.compiler.importer.passes.drop_expands import drop_expands
+from penstock.compiler.importer.passes.fold_batch_norm import fold_batch_norm
+from penstock.compiler.importer.passes.fold_bias import fold_bias
 from penstock.compiler.importer.passes.fold_to_fixpoint import fold_to_fixpoint
+from penstock.compiler.importer.passes.merge_equal import merge_equal
 from penstock.compiler.importer.passes.prune import prune
 
-NET_PASSES: tuple[Callable[[Net], Net], ...] = (
-    fold_to_fixpoint,
-    prune,
-    check_operators,
-    check_attributes,
-)
+Passes = tuple[Callable[[Net], Net], ...]
+
+READ_PASSES: Passes = (fold_to_fixpoint, prune)
+#: Of a network that is still to be quantised: its weights are constants.
+FLOAT_PASSES: Passes = (merge_equal, fold_batch_norm, fold_bias)
+CANONICAL_PASSES: Passes = (drop_expands, canonical_blends, canonical_scores, prune)
+CHECK_PASSES: Passes = (check_operators, check_attributes)
 
 GRAPH_PASSES: tuple[Callable[[ir.Graph], ir.Graph], ...] = (
     prune_graph,
@@ -50,8 +57,13 @@ def import_model(model: onnx.ModelProto) -> ir.Graph:
     return graph
 
 
-def simplify(net: Net) -> Net:
-    """The float-side passes."""
-    for net_pass in NET_PASSES:
+def simplify(net: Net, before: Passes = ()) -> Net:
+    """The float-side passes; `before` what is brought into its canonical form."""
+    for net_pass in (*READ_PASSES, *before, *CANONICAL_PASSES, *CHECK_PASSES):
         net = net_pass(net)
     return net
+
+
+def simplify_float(net: Net) -> Net:
+    """The same of a network that is still to be quantised."""
+    return simplify(net, FLOAT_PASSES)

@@ -130,9 +130,22 @@ class Logistic:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Binary:
-    """1 where the dense accumulator (threshold already in its bias) is above 0, else 0."""
+    """1 where the dense accumulator (threshold already in its bias) is above 0, else 0.
+
+    `tie`: 1/2 where it is 0.
+    """
 
     linear: Linear
+    tie: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Signum:
+    """factor * sign + offset of a dense accumulator; a score where both are 1/2."""
+
+    binary: Binary
+    factor: float = 1.0
+    offset: float = 0.0
 
 
 Term = (
@@ -148,4 +161,5 @@ Term = (
     | Joined
     | Logistic
     | Binary
+    | Signum
 )

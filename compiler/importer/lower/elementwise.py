@@ -7,8 +7,8 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.gates import score_value
-from penstock.compiler.importer.lower.linear import identity, with_bias
+from penstock.compiler.importer.lower.gates import score_value, signum
+from penstock.compiler.importer.lower.linear import identity, one_per_output, with_bias
 from penstock.compiler.importer.lower.scales import scale_text
 from penstock.compiler.importer.lower.stored import (
     is_stored_map,
@@ -17,7 +17,7 @@ from penstock.compiler.importer.lower.stored import (
     simplest,
     stored_input,
 )
-from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import (
     INF,
     Binary,
@@ -28,6 +28,7 @@ from penstock.compiler.importer.terms import (
     Mean,
     Pending,
     QuantConst,
+    Signum,
     Stored,
     Sum,
     Term,
@@ -38,6 +39,8 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
     """A bias after MatMul or Conv, or a residual addition."""
     left, right = (_operand(builder, node, name) for name in node.inputs)
     for linear, constant in ((left, right), (right, left)):
+        if isinstance(linear, Signum) and isinstance(constant, Const) and constant.array.size == 1:
+            return signum(builder, node, linear, 1.0, float(constant.array.reshape(())))
         if isinstance(linear, Linear) and isinstance(constant, Const | QuantConst):
             return with_bias(builder, node, linear, constant)
     for term, name in zip((left, right), node.inputs, strict=True):
@@ -72,7 +75,11 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
     """A convolution times a gate's scores (per channel, or one for the block); a map times a
     sigmoid's (squeeze-and-excite) is a convolution of every channel by itself."""
     for map_name, score_name in (node.inputs, node.inputs[::-1]):
-        term = builder.term(map_name)
+        term, factor = builder.term(map_name), builder.term(score_name)
+        if isinstance(factor, Const) and isinstance(term, Signum | Linear):
+            made = _multiplied(builder, node, term, factor.array)
+            if made is not None:
+                return made
         if isinstance(term, Linear) and not term.dense:
             score = score_value(builder, node, score_name)
             if score is not None:
@@ -105,6 +112,22 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
         "is not a convolution times a gate score",
         "scores are uint8 with scale 1/128 after Gemm and Clip(0, 1), Sigmoid or a threshold",
     )
+
+
+def _multiplied(
+    builder: Builder, node: OpNode, term: Signum | Linear, factor: Array
+) -> Term | None:
+    """A dense layer, or its sign, times one positive number or one an output; None if it is not."""
+    real = factor.astype(np.float64)
+    if isinstance(term, Signum):
+        if factor.size != 1:
+            return None
+        return signum(builder, node, term, float(real.reshape(())), 0.0)
+    plain = term.dense and (term.low, term.high) == (-INF, INF) and term.score is None
+    if not plain or not one_per_output(builder, node, term, real.shape) or (real <= 0).any():
+        return None
+    real = np.broadcast_to(real.reshape(-1), term.scale.shape)
+    return dataclasses.replace(term, scale=term.scale * real, offset=term.offset * real)
 
 
 def _decides(builder: Builder, score: str) -> bool:

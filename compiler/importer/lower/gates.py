@@ -13,7 +13,7 @@ from penstock.compiler.importer.lower.bias import fit
 from penstock.compiler.importer.lower.linear import one_per_output
 from penstock.compiler.importer.lower.scales import scale_text
 from penstock.compiler.importer.lower.stored import pending, settle
-from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import (
     INF,
     Binary,
@@ -22,12 +22,15 @@ from penstock.compiler.importer.terms import (
     Logistic,
     Pending,
     QuantConst,
+    Signum,
     Stored,
     Term,
 )
 from penstock.compiler.numerics import ACCUMULATOR_LIMIT, SCORE_ONE, SCORE_SCALE, type_range
 from penstock.program.descriptor import GateKind
 from penstock.program.sigmoid import SIGMOID_STEPS
+
+SIGN_HINT = "(Sign(Gemm) + 1) / 2 is a score; better compare: Greater(Gemm, 0)"
 
 
 def is_relu1(term: Term) -> bool:
@@ -61,11 +64,13 @@ def make_gate(
 ) -> Stored:
     """The Gate of a clipped or compared dense layer, or of its sigmoid, made once."""
     linear = term if isinstance(term, Linear) else term.linear
-    key = (type(term), frozen(linear))
+    key = (type(term), isinstance(term, Binary) and term.tie, frozen(linear))
     if key in builder.gates:
         return builder.gates[key]
     weight, bias, real = linear.weight, linear.bias.astype(np.int32), np.ones(len(linear.scale))
     match term:
+        case Binary(tie=True):  # exactly: below 0, 0 and above it make 0, 64 and 128
+            kind, bias, real = GateKind.RELU1, bias + 1, real * (SCORE_ONE / 2)
         case Binary():  # it has no multiplier; 1.0 stands in
             kind = GateKind.BINARY
         case Logistic() | Linear():
@@ -137,21 +142,58 @@ def lower_greater(builder: Builder, node: OpNode) -> Term:
         threshold = np.log(threshold / (1 - threshold))
     elif not _monotone(linear, threshold, strict):
         raise node.error("the threshold lies outside the bounds of the activation before it")
+    return Binary(linear=_moved(builder, linear, _bounds(linear, threshold), strict))
+
+
+def _bounds(linear: Linear, threshold: Array) -> list[Fraction]:
+    """What the sum of each output, in whole steps, is compared with."""
+    return [
+        (Fraction(float(real)) - Fraction(float(offset))) / Fraction(float(scale))
+        for real, offset, scale in zip(threshold, linear.offset, linear.scale, strict=True)
+    ]
+
+
+def _moved(builder: Builder, linear: Linear, bounds: list[Fraction], strict: bool) -> Linear:
+    """The accumulator that is above 0 where the sum is above its bound (or at it, not strict)."""
     least, greatest = type_range(builder.values[linear.input].signed)
     bias = []
-    for index, real in enumerate(threshold):
-        distance = Fraction(float(real)) - Fraction(float(linear.offset[index]))
-        bound = distance / Fraction(float(linear.scale[index]))
+    for index, bound in enumerate(bounds):
         moved = int(linear.bias[index]) - (math.floor(bound) if strict else math.ceil(bound) - 1)
         # Beyond what the sum can reach the gate is constant, however far.
         reach = int(np.abs(linear.weight[index].astype(np.int64)).sum()) * max(-least, greatest)
         bias.append(
             min(max(moved, -reach), reach + 1) if abs(moved) >= ACCUMULATOR_LIMIT else moved
         )
-    exact = dataclasses.replace(
+    return dataclasses.replace(
         linear, bias=np.array(bias, np.int64), offset=np.zeros(len(bias)), low=-INF, high=INF
     )
-    return Binary(linear=exact)
+
+
+def lower_sign(builder: Builder, node: OpNode) -> Term:
+    """Sign of a dense layer: -1, 0 or 1, which (sign + 1) / 2 makes a score of.
+
+    Where no sum is exactly 0 that is a comparison.
+    """
+    linear = builder.term(node.inputs[0])
+    plain = isinstance(linear, Linear) and linear.dense
+    if not isinstance(linear, Linear) or not plain or (linear.low, linear.high) != (-INF, INF):
+        raise node.error("Sign is supported only behind a dense layer", SIGN_HINT)
+    bounds = _bounds(linear, np.zeros(len(linear.bias)))
+    whole = {bound.denominator == 1 for bound in bounds}
+    if len(whole) > 1:
+        raise node.error("is 0 for some of its outputs only", "compare: Greater(score, constant)")
+    moved = _moved(builder, linear, bounds, strict=True)
+    return Signum(binary=Binary(linear=moved, tie=whole == {True}))
+
+
+def signum(
+    builder: Builder, node: OpNode, term: Signum, factor: float, offset: float
+) -> Signum | Binary:
+    """factor * term + offset."""
+    made = dataclasses.replace(
+        term, factor=term.factor * factor, offset=term.offset * factor + offset
+    )
+    return made.binary if (made.factor, made.offset) == (0.5, 0.5) else made
 
 
 def lower_cast(builder: Builder, node: OpNode) -> Term:

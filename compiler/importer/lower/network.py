@@ -7,7 +7,12 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.concat import lower_concat
 from penstock.compiler.importer.lower.elementwise import lower_add, lower_clip, lower_mul
-from penstock.compiler.importer.lower.gates import lower_cast, lower_greater, lower_sigmoid
+from penstock.compiler.importer.lower.gates import (
+    lower_cast,
+    lower_greater,
+    lower_sigmoid,
+    lower_sign,
+)
 from penstock.compiler.importer.lower.linear import lower_conv, lower_gemm
 from penstock.compiler.importer.lower.map_pool import lower_average_pool, lower_max_pool
 from penstock.compiler.importer.lower.pooling import lower_mean, lower_transpose, lower_view
@@ -108,6 +113,7 @@ HANDLERS: dict[str, Handler] = {
     "Relu": lower_clip,
     "Reshape": lower_view,
     "Sigmoid": lower_sigmoid,
+    "Sign": lower_sign,
     "Slice": lower_slice,
     "Split": lower_split,
     "Squeeze": lower_view,

@@ -14,6 +14,7 @@ from penstock.compiler.importer.terms import (
     Mean,
     Pending,
     QuantConst,
+    Signum,
     Stored,
     Sum,
     Term,
@@ -28,7 +29,8 @@ def check_term(builder: Builder, node: OpNode, name: str, term: Term) -> None:
     A map is 1 x C x H x W.  A vector may lie along any axis: its readers ask where
     (`check_vector`).
     """
-    inner = term.linear if isinstance(term, Logistic | Binary) else term
+    inner = term.binary if isinstance(term, Signum) else term
+    inner = inner.linear if isinstance(inner, Logistic | Binary) else inner
     if isinstance(inner, Linear):
         _check_inputs(builder, inner)
     expected, shape = tuple(builder.net.shapes[name]), _shape(builder, term)
@@ -96,3 +98,5 @@ def _shape(builder: Builder, term: Term) -> tuple[int, ...]:
             return (sum(shape[0] for shape in shapes), *shapes[0][1:])
         case Logistic() | Binary():
             return _shape(builder, term.linear)
+        case Signum():
+            return _shape(builder, term.binary)

@@ -59,10 +59,10 @@ def _evaluate(node: OpNode, constants: dict[str, Array], net: Net) -> list[Array
         return None
     if node.op == "QuantizeLinear" and not np.isfinite(constants[inputs[0]]).all():
         raise node.error(f"quantises '{inputs[0]}', which holds infinity")
-    return _run(node, {name: constants[name] for name in inputs}, net.opset)
+    return run_node(node, {name: constants[name] for name in inputs}, net.opset)
 
 
-def _run(node: OpNode, inputs: dict[str, Array], opset: int) -> list[Array]:
+def run_node(node: OpNode, inputs: dict[str, Array], opset: int) -> list[Array]:
     """The node's values by ONNX's own reference implementation."""
     graph = onnx.helper.make_graph(
         [to_proto(node)],

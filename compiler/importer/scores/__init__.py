@@ -1,0 +1,1 @@
+"""Gate scores as functions: what exporters spell in many ways has one form here."""
