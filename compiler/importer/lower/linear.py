@@ -6,9 +6,9 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.kernels import core_kernel
 from penstock.compiler.importer.lower.shapes import check_vector
 from penstock.compiler.importer.lower.stored import ordered_input
-from penstock.compiler.importer.lower.windows import conv_stride
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import Const, Linear, QuantConst, Term
 
@@ -28,7 +28,9 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
         raise node.error("a convolution on a pooled map must be 1x1 without groups")
     if dense:
         check_vector(builder, node, 0, axis=1)
-    stride = conv_stride(builder, node, weight)
+    weight, stride = core_kernel(builder, node, weight)
+    if dense and weight.shape[2:] != (1, 1):
+        raise node.error("has pads, and its input is one pixel", "leave them out")
     groups = _groups(builder, node, source, weight)
     if order and groups == 1:  # its weights go along
         weight, order = weight[:, np.argsort(order)], ()

@@ -1,34 +1,13 @@
-"""Windows of convolutions and pools: kernel, stride and padding as the core has them."""
+"""Windows of pools, and the padding of convolutions too."""
 
 import math
 from collections.abc import Sequence
 
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.net import Array, OpNode
+from penstock.compiler.importer.net import OpNode
 
 CONV_KERNELS = (1, 3, 5, 7)
 POOL_KERNEL = 7  # at most
-
-
-def conv_stride(builder: Builder, node: OpNode, weight: Array) -> int:
-    """The stride of a convolution, after checking everything the core fixes."""
-    rows, columns = weight.shape[2], weight.shape[3]
-    if rows != columns or rows not in CONV_KERNELS:
-        raise node.error(f"has a {rows}x{columns} kernel", "kernels are 1x1, 3x3, 5x5 or 7x7")
-    if list(node.attrs.get("kernel_shape", weight.shape[2:])) != list(weight.shape[2:]):
-        raise node.error(
-            f"has kernel_shape {node.attrs['kernel_shape']}, its weight is {rows}x{columns}"
-        )
-    stride = _stride(node, "dilated convolutions are not supported")
-    pads, hint = padding(builder, node, (rows, columns)), f"pad by {rows // 2} on every side"
-    if pads != [rows // 2] * 4:
-        mode = node.attrs.get("auto_pad", "NOTSET")
-        if mode.startswith("SAME"):
-            height, width = builder.net.shapes[node.inputs[0]][2:]
-            text = f"{mode} with stride {stride} pads a map of {height}x{width} by {pads}"
-            raise node.error(text, hint)
-        raise node.error(f"has pads {pads} for a {rows}x{columns} kernel", hint)
-    return stride
 
 
 def pool_window(builder: Builder, node: OpNode, shape: Sequence[int]) -> tuple[int, int, int]:

@@ -4,8 +4,8 @@ import math
 
 from penstock.compiler.importer.net import Net, OpNode
 
-#: Logits a gate's decision has, at most, in a dimension of their own: (N, channels, 2).
-MOST_LOGITS = 2
+#: Logits a gate's decision has, at most, in a dimension of their own: (N, channels, 3).
+MOST_LOGITS = 3
 
 GATE = "Clip(0, 1), Sigmoid, or Greater than a constant"
 #: Where the network should end.
@@ -92,7 +92,6 @@ HINTS = {
     "Scan": CONTROL,
     "Selu": ACTIVATION,
     "Shrink": ACTIVATION,
-    "Sign": THRESHOLD,
     "Softmax": LOGITS.format("the softmax"),
     "Softplus": ACTIVATION,
     "Softsign": ACTIVATION,

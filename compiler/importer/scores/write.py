@@ -39,7 +39,8 @@ class Writer:
         flat: list[Element] = list(elements.reshape(-1))
         found = [score_of(element) for element in flat]
         forms = [form for form in found if form is not None]
-        if len(forms) < len(flat) or not flat or len({(f.kind, f.tie) for f in forms}) > 1:
+        vector = max(shape, default=1) == len(flat)
+        if not vector or len(forms) < len(flat) or len({(f.kind, f.tie) for f in forms}) > 1:
             raise NoCurveError
         value = self._score(flat, forms)
         if self._shape(value) != shape:

@@ -24,21 +24,17 @@ def refused(net: Floats, output: str, tmp_path: Path) -> str:
     return str(caught.value)
 
 
-def two_logits(op: str) -> Score:
-    """(N, 8) -> (N, 4, 2) -> one of the two logits."""
+def three_logits(op: str) -> Score:
+    """(N, 12) -> (N, 4, 3) -> a decision between three logits."""
 
     def score(net: Floats, z: str) -> str:
-        z = net.node("Reshape", z, net.const([-1, 4, 2], np.int64))
+        z = net.node("Reshape", z, net.const([-1, 4, 3], np.int64))
         if op == "ArgMax":
             z = net.node("ArgMax", z, axis=2, keepdims=0, name="gate")
             return net.node("Cast", z, to=TensorProto.FLOAT)
-        if op == "Softmax":
-            z = net.node("Softmax", z, axis=2, name="gate")
-            z = net.node("Gather", z, net.const(1, np.int64), axis=2)
-            return net.node("Cast", net.node("Greater", z, net.const(0.5)), to=TensorProto.FLOAT)
-        parts = [net.node("Gather", z, net.const(n, np.int64), axis=2) for n in (1, 0)]
-        z = net.node("Sub", *parts, name="gate")
-        return net.node("Cast", net.node("Greater", z, net.const(0.0)), to=TensorProto.FLOAT)
+        z = net.node("Softmax", z, axis=2, name="gate")
+        z = net.node("Gather", z, net.const(1, np.int64), axis=2)
+        return net.node("Cast", net.node("Greater", z, net.const(0.5)), to=TensorProto.FLOAT)
 
     return score
 
@@ -46,16 +42,6 @@ def two_logits(op: str) -> Score:
 def one_logit(op: str) -> Score:
     def score(net: Floats, z: str) -> str:
         z = net.node("Slice", z, *(net.const([n], np.int64) for n in (0, 4, 1)))
-        if op == "Div":
-            return net.node("Div", net.node("Clip", z, net.const(0.0), net.const(6.0)),
-                            net.const(6.0), name="gate")  # fmt: skip
-        if op == "Where":
-            condition = net.node("Greater", z, net.const(0.0))
-            return net.node("Where", condition, net.const(1.0), net.const(0.0), name="gate")
-        if op in ("Not", "Less"):
-            z = net.node("Less", z, net.const(0.0), name="gate" if op == "Less" else "less")
-            z = net.node("Not", z, name="gate") if op == "Not" else z
-            return net.node("Cast", z, to=TensorProto.FLOAT)
         return net.node(op, z, name="gate")
 
     return score
@@ -64,22 +50,17 @@ def one_logit(op: str) -> Score:
 @pytest.mark.parametrize(
     ("op", "score", "hint"),
     [
-        *((op, two_logits(op), "one score, the difference of the two logits, and compare it")
-          for op in ("ArgMax", "Softmax", "Sub")),
+        *((op, three_logits(op), "one score, the difference of the two logits, and compare it")
+          for op in ("ArgMax", "Softmax")),
         ("Tanh", one_logit("Tanh"), "a gate's score is Clip(0, 1), Sigmoid, or Greater"),
         ("Softplus", one_logit("Softplus"), "a gate's score is Clip(0, 1), Sigmoid, or Greater"),
-        ("HardSigmoid", one_logit("HardSigmoid"), "write it as Clip(0, 1) of a dense layer"),
         ("Round", one_logit("Round"), "let the gate be Greater(score, constant) and a Cast"),
-        ("Sign", one_logit("Sign"), "let the gate be Greater(score, constant) and a Cast"),
-        ("Where", one_logit("Where"), "let the gate be Greater(score, constant) and a Cast"),
-        ("Less", one_logit("Less"), "write Greater(score, constant): negate"),
-        ("Div", one_logit("Div"), "move the factor into the gate's weights; its score is Clip"),
     ],
 )  # fmt: skip
 def test_in_a_gate(op: str, score: Score, hint: str, tmp_path: Path) -> None:
     net = Floats(2)
     x = net.relu(net.conv("image"))
-    scores = score(net, net.gemm(net.pooled(x), 8))
+    scores = score(net, net.gemm(net.pooled(x), 12))
     scores = net.node("Reshape", scores, net.const([-1, 4, 1, 1], np.int64))
     text = refused(net, net.head(net.node("Mul", net.conv(x), scores)), tmp_path)
     assert text.startswith(f"node 'gate' ({op}): the operator is not supported; ")

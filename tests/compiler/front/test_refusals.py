@@ -83,11 +83,11 @@ def groups(net: Any) -> str:
 
 
 def dilation(net: Any) -> str:
-    return net.qdq(net.conv(net.image(), 4, dilations=[2, 2], pads=[2] * 4, name="c"), Y)
+    return net.qdq(net.conv(net.image(), 4, dilations=[4, 4], pads=[4] * 4, name="c"), Y)
 
 
 def kernel(net: Any) -> str:
-    return net.qdq(net.conv(net.image(), 4, 2, pads=[0, 0, 1, 1], name="c"), Y)
+    return net.qdq(net.conv(net.image(), 4, 9, pads=[4] * 4, name="c"), Y)
 
 
 def padding(net: Any) -> str:
@@ -96,11 +96,6 @@ def padding(net: Any) -> str:
 
 def strides(net: Any) -> str:
     return net.qdq(net.conv(net.image(), 4, strides=[2, 1], name="c"), Y)
-
-
-def same_upper_stride_2(net: Any) -> str:
-    attrs = {"auto_pad": "SAME_UPPER", "strides": [2, 2], "name": "c"}
-    return net.qdq(net.node("Conv", net.image(), net.weight((4, 3, 3, 3)), **attrs), Y)
 
 
 def relu_before_addition(net: Any) -> str:
@@ -197,14 +192,10 @@ CASES: list[tuple[Case, str]] = [
     (float_weight, "node 'first' (Conv): its weight is not a dequantised int8 constant"),
     (wrong_weight_axis, "node 'first' (Conv): its weight scales are not per output channel"),
     (groups, "node 'c' (Conv): has 3 groups for 3 -> 4 channels, its weight has 1 inputs; inp"),
-    (dilation, "node 'c' (Conv): is dilated"),
-    (kernel, "node 'c' (Conv): has a 2x2 kernel; kernels are 1x1"),
-    (padding, "node 'c' (Conv): has pads [0, 0, 0, 0] for a 3x3 kernel; pad by 1"),
+    (dilation, "node 'c' (Conv): has a 3x3 kernel, which reaches 4 pixels from its middle; ke"),
+    (kernel, "node 'c' (Conv): has a 9x9 kernel, which reaches 4 pixels from its middle"),
+    (padding, "node 'c' (Conv): has pads [0, 0, 0, 0] for a 3x3 kernel: it makes 4x3 of 6x5, t"),
     (strides, "node 'c' (Conv): has strides [2, 1]"),
-    (
-        same_upper_stride_2,
-        "node 'c' (Conv): SAME_UPPER with stride 2 pads a map of 6x5 by [0, 1, 1, 1]; pa",
-    ),
     (relu_before_addition, "node 'add' (Add): the activation between 'relu*' and the addition"),
     (
         residual_scale,
