@@ -89,7 +89,8 @@ class _Work:
 
     def _gated(self, node: OpNode, blend: Blend, branch: str, relu: bool) -> list[OpNode]:
         """act(branch * m + kept)."""
-        nodes, score = [], blend.score
+        nodes: list[OpNode] = []
+        score = blend.score
         shape, kind = self.net.shapes[node.output], self.net.types.get(node.output, "float32")
         if blend.condition:
             score = self._score(nodes, node, blend.score, blend.opposite)

@@ -10,7 +10,14 @@ import numpy as np
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.scores import curve as curves
 from penstock.compiler.importer.scores.curve import Curve, NoCurveError
-from penstock.compiler.importer.scores.form import Combiner, Element, Elements, constants, smooth
+from penstock.compiler.importer.scores.form import (
+    CONSTANT,
+    Combiner,
+    Element,
+    Elements,
+    constants,
+    smooth,
+)
 
 Handler = Callable[[Net, OpNode, Sequence[Elements]], Elements]
 
@@ -125,7 +132,7 @@ def _divide(net: Net, node: OpNode, inputs: Sequence[Elements]) -> Elements:
     inverse = np.empty(divisor.shape, object)
     for index, value in np.ndenumerate(divisor):
         curve = curves.level(1 / Fraction(float(value)))
-        inverse[index] = Element(source=constants(np.zeros(()))[()].source, curve=curve)
+        inverse[index] = Element(source=CONSTANT, curve=curve)
     return Combiner(curves.multiply)(inputs[0], inverse)
 
 

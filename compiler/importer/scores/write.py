@@ -110,7 +110,7 @@ class Writer:
             )
             for side in (plus, minus)
         ]
-        taken = rows.taken(*at, self.scores.made[self.target])
+        taken = rows.taken(at[0], at[1], self.scores.made[self.target])
         if taken.quantized:
             z = self._dense(layers[0], taken.weight, taken.bias, taken.scale, taken.bias_scale)
             return (z, thresholds) if step else (self._affine(z, gains, shifts), thresholds)
