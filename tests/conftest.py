@@ -18,11 +18,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only --long runs."""
+    """Leave out what only --long runs; modules with slow tests first.
+
+    Processes take module after module (--dist loadscope): a slow one begun last would be waited for
+    by all others.
+    """
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):
-                item.add_marker(pytest.mark.skip(reason="needs --long"))
+                item.add_marker(pytest.mark.skip(reason="make test-long runs it"))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
