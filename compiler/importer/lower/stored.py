@@ -47,19 +47,19 @@ def settle(builder: Builder, node: OpNode, term: Stored | Pending, name: str) ->
 def limited(builder: Builder, node: OpNode, term: Stored | Pending, name: str) -> str:
     """The value with its pending clip carried out, in the order in which it is stored.
 
-    The clip's bounds must lie on the value's grid.
+    The clip's bounds must be values that it can have: on its grid and within its range.
     """
     if isinstance(term, Stored) or not np.isfinite([term.low, term.high]).any():
         return term.value
     value = builder.values[term.value]
     least, greatest = (step * value.scale for step in builder.integer_range(term.value))
     bounds = integer_bounds(term.low, term.high, value.scale, value.signed)
-    for real, step in zip((term.low, term.high), bounds, strict=True):
-        on_grid = np.float32(real) == np.float32(step) * np.float32(value.scale)
-        if least < real < greatest and not on_grid:
+    active = (term.low > least, term.high < greatest)
+    for real, step, acts in zip((term.low, term.high), bounds, active, strict=True):
+        if acts and np.float32(real) != np.float32(step) * np.float32(value.scale):
             raise node.error(
-                f"'{name}' is clipped at {real:.6g}, no multiple of its scale "
-                f"{scale_text(value.scale)}",
+                f"'{name}' is clipped at {real:.6g}, which is not among its values "
+                f"{least:.6g}..{greatest:.6g} in steps of {scale_text(value.scale)}",
                 "quantise after the activation",
             )
     name = in_order(builder, term, name)

@@ -120,3 +120,36 @@ def test_a_key_is_everything_in_an_object() -> None:
     for other in (row[:3], row.astype(np.int32), row.reshape(2, 2), row + 1):
         assert frozen(factors) != frozen(ir.Requantize(multiplier=other, shift=row))
     assert frozen({"a": [1, row]}) == frozen({"a": [1, row.copy()]}) != frozen({"a": [True, row]})
+
+
+def clipped_between_layers(net: Any, low: float, high: float, kind: str) -> str:
+    """A map or vector behind ReLU (0..255 in steps of 1/32), clipped, and the layer after it."""
+    x = net.image()
+    if kind == "map":
+        y = net.qdq(net.node("Relu", net.conv(x, 4, 1)), 1 / 32, signed=False)
+        return str(net.qdq(net.conv(net.clip(y, low, high), 4, 1, name="next"), Y))
+    pooled = net.node("Flatten", net.qdq(net.node("GlobalAveragePool", x), 0.02))
+    y = net.qdq(net.node("Relu", net.gemm(pooled, 4)), 1 / 32, signed=False)
+    z = net.qdq(net.clip(net.gemm(net.clip(y, low, high), 4)), SCORE_SCALE, signed=False)
+    return multiplied(net, x, z)
+
+
+@pytest.mark.parametrize("kind", ["map", "vector"])
+@pytest.mark.parametrize(("low", "high"), [(-0.48, -0.44), (-1.0, -0.03), (8.0, 9.0), (9.0, 9.0)])
+def test_a_limit_beyond_the_values_is_refused(
+    cube: Any, load: Any, low: float, high: float, kind: str
+) -> None:
+    """The result is a constant that the quantised value cannot have."""
+    output = clipped_between_layers(cube, low, high, kind)
+    with pytest.raises(
+        CompileError, match=r"is clipped at .* not among its values 0\.\.7\.96875 in"
+    ):
+        load(cube, output)
+
+
+@pytest.mark.parametrize("kind", ["map", "vector"])
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 0.0), (7.96875, 9.0), (0.25, 0.25), (-3.0, 9.0)])
+def test_a_limit_among_the_values_is_carried_out(
+    cube: Any, check: Any, low: float, high: float, kind: str
+) -> None:
+    check(cube, clipped_between_layers(cube, low, high, kind), count=20)
