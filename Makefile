@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 export TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme figures test test-one test-install test-pythons lint format lock \
+.PHONY: help setup demo readme figures test test-long test-one test-install test-pythons lint format lock \
   clean distclean check-system
 
 help: ## this list
@@ -36,8 +36,11 @@ figures: $(STAMP) ## the trained networks' tables and pictures, from docs/zoo, d
 	$(BIN)/python docs/exits_table.py
 	$(BIN)/python docs/pictures.py
 
-test: $(STAMP) test-host ## every test (JOBS=2 at a time)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -q
+test: $(STAMP) test-host ## the tests, all engines (JOBS=2 at a time; test-long has the rest)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -q
+
+test-long: $(STAMP) ## the tests that make test leaves out: larger configurations, sanitizers, mutants (half an hour)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -q --long -m long
 
 test-one: $(STAMP) ## one test: make test-one T=tests/program/test_codec.py  (or T="-k name")
 	@test -n "$(T)" || { echo 'usage: make test-one T=tests/<file>[::test]  or  T="-k name"'; exit 2; }

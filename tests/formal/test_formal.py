@@ -79,7 +79,7 @@ def broken(task: Task, unit: str, old: str, new: str, folder: Path) -> list[Path
 
 @pytest.mark.parametrize(
     "name, unit, old, new",
-    [*MUTANTS, *(pytest.param(*mutant, marks=pytest.mark.slow) for mutant in SLOW_MUTANTS)],
+    [*MUTANTS, *(pytest.param(*mutant, marks=pytest.mark.long) for mutant in SLOW_MUTANTS)],
 )
 def test_mutant_fails(name: str, unit: str, old: str, new: str, tmp_path: Path) -> None:
     """With a real counterexample from reset, not merely without an induction."""

@@ -70,7 +70,7 @@ def test_given_rtl(request: pytest.FixtureRequest) -> None:
     bench_on(rtl)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_stand_in(tmp_path: Path) -> None:
     bench_on(in_capitals(tmp_path), only="program_without_halt|image/idle=none/back_pressure=none")
 

@@ -98,7 +98,7 @@ def test_packed_sizes() -> None:
         runs._packed(packed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ten_mutants(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine are noticed, and what is as before is not."""
     every = {mutant.key: mutant for mutant in every_mutant()}

@@ -190,7 +190,7 @@ def test_the_document_is_current(repository: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_coverage(capsys: pytest.CaptureFixture[str]) -> None:
     """The floors themselves: as `make coverage`."""
     code = main([])

@@ -28,7 +28,7 @@ def run(engine: str, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["csim", "rtl"])
 def test_nothing_is_found(engine: str) -> None:
     done = run(engine)
@@ -36,7 +36,7 @@ def test_nothing_is_found(engine: str) -> None:
     assert done.stdout == "6 networks\n"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["csim", "rtl"])
 def test_an_overrun_is_found(engine: str) -> None:
     """A read behind a buffer ends the process: the sanitizer is really there."""

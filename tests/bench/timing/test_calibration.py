@@ -100,7 +100,7 @@ def latest(graph: Graph, name: str) -> float:
     raise AssertionError(f"no path to {name}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_counter_of_32_bits(graph: Graph) -> None:
     """Clock to output, one net, an inverter, eight carries, setup."""
     delays, carry = graph.delays, graph.delays.carry
@@ -109,7 +109,7 @@ def test_a_counter_of_32_bits(graph: Graph) -> None:
     assert latest(graph, "count") == pytest.approx(first + chain + delays.register["D"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_block_ram_and_an_adder(graph: Graph) -> None:
     """The memory's clock to output without its register, one net, a LUT, nine carries, setup."""
     delays, carry = graph.delays, graph.delays.carry
@@ -119,7 +119,7 @@ def test_a_block_ram_and_an_adder(graph: Graph) -> None:
     assert latest(graph, "sum") == pytest.approx(first + chain + delays.register["D"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_registered_multiplication(graph: Graph) -> None:
     """Registers of the slice: setup of its operands, then from the product's to the port."""
     delays, netlist = graph.delays, graph.netlist

@@ -5,6 +5,6 @@ import pytest
 from penstock.sim.cocotb.runner import run_unit
 
 
-@pytest.mark.parametrize("config", ["tiny", "z7020"])
+@pytest.mark.parametrize("config", ["tiny", pytest.param("z7020", marks=pytest.mark.long)])
 def test_ps_epilogue(config: str) -> None:
     run_unit(__file__, config=config, wrapper=True)

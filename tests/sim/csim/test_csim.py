@@ -136,7 +136,9 @@ def test_split_changes_nothing() -> None:
     assert (counters(got)["mac"] > 0).all()
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize(
+    "config", [c if c == "tiny" else pytest.param(c, marks=pytest.mark.long) for c in CONFIGS]
+)
 def test_ap_types_on_many_images(config: str) -> None:
     package = compile_graph(lcnet(RNG(6), (1, 8, 8), (8, 16), keep=0.0), get_config(config))
     with_ap = assert_equal(package, 24, Types.AP)
