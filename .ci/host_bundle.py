@@ -2,6 +2,7 @@
 
 build/host/net.onnx     a gated network trained on the digits, the demo's if there is one
 build/host/deploy/      the folder `penstock deploy` writes for it
+build/host/z7020x2/     the same network for the board's largest core
 build/host/families/    a random network of every family of gates, with early exits, in stages, a
                         DenseNet, and what each must compute
 build/host/several/     a network without gates for one image a run and for three
@@ -126,6 +127,8 @@ def main() -> None:
             shutil.copyfile(DEMO / name, HOST / name)
     run("compile", HOST / "net.onnx", "--config", "z7020", "-o", HOST / "net")
     run("deploy", HOST / "net", "--board", "pynq-z2", "-o", HOST / "deploy")
+    run("compile", HOST / "net.onnx", "--config", "z7020x2", "-o", HOST / "net-z7020x2")
+    run("deploy", HOST / "net-z7020x2", "--board", "pynq-z2", "-o", HOST / "z7020x2")
     families(HOST / "families")
     several(HOST / "several")
     library(HOST / "libcsim.so")

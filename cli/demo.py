@@ -21,7 +21,7 @@ from penstock.cli.engines import (
 from penstock.cli.errors import MISMATCH, load
 from penstock.cli.files import check_images, force_option
 from penstock.cli.output import STDOUT, emit, json_option, note, step, table
-from penstock.cli.report import ratios, rows
+from penstock.cli.report import BOARD, ratios, rows
 from penstock.cli.train import train_checkpoint
 from penstock.program.files import write_file, write_text
 from penstock.program.folder import check_folder
@@ -128,8 +128,9 @@ def demo(
         "seconds": round(time.monotonic() - started, 1),
     }
     write_text(output / "report.json", json.dumps(report, indent=2) + "\n")
+    clock = load("penstock.boards.board").load_board(BOARD).clock_mhz
     result = table(f"{network} on {dataset}, {config.name}", "", "", "measured by")
-    for row in rows(report):
+    for row in rows(report, clock):
         result.add_row(*row)
     emit(report, json_to, result)
     note(f"{output / 'report.json'} written after {report['seconds']} s")

@@ -48,7 +48,9 @@ SHARE = click.FloatRange(0, 1)
     "--masks", type=click.IntRange(1, 10000), default=20, show_default=True, help="Random masks."
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the masks.")
-@click.option("--board", default="pynq-z2", show_default=True, help="Whose clock to use.")
+@click.option(
+    "--board", default="pynq-z2", show_default=True, help="Whose clock to use, an estimate itself."
+)
 @click.option("--clock", type=click.FloatRange(1, 1000), metavar="MHZ", help="Another clock.")
 @json_option
 def estimate(
@@ -72,6 +74,7 @@ def estimate(
     """
     compiled = _compiled(network, config_name, schedule, images, calibration)
     warn(compiled.warnings)
+    of_board = clock is None
     if clock is None:
         clock = float(load("penstock.boards.board").load_board(board).clock_mhz)
     masking = load("penstock.compiler.masks")
@@ -81,6 +84,7 @@ def estimate(
     )
     figures = load("penstock.compiler.estimate").estimate(compiled.package, memory, clock)
     figures |= {"keep": keep, "blocks_skipped": blocks_skipped}
+    figures["clock_source"] = "estimate" if of_board else "given"
     figures["warnings"] = list(compiled.warnings)
     emit(figures, json_to, *_tables(figures, str(network)))
 
@@ -126,7 +130,8 @@ def _tables(figures: dict[str, Any], title: str) -> list[Any]:
     totals.add_row("cycles an image", f"{figures['cycles']:,.0f}")
     if figures["images"] > 1:
         totals.add_row("images a run", str(figures["images"]))
-    totals.add_row(f"latency at {figures['clock_mhz']:g} MHz", f"{figures['latency_ms']:.3f} ms")
+    clock = f"{figures['clock_mhz']:g} MHz ({figures['clock_source']})"
+    totals.add_row(f"latency at {clock}", f"{figures['latency_ms']:.3f} ms")
     totals.add_row("images a second", f"{figures['fps']:,.0f}")
     totals.add_row("MACs executed", f"{figures['macs']:,.0f}")
     totals.add_row("MAC utilisation", f"{figures['utilisation']:.3f}")

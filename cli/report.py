@@ -2,6 +2,9 @@
 
 from typing import Any
 
+#: Whose clock gives the milliseconds.
+BOARD = "pynq-z2"
+
 KEYS: dict[str, tuple[str, ...]] = {
     "network": (),
     "dataset": (),
@@ -41,8 +44,11 @@ def ratios(
     }
 
 
-def rows(report: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(figure, value, where it comes from) of every line of the results table."""
+def rows(report: dict[str, Any], clock_mhz: float) -> list[tuple[str, str, str]]:
+    """(figure, value, where it comes from) of every line of the results table.
+
+    `clock_mhz`: of the board whose milliseconds are printed, itself an estimate (docs/timing.md).
+    """
     accuracy, macs = report["accuracy"], report["macs"]
     cycles, weights = report["cycles"], report["weight_bytes"]
     engines = report["engines"]
@@ -67,6 +73,11 @@ def rows(report: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             "cycles an image, predicted",
             f"{cycles['predicted_dense']:,.0f} / {cycles['predicted_dynamic']:,.0f}",
+            "estimate",
+        ),
+        (
+            f"ms an image at {clock_mhz:g} MHz, every gate open / gates decide",
+            " / ".join(f"{cycles[key] / clock_mhz / 1e3:.3f}" for key in ("dense", "dynamic")),
             "estimate",
         ),
         (

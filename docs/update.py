@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from penstock.cli.report import rows
+from penstock.boards.board import load_board
+from penstock.cli.report import BOARD, rows
 from penstock.model.zoo import DEMO_NETWORKS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,11 +52,12 @@ def zoo_report(stored: dict[str, Any]) -> dict[str, Any]:
 
 def markdown(report: dict[str, Any], trained: dict[str, Any]) -> str:
     """The results table as Markdown: the demo's figures, the trained network's beside them."""
-    beside = {name: value for name, value, _ in rows(trained)}
+    clock = load_board(BOARD).clock_mhz
+    beside = {name: value for name, value, _ in rows(trained, clock)}
     # The card's accuracy is over the whole test set, which only golden has seen.
     beside["accuracy, integer"] += " (golden)"
     lines = ["| figure | digits | CIFAR-10 | measured by |", "|---|---:|---:|---|"]
-    for name, value, source in rows(report):
+    for name, value, source in rows(report, clock):
         lines.append(f"| {name} | {value} | {beside.get(name, '')} | {source} |")
     return "\n".join(lines)
 

@@ -46,7 +46,7 @@ def test_unknown_board() -> None:
         ("family: zynq7\n", "", "missing or unknown: family"),
         ("family: zynq7\n", "family: versal\n", "family 'versal', one of zynq7, zynqmp"),
         ("clock_mhz", "clock", "missing or unknown: clock, clock_mhz"),
-        ("[z7020, tiny]", "[z9999]", "unknown configuration 'z9999'"),
+        ("[z7020, z7020x2, tiny]", "[z9999]", "unknown configuration 'z9999'"),
         ("uram: 0, ", "", "resources must have bram36, dsp, lut, uram"),
         ("name: pynq-z2", "name: [", "is not YAML"),
     ],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.boards import load_board
 from tests.cli.conftest import Runner, Workspace
 
 
@@ -25,7 +26,7 @@ def test_project_and_report(penstock: Runner, workspace: Workspace, tmp_path: Pa
     figures = json.loads(result.out)
     assert figures["csim"] == {"images": 2, "error": 0, "mismatches": 0}
     assert (figures["synthesis"], figures["tool"]) == (None, "g++")
-    assert (figures["board"], figures["clock_mhz"]) == ("pynq-z2", 100)
+    assert (figures["board"], figures["clock_mhz"]) == ("pynq-z2", load_board("pynq-z2").clock_mhz)
     assert json.loads((out / "report.json").read_text()) == figures
     assert "set steps {csim csynth}" in (out / "options.tcl").read_text()
     again = penstock("hls", workspace.compiled, "-o", out)  # its own folder, random images

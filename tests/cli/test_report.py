@@ -46,16 +46,20 @@ def test_ratios_by_hand() -> None:
 
 def test_report_keys_are_those_of_the_table() -> None:
     assert set(REPORT) == set(KEYS)
-    text = "\n".join(" | ".join(row) for row in rows(REPORT))
+    text = "\n".join(" | ".join(row) for row in rows(REPORT, 80))
     assert "2.00 x faster" in text
     assert "250 (25.0%)" in text
     assert "bytes that differ, HLS core | 0" in text
+    milliseconds = (
+        "ms an image at 80 MHz, every gate open / gates decide | 0.001 / 0.001 | estimate"
+    )
+    assert milliseconds in text
     without = REPORT | {"engines": {name: REPORT["engines"][name] for name in ("golden", "rtl")}}
-    assert len(rows(without)) == len(rows(REPORT)) - 1
+    assert len(rows(without, 80)) == len(rows(REPORT, 80)) - 1
 
 
 def test_no_figure_claims_a_board() -> None:
-    sources = {source for _, _, source in rows(REPORT)}
+    sources = {source for _, _, source in rows(REPORT, 80)}
     assert sources <= {
         "",
         "PyTorch",

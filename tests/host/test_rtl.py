@@ -1,6 +1,7 @@
 """The unmodified driver on the Verilated core: every byte is the golden engine's."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,24 @@ def test_100_images_equal_golden(
         assert (net.trace.cycles > 0).all()
         assert net.trace.channels_skipped.sum() > 0
     assert overlay.device.memory.used == 0
+
+
+def test_the_packed_core(open_overlay: Opener, package: Package, repository: Path) -> None:
+    """z7020x2 from the deployed folder to the results, and no other core's program on it."""
+    from penstock.host.vectors import Vectors
+    from penstock.sim.rtl.bus import RtlBus
+
+    folder = repository / "build" / "host" / "z7020x2"
+    if not (folder / "net.pspkg").is_file():
+        pytest.fail("build/host/z7020x2 is missing: run `make test-host`")
+    packed, vectors = Package.load(folder / "net.pspkg"), Vectors.load(folder / "vectors.npz")
+    overlay = open_overlay(RtlBus("z7020x2"), config_hash=packed.config_hash)
+    with overlay.load(packed, batch=8) as net:
+        net(vectors.images[:20])
+        assert vectors.differing(net.trace.records).sum() == 0
+        assert net.trace.channels_skipped.sum() > 0
+    with pytest.raises(ConfigurationError):
+        overlay.load(package)
 
 
 @pytest.mark.parametrize("batch, images", [(1, 3), (4, 3), (4, 4), (4, 5), (4, 9)])
