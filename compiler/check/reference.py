@@ -11,6 +11,7 @@ from onnx import helper
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.functions import inline_functions
 from penstock.compiler.importer.load import infer
+from penstock.compiler.importer.standard import convert_opset, standardize
 from penstock.compiler.onnx_session import open_session
 from penstock.program.optional import MissingPackageError
 
@@ -18,8 +19,9 @@ Array = npt.NDArray[Any]
 
 
 def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model as the importer names its tensors: batch size 1, functions replaced."""
-    return infer(inline_functions(model))
+    """The model as the importer names its tensors: batch size 1, functions replaced, operators of
+    ONNX's own in an operator set that is read."""
+    return infer(inline_functions(convert_opset(standardize(model))))
 
 
 class Reference:

@@ -16,9 +16,9 @@ from penstock.compiler.importer.functions import inline_functions
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.sizes import check_sizes
 from penstock.compiler.importer.squeeze import name_squeezed_axes
+from penstock.compiler.importer.standard import NEWEST, OLDEST, convert_opset, standardize
 from penstock.compiler.importer.text import check_text
 
-MIN_OPSET, MAX_OPSET = 13, 21
 MAX_IR_VERSION = 13
 INPUT_TYPES = ("float32", "int8", "uint8")
 METADATA_PREFIX = "penstock."
@@ -51,11 +51,13 @@ def load_model(path: Path, properties: Mapping[str, str] | None = None) -> onnx.
     check_text(model, path.name)
     _check_versions(model, path.name)
     load_external(model, path.parent)
+    model = standardize(model)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
         reason = f"'{path.name}' is not a valid ONNX model: {_first_line(error)}"
         raise CompileError(reason) from None
+    model = convert_opset(model)
     set_properties(model, properties or {})
     return infer(inline_functions(model))
 
@@ -133,9 +135,9 @@ def _check_versions(model: onnx.ModelProto, name: str) -> None:
         raise CompileError(f"'{name}' is not an ONNX file: it names no operator set")
     if len(versions) > 1:
         raise CompileError(f"'{name}' names the standard operator set twice: {versions}")
-    if not MIN_OPSET <= versions[0] <= MAX_OPSET:
+    if not OLDEST <= versions[0] <= NEWEST:
         raise CompileError(
-            f"'{name}' uses opset {versions[0]}, {MIN_OPSET} to {MAX_OPSET} are read",
+            f"'{name}' uses opset {versions[0]}, {OLDEST} to {NEWEST} are read",
             hint="export with opset_version=18",
         )
 

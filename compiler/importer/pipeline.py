@@ -39,7 +39,7 @@ GRAPH_PASSES: tuple[Callable[[ir.Graph], ir.Graph], ...] = (
 
 
 def import_onnx(path: Path, properties: Mapping[str, str] | None = None) -> ir.Graph:
-    """The integer graph of an ONNX QDQ network (opset 13-21, batch 1 or symbolic).
+    """The integer graph of an ONNX QDQ network (opset 7-23, batch 1 or symbolic).
 
     `properties`: metadata beside the file's (as in `set_properties`).
 

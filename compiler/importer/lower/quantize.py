@@ -12,11 +12,13 @@ from penstock.compiler.importer.lower.bias import fit
 from penstock.compiler.importer.lower.concat import concat_values
 from penstock.compiler.importer.lower.convolution import make_conv
 from penstock.compiler.importer.lower.gates import is_relu1, make_gate
+from penstock.compiler.importer.lower.linear import identity
 from penstock.compiler.importer.lower.map_pool import quantize_window
 from penstock.compiler.importer.lower.residual import lower_sum
 from penstock.compiler.importer.lower.scales import (
     activation_scale,
     integer_bounds,
+    moved_type,
     quantized_signed,
     read_scale,
     scale_text,
@@ -76,6 +78,10 @@ def lower_dequantize(builder: Builder, node: OpNode) -> Term:
         kind = builder.net.types[node.inputs[0]]
         if kind == "float32":
             raise node.error("dequantises a float tensor")
+        if moved_type(builder, node, kind) != (kind == "int8"):
+            raise node.error(
+                "the image's codes have a zero point", "let the network take int8, or uint8 from 0"
+            )
         return _image(builder, node, term, scale, kind == "int8")
     if not isinstance(term, Stored | Pending):
         raise node.error("its input is not an 8-bit tensor")
@@ -83,6 +89,11 @@ def lower_dequantize(builder: Builder, node: OpNode) -> Term:
     if value.scale != scale:
         hint = "dequantise with the scale of the quantiser"
         raise unequal_scales(builder, node, value.name, scale, hint)
+    if moved_type(builder, node, builder.net.types[node.inputs[0]]) != value.signed:
+        raise node.error(
+            f"its zero point is not that of the quantiser '{builder.origin[value.name].label}'",
+            "dequantise with the quantiser's",
+        )
     settled = limited(builder, node, term, node.inputs[0])
     return simplest(Pending(value=settled, order=pending(term).order))
 
@@ -93,7 +104,27 @@ def _constant(builder: Builder, node: OpNode, integers: Array) -> QuantConst:
     axis = axis_of(builder.net, node) if scale.ndim and integers.ndim > 1 else 0
     if scale.ndim and integers.shape[axis] != len(scale):
         raise node.error(f"has {len(scale)} scales for {integers.shape[axis]} channels")
-    return QuantConst(integers=integers, scale=scale, axis=axis)
+    return QuantConst(integers=_centred(builder, node, integers, axis), scale=scale, axis=axis)
+
+
+def _centred(builder: Builder, node: OpNode, integers: Array, axis: int) -> Array:
+    """The integers without their zero point: int8 where they fit, else refused."""
+    zero = builder.constant(node, 2, "zero point")
+    if integers.dtype not in (np.int8, np.uint8):
+        if zero is not None and zero.any():
+            raise node.error("a constant of more than 8 bits has a zero point", "leave it out")
+        return integers
+    zero = np.zeros((), np.int64) if zero is None else zero.astype(np.int64)
+    if zero.size > 1 and integers.ndim > 1:
+        zero = zero.reshape([-1 if i == axis else 1 for i in range(integers.ndim)])
+    centred = integers.astype(np.int64) - (zero if zero.size > 1 else zero.reshape(()))
+    low, high = (int(centred.min()), int(centred.max())) if centred.size else (0, 0)
+    if low < -128 or high > 127:
+        raise node.error(
+            f"its integers are {low} .. {high} from the zero point, int8 holds -128 .. 127",
+            "quantise weights symmetrically",
+        )
+    return centred.astype(np.int8)
 
 
 def _quantize(
@@ -151,12 +182,27 @@ def _requantize(
     """Quantising a dequantised value again, which may only narrow it; its order stays."""
     value = builder.values[term.value]
     if value.scale != scale:
-        hint = "remove one of the two quantisers"
-        raise unequal_scales(builder, node, value.name, scale, hint)
+        return _rescaled(builder, node, term, scale, signed)
     bounds = integer_bounds(term.low, term.high, scale, signed)
     name = in_order(builder, term, node.output)
     narrowed = builder.narrow(node, term.value, bounds, signed, name)
     return simplest(Pending(value=narrowed.value, order=term.order))
+
+
+def _rescaled(
+    builder: Builder, node: OpNode, term: Pending, scale: float, signed: bool
+) -> Stored | Pending:
+    """A stored map in steps of another scale: a convolution of every channel by itself.
+
+    Quantised, clipped, quantised again: both roundings stay what they are.
+    """
+    if len(builder.values[term.value].shape) != 3 or term.value == builder.net.input:
+        hint = "remove one of the two quantisers"
+        raise unequal_scales(builder, node, term.value, scale, hint)
+    conv = dataclasses.replace(identity(builder, node, term.value), low=term.low, high=term.high)
+    name = in_order(builder, term, node.output)
+    made = _conv(builder, dataclasses.replace(node, outputs=(name,)), conv, scale, signed)
+    return simplest(Pending(value=made.value, order=term.order))
 
 
 def _pool(builder: Builder, node: OpNode, term: Mean, scale: float, signed: bool) -> Stored:

@@ -7,21 +7,18 @@ from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.numerics import type_range
 
+#: Codes of a type and zero point that are those of another type with zero point 0, moved.
+MOVED = {("int8", 0): True, ("uint8", 0): False, ("int8", -128): False, ("uint8", 128): True}
+
 
 def read_scale(builder: Builder, node: OpNode) -> Array:
-    """The scale(s) as float64, () or (n,), checked to be positive; the zero point must be 0."""
+    """The scale(s) as float64, () or (n,), checked to be positive."""
     scale = builder.constant(node, 1, "scale")
     if scale is None or scale.ndim > 1 or node.attrs.get("block_size", 0):
         raise node.error("its scale is not one number or one number a channel")
     wide: Array = scale.astype(np.float64)
     if not np.isfinite(wide).all() or (wide <= 0).any():
         raise node.error("its scale is not a positive number")
-    zero = builder.constant(node, 2, "zero point")
-    if zero is not None and zero.any():
-        raise node.error(
-            f"its zero point is {int(zero.reshape(-1)[np.argmax(zero != 0)])}, not 0",
-            "quantise symmetrically (int8, or uint8 after a ReLU, zero point 0)",
-        )
     return wide.reshape(()) if wide.size == 1 else wide
 
 
@@ -34,11 +31,41 @@ def activation_scale(builder: Builder, node: OpNode) -> float:
 
 
 def quantized_signed(builder: Builder, node: OpNode) -> bool:
-    """Whether QuantizeLinear gives int8; without a zero point it gives uint8."""
+    """Whether QuantizeLinear gives what is int8 with zero point 0, else uint8 (as it does without
+    a zero point).
+
+    int8 with zero point -128 is uint8 with 0, and uint8 with 128 is int8 with 0: the same numbers
+    under other codes.
+    """
     kind = builder.net.types.get(node.output, "unknown")
     if kind not in ("int8", "uint8"):
         raise node.error(f"quantises to {kind}", "activations are int8 or uint8")
-    return kind == "int8"
+    return moved_type(builder, node, kind)
+
+
+def moved_type(builder: Builder, node: OpNode, kind: str) -> bool:
+    """Whether codes of type `kind`, with the zero point of `node`, are int8 with zero point 0.
+
+    Raises:
+        CompileError: they are neither that nor uint8 with zero point 0.
+    """
+    zero = builder.constant(node, 2, "zero point")
+    points = {0} if zero is None else set(zero.reshape(-1).tolist())
+    point = next(iter(points), 0)
+    if len(points) > 1 or (kind, point) not in MOVED:
+        shown = next(each for each in sorted(points) if each or len(points) == 1)
+        raise node.error(
+            f"its zero point is {shown}, not 0",
+            "quantise symmetrically (int8, or uint8 after a ReLU, zero point 0)",
+        )
+    return MOVED[kind, point]
+
+
+def code_zero(kind: str, signed: bool) -> int:
+    """The zero point of codes of type `kind` that are int8 (`signed`) or uint8 with 0, moved."""
+    if kind == "int8":
+        return 0 if signed else -128
+    return 128 if signed else 0
 
 
 def integer_bounds(low: float, high: float, scale: float, signed: bool) -> tuple[int, int]:

@@ -52,8 +52,8 @@ def test_dynamic_shape_inside(net: Any, load: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"opset": 12}, "uses opset 12, 13 to 21 are read; export with opset_version=18"),
-        ({"opset": 22}, "uses opset 22, 13 to 21"),
+        ({"opset": 6}, "uses opset 6, 7 to 23 are read; export with opset_version=18"),
+        ({"opset": 24}, "uses opset 24, 7 to 23"),
         ({"ir_version": 14}, "has IR version 14, at most 13 is read"),
     ],
 )
