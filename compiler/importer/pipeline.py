@@ -27,7 +27,7 @@ Passes = tuple[Callable[[Net], Net], ...]
 
 READ_PASSES: Passes = (fold_to_fixpoint, prune)
 #: Of a network that is still to be quantised: its weights are constants.
-FLOAT_PASSES: Passes = (merge_equal, fold_batch_norm, fold_bias)
+FLOAT_PASSES: Passes = (merge_equal, fold_bias, fold_batch_norm, fold_bias)
 CANONICAL_PASSES: Passes = (drop_expands, canonical_blends, canonical_scores, prune)
 CHECK_PASSES: Passes = (check_operators, check_attributes)
 

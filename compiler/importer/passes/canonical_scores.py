@@ -58,14 +58,19 @@ def _without(node: OpNode, written: dict[str, Sequence[OpNode]]) -> OpNode:
 
 
 def _read_outside(net: Net, scores: Scores) -> Iterator[str]:
-    """Tensors of known elements that something else reads, but for dense layers' own."""
-    wanted = {net.output, *net.exits}
+    """Tensors of known elements that other nodes read, but for dense layers' own.
+
+    Float ones: a network's outputs, and conditions that are read as such, stay what they are.
+    """
+    wanted: set[str] = set()
     for node in net.nodes:
         if not any(name in scores.elements for name in node.outputs):
             wanted.update(node.inputs)
     for name in scores.elements:
-        if name in wanted and not scores.is_layer(name):
-            yield name
+        given = name == net.output or name in net.exits
+        if name in wanted and not given and not scores.is_layer(name):
+            if net.types.get(name) == "float32":
+                yield name
 
 
 def _is_native(net: Net, scores: Scores, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Fold batch normalisations into the float convolutions before them, or make them convolutions."""
+"""Fold batch normalisations into the float layers before them, or make them convolutions."""
 
 import dataclasses
 from collections import Counter
@@ -9,16 +9,17 @@ from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.names import FreshNames
 
 EPSILON = 1e-5  # ONNX's default
+DENSE = ("Gemm", "MatMul")
 
 
 def fold_batch_norm(net: Net) -> Net:
-    """Conv -> BatchNormalization becomes Conv, where nothing else reads the convolution.
+    """Conv (or Gemm, MatMul) -> BatchNormalization becomes the layer, where nothing else reads it.
 
     One that follows something else (pre-activation networks) becomes a depthwise 1x1 convolution.
     Preserves the output up to float rounding.
 
     Raises:
-        CompileError: of a vector, without constant parameters, or in training mode.
+        CompileError: of a vector behind no layer, without constant parameters, or in training mode.
     """
     uses = Counter(name for node in net.nodes for name in node.inputs)
     constants, fresh = dict(net.constants), net.fresh_names()
@@ -29,16 +30,30 @@ def fold_batch_norm(net: Net) -> Net:
             continue
         conv = nodes.get(node.inputs[0])
         given = (net.output, *net.exits)
-        if conv is None or conv.op != "Conv" or uses[conv.output] != 1 or conv.output in given:
+        alone = conv is not None and uses[conv.output] == 1 and conv.output not in given
+        if conv is None or not alone or not _takes(net, conv):
             conv = _per_channel(net, node, constants, fresh)
         weight, bias = _folded(node, conv, constants)
         names = (fresh(f"{node.output}_weight"), fresh(f"{node.output}_bias"))
         constants[names[0]], constants[names[1]] = weight, bias
         nodes.pop(conv.output, None)
         nodes[node.output] = dataclasses.replace(
-            conv, inputs=(conv.inputs[0], *names), outputs=(node.output,)
+            conv,
+            op="Gemm" if conv.op == "MatMul" else conv.op,
+            inputs=(conv.inputs[0], *names),
+            outputs=(node.output,),
         )
     return net.replace(nodes=tuple(nodes.values()), constants=constants)
+
+
+def _takes(net: Net, layer: OpNode) -> bool:
+    """Whether a layer's outputs are the axis that is normalised, axis 1, and its terms plain."""
+    if layer.op not in DENSE:
+        return layer.op == "Conv"
+    attrs = layer.attrs
+    plain = attrs.get("alpha", 1.0) == attrs.get("beta", 1.0) == 1.0 and not attrs.get("transA", 0)
+    ranks = {len(net.shapes[name]) for name in (*layer.inputs[:2], layer.output)}
+    return plain and ranks == {2}
 
 
 def _per_channel(net: Net, node: OpNode, constants: dict[str, Array], fresh: FreshNames) -> OpNode:
@@ -71,8 +86,9 @@ def _folded(node: OpNode, conv: OpNode, constants: dict[str, Array]) -> tuple[Ar
     with np.errstate(divide="ignore", invalid="ignore"):  # judged below
         gain = gamma / np.sqrt(variance + node.attrs.get("epsilon", EPSILON))
     name = conv.optional_input(2)
-    before = constants[name].astype(np.float64) if name else np.zeros(len(weight))
-    folded = weight * gain.reshape(-1, *[1] * (weight.ndim - 1))
+    before = constants[name].astype(np.float64).reshape(-1) if name else np.zeros(1)
+    last = conv.op in DENSE and not conv.attrs.get("transB", 0)
+    folded = weight * (gain if last else gain.reshape(-1, *[1] * (weight.ndim - 1)))
     bias = (before - mean) * gain + beta
     if not (np.isfinite(folded).all() and np.isfinite(bias).all()):
         raise node.error("its parameters make no finite numbers", "train the network again")

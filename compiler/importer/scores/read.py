@@ -86,8 +86,8 @@ def _decides(net: Net, node: OpNode, shape: tuple[int, ...]) -> bool:
 def _made(net: Net, node: OpNode, found: Mapping[str, Elements]) -> dict[str, Elements]:
     if node.op in VIEWS:
         return _moved(net, node, found)
-    if node.op not in ALL:
-        raise NoCurveError
+    if node.op not in ALL or net.types.get(node.output, "").startswith("uint"):
+        raise NoCurveError  # unsigned numbers wrap around
     operands = [_operand(net, name, found) for name in node.inputs if name]
     elements = ALL[node.op](net, node, operands)
     if elements.shape != tuple(net.shapes.get(node.output, ())):

@@ -376,3 +376,21 @@ def test_biases_are_written_in_steps_of_the_accumulator(tmp_path: Path) -> None:
     for layer in layers:
         integers = constants[makers[layer.input[2]].input[0]]
         assert integers.data_type == onnx.TensorProto.INT32
+
+
+@pytest.mark.parametrize("layer", ["Gemm", "transposed", "MatMul", "MatMul and Add"])
+def test_a_batch_normalisation_behind_a_dense_layer(tmp_path: Path, layer: str) -> None:
+    net = Floats(31)
+    x = net.pooled(net.relu(net.conv("image")))
+    if layer.startswith("MatMul"):
+        y = net.node("MatMul", x, net.normal(4, 6))
+        y = net.node("Add", y, net.normal(6)) if "Add" in layer else y
+    else:
+        transposed = layer == "transposed"
+        weight = net.normal(6, 4) if transposed else net.normal(4, 6)
+        y = net.node("Gemm", x, weight, net.normal(6), transB=int(transposed))
+    rows = [net.const(net.rng.uniform(0.5, 2.0, 6)), net.normal(6), net.normal(6)]
+    y = net.node("BatchNormalization", y, *rows, net.const(net.rng.uniform(0.5, 2.0, 6)))
+    y = net.gemm(net.relu(y), 5, 6)
+    graph = check_float(net.model(y), tmp_path, some_images(3))
+    assert len(graph.nodes) == 4  # convolution, average, two dense layers

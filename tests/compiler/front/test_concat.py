@@ -130,7 +130,7 @@ def unquantised(net: Any) -> str:
 
 def quantised_otherwise(net: Any) -> str:
     y = concat(net, net.conv(net.stem(), 3), net.stem())
-    return str(net.classifier(net.qdq(y, 0.08, signed=False, name="behind")))
+    return str(net.classifier(net.qdq(y, 0.07, signed=False, name="behind")))
 
 
 @pytest.mark.parametrize(
@@ -162,15 +162,17 @@ def quantised_otherwise(net: Any) -> str:
             "node 'cat' (Concat): the network's output 'cat*' is a Concat; end the net",
         ),
         (unquantised, "node 'reader' (Conv): its input 'cat*' is not quantised; put Quantize"),
-        (
-            quantised_otherwise,
-            "node 'behind' (QuantizeLinear): scales that cannot be unified: 'quant*' has scale 0.04"
-            " (node 'quantize*'), this node needs 0.08",
-        ),
     ],
 )
 def test_refused(refuse: Any, build: Callable[[Any], str], message: str) -> None:
     refuse(build, message)
+
+
+def test_quantised_at_another_scale_behind_it(net: Any, check: Any) -> None:
+    """Each map is brought to the scale of the quantiser behind the Concat: as quantising it is."""
+    graph = check(net, quantised_otherwise(net))
+    rescaled = next(node for node in graph.nodes if isinstance(node, ir.Concat)).inputs
+    assert {graph.values[name].scale for name in rescaled} == {np.float32(0.07)}
 
 
 def test_sizes_that_differ(net: Any, load: Any) -> None:

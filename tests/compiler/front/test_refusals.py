@@ -137,7 +137,7 @@ def dequantized_with_another_scale(net: Any) -> str:
 
 
 def quantized_again(net: Any) -> str:
-    return net.qdq(net.qdq(net.conv(net.image(), 4), Y, name="a"), 0.08, name="b")
+    return net.qdq(net.pool(net.stem()), 0.08, name="b")
 
 
 def two_image_scales(net: Any) -> str:
@@ -207,7 +207,7 @@ CASES: list[tuple[Case, str]] = [
     (relu_in_both_operands, "node 'add' (Add): neither '*' nor '*' is a plain int8 conv"),
     (broadcast_residual, "node 'add' (Add): operands have shapes"),
     (dequantized_with_another_scale, "node 'dq' *scales that cannot be unified"),
-    (quantized_again, "node 'b' *unified: 'a_*' has scale 0.04 (node 'a'), this node needs 0.08"),
+    (quantized_again, "node 'b' *unified: 'quant*' has scale 0.02 (node 'quant*needs 0.08; remove"),
     (two_image_scales, "node 'other' *scales that cannot be unified: 'image' *'image_q'"),
     (bias_beyond_int32, "node 'c' (Conv): accumulator could overflow: the bias of channel 0"),
     (scale_ratio, "node 'c' (Conv): cannot be requantised: multiplier * is too large"),

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from penstock.compiler import ir
+from penstock.compiler.calibrate import quantize_float
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.importer.load import load_model, to_net
@@ -21,6 +22,7 @@ from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import SCORE_ONE
 from penstock.program.descriptor import GateKind
 from tests.compiler.front import spellings
+from tests.compiler.front.floats import Floats, save, some_images
 from tests.compiler.front.qdq import Array, Qdq
 from tests.compiler.front.spellings import RAMPS, SIGMOIDS, STEPS, Spelling
 
@@ -146,3 +148,14 @@ def test_curves_at_ties() -> None:
     assert bounded.breaks == (Fraction(1, 2),) and bounded.values == (0,)
     with pytest.raises(curves.NoCurveError):
         curves.multiply(line, line)
+
+
+@pytest.mark.parametrize("op", ["Softmax", "ArgMax"])
+def test_two_classes_are_no_gate(tmp_path: Path, op: str) -> None:
+    """What ends a network of two classes is refused with a word about logits, as for any other."""
+    net = Floats(1)
+    y = net.gemm(net.pooled(net.relu(net.conv("image"))), 2)
+    y = net.node(op, y, axis=1, name="last")
+    y = net.node("Cast", y, to=TensorProto.FLOAT) if op == "ArgMax" else y
+    with pytest.raises(CompileError, match=r"'last'.*end the network at its logits"):
+        quantize_float(save(net.model(y), tmp_path), some_images(1))
