@@ -1,8 +1,9 @@
-"""Maps the top-level folders to the namespace package `penstock`; all else is pyproject.toml."""
+"""Maps the top-level folders into the package `penstock`; all else is pyproject.toml."""
 
 from setuptools import find_namespace_packages, setup
 
 #: Folder at the top of the repository -> penstock.<folder>.  `rtl` carries SystemVerilog only.
+#: The folder `penstock` is the package itself: the Python door.
 FOLDERS = (
     "program",
     "model",
@@ -18,8 +19,9 @@ FOLDERS = (
 )
 
 setup(
-    package_dir={f"penstock.{folder}": folder for folder in FOLDERS},
-    packages=[
+    package_dir={"penstock": "penstock"} | {f"penstock.{folder}": folder for folder in FOLDERS},
+    packages=["penstock"]
+    + [
         f"penstock.{package}"
         for folder in FOLDERS
         for package in (folder, *(f"{folder}.{sub}" for sub in find_namespace_packages(folder)))

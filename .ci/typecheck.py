@@ -18,8 +18,13 @@ def main() -> int:
     package.mkdir(parents=True, exist_ok=True)
     for old in package.iterdir():
         old.unlink()
-    for init in sorted(ROOT.glob("*/__init__.py")):
-        (package / init.parent.name).symlink_to(init.parent, target_is_directory=True)
+    folders = sorted(init.parent for init in ROOT.glob("*/__init__.py"))
+    for folder in folders:
+        if folder.name != "penstock":
+            (package / folder.name).symlink_to(folder, target_is_directory=True)
+    for path in sorted((ROOT / "penstock").iterdir()):  # the package itself
+        if path.suffix in (".py", ".typed"):
+            (package / path.name).symlink_to(path)
     return subprocess.run(
         [sys.executable, "-m", "mypy", "-p", "penstock", *sys.argv[1:]],
         cwd=ROOT,

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.bench.cache import ROOT
-from penstock.cli.engines import Memory, Run, mismatches, run_engine
 from penstock.cli.output import step
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.pipeline import compile_graph
+from penstock.engines import Memory, Run, mismatches, run_engine
 from penstock.model import build_onnx
 from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset

@@ -19,10 +19,9 @@ import onnx
 import torch
 
 from penstock.bench.cache import ROOT
-from penstock.cli.engines import Memory, Run, build_engines, mismatches, run_engine
-from penstock.cli.files import Images
 from penstock.cli.output import step
 from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.engines import Images, Memory, Run, build_engines, mismatches, run_engine
 from penstock.model import (
     Dataset,
     TrainConfig,
@@ -80,7 +79,7 @@ def trained(recipe: str, data_dir: Path | None) -> Path:
 def run_all(compiled: CompiledNetwork, images: Images, engines: tuple[str, ...]) -> dict[str, Run]:
     """One run of all images an engine."""
     runs = {}
-    build_engines(engines, compiled, Memory())
+    build_engines(engines, compiled, Memory(), step)
     for engine in engines:
         with step(f"{engine}, {len(images)} images") as progress:
             runs[engine] = run_engine(engine, compiled, images, Memory(), progress)

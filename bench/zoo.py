@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.bench.cache import ROOT
-from penstock.cli.engines import Memory, Run, build_engines, mismatches, run_engine
 from penstock.cli.output import step
 from penstock.cli.report import ratios
 from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.engines import Memory, Run, build_engines, mismatches, run_engine
 from penstock.model.data import Dataset, load_dataset
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
 from penstock.program.config import get_config
@@ -60,7 +60,8 @@ def run_labels(
     name: str, labels: Sequence[str], images: npt.NDArray[np.float32], jobs: int
 ) -> dict[str, tuple[Run, Run]]:
     """`run_both` of every label, `jobs` at a time."""
-    build_engines(("rtl",), compiled_as(name, labels[0]), Memory())  # once, before they share it
+    # Once, before they share it.
+    build_engines(("rtl",), compiled_as(name, labels[0]), Memory(), step)
     if jobs == 1:
         return {label: run_both(name, label, images) for label in labels}
     context = multiprocessing.get_context("spawn")

@@ -51,6 +51,11 @@ def write_bundle(folder: Path, contents: Contents) -> None:
     """Fill an empty folder."""
     contents.package.save(folder / "net.pspkg")
     contents.vectors.save(folder / "vectors.npz")
+    # A package of its own: of the folders on the path, this one is then the only `penstock`.
+    (folder / "penstock").mkdir()
+    (folder / "penstock" / "__init__.py").write_text(
+        '"""The board\'s part of Penstock."""\n', encoding="utf-8"
+    )
     _copy_python(HOST, folder / "penstock" / "host")
     _copy_python(PROGRAM, folder / "penstock" / "program")
     for notebook in sorted((HOST / "notebooks").glob("*.ipynb")):

@@ -1,6 +1,5 @@
 """The standing check on the command line: its options, images, figures and their wording."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,15 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
-from penstock.cli.errors import InputError, load
-from penstock.cli.files import check_images, read_array
-from penstock.cli.output import note, step
-from penstock.program.errors import PenstockError
+from penstock.cli.errors import InputError
+from penstock.images import check_images, read_array
+from penstock.standing import CHECKED_IMAGES
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-#: Calibration images that are checked; all of --check-images are.
-CHECKED_IMAGES = 8
 
 
 def check_options(command: F) -> F:
@@ -40,40 +35,16 @@ def check_options(command: F) -> F:
 
 
 def images_to_check(
-    check: bool | None, path: Path | None, calibration: npt.NDArray[np.float32] | None
-) -> npt.NDArray[np.float32] | None:
-    """What to check with, None if nothing is to be checked."""
-    if check is False:
-        return None
-    if path is not None:
-        array = read_array(path)
-        codes = array.dtype if array.dtype in (np.int8, np.uint8) else None
-        return check_images(array, None, str(path), codes=codes)
-    if check and calibration is None:
+    check: bool | None, path: Path | None, calibration: npt.NDArray[Any] | None
+) -> bool | npt.NDArray[Any] | None:
+    """The options as `penstock.compile` takes them.  InputError if there are no images."""
+    if check and path is None and calibration is None:
         raise InputError("--check needs images", hint="--check-images x.npy")
-    return None if calibration is None else calibration[:CHECKED_IMAGES]
-
-
-def check_compiled(
-    compiled: Any, images: npt.NDArray[np.float32], original: Path | None, asked: bool
-) -> Any:
-    """The compiled network with the figures of its check.
-
-    Raises:
-        PenstockError: a layer is wrong; or, if the check was asked for, it cannot be made.
-    """
-    wrong = load("penstock.compiler.check").CheckError
-    try:
-        with step(f"check against onnxruntime, {len(images)} images"):
-            compiled = compiled.check(images, original)
-    except PenstockError as error:
-        if asked or isinstance(error, wrong):
-            raise
-        note(f"not checked: {error}")
-        return compiled
-    compiled.checked.require()
-    warnings = (*compiled.warnings, *compiled.checked.warnings())
-    return dataclasses.replace(compiled, warnings=warnings)
+    if check is False or path is None:
+        return check
+    array = read_array(path)
+    codes = array.dtype if array.dtype in (np.int8, np.uint8) else None
+    return check_images(array, None, str(path), codes=codes)
 
 
 def onnx_figures(checked: Any) -> dict[str, Any]:

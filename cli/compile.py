@@ -5,7 +5,7 @@ from typing import Any
 
 import rich_click as click
 
-from penstock.cli.check import check_compiled, check_options, check_rows, images_to_check
+from penstock.cli.check import check_options, check_rows, images_to_check
 from penstock.cli.compiled import (
     calibration_option,
     hardware,
@@ -15,7 +15,7 @@ from penstock.cli.compiled import (
 from penstock.cli.errors import InputError, load
 from penstock.cli.exits import thresholds_option
 from penstock.cli.files import force_option
-from penstock.cli.output import emit, json_option, step, table, warn
+from penstock.cli.output import emit, json_option, note, step, table, warn
 from penstock.program.config import CONFIGS
 from penstock.program.folder import check_folder
 
@@ -85,24 +85,22 @@ def compile_command(
         raise InputError(f"cannot read {onnx}: no such file", hint="penstock export makes one")
     check_folder(output, "compile", force=force)
     samples = read_calibration(calibration)
-    seen = images_to_check(check, check_images, samples)
-    api = load("penstock.compiler.api")
-    with step(f"compile {onnx} for {config.name}"):
-        compiled = api.compile_onnx(
-            onnx,
-            config,
-            schedule,
-            calibration=samples,
-            reshape=reshape,
-            thresholds=thresholds,
-            images=images or 1,
-        )
-    if seen is not None:
-        asked = bool(check) or check_images is not None
-        original = None if calibration is None else onnx
-        compiled = check_compiled(compiled, seen, original, asked)
-    compiled.save(output, force=force)
-    warn(compiled.warnings)
+    network = load("penstock.building").build(
+        onnx,
+        calibration=samples,
+        target=config,
+        schedule=schedule,
+        thresholds=thresholds,
+        images=images or 1,
+        reshape=reshape,
+        check=images_to_check(check, check_images, samples),
+        step=step,
+    )
+    if network.unchecked:
+        note(f"not checked: {network.unchecked}")
+    network.save(output, force=force)
+    warn(network.warnings)
+    compiled = network.compiled
     package = compiled.package
     figures: dict[str, Any] = {
         "network": package.meta["network"],

@@ -9,7 +9,12 @@ import numpy as np
 import rich_click as click
 
 from penstock.cli.compiled import SEED, hardware
-from penstock.cli.engines import (
+from penstock.cli.errors import MISMATCH, load
+from penstock.cli.files import force_option
+from penstock.cli.output import STDOUT, emit, json_option, note, step, table
+from penstock.cli.report import BOARD, ratios, rows
+from penstock.cli.train import train_checkpoint
+from penstock.engines import (
     Memory,
     Run,
     build_engines,
@@ -18,11 +23,7 @@ from penstock.cli.engines import (
     run_engine,
     save_arrays,
 )
-from penstock.cli.errors import MISMATCH, load
-from penstock.cli.files import check_images, force_option
-from penstock.cli.output import STDOUT, emit, json_option, note, step, table
-from penstock.cli.report import BOARD, ratios, rows
-from penstock.cli.train import train_checkpoint
+from penstock.images import check_images
 from penstock.program.files import write_file, write_text
 from penstock.program.folder import check_folder
 
@@ -114,8 +115,9 @@ def demo(
             load("penstock.model.flow").export_checkpoint(output / "checkpoint.pt", onnx_path)
         accuracy = {"float": metrics["float_accuracy"], "qat": metrics["qat_accuracy"]}
     with step(f"compile for {config.name}"):
-        compiled = load("penstock.compiler.api").compile_onnx(onnx_path, config, schedule)
-        compiled.save(output / "net", force=force)
+        made = load("penstock.building").build(onnx_path, target=config, schedule=schedule)
+        made.save(output / "net", force=force)
+        compiled = made.compiled
     images, labels = save_test_images(dataset, data_dir, output, limit)
     runs = run_all(compiled, images)
     write_file(output / "results.npz", lambda file: save_arrays(file, runs["rtl"]))
@@ -173,7 +175,7 @@ def run_all(compiled: Any, images: np.ndarray) -> dict[str, Run]:
         "csim, every gate open": ("csim", dense, Memory()),
         "rtl, every gate open": ("rtl", dense, Memory()),
     }
-    build_engines(("csim", "rtl"), compiled, Memory())
+    build_engines(("csim", "rtl"), compiled, Memory(), step)
     runs = {}
     for name, (engine, program, memory) in plans.items():
         with step(f"{name}, {len(images)} images") as progress:

@@ -9,7 +9,7 @@ import numpy as np
 import rich_click as click
 
 from penstock.cli.bundle import Contents, read_bitstream, write_bundle
-from penstock.cli.compiled import load_compiled, read_images
+from penstock.cli.compiled import load_network, read_images
 from penstock.cli.errors import InputError, load
 from penstock.cli.files import force_option, read_labels
 from penstock.cli.output import note, step, warn
@@ -79,14 +79,15 @@ def deploy(
     zipped = output.suffix == ".zip"
     if not zipped:
         check_folder(output, COMMAND, force=force)
-    compiled = load_compiled(network)
-    board.require(compiled.package.config.name)
+    loaded = load_network(network)
+    package = loaded.compiled.package
+    board.require(package.config.name)
     beside = network if network.is_dir() else network.parent
     images_path, labels_path = _defaults(beside.parent, images_path, labels_path)
-    vectors = _vectors(compiled, images_path, labels_path, limit)
+    vectors = _vectors(loaded, images_path, labels_path, limit)
     contents = Contents(
         board=board,
-        package=compiled.package,
+        package=package,
         vectors=vectors,
         bitstream=read_bitstream(bit) if bit else None,
     )
@@ -108,8 +109,9 @@ def _defaults(
     return images, labels
 
 
-def _vectors(compiled: Any, images: Path | None, labels: Path | None, limit: int) -> Vectors:
+def _vectors(network: Any, images: Path | None, labels: Path | None, limit: int) -> Vectors:
     """Test images with the golden engine's results."""
+    compiled = network.compiled
     shape = compiled.input_shape
     if images is None:
         if labels is not None:
@@ -118,7 +120,7 @@ def _vectors(compiled: Any, images: Path | None, labels: Path | None, limit: int
         draw = np.random.default_rng(0).uniform(-128, 128, (limit, *shape))
         array = (draw * scale).astype(np.float32)
     else:
-        array, warnings = read_images(compiled, images, limit)
+        array, warnings = read_images(network, images, limit)
         warn(warnings)
         if array.dtype != np.float32:  # the vectors' file holds real values
             array = (array * np.float32(compiled.package.meta["input"]["scale"])).astype(np.float32)

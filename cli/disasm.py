@@ -4,8 +4,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from penstock.cli.compiled import load_compiled
-from penstock.cli.errors import load
+from penstock.cli.compiled import load_network
 
 
 @click.command(
@@ -20,6 +19,4 @@ def disasm(network: Path) -> None:
 
     Every descriptor with its predicate, its lists and folds, its tensors and its weights.
     """
-    compiled = load_compiled(network)
-    listing = load("penstock.compiler.disasm").listing(compiled.package)
-    click.echo(listing.rstrip("\n"))
+    click.echo(load_network(network).listing().rstrip("\n"))

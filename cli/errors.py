@@ -1,14 +1,14 @@
 """Which exceptions are the user's to repair, and how they are worded: one line, exit code 2."""
 
 import errno
-import importlib
 from types import ModuleType
 
 import rich_click as click
 
 from penstock.cli.text import printable
+from penstock.errors import InputError as InputError
 from penstock.program.errors import PenstockError
-from penstock.program.optional import explained
+from penstock.program.optional import require
 
 MISMATCH = 1
 BAD_INPUT = 2
@@ -17,10 +17,6 @@ BROKEN_PIPE = 141  # as of a program that SIGPIPE ends
 
 #: Characters of a message; the rest is in a log file or comes with --debug.
 LONGEST = 1000
-
-
-class InputError(PenstockError):
-    """An argument or a file given on the command line that cannot be used."""
 
 
 def describe(error: BaseException) -> str:
@@ -77,7 +73,4 @@ _OS_HINTS = {
 
 def load(module: str) -> ModuleType:
     """Import a module of Penstock; MissingPackageError if a package that it needs is missing."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise explained(error) from None
+    return require(module)

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rich_click as click
 
 from penstock.cli.compiled import (
@@ -11,7 +10,7 @@ from penstock.cli.compiled import (
     calibration_option,
     hardware,
     images_option,
-    load_compiled,
+    load_network,
     read_calibration,
 )
 from penstock.cli.errors import InputError, load
@@ -72,33 +71,24 @@ def estimate(
     Every figure is a mean over random masks in which a channel is kept with probability --keep and
     the given share of the blocks is skipped; the default is every gate open.
     """
-    compiled = _compiled(network, config_name, schedule, images, calibration)
-    warn(compiled.warnings)
-    of_board = clock is None
-    if clock is None:
-        clock = float(load("penstock.boards.board").load_board(board).clock_mhz)
-    masking = load("penstock.compiler.masks")
-    rng = np.random.default_rng(seed)
-    memory = masking.forced_scores(
-        compiled.package, masks, keep=keep, blocks_skipped=blocks_skipped, rng=rng
-    )
-    figures = load("penstock.compiler.estimate").estimate(compiled.package, memory, clock)
-    figures |= {"keep": keep, "blocks_skipped": blocks_skipped}
-    figures["clock_source"] = "estimate" if of_board else "given"
-    figures["warnings"] = list(compiled.warnings)
+    loaded = _loaded(network, config_name, schedule, images, calibration)
+    warn(loaded.warnings)
+    found = loaded.estimate(keep, blocks_skipped, masks=masks, seed=seed, board=board, clock=clock)
+    figures = found.figures | {"warnings": list(loaded.warnings)}
     emit(figures, json_to, *_tables(figures, str(network)))
 
 
-def _compiled(
+def _loaded(
     network: Path,
     config_name: str | None,
     schedule: str | None,
     images: int | None,
     calibration: Path | None,
 ) -> Any:
-    """The Program: loaded, or compiled from an ONNX file."""
+    """The `penstock.Network`: loaded, or compiled from an ONNX file."""
     if network.is_dir() or network.suffix == ".pspkg":
-        compiled = load_compiled(network)
+        loaded = load_network(network)
+        compiled = loaded.compiled
         if config_name is not None:
             compiled.package.require(hardware(config_name))
         if schedule not in (None, compiled.package.meta["schedule"]):
@@ -113,15 +103,19 @@ def _compiled(
                 f"{network} was compiled for {compiled.images} images a run",
                 hint="give the ONNX file",
             )
-        return compiled
+        return loaded
     if not network.is_file():
         raise InputError(f"cannot read {network}: no such file", hint="penstock export makes one")
     config = hardware(config_name or "z7020")
-    with step(f"compile {network} for {config.name}"):
-        api = load("penstock.compiler.api")
-        return api.compile_onnx(
-            network, config, schedule, read_calibration(calibration), images=images or 1
-        )
+    return load("penstock.building").build(
+        network,
+        calibration=read_calibration(calibration),
+        target=config,
+        schedule=schedule,
+        images=images or 1,
+        check=False,
+        step=step,
+    )
 
 
 def _tables(figures: dict[str, Any], title: str) -> list[Any]:

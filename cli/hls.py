@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
-from penstock.cli.compiled import hardware, load_compiled, read_images
+from penstock.cli.compiled import hardware, load_network, read_images
 from penstock.cli.errors import MISMATCH, InputError, load
 from penstock.cli.files import force_option
 from penstock.cli.output import emit, json_option, note, step, table, warn
@@ -95,14 +95,15 @@ def hls(
     board = load("penstock.boards").load_board(board_name)
     steps = parse_steps(steps_text, project.STEPS)
     check_folder(output, COMMAND, force=force)
-    compiled = load_compiled(network)
+    loaded = load_network(network)
+    compiled = loaded.compiled
     if config_name is not None:
         compiled.package.require(hardware(config_name))
     board.require(compiled.package.config.name)
     target = project.Target(
         board=board.name, part=board.part, clock_mhz=board.clock_mhz, steps=steps
     )
-    inputs = bench_inputs(compiled, images_path, limit)
+    inputs = bench_inputs(loaded, images_path, limit)
     with step(f"golden vectors of {len(inputs)} images"):
         records = load("penstock.sim.golden").run(compiled.package, inputs)
     write_folder(
@@ -129,10 +130,11 @@ def describe(package: Any, board: Any) -> dict[str, Any]:
     }
 
 
-def bench_inputs(compiled: Any, images_path: Path | None, limit: int) -> npt.NDArray[np.uint8]:
+def bench_inputs(network: Any, images_path: Path | None, limit: int) -> npt.NDArray[np.uint8]:
     """The test bench's images as the core reads them: a user's, or random ones."""
+    compiled = network.compiled
     if images_path is not None:
-        images, warnings = read_images(compiled, images_path, limit)
+        images, warnings = read_images(network, images_path, limit)
         warn(warnings)
         inputs: npt.NDArray[np.uint8] = compiled.quantize_input(images)
         return inputs

@@ -8,8 +8,12 @@ import numpy.typing as npt
 import rich_click as click
 
 from penstock.cli.check import check_rows, onnx_figures
-from penstock.cli.compiled import SEED, hardware, load_compiled, read_images
-from penstock.cli.engines import (
+from penstock.cli.compiled import SEED, hardware, load_network, read_images
+from penstock.cli.errors import MISMATCH, InputError
+from penstock.cli.exits import exit_figures, exit_rows, thresholds_option
+from penstock.cli.files import read_labels
+from penstock.cli.output import emit, json_option, note, step, table, warn
+from penstock.engines import (
     ENGINES,
     Memory,
     Run,
@@ -20,10 +24,6 @@ from penstock.cli.engines import (
     run_engine,
     save_arrays,
 )
-from penstock.cli.errors import MISMATCH, InputError
-from penstock.cli.exits import exit_figures, exit_rows, thresholds_option
-from penstock.cli.files import read_labels
-from penstock.cli.output import emit, json_option, note, step, table, warn
 from penstock.program.files import write_file
 
 
@@ -149,10 +149,11 @@ def simulate(
         raise InputError("--per-descriptor needs the rtl engine", hint="--engine rtl")
     if vcd is not None and not vcd.parent.is_dir():
         raise InputError(f"cannot write {vcd}: no such folder")
-    compiled = load_compiled(network)
+    loaded = load_network(network)
+    compiled = loaded.compiled
     if config_name is not None:
         compiled.package.require(hardware(config_name))
-    images, warnings = read_images(compiled, images_path, limit)
+    images, warnings = read_images(loaded, images_path, limit)
     warn(warnings)
     labels = None if labels_path is None else read_labels(labels_path, len(images))
     if force_gates and "onnx" in engines:
@@ -162,7 +163,7 @@ def simulate(
     if force_gates:
         compiled = compiled.force_gates_open()
     memory = Memory(latency=latency, stall=stall, seed=seed, vcd=vcd, assertions=assertions)
-    build_engines(engines, compiled, memory)
+    build_engines(engines, compiled, memory, step)
     runs = []
     exact = tuple(engine for engine in engines if engine != "onnx")
     for engine in exact:

@@ -156,7 +156,7 @@ class CompiledNetwork:
         Raises:
             PenstockError: the ONNX file is not there (a lone program file was loaded).
         """
-        meta, graph = self.package.meta, self._graph()
+        meta, graph = self.package.meta, self.integer_graph()
         image, result = meta["input"], meta["output"]
         codes = inputs.reshape(-1, image["bytes"])[:, : math.prod(self.input_shape)]
         codes = codes.view(np.int8) if image["signed"] else codes
@@ -186,7 +186,8 @@ class CompiledNetwork:
             records[taken == index, offset : offset + data.shape[1]] = data
         clear_unreached(records, meta)
 
-    def _model(self) -> bytes:
+    def onnx_file(self) -> bytes:
+        """The bytes of the quantised file.  PenstockError if a lone program file was loaded."""
         if self.model is None:
             raise PenstockError(
                 "the integer graph needs the network's ONNX file",
@@ -194,8 +195,9 @@ class CompiledNetwork:
             )
         return self.model
 
-    def _graph(self) -> Graph:
-        graph = self.graph or _import_bytes(self._model())
+    def integer_graph(self) -> Graph:
+        """What the importer made of the file, with this program's thresholds; as `onnx_file`."""
+        graph = self.graph or _import_bytes(self.onnx_file())
         exits = tuple(
             dataclasses.replace(leave, threshold=meant["threshold"])
             for leave, meant in zip(graph.exits, self.package.meta["exits"], strict=True)
@@ -214,8 +216,8 @@ class CompiledNetwork:
             PenstockError: the ONNX file is not there; onnxruntime is missing, or refuses the file.
         """
         _check_images(images, self.input_shape, self.codes)
-        graph = dataclasses.replace(self, open_gates=False)._graph()
-        result = check_file(graph, self._model(), images, original)
+        graph = dataclasses.replace(self, open_gates=False).integer_graph()
+        result = check_file(graph, self.onnx_file(), images, original)
         return dataclasses.replace(self, checked=result)
 
     def force_gates_open(self) -> "CompiledNetwork":
@@ -229,7 +231,7 @@ class CompiledNetwork:
         Raises:
             PenstockError: the ONNX file is not there (a lone program file was loaded).
         """
-        graph = without_gates(self._graph())
+        graph = without_gates(self.integer_graph())
         package = compile_graph(
             graph, self.package.config, self.package.meta["schedule"], images=self.images
         )

@@ -88,6 +88,8 @@ class ReLU1(Score):
 
     def forward(self, z: Tensor) -> Tensor:
         """Pre-activation, any shape -> scores in [0, 1]."""
+        if not self.training:  # plain operators, as an exporter writes them
+            return relu1(z)
         leaky = leaky_relu1(z)
         return relu1(z).detach() + (leaky - leaky.detach())
 
@@ -99,8 +101,11 @@ class Step(Score):
 
     def forward(self, z: Tensor) -> Tensor:
         """Pre-activation, any shape -> scores 0 or 1."""
+        hard = (z > 0).to(z.dtype)
+        if not self.training:  # plain operators, as an exporter writes them
+            return hard
         soft = torch.sigmoid(z)
-        return (z > 0).to(z.dtype) + (soft - soft.detach())
+        return hard + (soft - soft.detach())
 
 
 class SigmoidScore(Score):

@@ -52,7 +52,7 @@ def test_compile_checks_where_there_are_images(
     assert result.code == 0, result.err
     figures = json.loads(result.out)["check"]
     assert figures == json.loads((tmp_path / "net" / "report.json").read_text())["check"]
-    graph = api.load(tmp_path / "net")._graph()
+    graph = api.load(tmp_path / "net").integer_graph()
     assert figures["images"] == 6 and figures["first_wrong"] is None
     assert len(figures["layers"]) + len(figures["unnamed"]) == len(graph.nodes)
     assert all(layer["maximum"] <= 1 for layer in figures["layers"])
@@ -98,7 +98,7 @@ def test_simulate_names_the_layer_that_differs(
     """A folder whose ONNX file was changed: the Program is another network's."""
     folder = tmp_path / "net"
     shutil.copytree(workspace.compiled, folder)
-    graph = api.load(folder)._graph()
+    graph = api.load(folder).integer_graph()
     result = penstock("simulate", folder, "--engine", "onnx", "--images", workspace.images)
     assert result.code == 0, result.err
     with pytest.MonkeyPatch.context() as patch:

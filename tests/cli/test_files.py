@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from penstock.cli.errors import InputError
-from penstock.cli.files import check_images, read_array, read_labels
+from penstock.cli.files import read_labels
+from penstock.images import check_images, read_array
 
 
 def test_good_images_pass(rng: np.random.Generator) -> None:

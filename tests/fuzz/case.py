@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.cli.engines import COUNTED
 from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.pipeline import compile_graph
+from penstock.engines import COUNTED
 from penstock.program.config import HwConfig, get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.errors import PenstockError

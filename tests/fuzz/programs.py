@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from penstock.cli.files import read_array
 from penstock.compiler.api import load
 from penstock.compiler.disasm import listing
 from penstock.compiler.report import build_report
 from penstock.host.vectors import Vectors
+from penstock.images import read_array
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.package import FORMAT_VERSION, HEADER, MAGIC, Package
 from tests.fuzz.case import draw

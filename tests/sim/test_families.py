@@ -7,9 +7,9 @@ import onnx
 import pytest
 import torch
 
-from penstock.cli.engines import COUNTED
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.cost import compare
+from penstock.engines import COUNTED
 from penstock.model import NetworkConfig, build_onnx, random_images, random_network
 from penstock.model.families import FAMILIES
 from penstock.program.config import get_config

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from penstock.cli.engines import COUNTED
+from penstock.engines import COUNTED
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import Descriptor, Op

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from penstock.cli.engines import COUNTED
 from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph
+from penstock.engines import COUNTED
 from penstock.hls.sources import HlsError, Types
 from penstock.program.config import CONFIGS, get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES

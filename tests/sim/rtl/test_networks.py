@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from penstock.cli.engines import COUNTED
 from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph
+from penstock.engines import COUNTED
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.exits import exits_taken, with_thresholds

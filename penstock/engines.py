@@ -1,21 +1,33 @@
 """Running a compiled network on the engines and comparing what they return."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from penstock.cli.errors import load
-from penstock.cli.files import Images
-from penstock.cli.output import step
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.optional import require
 
 Bytes = npt.NDArray[np.uint8]
+Images = npt.NDArray[Any]
 
-#: Every engine, in the order in which they are explained; "onnx" has no records (cli/check.py).
+#: Called with (images begun, images).
+Progress = Callable[[int, int], None]
+#: Around something long: is told what begins, and gives a way to tell how far it is.
+Step = Callable[[str], AbstractContextManager[Progress]]
+
+
+@contextmanager
+def silently(text: str) -> Iterator[Progress]:
+    """A `Step` that shows nothing."""
+    yield lambda done, total: None
+
+
+#: Every engine, in the order in which they are explained; "onnx" has no records.
 ENGINES = ("golden", "csim", "rtl", "graph", "onnx")
 
 _TIMELESS = (
@@ -78,14 +90,16 @@ class Run:
         return float(self.counters[counter].mean()) / self.per_run
 
 
-def build_engines(engines: Iterable[str], compiled: Any, memory: Memory) -> None:
+def build_engines(
+    engines: Iterable[str], compiled: Any, memory: Memory, step: Step = silently
+) -> None:
     """Build the simulated cores that are wanted and not yet built (half a minute for rtl)."""
     if "csim" in engines:
-        csim = load("penstock.sim.csim.build")
+        csim = require("penstock.sim.csim.build")
         with step(f"build the HLS core's C simulation, {compiled.package.config.name}"):
             csim.build_csim(compiled.package.config)
     if "rtl" in engines:
-        build = load("penstock.sim.rtl.build")
+        build = require("penstock.sim.rtl.build")
         name = compiled.package.config.name
         with step(f"build the core, {name}"):
             trace = memory.vcd is not None
@@ -97,7 +111,7 @@ def run_engine(
     compiled: Any,
     images: Images,
     memory: Memory,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Run:
     """Run `images` through one engine; what it raises passes through.
 
@@ -107,12 +121,12 @@ def run_engine(
     if engine == "graph":
         records = compiled.run_graph(inputs)
     elif engine == "golden":
-        records = load("penstock.sim.golden").run(compiled.package, inputs)
+        records = require("penstock.sim.golden").run(compiled.package, inputs)
     elif engine == "csim":
-        hls_core = load("penstock.sim.csim.engine").CsimCore(compiled.package.config)
+        hls_core = require("penstock.sim.csim.engine").CsimCore(compiled.package.config)
         records = hls_core.run(compiled.package, inputs)
     else:
-        rtl = load("penstock.sim.rtl.engine")
+        rtl = require("penstock.sim.rtl.engine")
         core = rtl.RtlCore(compiled.package.config, assertions=memory.assertions)
         records = core.run(
             compiled.package,
@@ -136,13 +150,25 @@ def run_engine(
     )
 
 
+def run_onnx(compiled: Any, images: Images) -> npt.NDArray[np.float32]:
+    """Logits of the quantised file in onnxruntime, float32 [N, classes]; its last output's."""
+    onnx, loader = require("onnx"), require("penstock.compiler.importer.load")
+    model = require("penstock.compiler.check").prepare(
+        onnx.load_model_from_string(compiled.onnx_file())
+    )
+    output = loader.to_net(model).output
+    reference = require("penstock.compiler.check.reference").Reference(model, [output])
+    found: Any = reference.run(images)[output]
+    return np.asarray(found, np.float32).reshape(len(images), -1)
+
+
 def profile_descriptors(
-    compiled: Any, images: Images, memory: Memory, progress: Callable[[int, int], None]
+    compiled: Any, images: Images, memory: Memory, progress: Progress
 ) -> list[dict[str, Any]]:
     """Mean counters an image of every descriptor, counted by the simulated core."""
-    rtl = load("penstock.sim.rtl.engine")
+    rtl = require("penstock.sim.rtl.engine")
     core = rtl.RtlCore(compiled.package.config, assertions=memory.assertions)
-    profile = load("penstock.sim.rtl.profile").profile
+    profile = require("penstock.sim.rtl.profile").profile
     inputs = compiled.quantize_input(images)
     settings = {"latency": memory.latency, "stall": memory.stall, "seed": memory.seed}
     rows: list[dict[str, Any]] = profile(core, compiled.package, inputs, progress, **settings)

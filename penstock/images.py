@@ -1,0 +1,124 @@
+"""Images as callers give them: read, checked, and what is odd about them."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.errors import InputError
+
+#: Share of the image values beyond the input quantiser's range that goes without a warning.  A
+#: trained scale leaves out the outliers of a data set, a few in ten thousand.
+MOST_SATURATED = 0.02
+#: Codes of the brightest image value, of 127 or 255, below which images are as good as black.
+LEAST_CODE = 8
+
+
+def read_array(path: Path) -> npt.NDArray[Any]:
+    """The array of a .npy file; InputError if it is missing, damaged or holds objects."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's own, of a header that is no literal
+            array = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except Exception as error:  # NumPy passes on whatever zipfile and tokenize raise
+        raise InputError(
+            f"{path} is not a NumPy .npy array", hint="write it with numpy.save"
+        ) from (error)
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} is an archive of arrays", hint="give one .npy array")
+    return array
+
+
+def as_images(images: Any, source: str, *, codes: bool = False) -> npt.NDArray[Any]:
+    """Images of NumPy, PyTorch or lists as a NumPy array [N, C, H, W], after `check_images`.
+
+    Real values of any precision become float32; `codes`: int8 and uint8 stay as they are.
+
+    Raises:
+        InputError: no such array, or as `check_images`; `source` is what it calls them.
+    """
+    array = as_array(images, source)
+    integers = array.dtype if codes and array.dtype in (np.int8, np.uint8) else None
+    return check_images(array, None, source, codes=integers)
+
+
+def as_array(images: Any, source: str) -> npt.NDArray[Any]:
+    """Images of NumPy, PyTorch or lists; real values of any precision are float32."""
+    if hasattr(images, "detach"):  # torch.Tensor, wherever it lies
+        images = images.detach().cpu()
+    try:
+        array = np.asarray(images)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, other libraries
+        raise InputError(
+            f"{source} of type {type(images).__name__}, which NumPy does not take ({error})",
+            hint="give a numpy.ndarray or a torch.Tensor",
+        ) from error
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
+
+
+def check_images(
+    images: npt.NDArray[Any],
+    shape: tuple[int, ...] | None,
+    source: str,
+    limit: int | None = None,
+    codes: np.dtype[Any] | None = None,
+) -> npt.NDArray[Any]:
+    """The first `limit` of `images` (N, C, H, W) float32 after checks.
+
+    `shape` is the network's input (C, H, W), None if any will do; `codes` the integer type that it
+    takes as well, if any.  InputError on another dtype or shape, on no image at all, and on NaN or
+    infinity (with the first such image).
+    """
+    if images.dtype != np.float32 and (codes is None or images.dtype != codes):
+        raise _wrong_type(images.dtype, source, codes)
+    if images.ndim != 4:
+        raise InputError(
+            f"images have shape {images.shape}, expected four dimensions N x C x H x W", source
+        )
+    if shape is not None and images.shape[1:] != shape:
+        got, want = (" x ".join(map(str, s)) for s in (images.shape[1:], shape))
+        raise InputError(f"images are {got} (C x H x W), the network takes {want}", source)
+    images = images[:limit]
+    if not len(images):
+        raise InputError("there is no image", source)
+    finite = np.isfinite(images)
+    if not finite.all():
+        first = int(np.argmin(finite.reshape(len(images), -1).all(axis=1)))
+        kind = "NaN" if np.isnan(images[first]).any() else "infinity"
+        raise InputError(f"image {first} holds {kind}", source)
+    return np.ascontiguousarray(images)
+
+
+def _wrong_type(got: np.dtype[Any], source: str, codes: np.dtype[Any] | None) -> InputError:
+    """The error for images of a type: integers are never taken for real values, or rescaled."""
+    if codes is not None:
+        expected = f"float32 (real values) or {codes} (codes, as the network's file takes them)"
+    else:
+        expected = "float32"
+    hint = "images.astype(numpy.float32)"
+    if got.kind in "iub":
+        hint = "normalise them as for training, in float32"
+        if codes is not None:
+            hint = f"codes: images.astype(numpy.{codes}), if none is outside its range"
+    return InputError(f"images are {got}, expected {expected}", source, hint)
+
+
+def image_warnings(images: npt.NDArray[Any], image: dict[str, Any]) -> list[str]:
+    """Warnings about images that the input quantiser (metadata `image`) makes little of."""
+    if images.dtype != np.float32:
+        return []
+    steps = images / np.float32(image["scale"])
+    low, high = (-128, 127) if image["signed"] else (0, 255)
+    lost = float(((steps < low - 1) | (steps > high + 1)).mean())
+    least, greatest = float(images.min()), float(images.max())
+    spans = f"they span {least:.4g} to {greatest:.4g}, the input quantiser's range is "
+    spans += f"{low * image['scale']:.4g} to {high * image['scale']:.4g}"
+    if lost > MOST_SATURATED:
+        return [f"{lost:.1%} of the image values saturate: {spans}; normalise as for training"]
+    if 0 < np.abs(steps).max() < LEAST_CODE:
+        return [f"the images use less than {LEAST_CODE} codes: {spans}; normalise as for training"]
+    return []
