@@ -61,7 +61,8 @@ test-host: $(STAMP) $(HOST_STAMPS) .venv-host/numpy2/.installed ## driver and no
 	$(BIN)/python .ci/host_bundle.py
 	$(MAKE) --no-print-directory -j $(JOBS) $(if $(filter output-sync,$(.FEATURES)),-O) $(HOST_RUNS)
 
-# One process a board: the three environments are tested side by side.
+# One process a board: the three environments are tested side by side.  Not from this folder: Python
+# would find its penstock/ before the deployed one.
 host-pynq3: PYTHON_PATH := $(HOST_PATH)
 host-pynq4: PYTHON_PATH := $(HOST_PATH)
 # PYNQ 4 with NumPy 2 in place of the NumPy 1 it asks for.
@@ -69,7 +70,8 @@ host-numpy2: PYTHON_PATH := $(CURDIR)/.venv-host/numpy2:$(HOST_PATH)
 host-numpy2: ENV := pynq4
 $(HOST_RUNS): host-%:
 	@echo "== $(@:host-%=%)"
-	PYTHONPATH=$(PYTHON_PATH) .venv-host/$(or $(ENV),$*)/bin/python -m pytest tests/host -q -p no:cacheprovider
+	cd build/host && PYTHONPATH=$(PYTHON_PATH) ../../.venv-host/$(or $(ENV),$*)/bin/pytest \
+	  ../../tests/host -q -p no:cacheprovider
 
 bitstream: $(STAMP) ## .bit and .hwh with Vivado (BOARD=pynq-z2 CORE=rtl|hls CONFIG=z7020)
 	$(BIN)/python -m penstock.boards.vivado --board $(BOARD) --core $(CORE) \

@@ -38,6 +38,16 @@ class Contents:
     bitstream: tuple[Path, Path] | None
 
 
+#: `penstock/__init__.py` of the folder.  It comes before an installed Penstock, whose other parts
+#: stay importable: the simulated board's, say.
+PACKAGE = '''"""The board's part of Penstock."""
+
+from pkgutil import extend_path
+
+__path__ = extend_path(__path__, __name__)
+'''
+
+
 def read_bitstream(bit: Path) -> tuple[Path, Path]:
     """The `.bit` and the `.hwh` beside it; InputError if one is missing."""
     files = bit, bit.with_suffix(".hwh")
@@ -53,9 +63,7 @@ def write_bundle(folder: Path, contents: Contents) -> None:
     contents.vectors.save(folder / "vectors.npz")
     # A package of its own: of the folders on the path, this one is then the only `penstock`.
     (folder / "penstock").mkdir()
-    (folder / "penstock" / "__init__.py").write_text(
-        '"""The board\'s part of Penstock."""\n', encoding="utf-8"
-    )
+    (folder / "penstock" / "__init__.py").write_text(PACKAGE, encoding="utf-8")
     _copy_python(HOST, folder / "penstock" / "host")
     _copy_python(PROGRAM, folder / "penstock" / "program")
     for notebook in sorted((HOST / "notebooks").glob("*.ipynb")):
