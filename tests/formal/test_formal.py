@@ -24,8 +24,8 @@ MUTANTS = (
     (  # once in the core: a DENSE waited for a convolution with sums alone
         "interlock",
         "ps_interlock",
-        "memory_hold_o = conv_busy_i || epilogue_busy_i;",
-        "memory_hold_o = conv_busy_i || sums_busy_o;",
+        "memory_hold_o = conv_q || epilogue_q;",
+        "memory_hold_o = conv_q || sums_busy_o;",
     ),
 )
 SLOW_MUTANTS = (
@@ -41,16 +41,16 @@ SLOW_MUTANTS = (
     (
         "fetch-interleaved",
         "ps_weight_request",
-        "id == first_q + count",
-        "id >= first_q + count",
+        "id == after_q",
+        "id >= after_q",
     ),
-    ("interlock", "ps_interlock", "= fetch_busy_i || conv_busy_i ||", "= fetch_busy_i ||"),
-    ("interlock", "ps_interlock", "unit_done_o && !copy_busy_i;", "unit_done_o;"),
+    ("interlock", "ps_interlock", "= fetch_q || conv_q ||", "= fetch_q ||"),
+    ("interlock", "ps_interlock", "unit_done_o && !copy_q;", "unit_done_o;"),
     (
         "interlock",
         "ps_interlock",
         "= !array_busy && unit_done_o;",
-        "= !copy_busy_i && unit_done_o;",
+        "= !copy_q && unit_done_o;",
     ),
     ("gate-list", "ps_gate_unit", "&& score != '0;", "&& score > 8'd1;"),
     (

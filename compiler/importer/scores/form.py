@@ -18,7 +18,7 @@ SMOOTH: dict[str, tuple[int, int]] = {"Sigmoid": (0, 1), "Tanh": (-1, 1)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Argument:
     """One number: z[row] - z[other], or a smooth function of gain (z[row] - z[other]) + shift.
 
     `row`, `other`: outputs of dense layers by number; NONE for no subtrahend, `row` = NONE for
@@ -36,12 +36,12 @@ class Source:
 class Element:
     """curve(source)."""
 
-    source: Source
+    source: Argument
     curve: Curve
 
 
 Elements = npt.NDArray[Any]  # of Element, in the tensor's shape
-CONSTANT = Source()
+CONSTANT = Argument()
 Combine = Callable[[Curve, Curve], Curve]
 
 
@@ -64,7 +64,7 @@ def outputs(first: int, shape: tuple[int, ...]) -> Elements:
     count = int(np.prod(shape))
     line = curves.identity()
     made = np.empty(count, object)
-    made[:] = [Element(source=Source(row=first + i), curve=line) for i in range(count)]
+    made[:] = [Element(source=Argument(row=first + i), curve=line) for i in range(count)]
     return made.reshape(shape)
 
 
@@ -94,7 +94,7 @@ class Combiner:
             self.known[(key, "kept too")] = g
         return simplest(source, self.known[key])
 
-    def _aligned(self, left: Element, right: Element) -> tuple[Source, Curve, Curve]:
+    def _aligned(self, left: Element, right: Element) -> tuple[Argument, Curve, Curve]:
         """Both as functions of one source."""
         if right.source == left.source:
             return left.source, left.curve, right.curve
@@ -104,7 +104,7 @@ class Combiner:
             return right.source, _like(left.curve, right.curve), right.curve
         return self._difference(left, right)
 
-    def _difference(self, left: Element, right: Element) -> tuple[Source, Curve, Curve]:
+    def _difference(self, left: Element, right: Element) -> tuple[Argument, Curve, Curve]:
         """Two logits times one factor: f - g is a function of their difference."""
         a, b = left.curve.affine, right.curve.affine
         plain = not any(
@@ -116,11 +116,11 @@ class Combiner:
         return source, line, curves.level(b[1])
 
 
-def difference(row: int, other: int, curve: Curve) -> tuple[Source, Curve]:
+def difference(row: int, other: int, curve: Curve) -> tuple[Argument, Curve]:
     """curve(z[row] - z[other])."""
     if row > other:
-        return Source(row=row, other=other), curve
-    return Source(row=other, other=row), curve.mirrored()
+        return Argument(row=row, other=other), curve
+    return Argument(row=other, other=row), curve.mirrored()
 
 
 def smooth(element: Element, name: str) -> Element:
@@ -137,7 +137,7 @@ def smooth(element: Element, name: str) -> Element:
     return Element(source=made, curve=curve)
 
 
-def simplest(source: Source, curve: Curve) -> Element:
+def simplest(source: Argument, curve: Curve) -> Element:
     """An element; a constant has no source."""
     value = curve.constant
     if value is None:
