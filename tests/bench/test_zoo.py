@@ -29,6 +29,7 @@ def noise() -> Dataset:
     )
 
 
+@pytest.mark.long
 def test_gated_network(noise: Dataset) -> None:
     alone = measure("lcnet-resnet20-cifar10", noise, IMAGES)
     assert measure("lcnet-resnet20-cifar10", noise, IMAGES, jobs=2) == alone

@@ -101,6 +101,7 @@ def test_c_simulation(project: Path) -> None:
     assert run_gcc(project) == {"images": 3, "error": 0, "mismatches": 0}
 
 
+@pytest.mark.long
 def test_a_difference_is_found(project: Path, tmp_path: Path) -> None:
     """One bit of the expected records flipped; and a file cut short."""
 

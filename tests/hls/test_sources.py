@@ -143,7 +143,7 @@ def test_no_warning_with_plain_integers(header_dir: Path, config: str, standard:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("standard", ["c++14", "c++17"])
+@pytest.mark.parametrize("standard", ["c++14", pytest.param("c++17", marks=pytest.mark.long)])
 def test_no_warning_with_ap_types(header_dir: Path, standard: str) -> None:
     done = compile_sources(header_dir, "z7020", standard, Types.AP, "-fsyntax-only")
     assert (done.returncode, done.stderr) == (0, "")

@@ -93,6 +93,7 @@ def test_starts_from_a_backbone(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.long
 def test_steering_reaches_its_target(tmp_path: Path) -> None:
     """From an L1 weight far too small, the batches' MACs come down to the target."""
     settings = {"l1": 0.1, "epochs": 20, "widths": (8, 8, 8)}

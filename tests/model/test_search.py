@@ -153,6 +153,7 @@ def test_resumed_search_is_the_uninterrupted_one(tmp_path: Path, tried: list[str
         search(small(tmp_path / "b", trial=replace(TINY, lr=0.2), resume=True))
 
 
+@pytest.mark.long
 def test_processes_change_nothing(tmp_path: Path) -> None:
     """Real trials, in this process and in two others."""
     runs = [

@@ -170,7 +170,7 @@ def test_where_builds_cannot_be_kept(places: Path) -> None:
     assert said.endswith("set PENSTOCK_CACHE_DIR to a folder")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_blanks_and_brackets_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the folder of builds, of the sources, of the harnesses, and of Verilator itself."""
     odd = tmp_path / "a b [c] $d 'e"

@@ -45,7 +45,7 @@ def run(core: RtlCore, package: Package, inputs: np.ndarray, **options: Any) -> 
     [
         ("r",),
         ("w",),
-        *(pytest.param(h, marks=pytest.mark.slow) for h in [("ar",), ("aw",), ("b",), ("r", "b")]),
+        *(pytest.param(h, marks=pytest.mark.long) for h in [("ar",), ("aw",), ("b",), ("r", "b")]),
     ],
     ids="+".join,
 )

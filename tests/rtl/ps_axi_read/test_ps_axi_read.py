@@ -7,7 +7,9 @@ import pytest
 from penstock.sim.cocotb.runner import module_sources, run_bench
 
 
-@pytest.mark.parametrize("clients, outstanding", [(1, 2), (3, 8)])
+@pytest.mark.parametrize(
+    "clients, outstanding", [pytest.param(1, 2, marks=pytest.mark.long), (3, 8)]
+)
 def test_ps_axi_read(clients: int, outstanding: int) -> None:
     run_bench(
         Path(__file__).parent / "cocotb_ps_axi_read.py",

@@ -7,7 +7,7 @@ import pytest
 from penstock.sim.cocotb.runner import module_sources, run_bench
 
 
-@pytest.mark.parametrize("outstanding", [1, 4])
+@pytest.mark.parametrize("outstanding", [pytest.param(1, marks=pytest.mark.long), 4])
 def test_ps_axi_write(outstanding: int) -> None:
     run_bench(
         Path(__file__).parent / "cocotb_ps_axi_write.py",

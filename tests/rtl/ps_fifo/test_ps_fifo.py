@@ -7,7 +7,7 @@ import pytest
 from penstock.sim.cocotb.runner import module_sources, run_bench
 
 
-@pytest.mark.parametrize("depth", [1, 3, 4])
+@pytest.mark.parametrize("depth", [1, pytest.param(3, marks=pytest.mark.long), 4])
 def test_ps_fifo(depth: int) -> None:
     run_bench(
         Path(__file__).parent / "cocotb_ps_fifo.py",

@@ -146,7 +146,7 @@ def test_ap_types_on_many_images(config: str) -> None:
     np.testing.assert_array_equal(with_ap, plain)  # every counter, estimates included
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ap_types_on_resnet20() -> None:
     graph = lcnet(RNG(20), (3, 32, 32), blocks=3, keep=0.0)
     assert_equal(compile_graph(graph, get_config("z7020")), 1, Types.AP)

@@ -54,7 +54,7 @@ def check(path: Path, config: str, *, widths: tuple[int, ...], side: int, calibr
     assert build_report(package)["feature_bytes"]["used"] <= get_config(config).fmem_bytes
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_eighth_of_the_width(tmp_path: Path) -> None:
     """The layout of ResNet-50 at 64 x 64; its gates exceed the gate memory of the core."""
     check(tmp_path / "net.onnx", "z7020", widths=(8, 16, 32, 64), side=64, calibration=32)

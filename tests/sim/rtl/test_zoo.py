@@ -32,7 +32,9 @@ def cifar10(repository: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+@pytest.mark.parametrize(
+    "schedule", ["sequential", pytest.param("parallel", marks=pytest.mark.long)]
+)
 def test_cifar10_is_bit_exact(cifar10: Path, schedule: str) -> None:
     data = load_dataset("cifar10", cifar10)
     images = data.normalize(data.test_images[:IMAGES]).numpy().astype(np.float32)
