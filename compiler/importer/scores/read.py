@@ -77,10 +77,15 @@ def read_scores(net: Net) -> Scores:
 
 
 def _decides(net: Net, node: OpNode, shape: tuple[int, ...]) -> bool:
-    """Whether a layer makes a vector (one dimension beside the batch)."""
+    """Whether a layer takes one vector and makes one, along the axis of its weights' rows.
+
+    (4, 1) times (1, 1) makes four numbers too, all of one row.
+    """
     source = net.shapes.get(node.inputs[0], ())
-    vector = max(source, default=1) == math.prod(source)
-    return vector and max(shape, default=1) == math.prod(shape) <= MOST_OUTPUTS
+    axis = 1 if node.op == "Conv" else -1
+    if not source or not shape or source[axis] != math.prod(source):
+        return False
+    return shape[axis] == math.prod(shape) <= MOST_OUTPUTS
 
 
 def _made(net: Net, node: OpNode, found: Mapping[str, Elements]) -> dict[str, Elements]:

@@ -144,6 +144,20 @@ def sliced_logits(net: Any) -> str:
     return net.node("Slice", net.classifier(net.stem()), *bounds, name="slice")
 
 
+def one_weight_for_all(op: str, *shape: int) -> Case:
+    """(channels, 1) times (1, 1): as many numbers as channels, all of one row of weights."""
+
+    def build(net: Any) -> str:
+        x = net.stem()
+        z = net.node("Reshape", net.pool(x), net.const(shape, np.int64))
+        z = net.node(op, z, net.weight((1, 1)), name="gate")
+        z = net.clip(net.node("Sub", net.const(1.0), z))
+        z = net.node("Reshape", z, net.const([1, 4, 1, 1], np.int64))
+        return net.qdq(net.node("Mul", net.conv(x, 4), z), Y)
+
+    return build
+
+
 CASES: list[tuple[Case, str]] = [
     (
         score_scale,
@@ -173,6 +187,13 @@ CASES: list[tuple[Case, str]] = [
     (sliced_logits, "node 'slice' (Slice): '*' is not the output of a gate's dense layer"),
     (threshold_per_column, "node 'greater' (Greater): its threshold has shape (5,) for 5 outputs"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("op", "shape"), [("MatMul", (1, 4, 1, 1)), ("MatMul", (1, 4, 1)), ("Gemm", (4, 1))]
+)
+def test_one_weight_for_all(refuse: Any, op: str, shape: tuple[int, ...]) -> None:
+    refuse(one_weight_for_all(op, *shape), "*")
 
 
 @pytest.mark.parametrize(("build", "message"), CASES, ids=[case.__name__ for case, _ in CASES])
