@@ -30,7 +30,8 @@ from penstock.model import (
 )
 from penstock.model.backbones import VggConfig
 from penstock.model.geometry import GATES
-from penstock.model.kinds import AnyConfig, AnyQuantNet
+from penstock.model.kinds import AnyConfig
+from penstock.model.quantize import QuantNetwork
 from penstock.model.split_plan import plain_split
 from penstock.program.config import get_config
 from penstock.sim.csim.build import build_csim
@@ -66,7 +67,7 @@ def library(link: Path) -> None:
 
 
 @torch.no_grad()
-def exit_halves(network: AnyQuantNet, images: torch.Tensor) -> dict[str, str]:
+def exit_halves(network: QuantNetwork, images: torch.Tensor) -> dict[str, str]:
     """Metadata with thresholds at which half of the images leave; empty without exits."""
     network(images)
     halves = [float(logits.softmax(dim=1).amax(dim=1).median()) for logits in network.early]

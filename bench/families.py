@@ -109,9 +109,9 @@ def figures(compiled: CompiledNetwork, images: Images) -> tuple[dict[str, Any], 
         "predicted": float(np.mean(compiled.predict(rtl.scores).cycles[1:])),
     }
     experts = {
-        name.partition(".expert0")[0]: float((scores > 0).mean())
+        name.partition(".router")[0]: float((scores > 0).mean())
         for name, scores in rtl.scores.items()
-        if ".expert0." in name
+        if ".router.score" in name
     }
     kinds = {gate["name"]: gate["kind"] for gate in compiled.package.meta["gates"]}
     deciding = [scores for name, scores in rtl.scores.items() if kinds[name] != "sigmoid"]

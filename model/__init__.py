@@ -16,11 +16,11 @@ from penstock.model.data import Dataset, load_dataset
 from penstock.model.dense_geometry import DenseNetConfig, parse_densenet
 from penstock.model.errors import CheckpointError, ConfigError, DataError, ModelError
 from penstock.model.evaluation import Evaluation, evaluate
+from penstock.model.export import build_float_onnx, build_onnx
 from penstock.model.flow import TrainResult, export_checkpoint, train_network
 from penstock.model.geometry import NetworkConfig
-from penstock.model.kinds import build_float_onnx, build_onnx, parse_any
-from penstock.model.quantize import QuantLCNet
-from penstock.model.quantize_gate import network_gates
+from penstock.model.kinds import parse_any
+from penstock.model.quantize import QuantNetwork, network_gates
 from penstock.model.random_network import random_images, random_network
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
     "Evaluation",
     "ModelError",
     "NetworkConfig",
-    "QuantLCNet",
+    "QuantNetwork",
     "TrainConfig",
     "TrainResult",
     "build_float_onnx",

@@ -18,7 +18,7 @@ from penstock.model.errors import ConfigError
 from penstock.model.gates import global_average_pool
 from penstock.model.geometry import ConvPlan, NetworkGeometry, Schedule, SplitRow, halved
 from penstock.model.masked_conv import linked_conv
-from penstock.model.networks import BlockScores
+from penstock.model.networks import BlockScores, Outputs
 from penstock.model.split import SplitConv, split_network
 from penstock.model.split_plan import SplitPlan, plain_split
 
@@ -321,11 +321,16 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[BlockScores]]:
         """Images, float [N, Cin, H, W] -> logits, float [N, classes]; no gate has scores."""
+        (*self.early, logits), _ = self.outputs(x)
+        return logits, []
+
+    def outputs(self, x: Tensor) -> Outputs:
+        """Images -> ((early exits..., logits), []), for the trace."""
         for unit in self.units:
             x = unit(x)
         pooled = global_average_pool(x)
-        self.early = [head(pooled[:, : head.weight.shape[1]]) for head in self.heads]
-        return self.fc(pooled), []
+        early = [head(pooled[:, : head.in_features]) for head in self.heads]
+        return (*early, self.fc(pooled)), []
 
 
 def build_backbone(config: BackboneConfig, seed: int) -> Backbone:

@@ -22,16 +22,16 @@ from penstock.model.errors import CheckpointError
 from penstock.model.files import write_atomically
 from penstock.model.kinds import (
     AnyConfig,
-    AnyNet,
-    AnyQuantNet,
     build_any,
     config_from_plain,
     kind_of,
     network_size,
-    quantize_any,
 )
+from penstock.model.old_names import old_names, renamed
+from penstock.model.quantize import AnyNet, QuantNetwork
 
-FORMAT = 1
+FORMAT = 2
+FIRST = 1  # the tensors of its quantised networks had other names
 HINT = "write one with train_network (penstock train)"
 
 
@@ -40,7 +40,7 @@ class Checkpoint:
     """A trained network: `net` in floating point, `quantized` after QAT, both on the CPU."""
 
     net: AnyNet
-    quantized: AnyQuantNet
+    quantized: QuantNetwork
     training: dict[str, object]  # the TrainConfig, as plain values
     normalization: dict[str, list[float]]  # full_scale (one value), mean and std per channel
     metrics: dict[str, float]
@@ -72,13 +72,14 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     path = Path(path)
     content = read_torch(path, HINT)
     version = content.get("penstock_checkpoint")
-    if version != FORMAT or isinstance(version, bool):
-        raise CheckpointError(f"{path}: not a Penstock checkpoint of format {FORMAT}", HINT)
+    if version not in (FIRST, FORMAT) or isinstance(version, bool):
+        known = f"{FIRST} or {FORMAT}"
+        raise CheckpointError(f"{path}: not a Penstock checkpoint of format {known}", HINT)
     with as_checkpoint_error(path, "the network in it", HINT):
-        return _checkpoint(content)
+        return _checkpoint(content, first=version == FIRST)
 
 
-def _checkpoint(content: dict[str, Any]) -> Checkpoint:
+def _checkpoint(content: dict[str, Any], *, first: bool) -> Checkpoint:
     """The checkpoint of a file's content, field by field."""
     # There was no other kind when this was not written.
     kind = entry(content, "kind", str) if "kind" in content else "resnet"
@@ -89,7 +90,9 @@ def _checkpoint(content: dict[str, Any]) -> Checkpoint:
     net = build_any(config, seed=0)
     check_shapes(net, in_float, "float_state")
     net.load_state_dict(in_float)
-    quantized = quantize_any(net)
+    quantized = QuantNetwork(net)
+    if first:
+        quantised = renamed(quantised, old_names(net, quantized))
     check_shapes(quantized, quantised, "quantized_state")
     quantized.load_state_dict(quantised)
     training = entry(content, "training", dict)

@@ -92,21 +92,6 @@ class DenseNetConfig(NetworkGeometry):
             if block.transition:
                 yield block.transition_conv()
 
-    def norms(self) -> dict[str, int]:
-        """Outputs of the normalisations in front of convolutions and classifier.
-
-        The core computes them one MAC each; convention `macs` has none of them.
-        """
-        counts: dict[str, int] = {}
-        for block in self.blocks():
-            pixels = block.size[0] * block.size[1]
-            for plan in block.layer_plans(self.gated):
-                counts[f"{plan.name}.norm"] = plan.in_channels * pixels
-            if block.transition:
-                counts[f"{block.name}.transition.norm"] = block.channels * pixels
-        last = self.blocks()[-1]
-        return {**counts, "norm": last.out_channels * last.out_size[0] * last.out_size[1]}
-
     def blocks(self) -> list[DenseBlockPlan]:
         """The blocks in the order they run."""
         plans: list[DenseBlockPlan] = []

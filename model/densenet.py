@@ -11,7 +11,7 @@ from penstock.model.families import channel_gate
 from penstock.model.gate_network import GateNet, plain_conv
 from penstock.model.gates import global_average_pool
 from penstock.model.geometry import BlockPlan
-from penstock.model.networks import BlockScores, join_scores
+from penstock.model.networks import BlockScores, Decided, Outputs, joined_scores
 
 
 class DenseLayer(nn.Module):
@@ -27,19 +27,14 @@ class DenseLayer(nn.Module):
         gate = channel_gate(config, plan, 2)
         self.gate2 = GateNet(gate) if gate is not None else None
 
-    def forward(self, x: Tensor) -> tuple[Tensor, BlockScores]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Decided]:
         """Float [N, C, H, W] of all maps so far -> [N, growth, H, W], and its scores."""
         y = F.relu(self.norm(x))
         score = None if self.gate2 is None else self.gate2(y)  # [N, growth]
         y = self.conv2(F.relu(self.bn1(self.conv1(y))))
-        return masked(self.plan, y, score)
-
-
-def masked(plan: BlockPlan, y: Tensor, score: Tensor | None) -> tuple[Tensor, BlockScores]:
-    """What a layer adds, float [N, growth, H, W], where its score is 1; and its scores."""
-    channels = [] if score is None else [score]
-    scores = join_scores(plan, y, None, channels)
-    return (y if score is None else y * score[:, :, None, None]), scores
+        if score is None:
+            return y, (None, [])
+        return y * score[:, :, None, None], (None, [score])
 
 
 class DenseBlock(nn.Module):
@@ -56,9 +51,9 @@ class DenseBlock(nn.Module):
             self.norm = nn.BatchNorm2d(plan.channels)
             self.conv = plain_conv(plan.transition_conv())
 
-    def forward(self, x: Tensor) -> tuple[Tensor, list[BlockScores]]:
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Decided]]:
         """Float [N, in_channels, H, W] -> [N, out_channels, H', W'], and the layers' scores."""
-        collected: list[BlockScores] = []
+        collected: list[Decided] = []
         for layer in self.layers:
             y, scores = layer(x)
             x = torch.cat([x, y], dim=1)
@@ -91,12 +86,17 @@ class DenseNet(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, list[BlockScores]]:
         """Images, float [N, Cin, H, W] -> logits, float [N, classes], and scores layer by layer;
         none without gates."""
-        x, collected = self.stem(x), []
+        (logits,), decided = self.outputs(x)
+        return logits, joined_scores(self.config, x, decided)
+
+    def outputs(self, x: Tensor) -> Outputs:
+        """Images -> ((logits,), what the gates decided), for the trace."""
+        collected: list[Decided] = []
+        x = self.stem(x)
         for block in self.blocks:
             x, scores = block(x)
             collected += scores
-        logits = self.fc(global_average_pool(F.relu(self.norm(x))))
-        return logits, collected if self.config.gated else []
+        return (self.fc(global_average_pool(F.relu(self.norm(x)))),), collected
 
 
 def build_densenet(config: DenseNetConfig, seed: int) -> DenseNet:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from penstock.model.data import Dataset
 from penstock.model.densenet import DenseNet
-from penstock.model.kinds import AnyNet, AnyQuantNet
+from penstock.model.quantize import AnyNet, QuantNetwork
 
 VALIDATION_SHARE = 0.15  # of the training images
 SPLIT_VALIDATION_SHARE = 0.1  # the same for split networks: 5,000 of CIFAR's 50,000, as S2DNAS has
@@ -80,7 +80,7 @@ class ExitLogits:
 
 
 @torch.no_grad()
-def exit_logits(net: AnyNet | AnyQuantNet, data: Dataset, device: str = "cpu") -> ExitLogits:
+def exit_logits(net: AnyNet | QuantNetwork, data: Dataset, device: str = "cpu") -> ExitLogits:
     """Run the test set of `data`; the network is left in evaluation mode."""
     net.eval()
     parts: list[list[Tensor]] = []

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from penstock.model.data import Dataset
-from penstock.model.kinds import AnyNet, AnyQuantNet
 from penstock.model.macs import dense_macs, executed_macs
 from penstock.model.networks import BlockScores
-from penstock.model.quantize_gate import network_gates
+from penstock.model.quantize import AnyNet, QuantNetwork, network_gates
 from penstock.model.split import exit_macs
 
 EVAL_BATCH = 256
@@ -33,7 +32,7 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(net: AnyNet | AnyQuantNet, data: Dataset, device: str = "cpu") -> Evaluation:
+def evaluate(net: AnyNet | QuantNetwork, data: Dataset, device: str = "cpu") -> Evaluation:
     """Accuracy and executed MACs on the test set; the network is left in evaluation mode.
 
     Without exits: every image runs to the network's end, a split one through all its stages.

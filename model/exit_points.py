@@ -16,8 +16,8 @@ from torch import Tensor
 
 from penstock.model.data import Dataset
 from penstock.model.early_exit import ExitLogits, exit_logits
-from penstock.model.kinds import AnyNet, AnyQuantNet
 from penstock.model.macs import dense_macs
+from penstock.model.quantize import AnyNet, QuantNetwork
 from penstock.model.split import exit_macs
 
 COST_EXPONENT = -0.06  # w of the reward (section 4.1)
@@ -137,7 +137,7 @@ class ExitTable:
 
 
 def exit_report(
-    net: AnyNet | AnyQuantNet, data: Dataset, thresholds: Sequence[float], device: str = "cpu"
+    net: AnyNet | QuantNetwork, data: Dataset, thresholds: Sequence[float], device: str = "cpu"
 ) -> dict[str, Any]:
     """A split network on the test set at its thresholds, and the front of all, for JSON.
 

@@ -26,23 +26,19 @@ from penstock.model.early_exit import (
 from penstock.model.errors import CheckpointError, ConfigError
 from penstock.model.evaluation import Evaluation, evaluate
 from penstock.model.exit_points import ExitTable
-from penstock.model.export import OUTPUT, exit_name
+from penstock.model.export import OUTPUT, build_float_onnx, build_onnx, exit_name
 from penstock.model.files import write_atomically
 from penstock.model.geometry import NetworkGeometry
 from penstock.model.kinds import (
     OWN,
     AnyConfig,
-    AnyNet,
-    AnyQuantNet,
     build_any,
-    build_float_onnx,
-    build_onnx,
-    quantize_any,
     shaped_network,
 )
 from penstock.model.macs import dense_macs
 from penstock.model.optimize import Phase, phases
 from penstock.model.progress import RunLog
+from penstock.model.quantize import AnyNet, QuantNetwork
 from penstock.model.split import exit_macs
 from penstock.model.split_plan import parse_split
 from penstock.model.train import Trainer
@@ -112,7 +108,7 @@ class _Run:
         net, epochs = initial_network(self.config, self.data)
         net = net.to(self.workers.device)
         in_float = self._float_phase(net)
-        quantized = quantize_any(net).to(self.workers.device)
+        quantized = QuantNetwork(net).to(self.workers.device)
         figures = self._quantised_phase(quantized)
         thresholds = self._thresholds(quantized)
         return Checkpoint(
@@ -142,7 +138,7 @@ class _Run:
         log.keep("pressure", trainer.pressure.exponent)
         return metrics
 
-    def _quantised_phase(self, quantized: AnyQuantNet) -> Evaluation:
+    def _quantised_phase(self, quantized: QuantNetwork) -> Evaluation:
         """Calibrate and fine-tune in place; the figures of the quantised network."""
         images = self.data.train_images[:CALIBRATION_IMAGES]
         calibration = self.data.normalize(images).to(self.workers.device)
@@ -151,7 +147,7 @@ class _Run:
             self._trainer(quantized, phases(self.config)[1]).run(self.log)
         return evaluate(quantized, self.data, self.workers.device)
 
-    def _thresholds(self, quantized: AnyQuantNet) -> dict[str, float]:
+    def _thresholds(self, quantized: QuantNetwork) -> dict[str, float]:
         """The threshold of each early exit, and what the test set makes of them.
 
         The accuracy; of a split network also the MACs, which then are those of the exits.
@@ -168,7 +164,7 @@ class _Run:
             chosen, figures = split_thresholds(network, held_out, tested, self.config)
         return {f"{THRESHOLD}{index}": value for index, value in enumerate(chosen)} | figures
 
-    def _trainer(self, net: AnyNet | AnyQuantNet, phase: Phase) -> Trainer:
+    def _trainer(self, net: AnyNet | QuantNetwork, phase: Phase) -> Trainer:
         """A trainer for the phase, at the epoch where an interrupted run left it."""
         trainer = Trainer(net, self.data, self.config, phase, self.generator, self.workers)
         with self.log.resuming():

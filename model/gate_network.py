@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from penstock.model.gate_plan import GatePlan
-from penstock.model.gates import global_average_pool
+from penstock.model.gates import Score, global_average_pool
 from penstock.model.geometry import ConvPlan
-from penstock.model.grouping import GroupingConv, SettledLayer, settle, settled_groups
+from penstock.model.grouping import GroupingConv, settle, settled_groups
 from penstock.model.squeeze import SqueezeExcite
 
 # All gates start open, where the sigmoid still has three quarters of its slope.
@@ -57,18 +57,19 @@ def gate_conv(plan: ConvPlan) -> nn.Conv2d:
 BOUND = 0.8
 
 
-class Deciding(nn.Module):
+class Decision(Score):
     """A gate network's last step, which REINFORCE samples (`penstock.model.reinforce`).
 
     With `draws`, float [N, outputs] in [0, 1), a score is 1 where a draw is below its probability;
     `runs` are these scores, `log_prob` the log probability of all that a draw >= 0 decided, [N].
     """
 
+    kind = "binary"
     draws: Tensor | None = None
     runs: Tensor | None = None
     log_prob: Tensor | None = None
 
-    def score(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor) -> Tensor:
         """Scores 0 or 1 of z, float [N, outputs]."""
         if self.draws is None:
             return binary_score(z, self.training)
@@ -80,14 +81,11 @@ class Deciding(nn.Module):
         return self.runs
 
 
-def router_scores(z: Tensor, training: bool) -> Tensor:
-    """A router's sign, float [N, 1] -> its experts' scores, [N, 2]: z > 0 is the first's."""
-    first = binary_score(z, training)
-    return torch.cat([first, 1 - first], dim=1)
+class GateNet(nn.Module):
+    """A gate network in floating point; groups that are learned are masks.
 
-
-class GateNet(Deciding):
-    """A gate network in floating point; groups that are learned are masks."""
+    `orders`: of each convolution's input channels, empty as they lie (`SettledLayer`).
+    """
 
     def __init__(self, plan: GatePlan) -> None:
         super().__init__()
@@ -100,6 +98,8 @@ class GateNet(Deciding):
             self.excite = SqueezeExcite(plan.convs[plan.squeeze - 1].channels)
         self.fc = nn.Linear(plan.pooled, plan.outputs)
         nn.init.constant_(self.fc.bias, OPEN)
+        self.decide = Decision()
+        self.orders: list[tuple[int, ...]] = [() for _ in plan.convs]
 
     def layers(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
         """The convolutions with their batch norms."""
@@ -111,23 +111,25 @@ class GateNet(Deciding):
         """Whether any of its convolutions does."""
         return any(isinstance(conv, GroupingConv) for conv, _ in self.layers())
 
-    def settled(self) -> tuple[list[SettledLayer], nn.Linear]:
-        """The layers as exported: learned groups are groups, channels in the order they need."""
+    def deployed(self) -> GateNet:
+        """The same gate as it is exported: learned groups are groups, channels in the order that
+        they need.  `prepare_qat` asks every module that has such a method."""
         if not self.learns_groups:
-            return [SettledLayer(conv=conv, bn=bn) for conv, bn in self.layers()], self.fc
-        return settle(self.layers(), self.fc)
-
-    def settled_excite(self, layers: list[SettledLayer]) -> SqueezeExcite | None:
-        """The squeeze-and-excite block between these layers."""
-        if self.excite is None:
-            return None
-        lies = layers[self.plan.squeeze - 1].lies
-        return self.excite.reordered(lies) if lies else self.excite
+            return self
+        layers, fc = settle(self.layers(), self.fc)
+        gate = GateNet(self.settled_plan())
+        for number, layer in enumerate(layers, start=1):
+            gate.add_module(f"conv{number}", layer.conv)
+            gate.add_module(f"bn{number}", layer.bn)
+        if self.excite is not None:
+            gate.excite = self.excite.reordered(layers[self.plan.squeeze - 1].lies)
+        gate.orders, gate.fc = [layer.order for layer in layers], fc
+        return gate.eval()
 
     def settled_plan(self) -> GatePlan:
         """The geometry with the groups that there are now."""
         convs = tuple(
-            replace(plan, groups=settled_groups(conv))
+            replace(plan, groups=settled_groups(conv), grouping=False)
             for plan, (conv, _) in zip(self.plan.convs, self.layers(), strict=True)
         )
         return replace(self.plan, convs=convs)
@@ -144,6 +146,8 @@ class GateNet(Deciding):
         """What the fully connected layer sees: float [N, C, H, W] -> [N, pooled]."""
         x = F.max_pool2d(x, 2) if self.plan.halve else x
         for number, (conv, bn) in enumerate(self.layers(), start=1):
+            order = self.orders[number - 1]
+            x = x[:, list(order)] if order else x
             x = F.relu(bn(conv(x)))
             if self.excite is not None and number == self.plan.squeeze:
                 x = self.excite(x)
@@ -151,7 +155,8 @@ class GateNet(Deciding):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map, float [N, C, H, W] -> scores 0 or 1, [N, outputs]."""
-        return self.score(self.fc(self.pooled(x)))
+        scores: Tensor = self.decide(self.fc(self.pooled(x)))
+        return scores
 
 
 class Router(GateNet):
@@ -162,17 +167,30 @@ class Router(GateNet):
         self.fc = nn.Linear(plan.pooled, 1)
         nn.init.zeros_(self.fc.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map, float [N, C, H, W] -> scores 0 or 1, [N, 2], of which one is 1."""
-        return router_scores(self.fc(self.pooled(x)), self.training)
+    def choose(self, x: Tensor) -> Routed:
+        """Map, float [N, C, H, W] -> what the two experts run with: z > 0 is the first's."""
+        first = self(x)
+        return Routed(x, (first, 1 - first))
 
 
 class Routed(NamedTuple):
     """What a router hands to the experts behind it."""
 
     x: Tensor  # the map that both read, float [N, C, H, W]
-    scores: Tensor  # float [N, 2]
+    scores: tuple[Tensor, Tensor]  # float [N, 1], of which one is 1
 
     def expert(self, number: int) -> tuple[Tensor, Tensor]:
         """(score of an expert, float [N, 1], what it reads)."""
-        return self.scores[:, number : number + 1], self.x
+        return self.scores[number], self.x
+
+
+class Source(nn.Module):
+    """What an expert reads: in evaluation what runs, in training what its router read.
+
+    Both are the same unless the expert is skipped; the gradient of the router's choice needs the
+    second.
+    """
+
+    def forward(self, x: Tensor, source: Tensor) -> Tensor:
+        """Two maps of one shape -> one of them."""
+        return source if self.training else x

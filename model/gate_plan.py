@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock.model.geometry import ConvPlan, halved
-from penstock.model.squeeze import hidden_channels
 
 Row = tuple[int, int, int]  # kernel, channels, stride
 
@@ -32,16 +31,6 @@ class GatePlan:
     def pooled(self) -> int:
         """Channels of the global average."""
         return self.convs[-1].channels if self.convs else self.in_channels
-
-    @property
-    def layer_macs(self) -> dict[str, int]:
-        """MACs of every layer for one image, convention `macs`."""
-        counts = {conv.name: conv.macs for conv in self.convs}
-        if self.squeeze:
-            channels = self.convs[self.squeeze - 1].channels
-            for part in ("squeeze", "excite"):
-                counts[f"{self.name}.{part}"] = channels * hidden_channels(channels)
-        return {**counts, f"{self.name}.fc": self.pooled * self.outputs}
 
 
 def gate_plan(

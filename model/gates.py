@@ -15,6 +15,7 @@ from torch import Tensor, nn
 # Slope outside [0, 1] while training: steep enough that a closed gate can reopen, shallow
 # enough that a score of the training forward stays close to the strict one.
 LEAK = 0.1
+SCORE_ONE = 128  # scores are UQ1.7 in the core: 128 is exactly 1.0
 
 
 def global_average_pool(x: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ class CNet(Gate):
 class Score(nn.Module):
     """What a gate makes of its pre-activation; a score of 0 skips.  The kinds are below."""
 
-    kind: Literal["relu1", "binary", "sigmoid"]
+    kind: Literal["relu1", "binary", "binary_or_equal", "sigmoid"]
 
 
 class ReLU1(Score):

@@ -109,10 +109,6 @@ class NetworkGeometry:
         """Every convolution of the backbone."""
         raise NotImplementedError
 
-    def norms(self) -> dict[str, int]:
-        """Outputs of the batch norms that follow no convolution, by name."""
-        return {}
-
     def block_plans(self) -> list[BlockPlan]:
         """What gates decide, in the order it runs: residual blocks, a DenseNet's layers."""
         return []

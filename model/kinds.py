@@ -1,7 +1,7 @@
 """Kinds of networks: ResNets, DenseNets, and the backbones made of units.
 
-Configuration, float network, quantised network and both exports of each, behind one set of
-functions: what trains, evaluates and exports a network asks for no kind.
+Configuration and float network of each, behind one set of functions: what trains, evaluates and
+exports a network asks for no kind.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import onnx
-
 from penstock.model.backbones import (
-    Backbone,
     BackboneConfig,
     MobileNetConfig,
     VggConfig,
@@ -22,23 +19,13 @@ from penstock.model.backbones import (
 )
 from penstock.model.checked import plain_values
 from penstock.model.dense_geometry import DenseNetConfig, densenet_for_images, parse_densenet
-from penstock.model.densenet import DenseNet, build_densenet
+from penstock.model.densenet import build_densenet
 from penstock.model.errors import CheckpointError, ConfigError
-from penstock.model.export import build_resnet_onnx
-from penstock.model.export_backbone import build_backbone_onnx
-from penstock.model.export_densenet import build_densenet_onnx
-from penstock.model.export_float import build_resnet_float_onnx
-from penstock.model.export_float_backbone import build_backbone_float_onnx
-from penstock.model.export_float_densenet import build_densenet_float_onnx
 from penstock.model.geometry import NetworkConfig, for_images, network_from_plain, parse_network
-from penstock.model.networks import LCNet, build_network
-from penstock.model.quantize import QuantLCNet
-from penstock.model.quantize_backbone import QuantBackbone
-from penstock.model.quantize_densenet import QuantDenseNet
+from penstock.model.networks import build_network
+from penstock.model.quantize import AnyNet
 
 AnyConfig = NetworkConfig | DenseNetConfig | BackboneConfig
-AnyNet = LCNet | DenseNet | Backbone
-AnyQuantNet = QuantLCNet | QuantDenseNet | QuantBackbone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +37,6 @@ class Kind:
     parse: Callable[[str], Any]
     shape: Callable[[Any, int, tuple[int, int]], Any]  # for images: channels, (height, width)
     build: Callable[[Any, int], Any]
-    quantize: Callable[[Any], Any]
-    export: Callable[[Any, Mapping[str, str] | None], onnx.ModelProto]
-    export_float: Callable[[Any, Mapping[str, str] | None], onnx.ModelProto]
 
 
 def _shaped(config: Any, in_channels: int, input_size: tuple[int, int]) -> Any:
@@ -66,9 +50,6 @@ def _units(name: str, config: type[Any]) -> Kind:
         parse=parse_backbone,
         shape=_shaped,
         build=build_backbone,
-        quantize=QuantBackbone,
-        export=build_backbone_onnx,
-        export_float=build_backbone_float_onnx,
     )
 
 
@@ -79,9 +60,6 @@ KINDS = (
         parse=parse_network,
         shape=for_images,
         build=build_network,
-        quantize=QuantLCNet,
-        export=build_resnet_onnx,
-        export_float=build_resnet_float_onnx,
     ),
     Kind(
         name="densenet",
@@ -89,9 +67,6 @@ KINDS = (
         parse=parse_densenet,
         shape=densenet_for_images,
         build=build_densenet,
-        quantize=QuantDenseNet,
-        export=build_densenet_onnx,
-        export_float=build_densenet_float_onnx,
     ),
     _units("vgg", VggConfig),
     _units("mobilenet", MobileNetConfig),
@@ -134,25 +109,6 @@ def build_any(config: AnyConfig, seed: int) -> AnyNet:
     """A freshly initialised network; torch's global generator is left as it was."""
     net: AnyNet = kind_of(config).build(config, seed)
     return net
-
-
-def quantize_any(net: AnyNet) -> AnyQuantNet:
-    """The network with the hardware's number formats; calibrate it before use."""
-    quantized: AnyQuantNet = kind_of(net.config).quantize(net)
-    return quantized
-
-
-def build_onnx(net: AnyQuantNet, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
-    """A quantised network as an ONNX model: float "input" [N, C, H, W] -> "logits" [N, classes].
-
-    Exits are outputs "exit0", ... before it; `metadata` goes into metadata_props under "penstock.".
-    """
-    return kind_of(net.config).export(net, metadata)
-
-
-def build_float_onnx(net: AnyNet, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
-    """The same of a network in floating point, in evaluation mode, without exits."""
-    return kind_of(net.config).export_float(net, metadata)
 
 
 def config_from_plain(kind: str, plain: Mapping[str, Any]) -> AnyConfig:

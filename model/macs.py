@@ -1,4 +1,4 @@
-"""Multiply-accumulate counts, per image and per layer, in a named convention.
+"""Multiply-accumulate counts, per image and per layer, in a named convention, from the trace.
 
 `macs` counts convolutions and fully connected layers; `macs_bn` adds one for each output of
 a batch norm.  Biases and the scaling by scores are never counted.  Gate layers are counted
@@ -7,22 +7,27 @@ apart, always.  A channel or block counts as skipped when its score rounds to 0/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from penstock.model.families import gate_networks
 from penstock.model.gate_plan import GatePlan
-from penstock.model.geometry import LC, BlockPlan, NetworkGeometry, Schedule, block_plans
+from penstock.model.gates import SCORE_ONE
+from penstock.model.geometry import LC, NetworkGeometry, block_plans
+from penstock.model.kinds import build_any
+from penstock.model.labels import labelled, layer_labels
 from penstock.model.networks import BlockScores
-
-SCORE_ONE = 128  # gate scores are UQ1.7: 128 is exactly 1.0
+from penstock.model.qat.trace import trace
+from penstock.model.work import Layer, Ref, layers_of
 
 Convention = Literal["macs", "macs_bn"]
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
+#: What the scores leave of a block, of output channels or of input channels: counts or shares.
+Left = Callable[[Ref], Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,15 +67,29 @@ def kept(scores: Tensor) -> Tensor:
     return torch.round(scores * SCORE_ONE) > 0
 
 
+@lru_cache(maxsize=16)
+def network_layers(config: NetworkGeometry) -> dict[str, Layer]:
+    """The layers of a network by their names in its export, in the order they run."""
+    with torch.device("meta"):  # shapes alone
+        net = build_any(replace(config, split=None) if config.split else config, seed=0)  # type: ignore[arg-type, type-var]
+        example = torch.zeros(1, config.in_channels, *config.input_size)
+        found = layers_of(trace(net.eval(), example, "outputs"))
+    labels = layer_labels(net)
+    return {labelled(labels, layer.path): layer for layer in found}
+
+
 def layer_macs(config: NetworkGeometry, convention: Convention = "macs") -> dict[str, int]:
     """MACs of every backbone layer with every gate open; names as in the exported graph.
 
     Batch norms that follow no convolution are layers of their own in convention `macs_bn`.
+    Early exits' heads are left out; a network in stages counts as the static one.
     """
     bn = convention == "macs_bn"
-    counts = {conv.name: conv.macs + bn * conv.normed * conv.outputs for conv in config.convs()}
-    norms = config.norms() if bn else {}
-    return {**counts, **norms, "classifier.fc": config.out_channels * config.classes}
+    return {
+        name: layer.macs + bn * layer.outputs * layer.normed
+        for name, layer in network_layers(config).items()
+        if not layer.gate and (layer.macs or bn)
+    }
 
 
 def gate_layer_macs(
@@ -81,17 +100,14 @@ def gate_layer_macs(
     Every input channel of a gate network counts, also where the map it reads is masked.  Learned
     groups count as one group, unless `gates` are the plans of a network (`network_gates`).
     """
-    counts: dict[str, int] = {}
-    for gate in gate_networks(config) if gates is None else gates:
-        counts |= gate.layer_macs
-    for plan in block_plans(config):
-        if config.block_gates:
-            counts[f"{plan.name}.lnet.fc"] = plan.in_channels
-        if config.channel_gates:
-            for index, conv in enumerate(plan.gated):
-                name = "cnet" if index == 0 else f"cnet{index + 1}"
-                counts[f"{plan.name}.{name}.fc"] = plan.in_channels * conv.channels
-    return counts
+    groups = {
+        conv.name: conv.groups for gate in gates or () for conv in gate.convs if not conv.grouping
+    }
+    return {
+        name: layer.macs // groups.get(name, 1)
+        for name, layer in network_layers(config).items()
+        if layer.gate and layer.macs
+    }
 
 
 def dense_macs(config: NetworkGeometry, convention: Convention = "macs") -> int:
@@ -116,14 +132,19 @@ def executed_layer_macs(
     """
     if not config.gated:
         raise ValueError("a network without gates executes dense_macs()")
-    images = scores[0].block.shape[0]
-    counts = {
-        name: torch.full((images,), macs, dtype=torch.int64)
-        for name, macs in layer_macs(config, convention).items()
-    }
-    for plan, score in zip(block_plans(config), scores, strict=True):
-        beside = config.gates in LC or plan.expert == 0
-        counts |= _block(plan, score, config.schedule if beside else "sequential", convention)
+    images, bn = scores[0].block.shape[0], int(convention == "macs_bn")
+    left = _survivors(config, scores)
+    beside = _beside(config)
+    counts, layers = {}, network_layers(config)
+    for name in layer_macs(config, convention):
+        layer = layers[name]
+        whole = torch.full((images,), layer.outputs, dtype=torch.int64)
+        written = whole
+        if name not in beside:
+            written = whole if layer.writes is None else left(layer.writes)
+            written = written if layer.block is None else written * left(layer.block)
+        read = layer.inputs if layer.reads is None else left(layer.reads)
+        counts[name] = written * (read * layer.pairs + bn * layer.normed)
     return counts
 
 
@@ -142,21 +163,56 @@ def executed_macs(
     return MacCount(backbone=backbone, gates=gate_macs(config, gates), convention=convention)
 
 
-def _block(
-    plan: BlockPlan, scores: BlockScores, schedule: Schedule, convention: Convention
-) -> dict[str, Tensor]:
-    """The convolutions of one block's residual branch, int64 [N] each."""
-    is_open = kept(scores.block)[:, 0].cpu().to(torch.int64)  # [N]
-    pieces = iter(kept(scores.channels).cpu().split([c.channels for c in plan.gated], dim=1))
-    read = torch.full_like(is_open, plan.in_channels)  # channels that the layer reads
-    counts: dict[str, Tensor] = {}
-    for index, conv in enumerate(plan.convs):
-        whole = torch.full_like(is_open, conv.channels)
-        survivors = next(pieces).sum(dim=1) if conv.gated else whole
-        beside = schedule == "parallel" and index == 0  # runs while the gates decide
-        written = whole if beside else survivors * is_open
-        pixels = conv.out_size[0] * conv.out_size[1]
-        bn = int(convention == "macs_bn" and conv.normed)
-        counts[conv.name] = written * pixels * (read * conv.kernel**2 + bn)
-        read = survivors
-    return counts
+def executed_share(config: NetworkGeometry, scores: Sequence[BlockScores]) -> Tensor:
+    """Executed MACs over dense ones, mean over the batch, with the scores' gradients.
+
+    The resource term of ACS (section 3.3, equation 5) for scores of 0 and 1; gates apart.
+    """
+    layers = layer_macs(config)
+    executed = scores[0].block.new_tensor(float(sum(layers.values())))
+    left = _shares(config, scores)
+    known = network_layers(config)
+    for name, macs in layers.items():
+        layer = known[name]
+        refs = [ref for ref in (layer.reads, layer.writes, layer.block) if ref is not None]
+        if refs:
+            share = torch.stack([left(ref) for ref in refs]).prod(dim=0)
+            executed = executed + macs * (share.mean() - 1.0)
+    return executed / sum(layers.values())
+
+
+def _beside(config: NetworkGeometry) -> set[str]:
+    """The convolutions that run while their gates decide: the first of a block each."""
+    if config.schedule != "parallel":
+        return set()
+    plans = block_plans(config)
+    first: dict[int, str] = {}
+    for name, layer in network_layers(config).items():
+        refs = [ref for ref in (layer.block, layer.writes, layer.reads) if ref is not None]
+        if refs and not layer.gate:
+            first.setdefault(refs[0][0], name)
+    whole = [config.gates in LC or plan.expert == 0 for plan in plans]
+    return {name for index, name in first.items() if whole[index]}
+
+
+def _survivors(config: NetworkGeometry, scores: Sequence[BlockScores]) -> Left:
+    """Blocks that run, 0 or 1, and channels that survive, int64 [N]."""
+    counted = [BlockScores(*(kept(t).cpu().to(torch.int64) for t in each)) for each in scores]
+    parts = _parts(config, counted)
+    return lambda ref: parts[ref][:, 0] if ref[1] is None else parts[ref].sum(dim=1)
+
+
+def _shares(config: NetworkGeometry, scores: Sequence[BlockScores]) -> Left:
+    """A block's score, and the mean score of channels, float [N]."""
+    parts = _parts(config, scores)
+    return lambda ref: parts[ref].mean(dim=1)
+
+
+def _parts(config: NetworkGeometry, scores: Sequence[BlockScores]) -> dict[Ref, Tensor]:
+    """Scores, [N, 1] or [N, C], by what they are of."""
+    found: dict[Ref, Tensor] = {}
+    for index, (plan, own) in enumerate(zip(block_plans(config), scores, strict=True)):
+        found[index, None] = own.block
+        channels = own.channels.split([conv.channels for conv in plan.gated], dim=1)
+        found |= {(index, number): part for number, part in enumerate(channels)}
+    return found

@@ -20,8 +20,8 @@ class MaskedConv(nn.Conv2d):
 
     live: Tensor
 
-    def __init__(self, plan: ConvPlan, live: Tensor) -> None:
-        """`live`: float [C, Cin, 1, 1]."""
+    def __init__(self, split: SplitConv) -> None:
+        plan = split.plan
         super().__init__(
             plan.in_channels,
             plan.channels,
@@ -31,7 +31,8 @@ class MaskedConv(nn.Conv2d):
             groups=plan.groups,
             bias=False,
         )
-        self.register_buffer("live", live, persistent=False)
+        self.split = split
+        self.register_buffer("live", split.live(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Float [N, Cin, H, W] -> float [N, C, H', W']."""
@@ -50,4 +51,4 @@ def backbone_conv(plan: ConvPlan, config: NetworkConfig) -> nn.Conv2d:
 
 def linked_conv(plan: ConvPlan, convs: Mapping[str, SplitConv] | None) -> nn.Conv2d:
     """A convolution, masked by what `convs` say of it; None: the network is not split."""
-    return plain_conv(plan) if convs is None else MaskedConv(plan, convs[plan.name].live())
+    return plain_conv(plan) if convs is None else MaskedConv(convs[plan.name])

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from penstock.model.families import block_gate, channel_gate, expert_router, policy_gate
-from penstock.model.gate_network import GateNet, Routed, Router
+from penstock.model.gate_network import GateNet, Routed, Router, Source
 from penstock.model.gates import CNet, LNet, global_average_pool
 from penstock.model.geometry import (
     BlockPlan,
     NetworkConfig,
+    NetworkGeometry,
     block_plans,
     exit_blocks,
     stem_plan,
@@ -31,6 +32,12 @@ class BlockScores(NamedTuple):
 
     block: Tensor  # float [N, 1]
     channels: Tensor  # float [N, C]: the gated convolutions' output channels, in order
+
+
+#: What gates decided of one block: its score, if it has a gate, and those of its convolutions.
+Decided = tuple[Tensor | None, list[Tensor]]
+#: Logits, early exits first, and what was decided block by block.
+Outputs = tuple[tuple[Tensor, ...], list[Decided]]
 
 
 def pool_of_stem(x: Tensor) -> Tensor:
@@ -61,7 +68,7 @@ class ResidualBlock(nn.Module):
             self.add_module(f"conv{number}", backbone_conv(conv, config))
             self.add_module(f"bn{number}", nn.BatchNorm2d(conv.channels))
         self.shortcut: nn.Conv2d | None = None
-        self.shortcut_bn: nn.BatchNorm2d | None = None
+        self.shortcut_bn: nn.Module | None = None
         if plan.shortcut is not None:
             self.shortcut = backbone_conv(plan.shortcut, config)
             self.shortcut_bn = nn.BatchNorm2d(plan.shortcut.channels)
@@ -70,6 +77,7 @@ class ResidualBlock(nn.Module):
         self.gate = GateNet(gate) if gate is not None else None
         router = expert_router(config, plan)
         self.router = Router(router) if router is not None else None
+        self.source = Source() if plan.expert is not None else None
         for number in range(1, len(plan.convs) + 1):
             channel = channel_gate(config, plan, number)
             if channel is not None:
@@ -94,14 +102,6 @@ class ResidualBlock(nn.Module):
             return policy if self.gate is None else self.gate(x)
         return self.lnet(pooled) if self.lnet is not None else None
 
-    def channel_score(self, number: int, y: Tensor, pooled: Tensor | None) -> Tensor | None:
-        """Scores of the outputs of convolution `number` (from 1), whose input is y; None: open."""
-        gate = getattr(self, f"gate{number}", None)
-        if gate is not None:
-            return gate(y)
-        cnets = self.cnets()
-        return cnets[number - 1](pooled) if number <= len(cnets) else None
-
     def skip(self, x: Tensor) -> Tensor:
         """The shortcut: identity, projection, or every second pixel and zero channels."""
         if self.shortcut is not None and self.shortcut_bn is not None:
@@ -119,13 +119,23 @@ class ResidualBlock(nn.Module):
         `policy`: the block's score, float [N, 1], if something else decides it.  `source`: what F
         reads instead of x, where both are the same unless the score is 0.
         """
+        y, decided = self.run(x, policy, source)
+        return y, join_scores(self.plan, x, *decided)
+
+    def run(
+        self, x: Tensor, policy: Tensor | None = None, source: Tensor | None = None
+    ) -> tuple[Tensor, Decided]:
+        """The same with the scores of the gates that there are."""
         lc = self.lnet is not None or self.cnet is not None
         pooled = global_average_pool(x) if lc else None  # [N, Cin]
         block = self.block_score(x, pooled, policy)
+        masks = dict(enumerate([cnet(pooled) for cnet in self.cnets()], start=1))
+        shortcut = self.skip(x)  # [N, C, H', W']
         layers, channels = self.layers(), []
-        y = x if source is None else source
+        y = x if self.source is None or source is None else self.source(x, source)
         for number, (conv, bn) in enumerate(layers, start=1):
-            score = self.channel_score(number, y, pooled)
+            gate = getattr(self, f"gate{number}", None)
+            score = masks.get(number) if gate is None else gate(y)
             y = bn(conv(y))
             y = F.relu(y) if number < len(layers) else y
             if score is not None:
@@ -133,7 +143,7 @@ class ResidualBlock(nn.Module):
                 y = y * score[:, :, None, None]
         if block is not None:
             y = y * block[:, :, None, None]  # [N, C, H', W']
-        return F.relu(y + self.skip(x)), join_scores(self.plan, x, block, channels)
+        return F.relu(y + shortcut), (block, channels)
 
 
 def cnet_names(plan: BlockPlan) -> list[str]:
@@ -150,6 +160,16 @@ def join_scores(
         like.new_ones(count, 1) if block is None else block,
         torch.cat(channels, dim=1) if channels else like.new_ones(count, plan.gated_channels),
     )
+
+
+def joined_scores(
+    config: NetworkGeometry, like: Tensor, decided: Sequence[Decided]
+) -> list[BlockScores]:
+    """The scores of all blocks; none of a network without gates."""
+    if not config.gated:
+        return []
+    plans = block_plans(config)
+    return [join_scores(plan, like, *own) for plan, own in zip(plans, decided, strict=True)]
 
 
 class LCNet(nn.Module):
@@ -196,26 +216,30 @@ class LCNet(nn.Module):
 
         The list has one entry a block in the order they run, and is empty without gates.
         """
-        collected: list[BlockScores] = []
-        self.early = []
+        (*self.early, logits), decided = self.outputs(x)
+        return logits, joined_scores(self.config, x, decided)
+
+    def outputs(self, x: Tensor) -> Outputs:
+        """Images -> ((early exits..., logits), what the gates decided), for the trace."""
+        collected: list[Decided] = []
+        early: list[Tensor] = []
         policy = policy_scores(self.policy(x) if self.policy is not None else None, self.config)
         x = self.stem(x)
         routed: Routed | None = None
         for index, (block, decided) in enumerate(zip(self.blocks, policy, strict=True)):
             if block.router is not None:
-                routed = Routed(x, block.router(x))
-            x, scores = block(x, *block_inputs(block.plan, decided, routed))
-            if self.config.gated:
-                collected.append(scores)
+                routed = block.router.choose(x)
+            x, scores = block.run(x, *block_inputs(block.plan, decided, routed))
+            collected.append(scores)
             if index in self.exit_blocks:
-                self.early.append(self.heads[len(self.early)](global_average_pool(x)))
+                early.append(self.heads[len(early)](global_average_pool(x)))
         pooled = global_average_pool(x)  # [N, out_channels]
         if self.config.split is not None:
             widths = head_widths(self.config)
-            self.early = [
+            early = [
                 head(pooled[:, :width]) for head, width in zip(self.heads, widths, strict=False)
             ]
-        return self.fc(pooled), collected  # [N, classes]
+        return (*early, self.fc(pooled)), collected  # [N, classes]
 
 
 def policy_scores(scores: Tensor | None, config: NetworkConfig) -> Sequence[Tensor | None]:

@@ -21,12 +21,10 @@ from penstock.model.config import TrainConfig
 from penstock.model.families import FAMILIES
 from penstock.model.gate_network import GateNet
 from penstock.model.gate_plan import GatePlan
-from penstock.model.gates import Gate
 from penstock.model.geometry import NetworkGeometry, block_plans
-from penstock.model.macs import dense_macs, executed_macs, layer_macs
+from penstock.model.macs import dense_macs, executed_macs, executed_share
 from penstock.model.networks import BlockScores
-from penstock.model.quantize import QuantBlock
-from penstock.model.quantize_gate import QuantGateNet
+from penstock.model.quantize import gate_parameters
 
 WARMUP_START = 0.01  # share of the learning rate at the first step of a warm-up
 STEP_DECAY = 0.1
@@ -77,18 +75,6 @@ def phases(config: TrainConfig) -> tuple[Phase, Phase]:
     )
 
 
-def gate_parameters(net: nn.Module) -> set[nn.Parameter]:
-    """The parameters of all gates of a float or quantised network."""
-    layers: list[nn.Module] = []
-    for module in net.modules():
-        if isinstance(module, Gate | GateNet | QuantGateNet):
-            layers.append(module)
-        elif isinstance(module, QuantBlock):
-            layers.extend(module.cnets())
-            layers.extend([] if module.lnet is None else [module.lnet])
-    return {parameter for layer in layers for parameter in layer.parameters()}
-
-
 def build_optimizer(net: nn.Module, phase: Phase, weight_decay: float) -> torch.optim.SGD:
     """SGD with Nesterov momentum.  Weights decay; biases and batch norms, which set where a
     gate closes, do not."""
@@ -127,24 +113,6 @@ def gate_l1(scores: list[BlockScores]) -> Tensor:
     """Mean absolute gate score: channel and block gates weigh alike, and so do all blocks."""
     terms = [s.channels.abs().mean() + s.block.abs().mean() for s in scores]
     return torch.stack(terms).mean()
-
-
-def executed_share(config: NetworkGeometry, scores: list[BlockScores]) -> Tensor:
-    """Executed MACs over dense ones, mean over the batch, with the scores' gradients.
-
-    The resource term of ACS (section 3.3, equation 5) for scores of 0 and 1; gates apart.
-    """
-    layers = layer_macs(config)
-    executed = scores[0].block.new_tensor(float(sum(layers.values())))
-    for plan, score in zip(block_plans(config), scores, strict=True):
-        pieces = iter(score.channels.split([conv.channels for conv in plan.gated], dim=1))
-        read = score.block.new_full((len(score.block),), 1.0)  # share of the channels read
-        for conv in plan.convs:
-            written = next(pieces).mean(dim=1) if conv.gated else torch.ones_like(read)
-            share = read * written * score.block[:, 0]
-            executed = executed + layers[conv.name] * (share.mean() - 1.0)
-            read = written
-    return executed / sum(layers.values())
 
 
 def grouping_share(net: nn.Module, config: NetworkGeometry) -> Tensor | float:

@@ -5,6 +5,7 @@ All have zero point 0 and round half to even; gradients pass straight through.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -12,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from penstock.model.gates import leaky_relu1, relu1
-from penstock.model.macs import SCORE_ONE
+from penstock.model.gates import SCORE_ONE, leaky_relu1, relu1
 from penstock.model.masked_conv import MaskedConv
+from penstock.model.split import Links
 from penstock.program.sigmoid import SIGMOID_STEPS
 
 # Robust maximum: the rare outliers of a batch are clipped, finer steps pay for them.
@@ -176,12 +177,22 @@ class QuantConv(_QuantizedLayer):
         assert isinstance(conv.padding, tuple)
         self.stride, self.padding, self.dilation = conv.stride, conv.padding, conv.dilation
         self.groups = conv.groups
-        live = conv.live if isinstance(conv, MaskedConv) else None
-        self.register_buffer("live", live, persistent=False)
+        masked = isinstance(conv, MaskedConv)
+        self.split = conv.split if masked else None  # its stages
+        self.register_buffer("live", conv.live if masked else None, persistent=False)
 
     def linked(self) -> Tensor:
         """The weights, those of missing links at 0."""
         return self.weight if self.live is None else self.weight * self.live
+
+    @torch.no_grad()
+    def share(self, links: Links) -> QuantConv:
+        """The convolution of some of its channels alone."""
+        part = copy.deepcopy(self)
+        part.weight = nn.Parameter(self.linked()[links.outputs][:, links.inputs])
+        part.bias = nn.Parameter(self.bias[links.outputs])
+        part.groups, part.split, part.live = links.groups, None, None
+        return part
 
     def forward(self, x: Tensor, in_scale: Tensor) -> Tensor:
         """Float [N, Cin, H, W] -> float [N, C, H', W'], not requantised."""
@@ -189,15 +200,15 @@ class QuantConv(_QuantizedLayer):
         return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-def identity_conv(in_channels: int, channels: int, stride: int) -> QuantConv:
+def identity_conv(in_channels: int, channels: int, stride: int, first: int = 0) -> QuantConv:
     """A shortcut of option A as the core runs it: a 1x1 convolution with fixed weights.
 
-    Every `stride`-th pixel of the input channels, then zero channels.
+    Every `stride`-th pixel of the input channels, from channel `first` on; the others are zero.
     """
     conv = nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False)
     nn.init.zeros_(conv.weight)
     with torch.no_grad():
-        conv.weight[:in_channels, :, 0, 0] = torch.eye(in_channels)
+        conv.weight[first : first + in_channels, :, 0, 0] = torch.eye(in_channels)
     bn = nn.BatchNorm2d(channels, eps=0.0)  # fresh: mean 0, variance 1
     return QuantConv(conv, bn).requires_grad_(False)
 

@@ -14,8 +14,9 @@ from penstock.model.gate_network import GateNet, Routed
 from penstock.model.gates import Gate, global_average_pool
 from penstock.model.geometry import NetworkGeometry
 from penstock.model.grouping import GroupingConv
-from penstock.model.kinds import AnyConfig, AnyNet, AnyQuantNet, build_any, quantize_any
+from penstock.model.kinds import AnyConfig, build_any
 from penstock.model.networks import LCNet, ResidualBlock, block_inputs, policy_scores
+from penstock.model.quantize import AnyNet, QuantNetwork
 
 CALIBRATION_IMAGES = 128
 SCORE_SPREAD = 0.5  # standard deviation of a gate's pre-activation over the images
@@ -40,7 +41,7 @@ def random_network(
     keep_blocks: float = 1.0,
     seed: int = 0,
     images: int = CALIBRATION_IMAGES,
-) -> AnyQuantNet:
+) -> QuantNetwork:
     """A calibrated, untrained network whose gates keep about the requested shares.
 
     The shares (0 to 1) hold for `random_images`, and each is a share of images for every
@@ -50,7 +51,7 @@ def random_network(
     net = random_float_network(
         config, keep_channels=keep_channels, keep_blocks=keep_blocks, seed=seed, images=images
     )
-    quantized = quantize_any(net)
+    quantized = QuantNetwork(net)
     quantized.calibrate([random_images(config, images, torch.Generator().manual_seed(seed))])
     return quantized.eval()
 
@@ -125,7 +126,7 @@ def _set_gates(
             _set_gate(block.gate, block.gate.pooled(x), blocks, generator)
         if block.router is not None:
             _set_gate(block.router, block.router.pooled(x), blocks, generator)
-            routed = Routed(x, block.router(x))
+            routed = block.router.choose(x)
         _set_masks(block, x, channels, generator)
         x, _ = block(x, *block_inputs(block.plan, decided, routed))
 

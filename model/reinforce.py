@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from penstock.model.config import TrainConfig
-from penstock.model.gate_network import GateNet
-from penstock.model.networks import LCNet
-from penstock.model.quantize import QuantLCNet
-from penstock.model.quantize_gate import QuantGateNet
+from penstock.model.gate_network import Decision
+from penstock.model.geometry import block_plans
+from penstock.model.quantize import AnyNet, QuantNetwork
 
 RUNS = -1.0  # a draw below every probability: the block runs
 LIKELIEST = 0.5  # the draw that the likelier decision wins
@@ -26,24 +25,22 @@ class Reinforce:
     """What one phase of training does to a network with a policy."""
 
     def __init__(
-        self, net: LCNet | QuantLCNet, config: TrainConfig, free_epochs: int, decided: int
+        self, net: AnyNet | QuantNetwork, config: TrainConfig, free_epochs: int, decided: int
     ) -> None:
         """`decided`: blocks that the policy decides in the first epoch that is not free."""
-        policy = net.policy
-        assert isinstance(policy, GateNet | QuantGateNet)
-        self.net, self.policy = net, policy
+        (policy,) = (module for module in net.modules() if isinstance(module, Decision))
+        self.net, self.policy, self.blocks = net, policy, len(block_plans(net.config))
         self.penalty, self.free_epochs, self.decided = config.wrong_reward, free_epochs, decided
 
     def forced(self, epoch: int) -> int:
         """Blocks, the first ones, that run whatever the policy says."""
-        blocks = self.policy.plan.outputs
         if epoch < self.free_epochs:
-            return blocks
-        return max(blocks - self.decided - (epoch - self.free_epochs), 0)
+            return self.blocks
+        return max(self.blocks - self.decided - (epoch - self.free_epochs), 0)
 
     def explore(self, images: int, epoch: int, generator: torch.Generator) -> None:
         """Draws for the samples of the next forward pass."""
-        draws = torch.rand(images, self.policy.plan.outputs, generator=generator)
+        draws = torch.rand(images, self.blocks, generator=generator)
         self._draw(draws, epoch)
 
     def loss(self, images: Tensor, labels: Tensor, logits: Tensor, epoch: int) -> Tensor:

@@ -19,8 +19,6 @@ from penstock.model.early_exit import joint_loss
 from penstock.model.evaluation import evaluate
 from penstock.model.gates import Gate
 from penstock.model.geometry import block_plans
-from penstock.model.kinds import AnyNet, AnyQuantNet
-from penstock.model.networks import LCNet
 from penstock.model.optimize import (
     GatePressure,
     Phase,
@@ -29,8 +27,7 @@ from penstock.model.optimize import (
     grouping_share,
 )
 from penstock.model.progress import RunLog, epoch_bar
-from penstock.model.quantize import QuantLCNet
-from penstock.model.quantize_gate import network_gates
+from penstock.model.quantize import AnyNet, QuantNetwork, network_gates
 from penstock.model.reinforce import Reinforce
 from penstock.model.workers import Workers
 
@@ -70,7 +67,7 @@ class Trainer:
 
     def __init__(
         self,
-        net: AnyNet | AnyQuantNet,
+        net: AnyNet | QuantNetwork,
         data: Dataset,
         config: TrainConfig,
         phase: Phase,
@@ -185,7 +182,7 @@ class Trainer:
         return {"test_accuracy": figures.accuracy, "test_mac_ratio": figures.mac_ratio}
 
 
-def _teacher(config: TrainConfig, net: AnyNet | AnyQuantNet, device: str) -> Teacher | None:
+def _teacher(config: TrainConfig, net: AnyNet | QuantNetwork, device: str) -> Teacher | None:
     """The teacher that the configuration names, if any."""
     if config.teacher is None:
         return None
@@ -193,13 +190,13 @@ def _teacher(config: TrainConfig, net: AnyNet | AnyQuantNet, device: str) -> Tea
     return Teacher(config.teacher, net.config, device, weight, temperature)
 
 
-def _reinforce(net: AnyNet | AnyQuantNet, config: TrainConfig, phase: Phase) -> Reinforce | None:
+def _reinforce(net: AnyNet | QuantNetwork, config: TrainConfig, phase: Phase) -> Reinforce | None:
     """What trains the policy by REINFORCE, if the configuration says so.
 
     The curriculum is over before the quantised phase.
     """
-    if not config.reinforce or not isinstance(net, LCNet | QuantLCNet):
+    if not config.reinforce:
         return None
-    quantized = isinstance(net, QuantLCNet)
+    quantized = isinstance(net, QuantNetwork)
     decided = len(block_plans(net.config)) if quantized else 1
     return Reinforce(net, config, phase.free_epochs, decided)

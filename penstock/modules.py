@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from penstock.compiler.importer.load import set_properties
 from penstock.errors import InputError
-from penstock.model.kinds import AnyNet, AnyQuantNet, build_float_onnx, build_onnx
+from penstock.model.export import build_float_onnx, build_onnx
 from penstock.model.qat import QatNetwork, export_qat
 from penstock.model.qat.trace import trace
+from penstock.model.quantize import AnyNet, QuantNetwork
 
 Array = npt.NDArray[np.float32]
 
@@ -57,13 +58,12 @@ def export_module(module: nn.Module, example: Array | None, calibration: Array |
     module = copy.deepcopy(module).cpu().eval()
     _check_finite(module)
     runs = _runner(module)
-    if isinstance(module, AnyQuantNet):
-        return Exported(model=build_onnx(module), quantized=True, logits=runs)
     if isinstance(module, AnyNet):
         return Exported(model=build_float_onnx(module), quantized=False, logits=runs)
     if isinstance(module, QatNetwork):
         _settle(module, calibration)
-        return Exported(model=export_qat(module), quantized=True, logits=runs)
+        build = build_onnx if isinstance(module, QuantNetwork) else export_qat
+        return Exported(model=build(module), quantized=True, logits=runs)
     first = calibration if example is None else example
     if first is None:
         raise InputError(
@@ -132,7 +132,7 @@ def _runner(module: nn.Module) -> Callable[[Array], Array]:
         parts = []
         for part in torch.from_numpy(np.ascontiguousarray(images)).split(BATCH):
             found = module(part)
-            if isinstance(module, AnyNet | AnyQuantNet):
+            if isinstance(module, AnyNet | QuantNetwork):
                 found = found[0]  # behind it the scores of its gates
             found = found[-1] if isinstance(found, (tuple, list)) else found
             parts.append(found.reshape(len(part), -1).numpy())

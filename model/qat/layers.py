@@ -7,13 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from penstock.model.gate_network import binary_score
+from penstock.model.gate_network import Decision, binary_score
 from penstock.model.quantizers import quantize_score, sigmoid_score
 
 Kind = Literal["relu1", "binary", "binary_or_equal", "sigmoid"]
 
 
-class GateScore(nn.Module):
+class GateScore(Decision):
     """Pre-activation of a gate -> score on the grid 0/128 .. 128/128, with gradients.
 
     `binary`: 1 where z > 0; `binary_or_equal`: where z >= 0.  `scores`: of the last forward pass.
@@ -23,7 +23,7 @@ class GateScore(nn.Module):
 
     def __init__(self, kind: Kind) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind = kind  # type: ignore[assignment]
         self.scores = None
 
     def forward(self, z: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ class GateScore(nn.Module):
         elif self.kind == "sigmoid":
             scores = sigmoid_score(z)
         elif self.kind == "binary":
-            scores = binary_score(z, self.training)
+            scores = super().forward(z)
         else:
             scores = 1 - binary_score(-z, self.training)
         self.scores = scores

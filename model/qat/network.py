@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from penstock.model.qat.layers import GateScore
-from penstock.model.quantize import calibrate_scales
-from penstock.model.quantizers import ActivationQuantizer
+from penstock.model.quantizers import LEAST_SCALE, ZERO_SCALE, ActivationQuantizer
 
 
 class QatNetwork(nn.Module):
@@ -23,10 +23,9 @@ class QatNetwork(nn.Module):
         self.net = graph
         self.image_shape = image_shape
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Images, float [N, C, H, W] -> logits on the int8 grid, or (early exits..., logits)."""
-        outputs: tuple[Tensor, ...] = self.net(x)
-        return outputs if len(outputs) > 1 else outputs[0]
+    def forward(self, x: Tensor) -> Any:
+        """Images, float [N, C, H, W] -> what the module returns, its logits on the int8 grid."""
+        return self.net(x)
 
     def gates(self) -> Iterator[tuple[str, GateScore]]:
         """The gates by name; `scores` of each are those of the last forward pass."""
@@ -40,8 +39,23 @@ class QatNetwork(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, batches: Iterable[Tensor]) -> None:
-        """Set every activation scale from batches of network input, float [N, C, H, W]."""
-        calibrate_scales(self, batches)
+        """Set every activation scale from batches of network input, float [N, C, H, W].
+
+        Runs twice: a layer's bias grid depends on its input's scale, which the first run has yet
+        to find.
+        """
+        inputs, was_training = list(batches), self.training
+        self.eval()
+        for quantizer in self.quantizers():
+            quantizer.scale.fill_(LEAST_SCALE)
+            quantizer.observing = True
+        for batch in [*inputs, *inputs]:
+            self.net(batch)
+        for quantizer in self.quantizers():
+            quantizer.observing = False
+            if quantizer.scale <= LEAST_SCALE:
+                quantizer.scale.fill_(ZERO_SCALE)
+        self.train(was_training)
 
     def learn_scales(self) -> None:
         """Make all activation scales parameters for fine-tuning, from their calibrated values."""

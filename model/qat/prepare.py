@@ -14,7 +14,7 @@ from penstock.model.qat.trace import TraceError, shape_of, trace
 from penstock.model.qat.values import Grid, Value
 
 
-def prepare_qat(net: nn.Module, example: Tensor) -> QatNetwork:
+def prepare_qat(net: nn.Module, example: Tensor, method: str = "forward") -> QatNetwork:
     """`net` as the hardware computes it: batch norms folded, fake quantisers placed.
 
     Per-channel int8 weights, int32 biases; one activation scale along every residual sum and over
@@ -22,22 +22,26 @@ def prepare_qat(net: nn.Module, example: Tensor) -> QatNetwork:
     itself stays as it is.  Calibrate the result before use, then fine-tune it like any module.
 
     Args:
-        net: a module of one image tensor that returns logits, float [N, classes], or a tuple of
-            them: early exits first, the network's own last.
+        net: a module of one image tensor that returns logits, float [N, classes]; or tuples and
+            lists of logits, early exits first and the network's own last, and gate scores.  The
+            result returns the same.
         example: one batch of its input, float [N, C, H, W].
+        method: the one of `net` that is traced.
 
     Raises:
         TraceError: a forward pass that cannot be traced, or an operator without an integer form:
             the module, the line of the forward pass, and what to do.
     """
-    traced = trace(copy.deepcopy(net).eval(), example)
+    traced = trace(deployed(copied(net).eval()), example, method)
     build = Builder(traced)
     for node in traced.graph.nodes:
         build.now = node
         if node.op == "placeholder":
             image = build.graph.placeholder("input")
             image.meta = {"shape": shape_of(node)}
-            build.values[node] = build.quantize(Value(node=image, place="accumulator"), Grid())
+            build.values[node] = build.quantize(
+                Value(node=image, place="accumulator", label="input"), Grid()
+            )
         elif node.op == "output":
             build.graph.output(_outputs(build, node.args[0]))
         elif _is_tensor(node):
@@ -58,19 +62,45 @@ def _is_tensor(node: fx.Node) -> bool:
     return bool(shape_of(node))
 
 
-def _outputs(build: Builder, given: Any) -> tuple[fx.Node, ...]:
-    """The logits, stored."""
-    listed = given if isinstance(given, (tuple, list)) else (given,)
-    stored = []
-    for value in listed:
-        if not isinstance(value, fx.Node) or value not in build.values:
-            raise TraceError(
-                f"the module returns {type(value).__name__}",
-                "return logits, or a tuple of them: early exits first",
-            )
-        stored.append(build.stored(build.values[value]))
-    first, *others = stored[:-1] or stored
+def _outputs(build: Builder, given: Any) -> Any:
+    """What the module returns, its logits stored."""
+    logits: list[Value] = []
+
+    def returned(node: fx.Node) -> fx.Node:
+        value = build.values[node]
+        if value.place == "score":
+            return value.node
+        logits.append(build.stored(value))
+        return logits[-1].node
+
+    found = fx.map_arg(given, returned)
+    if not logits:
+        raise TraceError(
+            f"the module returns {type(given).__name__}",
+            "return logits, or a tuple of them: early exits first",
+        )
+    first, *others = logits[:-1] or logits
     for exit_logits in others:  # early exits are compared with one table, at one scale
         assert first.grid is not None and exit_logits.grid is not None
         first.grid.scale.merge(exit_logits.grid.scale)
-    return tuple(value.node for value in stored)
+    return found
+
+
+def copied(net: nn.Module) -> nn.Module:
+    """A deep copy; results of a forward pass that modules keep are copied without their graph."""
+    memo: dict[int, Any] = {}
+    for module in net.modules():
+        for kept in vars(module).values():
+            for value in kept if isinstance(kept, (list, tuple)) else (kept,):
+                if isinstance(value, Tensor) and not value.is_leaf:
+                    memo[id(value)] = value.detach()
+    return copy.deepcopy(net, memo)
+
+
+def deployed(net: nn.Module) -> nn.Module:
+    """The module with every part that is exported in another form than trained in that form."""
+    for path, module in list(net.named_modules()):
+        form = getattr(module, "deployed", None)
+        if callable(form) and path:
+            net.set_submodule(path, form())
+    return net

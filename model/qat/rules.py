@@ -15,15 +15,19 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from penstock.model.gate_network import Source
 from penstock.model.gates import Score
 from penstock.model.qat.builder import Builder
 from penstock.model.qat.layers import channelwise, folded_linear, settled_norm
+from penstock.model.qat.operands import every, operand, value
 from penstock.model.qat.scores import (
     rule_binary_threshold,
     rule_clamp,
+    rule_rest,
     rule_score,
     rule_sigmoid,
 )
+from penstock.model.qat.shortcuts import rule_pad, rule_source
 from penstock.model.qat.trace import describe, error, shape_of
 from penstock.model.qat.values import Grid, Value
 from penstock.model.quantizers import QuantConv, QuantLinear
@@ -36,7 +40,7 @@ Rule = Callable[[Builder, fx.Node], Value]
 
 def rule_conv(build: Builder, node: fx.Node) -> Value:
     """Conv2d with the batch norm behind it folded in."""
-    conv, x = _module(build, node, nn.Conv2d), build.stored(build.values[_operand(node)])
+    conv, x = _module(build, node, nn.Conv2d), build.stored(build.values[operand(node)])
     if conv.padding_mode != "zeros" or not isinstance(conv.padding, tuple):
         how = f"{conv.padding_mode} {conv.padding}"
         raise error(node, f"pads by {how}", "pad with zeros, in numbers")
@@ -45,37 +49,36 @@ def rule_conv(build: Builder, node: fx.Node) -> Value:
         settled = settled_norm(norm, conv.bias, conv.out_channels)
     except ValueError as problem:
         raise error(node, f"its batch norm {problem}") from problem
-    y = build.layer(str(node.target), QuantConv(conv, settled), x)
-    return Value(node=y, place="accumulator")
+    return build.layer(str(node.target), QuantConv(conv, settled), x)
 
 
 def rule_linear(build: Builder, node: fx.Node) -> Value:
     """Linear on a pooled vector or another Linear's result."""
-    linear, x = _module(build, node, nn.Linear), build.stored(build.values[_operand(node)])
-    if len(shape_of(_operand(node))) != 2:
+    linear, x = _module(build, node, nn.Linear), build.stored(build.values[operand(node)])
+    if len(shape_of(operand(node))) != 2:
         raise error(
             node,
-            f"reads {shape_of(_operand(node))}, not a vector",
+            f"reads {shape_of(operand(node))}, not a vector",
             "put a global average and flatten(1) before it",
         )
     folded = folded_linear(linear, _norm_behind(build, node, nn.BatchNorm1d))
-    return Value(node=build.layer(str(node.target), QuantLinear(folded), x), place="accumulator")
+    return build.layer(str(node.target), QuantLinear(folded), x)
 
 
 def rule_norm(build: Builder, node: fx.Node) -> Value:
     """A batch norm: folded already, or a depthwise 1x1 convolution of its own."""
-    source = _operand(node)
+    source = operand(node)
     if _folds(build, source, node):
         return build.values[source]
     norm = _module(build, node, nn.BatchNorm2d)
     x = build.stored(build.values[source])
     layer = QuantConv(channelwise(norm.num_features), settled_norm(norm, None, norm.num_features))
-    return Value(node=build.layer(str(node.target), layer, x), place="accumulator")
+    return build.layer(str(node.target), layer, x)
 
 
 def rule_relu(build: Builder, node: fx.Node) -> Value:
     """ReLU, in the accumulator; of a stored map that may be negative, a 1x1 of its own."""
-    x = build.values[_operand(node)]
+    x = build.values[operand(node)]
     if not x.negative:
         return x
     x = _accumulator(build, node, x)
@@ -84,7 +87,7 @@ def rule_relu(build: Builder, node: fx.Node) -> Value:
 
 def rule_mul(build: Builder, node: fx.Node) -> Value:
     """A map, or what a layer is about to store, times a score."""
-    a, b = (_value(build, node, arg) for arg in node.args[:2])
+    a, b = (value(build, node, arg) for arg in node.args[:2])
     x, score = (a, b) if b.place == "score" else (b, a)
     if score.place != "score" or x.place == "score":
         raise error(node, "multiplies two maps", "only gate scores multiply: see ChannelGate")
@@ -93,23 +96,24 @@ def rule_mul(build: Builder, node: fx.Node) -> Value:
         raise error(node, f"multiplies with scores of {shape}", "shape scores as [N, C, 1, 1]")
     branch = x.branch or (len(shape) == 4 and shape[1] == 1)
     y = build.call(operator.mul, x.node, score.node)
-    return x.at(y, place="accumulator", grid=None, branch=branch)
+    label = x.label if x.place == "accumulator" else f"{x.label}.scaled"
+    return x.at(y, place="accumulator", label=label, grid=None, branch=branch)
 
 
 def rule_add(build: Builder, node: fx.Node) -> Value:
     """A residual sum: an accumulator plus a stored map at the scale of the result."""
-    a, b = (_value(build, node, arg) for arg in node.args[:2])
+    a, b = (value(build, node, arg) for arg in node.args[:2])
     if "score" in (a.place, b.place) or shape_of(node) != _same(node):
         raise error(node, "adds scores or maps of two shapes", "only maps of one shape are added")
-    branch, operand = _branch_first(a, b)
+    branch, residual = _branch_first(a, b)
     if branch.summed or branch.place == "stored":
         branch = _accumulator(build, node, build.stored(branch))
-    # The operand is stored at the scale of the sum, so that a skipped branch leaves it in place.
-    grid = operand.grid if operand.place == "stored" and operand.grid is not None else Grid()
-    if operand.place == "accumulator":
-        operand = build.quantize(operand, grid)
-    y = build.call(operator.add, branch.node, operand.node)
-    return Value(node=y, place="accumulator", grid=grid, summed=True)
+    # The residual is stored at the scale of the sum, so that a skipped branch leaves it in place.
+    grid = residual.grid if residual.place == "stored" and residual.grid is not None else Grid()
+    if residual.place == "accumulator":
+        residual = build.quantize(residual, grid)
+    y = build.call(operator.add, branch.node, residual.node)
+    return Value(node=y, place="accumulator", label=branch.label, grid=grid, summed=True)
 
 
 def rule_concat(build: Builder, node: fx.Node) -> Value:
@@ -120,7 +124,7 @@ def rule_concat(build: Builder, node: fx.Node) -> Value:
         raise error(node, f"concatenates along axis {axis}", "only channels, dim=1")
     if all(part.place == "score" for part in parts):
         joined = build.call(torch.cat, [part.node for part in parts], dim=1)
-        return Value(node=joined, place="score", negative=False)
+        return Value(node=joined, place="score", label=parts[0].label, negative=False)
     stored = [build.stored(part) for part in parts]
     grid = stored[0].grid
     for part in stored:
@@ -129,26 +133,28 @@ def rule_concat(build: Builder, node: fx.Node) -> Value:
         grid.sign.merge(part.grid.sign)
     y = build.call(torch.cat, [part.node for part in stored], dim=1)
     negative = any(part.negative for part in stored)
-    return Value(node=y, place="stored", grid=grid, negative=negative)
+    label = parts[0].label
+    return Value(node=y, place="stored", label=label, grid=grid, negative=negative)
 
 
 def rule_max_pool(build: Builder, node: fx.Node) -> Value:
     """A maximum over windows: stays on its grid."""
-    x = build.stored(build.values[_operand(node)])
+    x = build.stored(build.values[operand(node)])
     return x.at(build.call(F.max_pool2d, x.node, **_window(build, node)))
 
 
 def rule_avg_pool(build: Builder, node: fx.Node) -> Value:
     """An average over windows of a stored map."""
-    x = build.stored(build.values[_operand(node)])
+    x = build.stored(build.values[operand(node)])
     y = build.call(F.avg_pool2d, x.node, **_window(build, node))
-    return Value(node=y, place="accumulator", negative=x.negative)
+    label = f"{x.label}.pool"
+    return Value(node=y, place="accumulator", label=label, negative=x.negative)
 
 
 def rule_global_pool(build: Builder, node: fx.Node) -> Value:
     """A global average: one vector for all that read it."""
-    x = build.values[_operand(node)]
-    height, width = shape_of(_operand(node))[2:]
+    x = build.values[operand(node)]
+    height, width = shape_of(operand(node))[2:]
     out = shape_of(node)
     if (len(out) == 4 and out[2:] != (1, 1)) or len(out) not in (2, 4):
         raise error(node, f"averages {height}x{width} to {out[2:]}", "average the whole map")
@@ -167,8 +173,8 @@ def rule_mean(build: Builder, node: fx.Node) -> Value:
 
 def rule_view(build: Builder, node: fx.Node) -> Value:
     """flatten, view, unsqueeze... of a vector: the same numbers."""
-    x = build.values[_operand(node)]
-    before, after = shape_of(_operand(node)), shape_of(node)
+    x = build.values[operand(node)]
+    before, after = shape_of(operand(node)), shape_of(node)
     if before == after:
         return x
     if [size for size in before if size != 1] != [size for size in after if size != 1]:
@@ -181,8 +187,10 @@ def rule_view(build: Builder, node: fx.Node) -> Value:
 
 
 def rule_item(build: Builder, node: fx.Node) -> Value:
-    """x[:, a:b], x[:, list], x[:, :, None, None]."""
-    x, index = build.values[_operand(node)], node.args[1]
+    """x[:, a:b], x[:, list], x[:, :, None, None]; x[:, :, ::s, ::s] in front of a pad."""
+    x, index = build.values[operand(node)], node.args[1]
+    if every(index) is not None and {reader.target for reader in node.users} == {F.pad}:
+        return x
     if not isinstance(index, tuple) or index[:1] != (slice(None),):
         raise error(node, f"takes {index}", "index channels: x[:, a:b] or x[:, channels]")
     if all(part is None or part == slice(None) for part in index[1:]):
@@ -193,18 +201,16 @@ def rule_item(build: Builder, node: fx.Node) -> Value:
 
 def rule_same(build: Builder, node: fx.Node) -> Value:
     """Dropout, Identity, contiguous...: nothing in evaluation."""
-    return build.values[_operand(node)]
+    return build.values[operand(node)]
 
 
 def _accumulator(build: Builder, node: fx.Node, x: Value) -> Value:
     """A stored map in an accumulator again: times 1, a depthwise 1x1 convolution."""
     if x.place == "accumulator":
         return x
-    channels = shape_of(_operand(node))[1]
+    channels = shape_of(operand(node))[1]
     layer = QuantConv(channelwise(channels), settled_norm(None, None, channels))
-    name = f"{node.name}_same"
-    y = build.layer(name, layer.requires_grad_(False), x)
-    return Value(node=y, place="accumulator", negative=x.negative)
+    return build.layer(f"{x.label}_same", layer.requires_grad_(False), x).at_sign(x.negative)
 
 
 def _branch_first(a: Value, b: Value) -> tuple[Value, Value]:
@@ -237,19 +243,6 @@ def _module(build: Builder, node: fx.Node, kind: type[Any]) -> Any:
     module = build.source.get_submodule(str(node.target))
     assert isinstance(module, kind)
     return module
-
-
-def _operand(node: fx.Node) -> fx.Node:
-    """The tensor that a node of one operand reads."""
-    first = node.args[0] if node.args else next(iter(node.kwargs.values()))
-    assert isinstance(first, fx.Node)
-    return first
-
-
-def _value(build: Builder, node: fx.Node, arg: Any) -> Value:
-    if not isinstance(arg, fx.Node) or arg not in build.values:
-        raise error(node, f"has the constant operand {arg}", "fold it into a layer's weights")
-    return build.values[arg]
 
 
 def _score_operand(node: fx.Node, build: Builder) -> fx.Node:
@@ -291,6 +284,7 @@ MODULES: tuple[tuple[type[nn.Module], Rule], ...] = (
     (nn.Identity, rule_same),
     (nn.Sigmoid, rule_sigmoid),
     (Score, rule_score),
+    (Source, rule_source),
 )
 
 FUNCTIONS: dict[Any, Rule] = {
@@ -322,6 +316,9 @@ FUNCTIONS: dict[Any, Rule] = {
     torch.add: rule_add,
     "add": rule_add,
     "add_": rule_add,
+    operator.sub: rule_rest,
+    torch.sub: rule_rest,
+    F.pad: rule_pad,
     torch.cat: rule_concat,
     torch.concat: rule_concat,
     F.max_pool2d: rule_max_pool,

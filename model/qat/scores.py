@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from penstock.model.qat.values import Value
 #: What a score may pass on its way to the multiplication.
 PASSES = {
     *("unsqueeze", "view", "reshape", "float", "to", "type_as", "flatten", "squeeze", "chunk"),
-    *("getitem", "split", "gt", "ge", "cat", "concat", "contiguous"),
+    *("getitem", "split", "gt", "ge", "cat", "concat", "contiguous", "sub"),
 }
 MULTIPLIES = {"mul", "imul"}
 
@@ -42,7 +43,7 @@ def rule_clamp(build: Builder, node: fx.Node) -> Value:
     x = build.values[_source(node)]
     low, high = _limits(build, node)
     if (low, high) == (0.0, 1.0) and is_score(node):
-        return build.score(_label(node), "relu1", x)
+        return build.score("relu1", x)
     if low is None or low > 0 or (high is not None and high <= 0):
         raise error(node, f"limits to {low}..{high}", "from 0 on: ReLU, ReLU6, clamp(0, a)")
     if x.place != "accumulator":
@@ -58,7 +59,7 @@ def rule_sigmoid(build: Builder, node: fx.Node) -> Value:
         return x
     if not is_score(node):
         raise error(node, "is a sigmoid of what no gate reads", "as a gate's score it is supported")
-    return build.score(_label(node), "sigmoid", x)
+    return build.score("sigmoid", x)
 
 
 def rule_binary_threshold(build: Builder, node: fx.Node) -> Value:
@@ -72,18 +73,37 @@ def rule_binary_threshold(build: Builder, node: fx.Node) -> Value:
             "compare a gate's sum with 0, or its sigmoid with 0.5; put the threshold in the bias",
         )
     kind: Kind = "binary" if _name(node) == "gt" else "binary_or_equal"
-    return build.score(_label(node), kind, build.values[source])
+    return build.score(kind, build.values[source])
 
 
 def rule_score(build: Builder, node: fx.Node) -> Value:
     """A score layer of `penstock.model.gates`."""
     module = build.source.get_submodule(str(node.target))
     assert isinstance(module, Score)
-    return build.score(_label(node), module.kind, build.values[_source(node)])
+    return build.score(module.kind, build.values[_source(node)])
 
 
-def _label(node: fx.Node) -> str:
-    return str(node.target) if node.op == "call_module" else node.name
+def rule_rest(build: Builder, node: fx.Node) -> Value:
+    """1 - score, of a score that is 0 or 1: the other one's of two experts."""
+    one, given = node.args[:2]
+    score = build.values.get(given) if isinstance(given, fx.Node) else None
+    if one != 1 or score is None or score.place != "score":
+        raise error(node, "subtracts", "of gates, 1 - score is supported; add with a layer's sign")
+    kind = _kind(build, score.node)
+    if kind not in ("binary", "binary_or_equal"):
+        raise error(node, f"takes 1 - score of a gate of kind {kind}", "decide it by a Step")
+    return score.at(build.call(operator.sub, 1, score.node))
+
+
+def _kind(build: Builder, node: fx.Node) -> str:
+    """The kind of the gate that a score comes from."""
+    while node.op != "call_module":
+        source = node.args[0]
+        if not isinstance(source, fx.Node):
+            return "rest"
+        node = source
+    kind: str = build.modules[str(node.target)].kind  # type: ignore[assignment]
+    return kind
 
 
 def _source(node: fx.Node) -> fx.Node:

@@ -12,11 +12,12 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from penstock.model.errors import ModelError
+from penstock.model.gate_network import Source
 from penstock.model.gates import Score
 
 TORCH = str(Path(torch.__file__).parent)
 #: Layers that the hardware has as one, also where a user derives from them.
-LAYERS = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, Score)
+LAYERS = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, Score, Source)
 
 
 class TraceError(ModelError):
@@ -30,17 +31,19 @@ class _Tracer(fx.Tracer):
         return isinstance(m, LAYERS) or super().is_leaf_module(m, module_qualified_name)
 
 
-def trace(net: nn.Module, example: Tensor) -> fx.GraphModule:
+def trace(net: nn.Module, example: Tensor, method: str = "forward") -> fx.GraphModule:
     """The graph of `net`, which must be in evaluation mode; `meta["shape"]` of every node.
 
     Args:
         net: a module of one image tensor.
         example: float [N, C, H, W]; its values do not matter.
+        method: of the module, that is traced.
 
     Raises:
         TraceError: control flow that depends on data, or a module that rejects the example.
     """
     tracer = _Tracer()
+    tracer.traced_func_name = method
     try:
         graph = tracer.trace(net)
     except Exception as error:  # whatever a user's forward raises on a proxy

@@ -55,6 +55,7 @@ class Value:
 
     Attributes:
         node: what computes it.
+        label: path of the layer that it comes from, in the module that was traced.
         place: see `Place`.
         grid: of a stored value; of an accumulator the one that it will be stored on, if something
             demands one already (a residual sum has its operand's).
@@ -65,6 +66,7 @@ class Value:
 
     node: fx.Node
     place: Place
+    label: str = ""
     grid: Grid | None = None
     negative: bool = True
     branch: bool = False
@@ -73,3 +75,7 @@ class Value:
     def at(self, node: fx.Node, **changes: object) -> Value:
         """The value that `node` makes of this one."""
         return replace(self, node=node, **changes)  # type: ignore[arg-type]
+
+    def at_sign(self, negative: bool) -> Value:
+        """The same, known to be below 0 or not."""
+        return replace(self, negative=negative)

@@ -88,10 +88,10 @@ def load(workspace: Any) -> Any:
 
 def test_unsupported_operator(penstock: Any, workspace: Any, tmp_path: Path) -> None:
     model = load(workspace)
-    node = next(n for n in model.graph.node if n.name == "stage1.block0.relu1")
+    node = next(n for n in model.graph.node if n.name == "stage1.block0.conv1.relu")
     node.op_type = "Selu"
     message = refuse(penstock, model, tmp_path)
-    assert "stage1.block0.relu1" in message
+    assert "stage1.block0.conv1.relu" in message
     assert "Selu" in message
 
 
@@ -111,7 +111,7 @@ def test_scales_that_cannot_be_unified(penstock: Any, workspace: Any, tmp_path: 
     wrong = onnx.numpy_helper.from_array(np.array(0.7, np.float32), "other.scale")
     model.graph.initializer.append(wrong)
     for node in model.graph.node:
-        if node.name in ("stage0.block0.out.quantize", "stage0.block0.out.dequantize"):
+        if node.name in ("stage0.block0.conv2.quantize", "stage0.block0.conv2.dequantize"):
             node.input[1] = "other.scale"
     message = refuse(penstock, model, tmp_path)
     assert "scale" in message

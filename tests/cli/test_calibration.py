@@ -69,10 +69,11 @@ def test_export_of_a_network_that_diverged(
     torch = pytest.importorskip("torch")
     from penstock.model import NetworkConfig
     from penstock.model.checkpoint import Checkpoint, save_checkpoint
-    from penstock.model.kinds import build_any, quantize_any
+    from penstock.model.kinds import build_any
+    from penstock.model.quantize import QuantNetwork
 
     net = build_any(NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6)), seed=1)
-    integers = quantize_any(net)
+    integers = QuantNetwork(net)
     for network in (net, integers):
         parameter = next(p for p in network.parameters() if p.dim() == 4)
         with torch.no_grad():

@@ -39,8 +39,8 @@ def test_every_engine(penstock: Any, branchy: Path, tmp_path: Path) -> None:
     figures = json.loads(result.out)
     assert all(engine["mismatches"] == 0 for engine in figures["engines"].values())
     assert [leave["name"] for leave in figures["exits"]] == [
-        *("exit0.quantize_output", "exit1.quantize_output"),
-        "logits.quantize_output",
+        *("exit0.fc.quantize_output", "exit1.fc.quantize_output"),
+        "classifier.fc.quantize_output",
     ]
     assert [leave["threshold"] for leave in figures["exits"]] == [0.3, 0.25, None]
     assert sum(leave["images"] for leave in figures["exits"]) == 24

@@ -20,8 +20,8 @@ def files(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Pat
     from PIL import Image
 
     from penstock.cli.main import main
-    from penstock.model import NetworkConfig
-    from penstock.model.kinds import build_any, build_float_onnx
+    from penstock.model import NetworkConfig, build_float_onnx
+    from penstock.model.kinds import build_any
 
     folder = tmp_path_factory.mktemp("mistakes")
     config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)

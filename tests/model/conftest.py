@@ -8,7 +8,7 @@ import torch
 from penstock.model import (
     Dataset,
     NetworkConfig,
-    QuantLCNet,
+    QuantNetwork,
     TrainConfig,
     TrainResult,
     export_checkpoint,
@@ -54,6 +54,6 @@ def odd_config() -> NetworkConfig:
 
 
 @pytest.fixture(scope="session")
-def odd_network(odd_config: NetworkConfig) -> QuantLCNet:
+def odd_network(odd_config: NetworkConfig) -> QuantNetwork:
     """An untrained network of that shape, half its channels and most blocks open."""
     return random_network(odd_config, keep_channels=0.5, keep_blocks=0.8, seed=1)

@@ -93,7 +93,7 @@ def test_every_engine_has_the_same_network(exported: Any, tmp_path: Any) -> None
     images = random_images(config, 24, torch.Generator().manual_seed(9))
     with torch.no_grad():
         expected = net(images)[0].numpy()
-    step = float(net.logits.scale)
+    step = float(net.scale("fc"))
     assert np.abs(run(model, images) - expected).max() <= LOGIT_TOLERANCE * step * 1.001
     path = tmp_path / "net.onnx"
     onnx.save(model, str(path))
@@ -113,6 +113,8 @@ def test_every_engine_has_the_same_network(exported: Any, tmp_path: Any) -> None
 
 
 def test_units_that_are_added_share_a_scale(exported: Any) -> None:
-    _, net, model = exported
-    scales = {t.name for t in model.graph.initializer if t.name.endswith(".out.scale")}
-    assert len(scales) == sum(not unit.plan.residual for unit in net.units)
+    config, _, model = exported
+    scales = {t.name for t in model.graph.initializer if t.name.startswith("scales.")}
+    inner = sum(len(unit.convs) - 1 for unit in config.units())
+    own = sum(not unit.residual for unit in config.units())
+    assert len(scales) == inner + own + 3  # the image's, the average's, the logits'

@@ -31,9 +31,16 @@ from penstock.model.checkpoint import Checkpoint, save_checkpoint
 from penstock.model.families import gate_networks
 from penstock.model.gate_network import GateNet
 from penstock.model.geometry import MASKS, Gates, block_plans
-from penstock.model.macs import dense_macs, executed_macs, gate_macs, layer_macs
-from penstock.model.optimize import executed_share, gate_parameters
-from penstock.model.quantize import QuantLCNet
+from penstock.model.macs import (
+    dense_macs,
+    executed_macs,
+    executed_share,
+    gate_layer_macs,
+    gate_macs,
+    layer_macs,
+)
+from penstock.model.optimize import gate_parameters
+from penstock.model.quantize import QuantNetwork
 from penstock.model.random_network import random_float_network
 from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.counters import COUNTER_BYTES
@@ -82,7 +89,8 @@ def test_a_gate_reads_what_its_layer_reads() -> None:
         (3, 8, 2),
         (3, 8, 1),
     ]
-    assert sum(gate.layer_macs.values()) == 64 * 192 * 8 + 2 * 16 * 9 * 8 * 8 + 8 * 32
+    own = [n for name, n in gate_layer_macs(config).items() if name.startswith(f"{gate.name}.")]
+    assert sum(own) == 64 * 192 * 8 + 2 * 16 * 9 * 8 * 8 + 8 * 32
     assert gate_macs(config) == 3_177_984
     assert dense_macs(config) == dense_macs(parse_any("densenet41")) == 71_978_432
 
@@ -143,7 +151,7 @@ def test_both_exports(gates: Gates, tmp_path: Path) -> None:
     x = images(config)
     with torch.no_grad():
         quantized, real = net(x)[0].numpy(), floating(x)[0].numpy()
-    steps = np.abs(run(build_onnx(net), x) - quantized).max(axis=1) / float(net.logits.scale)
+    steps = np.abs(run(build_onnx(net), x) - quantized).max(axis=1) / float(net.scale("fc"))
     assert (steps <= LOGIT_TOLERANCE).mean() >= 0.9
     close = np.abs(run(build_float_onnx(floating), x) - real).max(axis=1) <= 1e-3
     assert close.mean() >= 0.9
@@ -213,7 +221,7 @@ def test_checkpoints(gates: Gates, tmp_path: Path) -> None:
     )
     save_checkpoint(tmp_path / "net.pt", written)
     loaded = load_checkpoint(tmp_path / "net.pt")
-    assert loaded.net.config == config and not isinstance(loaded.quantized, QuantLCNet)
+    assert loaded.net.config == config and isinstance(loaded.quantized, QuantNetwork)
     x = images(net.config, 4)
     with torch.no_grad():
         assert torch.equal(loaded.quantized(x)[0], quantized(x)[0])

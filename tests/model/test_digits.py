@@ -64,7 +64,7 @@ def test_onnxruntime_agrees(trained: TrainResult, digits: Dataset, digits_onnx: 
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(digits_onnx), options)
     result = session.run(None, {"input": x.numpy()})[0]
-    steps = np.abs(result - logits) / float(net.logits.scale)
+    steps = np.abs(result - logits) / float(net.scale("fc"))
     print(f"largest difference: {steps.max():.2f} steps of the logits")
     assert steps.max() <= LOGIT_TOLERANCE + 1e-3
     assert np.array_equal(result.argmax(axis=1), logits.argmax(axis=1))

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from penstock.compiler import ir
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_node
-from penstock.model import NetworkConfig, QuantLCNet, build_onnx, random_images, random_network
-from penstock.model.gate_network import GateNet, Router, router_scores
+from penstock.model import NetworkConfig, QuantNetwork, build_onnx, random_images, random_network
+from penstock.model.gate_network import GateNet, Router
+from penstock.model.gate_plan import gate_plan
 from penstock.model.geometry import block_plans
 from penstock.model.macs import dense_macs, executed_macs, gate_layer_macs
 from penstock.model.networks import build_network
 from penstock.model.optimize import load_balance
-from penstock.model.quantize_gate import QuantRouter
+from penstock.model.quantizers import QuantLinear
 
 CONFIG = NetworkConfig(
     depth=14, gates="moe", widths=(4, 6, 8), in_channels=2, input_size=(8, 6), classes=4
@@ -39,34 +40,50 @@ def test_blocks_that_keep_their_shape_have_two_experts() -> None:
     assert gate_layer_macs(CONFIG)["stage1.block1.router.fc"] == 12
 
 
+Z = torch.tensor([-1.0, 0.0, 1e-9, 2.0]).reshape(4, 1, 1, 1)
+
+
+def one_channel_router() -> Router:
+    """A router whose sum is the one channel that it reads."""
+    router = Router(gate_plan("router", 1, (1, 1), (), 2))
+    router.fc.weight.data.fill_(1.0)
+    router.fc.bias.data.zero_()
+    return router
+
+
 def test_a_tie_is_the_seconds() -> None:
-    z = torch.tensor([[-1.0], [0.0], [1e-9], [2.0]])
-    assert router_scores(z, training=False).tolist() == [[0, 1], [0, 1], [1, 0], [1, 0]]
+    router = one_channel_router().eval()
+    first, second = router.choose(Z).scores
+    assert torch.cat([first, second], 1).tolist() == [[0, 1], [0, 1], [1, 0], [1, 0]]
 
 
 def test_both_experts_train_the_router() -> None:
-    z = torch.tensor([[0.5]], requires_grad=True)
-    (router_scores(z, training=True) * torch.tensor([[3.0, 1.0]])).sum().backward()
-    slope = torch.sigmoid(z.detach()) * (1 - torch.sigmoid(z.detach()))
-    assert z.grad is not None and torch.allclose(z.grad, 2 * slope)
+    router = one_channel_router().train()
+    first, second = router.choose(Z[:1] + 1.5).scores  # z = 0.5
+    (first * 3.0 + second).sum().backward()
+    half = torch.sigmoid(torch.tensor(0.5))
+    assert router.fc.bias.grad is not None
+    torch.testing.assert_close(router.fc.bias.grad[0], 2 * half * (1 - half))
 
 
 def test_a_block_is_the_chosen_expert() -> None:
     """y = relu(x + A(x) g + B(x) (1 - g)) though B comes behind A."""
     net = random_network(CONFIG, keep_blocks=0.5, seed=3)
-    first, second = net.blocks[0], net.blocks[1]
-    chain = net.chains[0]
+    maps: list[torch.Tensor] = []
+    net.layer("scales.conv").register_forward_hook(lambda module, given, made: maps.append(made))
     images = random_images(CONFIG, 20, torch.Generator().manual_seed(1))
     with torch.no_grad():
-        x = chain(torch.relu(net.conv(net.input(images, signed=True), net.input.scale)))
-        scores = first.router(x, chain.scale)
-        assert 0 < float(scores[:, 0].mean()) < 1
-        y, _ = first(x, chain, chain, scores[:, :1])
-        y, _ = second(y, chain, chain, scores[:, 1:])
-        for image, chosen in enumerate(scores[:, 0].tolist()):
-            block = first if chosen else second
-            alone, _ = block(x[image : image + 1], chain, chain)
-            assert torch.equal(y[image], alone[0])
+        _, scores = net(images)
+        x, _, y = maps[:3]
+        first = scores[0].block[:, 0]
+        assert 0 < float(first.mean()) < 1
+        for number, expert in enumerate(("blocks.0", "blocks.1")):
+            chosen = first == 1 - number
+            inner = net.layer(f"scales.{expert.replace('.', '_')}_conv1")
+            hidden = inner(torch.relu(net.layer(f"{expert}.conv1")(x, net.scale("conv"))))
+            branch = net.layer(f"{expert}.conv2")(hidden, inner.scale)
+            alone = net.layer("scales.conv")(torch.relu(branch + x))
+            assert torch.equal(y[chosen], alone[chosen])
 
 
 def test_one_of_two_is_counted() -> None:
@@ -107,14 +124,14 @@ TINY = NetworkConfig(
 )
 
 
-Fixture = tuple[QuantLCNet, QuantRouter, Path]
+Fixture = tuple[QuantNetwork, QuantLinear, Path]
 
 
 @pytest.fixture(scope="module")
 def router_of_two(tmp_path_factory: pytest.TempPathFactory) -> Fixture:
     """A network whose only router reads two channels, the router, and a place for a file."""
     net = random_network(TINY, keep_blocks=0.5, seed=1, images=16)
-    (router,) = [module for module in net.modules() if isinstance(module, QuantRouter)]
+    (router,) = [module for path, module in net.named_modules() if path.endswith(".router.fc")]
     return net, router, tmp_path_factory.mktemp("router") / "net.onnx"
 
 
@@ -130,10 +147,10 @@ def test_exactly_one_runs_for_every_input(
     net, router, path = router_of_two
     with torch.no_grad():
         top = max(map(abs, weight))
-        router.fc.weight.copy_(torch.tensor([weight]) / 1000)
-        step = float(router.pool.scale) * top / 127000
+        router.weight.copy_(torch.tensor([weight]) / 1000)
+        step = float(net.scale("conv.pool")) * top / 127000
         exact = [round(w * 127 / top) for w in weight]  # the integers, to int8's full range
-        router.fc.bias.fill_(-step * (exact[0] * tie[0] + exact[1] * tie[1]))
+        router.bias.fill_(-step * (exact[0] * tie[0] + exact[1] * tie[1]))
     onnx.save(build_onnx(net), path)
     graph = import_onnx(path)
     gates = [node for node in graph.nodes if isinstance(node, ir.Gate)]

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from penstock.model import (
     NetworkConfig,
-    QuantLCNet,
+    QuantNetwork,
     build_onnx,
     random_images,
     random_network,
@@ -44,7 +44,7 @@ def run(model: onnx.ModelProto, x: torch.Tensor) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def model(odd_network: QuantLCNet) -> onnx.ModelProto:
+def model(odd_network: QuantNetwork) -> onnx.ModelProto:
     """The odd-sized network, exported."""
     return build_onnx(odd_network, {"seed": "1"})
 
@@ -92,7 +92,7 @@ def test_only_the_operators_of_the_pattern(model: onnx.ModelProto) -> None:
 def test_nothing_is_rounded_between_convolution_and_score(model: onnx.ModelProto) -> None:
     producer = {node.output[0]: node for node in model.graph.node}
     for name in ("stage0.block0", "stage1.block0", "stage2.block0"):
-        chain, node = [], nodes(model)[f"{name}.out.quantize"]
+        chain, node = [], nodes(model)[f"{name}.conv2.quantize"]
         while node.name != f"{name}.conv1":
             node = producer[node.input[0]]
             chain.append(node.op_type)
@@ -108,8 +108,8 @@ def test_one_scale_along_each_chain() -> None:
     table, by_name = initializers(exported), nodes(exported)
     scales = []
     for stage in range(3):
-        names = [f"stage{stage}.block{b}.out" for b in range(2)]
-        names += ["stem"] if stage == 0 else [f"stage{stage}.block0.shortcut"]
+        names = [f"stage{stage}.block{b}.conv2" for b in range(2)]
+        names += ["stem.conv"] if stage == 0 else [f"stage{stage}.block0.shortcut"]
         ends = [by_name[f"{n}.{end}"] for n in names for end in ("quantize", "dequantize")]
         assert len({end.input[1] for end in ends}) == 1
         signed = {n: by_name[f"{n}.quantize"].input[2] for n in names}
@@ -134,15 +134,16 @@ def test_integer_formats(model: onnx.ModelProto) -> None:
         if node.name.endswith(".score.quantize"):
             assert table[node.input[1]] == 1 / 128
             assert table[node.input[2]].dtype == np.uint8
-    in_scale, weight_scale = table["stage0.chain.scale"], table["stage0.block0.conv1.weight_scale"]
+    in_scale, weight_scale = table["scales.conv"], table["stage0.block0.conv1.weight_scale"]
     assert np.array_equal(table["stage0.block0.conv1.bias_scale"], in_scale * weight_scale)
 
 
 def test_dead_channel_keeps_its_bias_in_int32() -> None:
     net = random_network(NetworkConfig(widths=(4, 6, 8)))
     with torch.no_grad():
-        net.conv.weight[1] = 0.0
-        net.conv.bias[1] = 0.25
+        stem = net.layer("conv")
+        stem.weight[1] = 0.0
+        stem.bias[1] = 0.25
     table = initializers(build_onnx(net))
     step = table["stem.conv.bias_scale"][1]
     assert table["stem.conv.bias"][1] * step == pytest.approx(0.25, rel=1e-6)
@@ -181,7 +182,7 @@ def test_agrees_with_onnxruntime_on_odd_sizes(odd_config: NetworkConfig, form: s
     x = random_images(config, 32, torch.Generator().manual_seed(9))
     with torch.no_grad():
         logits = net(x)[0].numpy()
-    steps = np.abs(run(build_onnx(net), x) - logits) / float(net.logits.scale)
+    steps = np.abs(run(build_onnx(net), x) - logits) / float(net.scale("fc"))
     print(f"largest difference: {steps.max():.2f} steps of the logits")
     assert steps.max() <= LOGIT_TOLERANCE + 1e-3
     assert len(np.unique(logits.round(4), axis=0)) == 32  # the network tells images apart
@@ -219,14 +220,15 @@ def test_random_network_is_reproducible(odd_config: NetworkConfig, model: onnx.M
     assert build_onnx(other, {"seed": "1"}).SerializeToString() != model.SerializeToString()
 
 
-def test_skipped_block_is_its_input_in_place(odd_network: QuantLCNet, tmp_path: Path) -> None:
-    block, chain = odd_network.blocks[0], odd_network.chains[0]
-    steps = torch.randint(0, 256, (2, 12, 24, 20), generator=torch.Generator().manual_seed(0))
-    x = steps * chain.scale
-    bias = block.lnet.bias.detach().clone()
+def test_skipped_block_is_its_input_in_place(odd_network: QuantNetwork, tmp_path: Path) -> None:
+    gate = odd_network.layer("blocks.0.lnet.fc")
+    bias, chain = gate.bias.detach().clone(), []
+    quantizer = odd_network.layer("scales.conv")
+    hook = quantizer.register_forward_hook(lambda module, given, made: chain.append(made))
     with torch.no_grad():
-        block.lnet.bias.fill_(-1e3)
-        y, scores = block(x, chain, chain)
-        block.lnet.bias.copy_(bias)
-    assert not scores.block.any()
-    assert torch.equal(torch.round(y / chain.scale), steps.float())
+        gate.bias.fill_(-1e3)
+        _, scores = odd_network(random_images(odd_network.config, 2, torch.Generator()))
+        gate.bias.copy_(bias)
+    hook.remove()
+    assert not scores[0].block.any() and len(chain) == 2
+    assert torch.equal(*chain) and chain[0].any()

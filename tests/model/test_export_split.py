@@ -73,7 +73,7 @@ def test_onnxruntime_has_the_networks_logits(form: str) -> None:
     session = onnxruntime.InferenceSession(model.SerializeToString())
     for name, mine in zip(names, expected, strict=True):
         (theirs,) = session.run([name], {"input": images.numpy()})
-        scale = net.logits.scale if name == "logits" else net.head_logits.scale
+        scale = net.scale("fc") if name == "logits" else net.scale("heads.0")
         assert np.abs(mine - theirs).max() <= 2.01 * float(scale)
         assert len(np.unique(mine.round(4), axis=0)) > 8  # it tells images apart
 
@@ -88,7 +88,7 @@ def test_onnxruntime_has_the_backbones_logits(config: BackboneConfig) -> None:
     names = ["exit0", "exit1", "logits"]
     found = session.run(names, {"input": images.numpy()})
     for name, mine, theirs in zip(names, [*net.early, logits], found, strict=True):
-        scale = net.logits.scale if name == "logits" else net.head_logits.scale
+        scale = net.scale("fc") if name == "logits" else net.scale("heads.0")
         assert np.abs(mine.numpy() - theirs).max() <= 2.01 * float(scale)
         assert len(np.unique(theirs.round(4), axis=0)) > 8
     whole = sum(layer_macs(config).values())
@@ -141,9 +141,10 @@ def test_weights_are_live_links_only(model: onnx.ModelProto) -> None:
     assert sum(macs.values()) + sum(heads) == exit_macs(CONFIG)[-1]
     nodes = {node.name: node for node in model.graph.node}
     concat = nodes["s3.stage0.block0.conv1.concat"]  # reuse 101: m12 and m23
-    assert list(concat.input) == ["s2.stem.dequantize_output", "s3.stem.dequantize_output"]
+    assert list(concat.input) == [f"s{n}.stem.conv.dequantize_output" for n in (2, 3)]
     assert "s1.stage0.block0.conv1.concat" not in nodes
-    assert len(nodes["logits.concat"].input) == 3 and len(nodes["exit1.concat"].input) == 2
+    assert len(nodes["classifier.fc.concat"].input) == 3
+    assert len(nodes["exit1.fc.concat"].input) == 2
 
 
 def test_parts_of_a_map_have_one_scale(model: onnx.ModelProto) -> None:

@@ -24,9 +24,9 @@ from penstock.model.checkpoint import Checkpoint, save_checkpoint
 from penstock.model.families import FAMILIES, gate_networks
 from penstock.model.gate_network import GateNet, binary_score
 from penstock.model.geometry import block_plans, parse_network
-from penstock.model.macs import dense_macs, executed_macs, gate_layer_macs
+from penstock.model.macs import dense_macs, executed_macs, executed_share, gate_layer_macs
 from penstock.model.networks import build_network
-from penstock.model.optimize import GatePressure, executed_share, gate_parameters
+from penstock.model.optimize import GatePressure, gate_parameters
 from penstock.model.random_network import random_float_network
 from tests.model.test_export import LOGIT_TOLERANCE, run
 
@@ -146,7 +146,7 @@ def test_onnxruntime_agrees(gates: str) -> None:
     x = random_images(net.config, 32, torch.Generator().manual_seed(6))
     with torch.no_grad():
         logits = net(x)[0].numpy()
-    steps = np.abs(run(build_onnx(net), x) - logits).max(axis=1) / float(net.logits.scale)
+    steps = np.abs(run(build_onnx(net), x) - logits).max(axis=1) / float(net.scale("fc"))
     assert (steps <= LOGIT_TOLERANCE).mean() >= 0.9  # a score at its threshold may flip
     floating = random_float_network(small(gates), keep_blocks=0.6, seed=5)
     with torch.no_grad():

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from penstock.model import NetworkConfig, build_onnx, random_images, random_network
-from penstock.model.quantize import QuantLCNet
+from penstock.model.quantize import QuantNetwork
 from penstock.model.quantizers import SCALE_GAIN, ActivationQuantizer, QuantLinear
 
 
@@ -59,11 +59,11 @@ def test_value_and_gradient_of_the_input_are_those_of_a_constant_scale() -> None
 
 
 @pytest.fixture
-def network() -> QuantLCNet:
+def network() -> QuantNetwork:
     return random_network(NetworkConfig(widths=(4, 6, 8)), keep_channels=0.8, seed=4)
 
 
-def fine_tune(net: QuantLCNet, steps: int, spoil: float = 1.0) -> list[float]:
+def fine_tune(net: QuantNetwork, steps: int, spoil: float = 1.0) -> list[float]:
     """The loss against the network's own classes: as it is, then while its scales, times
     `spoil`, are all that learns."""
     x = random_images(net.config, 32, torch.Generator().manual_seed(0))
@@ -90,7 +90,7 @@ def fine_tune(net: QuantLCNet, steps: int, spoil: float = 1.0) -> list[float]:
     return losses
 
 
-def test_scales_alone_undo_a_bad_calibration(network: QuantLCNet) -> None:
+def test_scales_alone_undo_a_bad_calibration(network: QuantNetwork) -> None:
     """Scales of a tenth: most of the loss they cost comes back."""
     calibrated, spoilt, *_, learned = fine_tune(network, 20, spoil=0.1)
     assert spoilt > calibrated + 0.2
@@ -98,7 +98,7 @@ def test_scales_alone_undo_a_bad_calibration(network: QuantLCNet) -> None:
     assert all(float(each.scale) > 0 for each in network.quantizers())
 
 
-def test_fixed_scales_are_what_checkpoints_hold(network: QuantLCNet) -> None:
+def test_fixed_scales_are_what_checkpoints_hold(network: QuantNetwork) -> None:
     names = list(network.state_dict())
     fine_tune(network, 2)
     assert sorted(network.state_dict()) == sorted(names)
@@ -116,7 +116,7 @@ def test_learning_is_reproducible() -> None:
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
-def test_nothing_changes_without_steps(network: QuantLCNet) -> None:
+def test_nothing_changes_without_steps(network: QuantNetwork) -> None:
     before = build_onnx(network).SerializeToString()
     network.fix_scales()
     assert build_onnx(network).SerializeToString() == before
@@ -129,7 +129,7 @@ def test_images_in_other_units(unit: float) -> None:
     images = random_images(config, 8, torch.Generator().manual_seed(3))
     nets = [random_network(config, seed=4), random_network(config, seed=4)]
     with torch.no_grad():
-        nets[1].conv.weight.div_(unit)
+        nets[1].layer("conv").weight.div_(unit)
     logits = []
     for net, x in zip(nets, (images, images * unit), strict=True):
         net.calibrate([x])

@@ -50,8 +50,9 @@ def test_samples_follow_bounded_probabilities(bias: float) -> None:
     chance = (1 - BOUND) + (2 * BOUND - 1) / (1 + math.exp(-bias))
     assert float(runs.mean()) == pytest.approx(chance, abs=0.02)
     assert set(runs.unique().tolist()) == {0.0, 1.0}
-    policy = net.policy
-    assert policy is not None and policy.log_prob is not None
+    assert net.policy is not None
+    policy = net.policy.decide
+    assert policy.log_prob is not None
     each = torch.where(runs > 0, math.log(chance), math.log(1 - chance))
     torch.testing.assert_close(policy.log_prob.detach(), each.sum(dim=1))
 
@@ -62,8 +63,9 @@ def test_blocks_that_are_not_decided_yet_run() -> None:
     _, scores = net(images_of(64))
     runs = torch.cat([score.block for score in scores], dim=1)
     assert bool((runs[:, :4] == 1).all()) and float(runs[:, 4:].mean()) < 0.5
-    policy = net.policy
-    assert policy is not None and policy.log_prob is not None
+    assert net.policy is not None
+    policy = net.policy.decide
+    assert policy.log_prob is not None
     counted = torch.where(runs[:, 4:] > 0, math.log(1 - BOUND), math.log(BOUND)).sum(dim=1)
     torch.testing.assert_close(policy.log_prob.detach(), counted, rtol=1e-3, atol=1e-3)
 
@@ -77,7 +79,7 @@ def gradient(bias: float, right: bool) -> torch.Tensor:
     reinforce.explore(256, 7, torch.Generator().manual_seed(1))
     logits, _ = net(images)
     reinforce.loss(images, labels, logits, 7).backward()
-    assert net.training and net.policy is not None and net.policy.draws is None
+    assert net.training and net.policy is not None and net.policy.decide.draws is None
     assert isinstance(net.policy, GateNet) and net.policy.fc.bias.grad is not None
     return net.policy.fc.bias.grad
 

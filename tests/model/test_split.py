@@ -195,9 +195,9 @@ def backbone(net: LCNet) -> dict[str, MaskedConv]:
 
 def test_missing_links_stay_missing_in_the_quantised_network() -> None:
     net = random_network(CONFIG, seed=5)
-    conv = net.blocks[1].conv1
+    conv = net.layer("blocks.1.conv1")
     live = split_convs(CONFIG)["stage0.block1.conv1"].live()
-    weight, _, scale = conv.integers(net.chains[0].scale)
+    weight, _, scale = conv.integers(net.scale("conv"))
     assert torch.equal(
         (weight != 0).any(dim=(2, 3)) & (live[:, :, 0, 0] == 0), live[:, :, 0, 0] > 1
     )
@@ -205,7 +205,7 @@ def test_missing_links_stay_missing_in_the_quantised_network() -> None:
     assert torch.allclose(scale, kept)
     net(random_images(CONFIG, 2, torch.Generator().manual_seed(0)))
     for logits in net.early:
-        steps = logits / net.head_logits.scale
+        steps = logits / net.scale("heads.0")
         assert torch.allclose(steps, steps.round(), atol=1e-3) and bool(steps.any())
 
 

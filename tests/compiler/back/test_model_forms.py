@@ -82,6 +82,18 @@ def test_golden_equals_graph_and_macs_equal_the_models(
         assert len(set(macs.executed_per_image)) > 1 or config.gates == "moe"
 
 
+#: Gates of a block as a whole.
+GATES = ("lnet", "gate")
+
+
+def block_gates(plan: Any) -> list[str]:
+    """Names that the gate of a block, or of an expert in it, may have."""
+    if plan.expert is None:
+        return [f"{plan.name}.{gate}" for gate in GATES]
+    router = plan.name.replace(f".expert{plan.expert}", ".router")
+    return [f"{router}.rest" if plan.expert else router]
+
+
 def block_scores(config: Any, scores: dict[str, Any]) -> list[Any]:
     """Scores of a program, uint8 by gate name, as the model has them."""
     from penstock.model.geometry import block_plans
@@ -92,14 +104,14 @@ def block_scores(config: Any, scores: dict[str, Any]) -> list[Any]:
     for number, plan in enumerate(block_plans(config)):
         block, *channels = (
             [
-                torch.from_numpy(scores[f"{name}.score.quantize_output"]) / 128
+                torch.from_numpy(scores[f"{name}_output"]) / 128
                 for name in names
-                if f"{name}.score.quantize_output" in scores
+                if f"{name}_output" in scores
             ]
             for names in (
-                (f"{plan.name}.lnet", f"{plan.name}.gate", f"policy.block{number}"),
-                *((f"{plan.name}.{cnet}",) for cnet in cnet_names(plan)),
-                *((f"{plan.name}.gate{conv}",) for conv in range(1, 4)),
+                (*(f"{gate}.score.quantize" for gate in block_gates(plan)), f"policy.{number}"),
+                *((f"{plan.name}.{cnet}.score.quantize",) for cnet in cnet_names(plan)),
+                *((f"{plan.name}.gate{conv}.score.quantize",) for conv in range(1, 4)),
             )
         )
         found = [score for scored in channels for score in scored]

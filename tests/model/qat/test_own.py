@@ -220,3 +220,78 @@ def test_spellings_of_a_binary_gate_are_one() -> None:
         ours, theirs = list(gates.values()), list(found[0][1].values())
         assert np.array_equal(ours, theirs)
         assert 0 < np.mean(np.array(ours) > 0) < 1
+
+
+class Experts(nn.Module):
+    """Two branches of which a gate's sign chooses one, behind a shortcut without weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.down = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 12, 3, 2, padding=1)
+        self.a, self.b = (nn.Conv2d(12, 12, 3, padding=1) for _ in range(2))
+        self.fc, self.step, self.head = nn.Linear(12, 1), Step(), nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        x = F.relu(self.stem(x))
+        x = F.relu(self.down(x) + F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 3)))
+        first = self.step(self.fc(x.mean((2, 3))))
+        second = 1 - first
+        x = F.relu(x + self.a(x) * first[:, :, None, None])
+        x = F.relu(x + self.b(x) * second[:, :, None, None])
+        return self.head(x.mean((2, 3))), [first, second]
+
+
+def test_experts_and_a_shortcut_without_weights() -> None:
+    torch.manual_seed(5)
+    net = Experts()
+    images = torch.randn(64, 3, 12, 12) * torch.rand(64, 1, 1, 1) * 2
+    with torch.no_grad():
+        x = F.relu(net.stem(images))
+        x = F.relu(net.down(x) + F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 3)))
+        net.fc.weight.mul_(4.0)
+        net.fc.bias.copy_(-net.fc(x.mean((2, 3))).median() + net.fc.bias)
+    qat = prepare_qat(net, images[:1])
+    qat.calibrate([images])
+    expected, (first, second) = qat.eval()(images)
+    assert torch.equal(first + second, torch.ones(64, 1)) and 0 < float(first.mean()) < 1
+    logits, gates = integers(qat, images)
+    step = float(qat.quantizers()[-1].scale)
+    assert np.abs(logits - expected.detach().numpy()).max() <= 2.5 * step
+    assert len(gates) == 2
+    chosen, other = (scores.reshape(-1) for scores in gates.values())
+    assert (chosen + other == 128).all()
+    assert (chosen == first.reshape(-1).numpy() * 128).all()
+
+
+def test_the_rest_of_a_soft_gate_is_refused() -> None:
+    class Soft(Experts):
+        def forward(self, x: Tensor) -> Tensor:
+            x = F.relu(self.stem(x))
+            score = torch.clamp(self.fc(F.relu(self.down(x)).mean((2, 3))), 0, 1)
+            return (self.down(x) * (1 - score)[:, :, None, None]).mean((2, 3))
+
+    with pytest.raises(TraceError, match=r"1 - score of a gate of kind relu1"):
+        prepare_qat(Soft(), torch.zeros(1, 3, 12, 12))
+
+
+def test_other_pads_are_refused() -> None:
+    class Padded(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.pad(x, (1, 1, 1, 1)).mean((2, 3))
+
+    with pytest.raises(TraceError, match="zero channels alone"):
+        prepare_qat(Padded(), torch.zeros(1, 3, 12, 12))
+
+
+def test_results_that_a_module_keeps_do_not_hinder_its_copy() -> None:
+    class Keeping(GatedNet):
+        def forward(self, x: Tensor) -> Tensor:
+            self.last = super().forward(x)
+            self.all = [self.last * 2]
+            return self.last
+
+    net, images = Keeping(), torch.randn(4, 3, 12, 12)
+    net(images).sum().backward()
+    assert not net.last.is_leaf
+    prepare_qat(net, images[:1])
+    assert net.last.grad_fn is not None
