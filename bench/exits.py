@@ -27,6 +27,7 @@ from penstock.model.config import TrainConfig
 from penstock.model.data import Dataset, load_dataset
 from penstock.model.dense_geometry import DenseNetConfig
 from penstock.model.flow import export_checkpoint, network_config, train_network
+from penstock.model.own.config import OwnConfig
 from penstock.model.random_network import random_network
 from penstock.model.recipe import load_recipe
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
@@ -81,7 +82,7 @@ def static_network(recipe: str, data: Dataset) -> dict[str, float] | None:
         onnx = zoo_onnx(recipe.partition("-")[2])
     else:
         network = network_config(TrainConfig(**load_recipe(recipe)), data)
-        if network.split is None or isinstance(network, DenseNetConfig):
+        if network.split is None or isinstance(network, DenseNetConfig | OwnConfig):
             return None
         onnx = BUILD / f"{recipe}-static.onnx"
         model = build_onnx(random_network(dataclasses.replace(network, split=None)))

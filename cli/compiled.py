@@ -36,6 +36,14 @@ def read_calibration(path: Path | None) -> npt.NDArray[Any] | None:
     return None if path is None else check_images(read_array(path), None, str(path))
 
 
+#: Of commands that read a checkpoint.
+network_option = click.option(
+    "--network",
+    metavar="PKG.MODULE:NAME",
+    help="Of a network of your own: its factory, whose code then runs.",
+)
+
+
 def hardware(name: str) -> HwConfig:
     """The named configuration; InputError with the known names otherwise."""
     if name not in CONFIGS:

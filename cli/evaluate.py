@@ -10,8 +10,10 @@ import numpy as np
 import rich_click as click
 from rich.table import Table
 
+from penstock.cli.compiled import network_option
 from penstock.cli.errors import InputError, load
 from penstock.cli.output import emit, json_option, step, table
+from penstock.cli.train import data_of
 from penstock.program.files import write_file
 
 SWEEP_ROWS = 12  # of a sweep, about; all of it is in the JSON
@@ -41,6 +43,13 @@ BATCH = 64  # images the integer reference keeps in memory at once
     metavar="X.NPZ",
     help="Write classes and MACs of every image.",
 )
+@network_option
+@click.option(
+    "--data",
+    "other",
+    metavar="DATA",
+    help="Other data than the checkpoint's, as penstock train takes it.",
+)
 @json_option
 def evaluate(
     checkpoint: Path,
@@ -48,6 +57,8 @@ def evaluate(
     images: int | None,
     calibration: int,
     per_image: Path | None,
+    network: str | None,
+    other: str | None,
     json_to: str | None,
 ) -> None:
     """Report a CHECKPOINT's accuracy in floating point, fake-quantised and in integers.
@@ -58,8 +69,8 @@ def evaluate(
     where images end at its thresholds, and accuracy against MACs at others.
     """
     model = load("penstock.model")
-    loaded = model.load_checkpoint(checkpoint)
-    data = _test_set(model, loaded, data_dir, images)
+    loaded = model.load_checkpoint(checkpoint, network)
+    data = _test_set(loaded, other, data_dir, images)
     calibration_images = data.normalize(data.train_images[:calibration]).numpy()
     with step(f"floating point and fake-quantised, {len(data.test_labels)} images"):
         figures = {
@@ -97,9 +108,28 @@ def evaluate(
     emit(report, json_to, *_tables(report))
 
 
-def _test_set(model: Any, loaded: Any, data_dir: Path | None, images: int | None) -> Any:
-    """The data set a checkpoint was trained on, its test set cut to `images`."""
-    data = model.load_dataset(loaded.training["dataset"], data_dir)
+def _test_set(loaded: Any, other: str | None, data_dir: Path | None, images: int | None) -> Any:
+    """The data set a checkpoint was trained on, or another; its test set cut to `images`.
+
+    Normalised as the network was trained.
+    """
+    name, place = loaded.training["dataset"], data_dir
+    if other is not None:
+        name, place = data_of(other)
+    elif load("penstock.model.reference").is_reference(name):
+        raise InputError(
+            f"the data set is made by {name}, code that no file may start", hint=f"--data {name}"
+        )
+    elif place is None and name in ("folder", "arrays"):
+        place = Path(str(loaded.training.get("data_dir")))
+    data = load("penstock.model").load_dataset(name, place)
+    known = loaded.normalization
+    data = dataclasses.replace(
+        data,
+        full_scale=known["full_scale"][0],
+        mean=tuple(known["mean"]),
+        std=tuple(known["std"]),
+    )
     config = loaded.net.config
     if (data.in_channels, data.input_size) != (config.in_channels, config.input_size):
         raise InputError(

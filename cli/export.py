@@ -4,6 +4,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from penstock.cli.compiled import network_option
 from penstock.cli.errors import load
 from penstock.cli.output import note
 
@@ -24,11 +25,12 @@ from penstock.cli.output import note
     is_flag=True,
     help="The network before quantisation, for `penstock compile --calibration`.",
 )
-def export(checkpoint: Path, output: Path, in_float: bool) -> None:
+@network_option
+def export(checkpoint: Path, output: Path, in_float: bool, network: str | None) -> None:
     """Write the quantised network of a CHECKPOINT as ONNX (QuantizeLinear, DequantizeLinear).
 
     Any ONNX runtime runs the file; `penstock compile` turns it into a program.
     """
     flow = load("penstock.model.flow")
-    flow.export_checkpoint(checkpoint, output, quantized=not in_float)
+    flow.export_checkpoint(checkpoint, output, quantized=not in_float, network=network)
     note(f"wrote {output}")

@@ -22,6 +22,14 @@ def train_config(recipe: str | None = None, **settings: Any) -> Any:
     return load("penstock.model.config").TrainConfig(**(known | given))
 
 
+def data_of(text: str) -> tuple[str, Path | None]:
+    """The name and the place of a data set, of a path or `pkg.module:function`."""
+    if load("penstock.model.reference").is_reference(text) and not Path(text).exists():
+        return text, None
+    path = Path(text)
+    return str(load("penstock.model.data").kind_of_data(path)), path
+
+
 def parse_widths(text: str) -> tuple[int, ...]:
     """The stage widths of "16,32,64"; InputError otherwise."""
     try:
@@ -36,6 +44,7 @@ def parse_widths(text: str) -> tuple[int, ...]:
     epilog="""Examples:\n
     penstock train -o build/ckpt.pt\n
     penstock train --network lcnet-resnet20 --dataset cifar10 --data-dir data/ -o r20.pt\n
+    penstock train --network mynet:Net --data photos/ --epochs 30 -o mine.pt\n
     penstock train --widths 12,20,36 --l1 0.5 --seed 3 -o odd.pt\n
     penstock train --recipe resnet20-cifar10-cpu --data-dir data/ -o r20.pt --resume
     """
@@ -60,17 +69,26 @@ def parse_widths(text: str) -> tuple[int, ...]:
     "--network",
     metavar="NAME",
     help="lcnet-resnetN is gated, resnetN is not; N = 8, 14, 20, ...; densenet41, vgg16 and "
-    "others: docs/networks.md.  [default: lcnet-resnet8]",
+    "others: docs/networks.md; or pkg.module:factory of a module of your own.  "
+    "[default: lcnet-resnet8]",
 )
 @click.option(
     "--dataset",
     metavar="NAME",
-    help="digits (bundled with scikit-learn, no download) or cifar10.  [default: digits]",
+    help="digits (bundled with scikit-learn, no download), cifar10, cifar100, svhn.  "
+    "[default: digits]",
 )
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Folder of the CIFAR-10 binary files (data_batch_1.bin ... test_batch.bin).",
+    help="Folder of the data set's files (CIFAR's binary version, SVHN's .mat).",
+)
+@click.option(
+    "--data",
+    metavar="DATA",
+    help="Instead of both: a folder of image files (a folder a class, or train/ and test/), an "
+    ".npz of images and labels, an .npy of images beside labels.npy, the folder of CIFAR or SVHN, "
+    "or pkg.module:function.",
 )
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Checkpoint.")
 @click.option("--epochs", type=int, help="Epochs in floating point.")
@@ -99,6 +117,7 @@ def train(
     network: str | None,
     dataset: str | None,
     data_dir: Path | None,
+    data: str | None,
     output: Path,
     epochs: int | None,
     qat_epochs: int | None,
@@ -120,6 +139,10 @@ def train(
     neither an option nor the recipe gives has the value of the demo's run. OUTPUT's neighbours
     *.jsonl and *.resume are the log, a line an epoch, and the state that --resume goes on from.
     """
+    if data is not None:
+        if dataset is not None or data_dir is not None:
+            raise InputError("--data with --dataset or --data-dir", hint="--data says both")
+        dataset, data_dir = data_of(data)
     config = train_config(
         recipe,
         network=network,

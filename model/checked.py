@@ -158,6 +158,8 @@ def _plain(name: str, value: Any, hint: Any) -> Any:
             return tuple(_plain(name, e, kind) for e, kind in zip(value, arguments, strict=True))
     if hint is bool and value in (False, True) and isinstance(value, (bool, int)):
         return bool(value)
+    if hint is str and isinstance(value, str):
+        return value
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
         if abs(value) <= LARGEST:
             return value

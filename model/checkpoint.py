@@ -28,6 +28,7 @@ from penstock.model.kinds import (
     network_size,
 )
 from penstock.model.old_names import old_names, renamed
+from penstock.model.own.config import OwnConfig
 from penstock.model.quantize import AnyNet, QuantNetwork
 
 FORMAT = 2
@@ -62,12 +63,16 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_atomically(path, lambda file: torch.save(content, file))
 
 
-def load_checkpoint(path: Path | str) -> Checkpoint:
+def load_checkpoint(path: Path | str, network: str | None = None) -> Checkpoint:
     """Read a checkpoint, both networks in evaluation mode.
 
+    `network`: of a network of the caller's its factory, `pkg.module:name`, whose code runs; a file
+    alone runs nothing.
+
     Raises:
-        CheckpointError: the file is missing or no checkpoint; a field is missing, of another type
-            or of another size than the network's; a number in it is NaN or infinite.
+        CheckpointError: the network's factory is another than `network`; the file is missing or no
+            checkpoint; a field is missing, of another type or of another size than the network's;
+            a number in it is NaN or infinite.
     """
     path = Path(path)
     content = read_torch(path, HINT)
@@ -76,14 +81,19 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         known = f"{FIRST} or {FORMAT}"
         raise CheckpointError(f"{path}: not a Penstock checkpoint of format {known}", HINT)
     with as_checkpoint_error(path, "the network in it", HINT):
-        return _checkpoint(content, first=version == FIRST)
+        return _checkpoint(content, network, first=version == FIRST)
 
 
-def _checkpoint(content: dict[str, Any], *, first: bool) -> Checkpoint:
+def _checkpoint(content: dict[str, Any], network: str | None, *, first: bool) -> Checkpoint:
     """The checkpoint of a file's content, field by field."""
     # There was no other kind when this was not written.
     kind = entry(content, "kind", str) if "kind" in content else "resnet"
     config = config_from_plain(kind, entry(content, "network", dict))
+    if isinstance(config, OwnConfig) and config.factory != network:
+        raise CheckpointError(
+            f"the network is made by {config.factory}, code that no file may start",
+            f"--network {config.factory}, if you trust it",
+        )
     in_float = state_dict(content, "float_state")
     quantised = state_dict(content, "quantized_state")
     _check_size(config, in_float)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from penstock.model.errors import ConfigError
 from penstock.model.geometry import SCHEDULES, Schedule
 from penstock.model.kinds import parse_any
+from penstock.model.reference import is_reference
 from penstock.model.split_plan import parse_split
 
-DATASETS = ("digits", "cifar10")
+DATASETS = ("digits", "cifar10", "cifar100", "svhn", "folder", "arrays")
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 PolicyGradient = Literal["straight_through", "reinforce"]
@@ -27,9 +28,10 @@ class TrainConfig:
     `model/recipes/*.yaml` hold such runs by name (`penstock.model.recipe`).
     """
 
-    network: str = "lcnet-resnet8"
-    dataset: str = "digits"
-    data_dir: Path | None = None  # holds the CIFAR-10 binary files; digits need none
+    network: str = "lcnet-resnet8"  # a name, or pkg.module:factory of a module of one's own
+    network_args: dict[str, Any] | None = None  # of that factory
+    dataset: str = "digits"  # one of DATASETS, or pkg.module:function
+    data_dir: Path | None = None  # the data set's files; digits and a function need none
     epochs: int = 48
     qat_epochs: int = 10
     batch_size: int = 64
@@ -73,7 +75,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         parse_any(self.network)
-        if self.dataset not in DATASETS:
+        if self.dataset not in DATASETS and not is_reference(self.dataset):
             raise ConfigError(f"unknown dataset {self.dataset!r}", f"one of {DATASETS}")
         if self.schedule not in SCHEDULES:
             raise ConfigError(f"unknown schedule {self.schedule!r}", f"one of {SCHEDULES}")

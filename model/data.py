@@ -1,160 +1,97 @@
-"""Data sets: scikit-learn's digits and CIFAR-10 in its binary layout."""
+"""Data sets by name, by the path of their files, or by a function of the caller's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from typing import Any
 
 from penstock.model.config import DATASETS
+from penstock.model.datasets.arrays import DIVIDED, from_arrays, load_arrays, load_svhn
+from penstock.model.datasets.cifar import CIFAR_HINT, CIFAR_RECORD, load_cifar10, load_cifar100
+from penstock.model.datasets.dataset import Dataset
+from penstock.model.datasets.digits import load_digits
+from penstock.model.datasets.folder import is_folder, load_folder
 from penstock.model.errors import ConfigError, DataError
-from penstock.program.optional import require
+from penstock.model.reference import is_reference, load_object
 
-CIFAR_RECORD = 1 + 3 * 32 * 32  # label byte, then the red, green and blue planes
-CIFAR_RECORDS = 10_000  # in each of the six files
-CIFAR_HINT = (
-    "point data_dir at the folder that holds cifar-10-batches-bin/ "
-    "(the 'binary version' archive of CIFAR-10, unpacked)"
-)
+__all__ = [
+    "CIFAR_RECORD",
+    "Dataset",
+    "load_cifar10",
+    "load_cifar100",
+    "load_dataset",
+    "load_digits",
+    "load_folder",
+]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Dataset:
-    """Raw images, uint8 [N, C, H, W] with `full_scale` as white, and labels, int64 [N].
-
-    The network sees (raw / full_scale - mean) / std, per channel: `normalize`.
-    """
-
-    name: str
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
-    full_scale: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    shift: int  # augmentation: random moves of up to so many pixels
-    mirror: bool  # augmentation: flips, where a mirror image means the same class
-    augment_share: float  # of the training images, in each batch
-
-    @property
-    def in_channels(self) -> int:
-        """Channels of an image."""
-        return self.train_images.shape[1]
-
-    @property
-    def input_size(self) -> tuple[int, int]:
-        """Height and width of an image."""
-        return self.train_images.shape[2], self.train_images.shape[3]
-
-    def normalize(self, images: Tensor) -> Tensor:
-        """Raw uint8 [N, C, H, W] -> network input, float32 [N, C, H, W]."""
-        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(1, -1, 1, 1)
-        return (images.to(torch.float32) / self.full_scale - mean) / std
+#: What a folder holds -> the data set it is.
+MARKS = {
+    "cifar-10-batches-bin": "cifar10",
+    "data_batch_1.bin": "cifar10",
+    "cifar-100-binary": "cifar100",
+    "fine_label_names.txt": "cifar100",
+    "train_32x32.mat": "svhn",
+}
 
 
-def _moments(images: Tensor, full_scale: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, from histograms: exact and small."""
-    levels = torch.arange(256, dtype=torch.float64) / full_scale
-    means, stds = [], []
-    for channel in range(images.shape[1]):
-        count = torch.bincount(images[:, channel].reshape(-1), minlength=256).to(torch.float64)
-        share = count / count.sum()
-        mean = float((share * levels).sum())
-        means.append(round(mean, 4))
-        stds.append(round(float((share * (levels - mean) ** 2).sum()) ** 0.5, 4))
-    return tuple(means), tuple(stds)
-
-
-def load_digits(split_seed: int = 0) -> Dataset:
-    """The 1797 8x8 digits of scikit-learn; a stratified fifth (360) is the test set.
-
-    `split_seed` is apart from a training seed: runs with different seeds share a test set.
-    """
-    raw = require("sklearn.datasets").load_digits()
-    images = raw.images.astype(np.uint8)[:, None]  # [1797, 1, 8, 8], 0..16
-    split = require("sklearn.model_selection").train_test_split
-    train_x, test_x, train_y, test_y = split(
-        images, raw.target, test_size=0.2, random_state=split_seed, stratify=raw.target
-    )
-    train_images = torch.from_numpy(train_x)
-    mean, std = _moments(train_images, 16)
-    return Dataset(
-        name="digits",
-        train_images=train_images,
-        train_labels=torch.from_numpy(train_y).to(torch.int64),
-        test_images=torch.from_numpy(test_x),
-        test_labels=torch.from_numpy(test_y).to(torch.int64),
-        full_scale=16,
-        mean=mean,
-        std=std,
-        shift=1,
-        mirror=False,
-        augment_share=0.5,  # moving all of them leaves nothing for the gates to tell apart
-    )
-
-
-def _read_cifar_file(path: Path, records: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images, uint8 [records, 3, 32, 32], and labels, int64 [records], of one file."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file", CIFAR_HINT)
-    size, expected = path.stat().st_size, records * CIFAR_RECORD
-    if size != expected:
-        kind = "truncated" if size < expected else "too long"
+def kind_of_data(path: Path) -> str:
+    """The name under which `load_dataset` takes what lies at a path.  Raises DataError."""
+    if path.suffix in (".npz", ".npy"):
+        return "arrays"
+    if not path.is_dir():
         raise DataError(
-            f"{path}: {kind}, {size} bytes instead of {expected}", "unpack the archive again"
+            f"no data at {path}",
+            "a folder of images, .npz or .npy arrays, the files of CIFAR or SVHN, or a function "
+            "pkg.module:name",
         )
-    rows = np.fromfile(path, dtype=np.uint8).reshape(records, CIFAR_RECORD)
-    labels = rows[:, 0].astype(np.int64)
-    if labels.max() > 9:
-        record = int(np.argmax(labels > 9))
+    named = next((name for mark, name in MARKS.items() if (path / mark).exists()), None)
+    if named is None and not is_folder(path):
         raise DataError(
-            f"{path}: record {record} has label {labels[record]}, not one of 0..9",
-            "this is not CIFAR-10 (CIFAR-100 has two label bytes); unpack the right archive",
+            f"{path}: no data set in it", "a folder for each class, or the files of CIFAR or SVHN"
         )
-    return rows[:, 1:].reshape(records, 3, 32, 32), labels
-
-
-def load_cifar10(data_dir: Path | str, records: int = CIFAR_RECORDS) -> Dataset:
-    """CIFAR-10 from data_batch_1..5.bin and test_batch.bin, `records` images in each.
-
-    `data_dir` holds cifar-10-batches-bin/, or is that folder.  Raises DataError.
-    """
-    folder = Path(data_dir)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", CIFAR_HINT)
-    if (folder / "cifar-10-batches-bin").is_dir():
-        folder = folder / "cifar-10-batches-bin"
-    train = [_read_cifar_file(folder / f"data_batch_{i}.bin", records) for i in range(1, 6)]
-    test_images, test_labels = _read_cifar_file(folder / "test_batch.bin", records)
-    train_images = torch.from_numpy(np.concatenate([images for images, _ in train]))
-    mean, std = _moments(train_images, 255)
-    return Dataset(
-        name="cifar10",
-        train_images=train_images,
-        train_labels=torch.from_numpy(np.concatenate([labels for _, labels in train])),
-        test_images=torch.from_numpy(test_images.copy()),
-        test_labels=torch.from_numpy(test_labels),
-        full_scale=255,
-        mean=mean,
-        std=std,
-        shift=4,
-        mirror=True,
-        augment_share=1.0,
-    )
+    return named or "folder"
 
 
 def load_dataset(name: str, data_dir: Path | str | None) -> Dataset:
-    """The data set of that name; CIFAR-10 needs `data_dir`.  Raises ModelError."""
+    """The data set of a name of `DATASETS`; all but digits lie at `data_dir`.  Raises ModelError.
+
+    "folder": image files, a folder a class; "arrays": an .npz or .npy file; `pkg.module:name`: a
+    function of the caller's without arguments that returns a `Dataset`, or a mapping of arrays as
+    an .npz file has them, or those four in order.
+    """
     if name == "digits":
         return load_digits()
-    if name != "cifar10":
+    if is_reference(name):
+        return _of_function(name)
+    if name not in DATASETS:
         raise ConfigError(f"unknown dataset {name!r}", f"one of {DATASETS}")
     if data_dir is None:
-        raise DataError("CIFAR-10 has no data folder", CIFAR_HINT)
-    return load_cifar10(data_dir)
+        hint = CIFAR_HINT if name == "cifar10" else "data_dir, or --data: where its files lie"
+        title = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}.get(name, name)
+        raise DataError(f"{title} has no data folder", hint)
+    path = Path(data_dir)
+    if name == "arrays":
+        return load_arrays(path)
+    if name == "folder":
+        kind_of_data(path)
+        return load_folder(path)
+    if name == "svhn":
+        return load_svhn(path)
+    return load_cifar10(path) if name == "cifar10" else load_cifar100(path)
+
+
+def _of_function(name: str) -> Dataset:
+    """What the function of that name returns."""
+    made: Any = load_object(name, "dataset")
+    made = made() if callable(made) else made
+    if isinstance(made, Dataset):
+        return made
+    if isinstance(made, tuple) and len(made) == len(DIVIDED):
+        made = dict(zip(DIVIDED, made, strict=True))
+    if not isinstance(made, Mapping):
+        raise DataError(
+            f"{name} returned {type(made).__name__}",
+            f"a penstock.model.Dataset, or a mapping of {', '.join(DIVIDED)}",
+        )
+    return from_arrays(name, made, name)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from penstock.model.checkpoint import load_checkpoint
 from penstock.model.errors import CheckpointError
 from penstock.model.kinds import AnyConfig
+from penstock.model.own.config import OwnConfig
 
 
 class Teacher:
@@ -24,7 +25,8 @@ class Teacher:
     def __init__(
         self, path: Path, student: AnyConfig, device: str, weight: float, temperature: float
     ) -> None:
-        self.net = load_checkpoint(path).net.to(device, memory_format=torch.channels_last)
+        network = student.factory if isinstance(student, OwnConfig) else None
+        self.net = load_checkpoint(path, network).net.to(device, memory_format=torch.channels_last)
         self.weight, self.temperature = weight, temperature
         for field in ("in_channels", "input_size", "classes"):
             own, wanted = getattr(self.net.config, field), getattr(student, field)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -37,6 +37,7 @@ from penstock.model.kinds import (
 )
 from penstock.model.macs import dense_macs
 from penstock.model.optimize import Phase, phases
+from penstock.model.own.config import OwnConfig, arguments_text, examined
 from penstock.model.progress import RunLog
 from penstock.model.quantize import AnyNet, QuantNetwork
 from penstock.model.split import exit_macs
@@ -70,7 +71,10 @@ def network_config(config: TrainConfig, data: Dataset) -> AnyConfig:
     settings = {name: getattr(config, name) for name in OWN}
     settings |= {"schedule": config.schedule}
     settings["split"] = parse_split(config.split) if config.split else None
-    return shaped_network(config.network, data.in_channels, data.input_size, settings)
+    settings["network_args"] = arguments_text(config.network_args)
+    shaped = shaped_network(config.network, data.in_channels, data.input_size, settings)
+    network: AnyConfig = replace(shaped, classes=data.classes)
+    return examined(network) if isinstance(network, OwnConfig) else network
 
 
 def train_network(config: TrainConfig) -> TrainResult:
@@ -80,8 +84,8 @@ def train_network(config: TrainConfig) -> TrainResult:
     """
     with _threads(config.threads), join_workers(config.device) as workers:
         console = Console(quiet=config.quiet or not workers.writes)
-        console.print(f"{config.network} on {config.dataset}, seed {config.seed}", highlight=False)
         run = _Run(config, load_dataset(config.dataset, config.data_dir), workers)
+        console.print(f"{config.network} on {config.dataset}, seed {config.seed}", highlight=False)
         checkpoint = run.train()
         if workers.writes:
             save_checkpoint(config.out, checkpoint)
@@ -206,7 +210,7 @@ def initial_network(config: TrainConfig, data: Dataset) -> tuple[AnyNet, float]:
     net = build_any(network_config(config, data), config.seed)
     if config.init is None:
         return net, 0.0
-    loaded = load_checkpoint(config.init)
+    loaded = load_checkpoint(config.init, config.network)
     donor, own = loaded.net.state_dict(), net.state_dict()
     gates = {name for name in own if GATE_NAMES.search(name)}
     foreign = [
@@ -226,14 +230,19 @@ def initial_network(config: TrainConfig, data: Dataset) -> tuple[AnyNet, float]:
 
 
 def export_checkpoint(
-    checkpoint: Path | str, onnx_path: Path | str, *, quantized: bool = True
+    checkpoint: Path | str,
+    onnx_path: Path | str,
+    *,
+    quantized: bool = True,
+    network: str | None = None,
 ) -> dict[str, float]:
     """Write the network of a checkpoint as ONNX; returns its figures.
 
     The quantised one as QDQ, or the floating-point one for `penstock compile --calibration`.
-    Raises CheckpointError, also where a parameter is no finite number: nothing is written then.
+    `network` as `load_checkpoint` has it.  Raises CheckpointError, also where a parameter is no
+    finite number: nothing is written then.
     """
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, network)
     metadata = {key: str(loaded.training[key]) for key in ("dataset", "seed")}
     for key, values in loaded.normalization.items():
         metadata[key] = ",".join(f"{value:g}" for value in values)

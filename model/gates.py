@@ -119,8 +119,11 @@ class SigmoidScore(Score):
         return torch.sigmoid(z)
 
 
-class _PooledGate(nn.Module):
-    """Global average -> fully connected -> score, shaped to multiply a map with."""
+class PooledGate(nn.Module):
+    """Global average -> fully connected -> score, shaped to multiply a map with.
+
+    `outputs` scores an image; the kinds of gates are below.
+    """
 
     def __init__(self, channels: int, outputs: int, *, kind: str, bias: float) -> None:
         super().__init__()
@@ -138,7 +141,7 @@ class _PooledGate(nn.Module):
         return scores[:, :, None, None]
 
 
-class ChannelGate(_PooledGate):
+class ChannelGate(PooledGate):
     """One score an output channel of a convolution: `y = relu(bn(conv(x))) * gate(x)`.
 
     Channels whose score is 0 are neither computed nor is their share of the weights fetched, in
@@ -150,7 +153,7 @@ class ChannelGate(_PooledGate):
         super().__init__(channels, outputs, kind=kind, bias=0.5)
 
 
-class BlockGate(_PooledGate):
+class BlockGate(PooledGate):
     """One score an image of a residual branch: `y = relu(x + branch(x) * gate(x))`.
 
     At score 0 the branch is skipped whole, and the block is its input.  `kind` as in `ChannelGate`.

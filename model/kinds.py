@@ -23,9 +23,11 @@ from penstock.model.densenet import build_densenet
 from penstock.model.errors import CheckpointError, ConfigError
 from penstock.model.geometry import NetworkConfig, for_images, network_from_plain, parse_network
 from penstock.model.networks import build_network
+from penstock.model.own.config import OwnConfig, build_own, own_for_images, parse_own
 from penstock.model.quantize import AnyNet
+from penstock.model.reference import is_reference
 
-AnyConfig = NetworkConfig | DenseNetConfig | BackboneConfig
+AnyConfig = NetworkConfig | DenseNetConfig | BackboneConfig | OwnConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +73,22 @@ KINDS = (
     _units("vgg", VggConfig),
     _units("mobilenet", MobileNetConfig),
 )
+#: A network of the caller's, named `pkg.module:factory`.
+MODULE = Kind(
+    name="module", config=OwnConfig, parse=parse_own, shape=own_for_images, build=build_own
+)
 #: Settings of a training that not every kind of network has.
-OWN = ("widths", "exits", "split", "layers", "growth")
+OWN = ("widths", "exits", "split", "layers", "growth", "network_args")
 
 
 def kind_of(config: AnyConfig) -> Kind:
     """The kind of a configuration."""
-    return next(kind for kind in KINDS if isinstance(config, kind.config))
+    return next(kind for kind in (*KINDS, MODULE) if isinstance(config, kind.config))
 
 
 def parse_any(name: str) -> AnyConfig:
     """The network of a name of any kind.  Raises ConfigError."""
-    named = [kind for kind in KINDS if kind.name in name]
+    named = [MODULE] if is_reference(name) else [kind for kind in KINDS if kind.name in name]
     config: AnyConfig = (named or KINDS)[0].parse(name)
     return config
 
@@ -113,7 +119,7 @@ def build_any(config: AnyConfig, seed: int) -> AnyNet:
 
 def config_from_plain(kind: str, plain: Mapping[str, Any]) -> AnyConfig:
     """The configuration in a checkpoint.  Raises CheckpointError."""
-    found = next((known for known in KINDS if known.name == kind), None)
+    found = next((known for known in (*KINDS, MODULE) if known.name == kind), None)
     if found is None:
         raise CheckpointError(
             f"a network of the unknown kind '{kind}'", "load it with the version that wrote it"
@@ -125,7 +131,12 @@ def config_from_plain(kind: str, plain: Mapping[str, Any]) -> AnyConfig:
 
 
 def network_size(config: AnyConfig) -> tuple[int, int]:
-    """(layers, channels of the widest), roughly and from above: what building one may take."""
+    """(layers, channels of the widest), roughly and from above: what building one may take.
+
+    (0, 0) of a module of the caller's, who knows.
+    """
+    if isinstance(config, OwnConfig):
+        return 0, 0
     if isinstance(config, DenseNetConfig):
         layers = sum(config.layers)
         return layers, config.stem + (layers + config.width) * config.growth

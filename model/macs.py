@@ -21,6 +21,8 @@ from penstock.model.geometry import LC, NetworkGeometry, block_plans
 from penstock.model.kinds import build_any
 from penstock.model.labels import labelled, layer_labels
 from penstock.model.networks import BlockScores
+from penstock.model.own.config import OwnConfig, build_own
+from penstock.model.own.network import parts_of
 from penstock.model.qat.trace import trace
 from penstock.model.work import Layer, Ref, layers_of
 
@@ -70,6 +72,11 @@ def kept(scores: Tensor) -> Tensor:
 @lru_cache(maxsize=16)
 def network_layers(config: NetworkGeometry) -> dict[str, Layer]:
     """The layers of a network by their names in its export, in the order they run."""
+    if isinstance(config, OwnConfig):
+        own = build_own(config, seed=0).found
+        traced = own.own.graph.owning_module
+        assert traced is not None
+        return {layer.path: layer for layer in layers_of(traced, own)}
     with torch.device("meta"):  # shapes alone
         net = build_any(replace(config, split=None) if config.split else config, seed=0)  # type: ignore[arg-type, type-var]
         example = torch.zeros(1, config.in_channels, *config.input_size)
@@ -185,13 +192,14 @@ def _beside(config: NetworkGeometry) -> set[str]:
     """The convolutions that run while their gates decide: the first of a block each."""
     if config.schedule != "parallel":
         return set()
-    plans = block_plans(config)
     first: dict[int, str] = {}
     for name, layer in network_layers(config).items():
         refs = [ref for ref in (layer.block, layer.writes, layer.reads) if ref is not None]
         if refs and not layer.gate:
             first.setdefault(refs[0][0], name)
-    whole = [config.gates in LC or plan.expert == 0 for plan in plans]
+    if isinstance(config, OwnConfig):
+        return set(first.values())
+    whole = [config.gates in LC or plan.expert == 0 for plan in block_plans(config)]
     return {name for index, name in first.items() if whole[index]}
 
 
@@ -210,6 +218,8 @@ def _shares(config: NetworkGeometry, scores: Sequence[BlockScores]) -> Left:
 
 def _parts(config: NetworkGeometry, scores: Sequence[BlockScores]) -> dict[Ref, Tensor]:
     """Scores, [N, 1] or [N, C], by what they are of."""
+    if isinstance(config, OwnConfig):
+        return parts_of(scores)
     found: dict[Ref, Tensor] = {}
     for index, (plan, own) in enumerate(zip(block_plans(config), scores, strict=True)):
         found[index, None] = own.block

@@ -24,6 +24,7 @@ from penstock.model.gate_plan import GatePlan
 from penstock.model.geometry import NetworkGeometry, block_plans
 from penstock.model.macs import dense_macs, executed_macs, executed_share
 from penstock.model.networks import BlockScores
+from penstock.model.own.config import OwnConfig
 from penstock.model.quantize import gate_parameters
 
 WARMUP_START = 0.01  # share of the learning rate at the first step of a warm-up
@@ -175,7 +176,7 @@ class GatePressure:
         """
         if self.network.gates == "moe":
             return load_balance(self.network, scores)
-        if self.network.gates in FAMILIES:
+        if self.network.gates in FAMILIES or isinstance(self.network, OwnConfig):
             return executed_share(self.network, scores)
         return gate_l1(scores)
 

@@ -11,15 +11,17 @@ from penstock.model.backbones import Backbone
 from penstock.model.densenet import DenseNet
 from penstock.model.gate_network import GateNet
 from penstock.model.gate_plan import GatePlan
-from penstock.model.gates import Gate
+from penstock.model.gates import Gate, PooledGate
 from penstock.model.labels import layer_labels
 from penstock.model.networks import BlockScores, LCNet, joined_scores
+from penstock.model.own.network import OwnNet, gate_scores
+from penstock.model.own.outputs import tensors
 from penstock.model.qat.builder import scale_path
 from penstock.model.qat.network import QatNetwork
 from penstock.model.qat.prepare import prepare_qat
 from penstock.model.quantizers import ActivationQuantizer
 
-AnyNet = LCNet | DenseNet | Backbone
+AnyNet = LCNet | DenseNet | Backbone | OwnNet
 
 
 class QuantNetwork(QatNetwork):
@@ -32,14 +34,16 @@ class QuantNetwork(QatNetwork):
     early: list[Tensor]
 
     def __init__(self, net: AnyNet) -> None:
-        device = net.fc.weight.device
+        device = next(net.parameters()).device
+        own = isinstance(net, OwnNet)
         example = torch.zeros(1, net.config.in_channels, *net.config.input_size, device=device)
-        traced = prepare_qat(net, example, "outputs")
-        super().__init__(traced.net.to(device), traced.image_shape)
+        traced = prepare_qat(net.net, example) if own else prepare_qat(net, example, "outputs")
+        super().__init__(traced.net.to(device), traced.image_shape, traced.scored)
+        self.found = net.found if own else None
         self.config = net.config
         self.early = []
         self.gate_plans = network_gates(net)
-        self.gate_paths = tuple(gate_paths(net))
+        self.gate_paths = tuple(gate_paths(net.net if own else net))
         self.labels = layer_labels(net)
 
     def layer(self, path: str) -> nn.Module:
@@ -55,6 +59,15 @@ class QuantNetwork(QatNetwork):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[BlockScores]]:
         """Images, float [N, Cin, H, W] -> logits on the int8 grid [N, classes], scores."""
+        if self.found is not None:
+            given = tensors(self.net(x))
+            *self.early, logits = (given[index] for index in self.found.logits)
+            known = {
+                self.scored[path]: gate.scores
+                for path, gate in self.gates()
+                if gate.scores is not None
+            }
+            return logits, gate_scores(self.found, known, x)
         (*self.early, logits), decided = self.net(x)
         return logits, joined_scores(self.config, x, decided)
 
@@ -69,7 +82,7 @@ def network_gates(net: nn.Module) -> list[GatePlan]:
 def gate_paths(net: nn.Module) -> Iterator[str]:
     """The paths of all gates of a float network."""
     for path, module in net.named_modules():
-        if isinstance(module, Gate | GateNet):
+        if isinstance(module, Gate | GateNet | PooledGate):
             yield path
 
 

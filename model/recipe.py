@@ -22,6 +22,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "int | None": (int, type(None)),
     "float | None": (int, float, type(None)),
     "tuple[int, ...] | None": (list,),
+    "dict[str, Any] | None": (dict,),
 }
 
 

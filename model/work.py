@@ -9,11 +9,15 @@ from typing import Any
 
 from torch import fx, nn
 
+from penstock.model.own.outputs import MULTIPLIES, Returned, unviewed
 from penstock.model.qat.trace import shape_of
 
 #: Of what a path of modules cannot change: a map, channel by channel.
 KEEP = (nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.Identity, nn.Dropout)
-KEEPS = {"relu", "clamp", "max_pool2d", "avg_pool2d", "boolean_dispatch", "mul", "dropout"}
+KEEPS = {
+    *("relu", "clamp", "max_pool2d", "avg_pool2d", "boolean_dispatch", "dropout", "relu_"),
+    *MULTIPLIES,
+}
 #: A score by its place: (what decided, None for the block's own or the number of a channel gate).
 Ref = tuple[int, int | None]
 
@@ -43,21 +47,26 @@ class Layer:
         return self.outputs * self.inputs * self.pairs
 
 
-def layers_of(traced: fx.GraphModule) -> list[Layer]:
+def layers_of(traced: fx.GraphModule, found: Returned | None = None) -> list[Layer]:
     """The layers of a network that returns ((early exits..., logits), what was decided).
 
-    What was decided is a list of (a block's score or None, [its channel gates' scores]).  Early
-    exits' heads are left out; layers that nothing but scores comes of are gates.
+    What was decided is a list of (a block's score or None, [its channel gates' scores]).  `found`:
+    what a network that returns other things does.  Early exits' heads are left out; layers that
+    nothing but scores comes of are gates.
     """
-    walk = _Walk(traced)
+    walk = _Walk(traced, found)
     return [layer for node in traced.graph.nodes if (layer := walk.layer(node)) is not None]
 
 
 class _Walk:
-    def __init__(self, traced: fx.GraphModule) -> None:
-        self.net, self.nodes = traced, list(traced.graph.nodes)
-        (logits, decided), *_ = self.nodes[-1].args
-        self.own, self.refs = logits[-1], _references(decided)
+    def __init__(self, traced: fx.GraphModule, found: Returned | None) -> None:
+        self.net, self.nodes, self.found = traced, list(traced.graph.nodes), found
+        self.own: fx.Node
+        if found is None:
+            (logits, decided), *_ = self.nodes[-1].args
+            self.own, self.refs = logits[-1], _references(decided)
+        else:
+            self.own, self.refs = found.own, _gates_of(found)
         self.rests = {node.args[1]: node for node in self.nodes if node.target is operator.sub}
         self.gates: set[fx.Node] = set()
         self.beside: set[fx.Node] = set()  # of early exits alone
@@ -88,6 +97,7 @@ class _Walk:
         if not isinstance(module, nn.Conv2d | nn.Linear):
             return None
         weight, pixels = module.weight, _pixels(node)
+        grouped = isinstance(module, nn.Conv2d) and module.groups != 1
         twice = 2 if any(score in self.rests for score in self._scores(node)) else 1
         normed = self._folded(node)
         return Layer(
@@ -98,8 +108,8 @@ class _Walk:
             normed=pixels if normed else 0,
             gate=node in self.gates,
             block=self.blocks[node],
-            writes=self.writes[node],
-            reads=self.reads[node.all_input_nodes[0]],
+            writes=None if grouped else self.writes[node],
+            reads=None if grouped else self.reads[node.all_input_nodes[0]],
         )
 
     def _module(self, node: fx.Node) -> nn.Module | None:
@@ -152,13 +162,15 @@ class _Walk:
         )
 
     def _is_score_of(self, reader: fx.Node, node: fx.Node) -> bool:
-        return _named(reader) == "mul" and reader.args[1] is node
+        if _named(reader) not in MULTIPLIES:
+            return False
+        return unviewed(node) in self.refs or (self.found is None and reader.args[1] is node)
 
     def _decides(self, reader: fx.Node, node: fx.Node, channels: bool) -> Ref | None:
         """The score that `reader` multiplies a map with: a block's own, or a channel gate's."""
-        if _named(reader) != "mul" or reader.args[0] is not node:
+        if _named(reader) not in MULTIPLIES or node not in reader.args[:2]:
             return None
-        ref = self.refs.get(_unviewed(reader.args[1]))
+        ref = self.refs.get(_other(reader, node))
         return ref if ref is not None and (ref[1] is not None) == channels else None
 
     def _keeps(self, node: fx.Node) -> bool:
@@ -167,13 +179,16 @@ class _Walk:
 
     def _behind(self, node: fx.Node) -> Ref | None:
         """The channel gate that has masked a node's map."""
-        if _named(node) == "mul":
-            own = self.refs.get(_unviewed(node.args[1]))
+        source = node.all_input_nodes[0] if node.all_input_nodes else None
+        if source is not None and _named(node) in MULTIPLIES:
+            if unviewed(source) in self.refs:
+                source = node.all_input_nodes[-1]
+            own = self.refs.get(_other(node, source))
             if own is not None and own[1] is not None:
                 return own
-        if not node.all_input_nodes or not self._keeps(node):
+        if source is None or not self._keeps(node):
             return None
-        return self.reads.get(node.all_input_nodes[0])
+        return self.reads.get(source)
 
 
 def _references(decided: Sequence[tuple[Any, Sequence[Any]]]) -> dict[Any, Ref]:
@@ -185,14 +200,16 @@ def _references(decided: Sequence[tuple[Any, Sequence[Any]]]) -> dict[Any, Ref]:
     return found
 
 
-def _unviewed(node: Any) -> Any:
-    """The score behind [:, :, None, None]."""
-    while isinstance(node, fx.Node) and _named(node) == "getitem":
-        index = node.args[1]
-        if not isinstance(index, tuple) or any(p not in (None, slice(None)) for p in index):
-            break
-        node = node.args[0]
-    return node
+def _gates_of(found: Returned) -> dict[Any, Ref]:
+    rows = zip(found.scores, found.whole, strict=True)
+    return {node: (index, None if whole else 0) for index, (node, whole) in enumerate(rows)}
+
+
+def _other(product: fx.Node, node: fx.Node) -> Any:
+    """The other factor of a multiplication, behind views."""
+    first, second = product.args[:2]
+    other = second if first is node else first
+    return unviewed(other) if isinstance(other, fx.Node) else other
 
 
 def _common(refs: Sequence[Ref | None]) -> Ref | None:

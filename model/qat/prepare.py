@@ -46,7 +46,8 @@ def prepare_qat(net: nn.Module, example: Tensor, method: str = "forward") -> Qat
             build.graph.output(_outputs(build, node.args[0]))
         elif _is_tensor(node):
             build.values[node] = _taken_over(build, node)
-    return QatNetwork(build.finish(), tuple(shape_of(next(iter(traced.graph.nodes)))[1:]))
+    shape = tuple(shape_of(next(iter(traced.graph.nodes)))[1:])
+    return QatNetwork(build.finish(), shape, build.scored)
 
 
 def _taken_over(build: Builder, node: fx.Node) -> Value:

@@ -31,7 +31,7 @@ def in_stages(net: QatNetwork) -> QatNetwork:
     fx.map_arg(returned.args[0], found.append)
     outputs = tuple(stages.logits(number, node) for number, node in enumerate(found))
     stages.graph.output(outputs)
-    return QatNetwork(fx.GraphModule(stages.root, stages.graph), net.image_shape)
+    return QatNetwork(fx.GraphModule(stages.root, stages.graph), net.image_shape, {})
 
 
 class _Stages:

@@ -1,0 +1,1 @@
+"""Data sets: the standard ones, and images of one's own."""
