@@ -26,6 +26,11 @@ class HlsError(PenstockError):
     """The HLS core cannot be built or emitted."""
 
 
+#: Folder of the AXI4 master's wrapper on pointers, and on the explicit bursts of Vitis HLS.
+PLAIN_BUS = "bus_plain"
+VITIS_BUS = "bus_vitis"
+
+
 class Types(enum.Enum):
     """Element types: the folder that is put on the include path."""
 
@@ -39,8 +44,9 @@ def sources() -> list[Path]:
 
 
 def headers(types: Types) -> list[Path]:
-    """Every header, those of the element types last."""
-    return [*sorted(SOURCE_DIR.glob("*.h")), *sorted((SOURCE_DIR / types.value).glob("*.h"))]
+    """Every header, the bus on pointers and the element types last."""
+    folders = (SOURCE_DIR, SOURCE_DIR / PLAIN_BUS, SOURCE_DIR / types.value)
+    return [path for folder in folders for path in sorted(folder.glob("*.h"))]
 
 
 def ap_types() -> Path:
@@ -56,6 +62,6 @@ def ap_types() -> Path:
 
 def include_flags(types: Types, config_dir: Path) -> list[str]:
     """Compiler flags for the sources with these element types and `config_dir`'s ps_config.h."""
-    folders = [config_dir, SOURCE_DIR, SOURCE_DIR / types.value]
+    folders = [config_dir, SOURCE_DIR, SOURCE_DIR / PLAIN_BUS, SOURCE_DIR / types.value]
     flags = [f"-I{folder}" for folder in folders]
     return [*flags, "-isystem", str(ap_types())] if types is Types.AP else flags

@@ -12,14 +12,53 @@
 namespace ps {
 namespace {
 
-Descriptor fetch_descriptor(const beat_t* program, uint32_t index) {
+// Descriptors on chip: blocks of neighbouring ones, read in one burst when one of them is needed.
+constexpr uint32_t BLOCK = 16;
+constexpr uint32_t CACHED = 16;
+constexpr uint32_t DESCRIPTOR_BEATS = DESCRIPTOR_WORDS / 2;
+
+struct Cache {
+  beat_t beats[CACHED * BLOCK][DESCRIPTOR_BEATS];
+  uint32_t block[CACHED];
+  bool valid[CACHED];
+};
+
+void clear_cache(Cache& cache) {
+#pragma HLS INLINE
+clear_blocks:
+  for (uint32_t i = 0; i < CACHED; ++i) {
+#pragma HLS UNROLL
+    cache.valid[i] = false;
+    cache.block[i] = 0;
+  }
+}
+
+// Descriptor `index`; `beats` is what had to be read for it.
+Descriptor fetch_descriptor(read_port_t program, Reads& reads, uint32_t index, uint32_t count,
+                            Cache& cache, uint32_t& beats) {
 #pragma HLS INLINE off
+  const uint32_t block = index / BLOCK;
+  const uint32_t at = block % CACHED;
+  beats = 0;
+  if (!cache.valid[at] || cache.block[at] != block) {
+    const uint32_t left = count - block * BLOCK;
+    beats = (left < BLOCK ? left : BLOCK) * DESCRIPTOR_BEATS;
+    ask(program, reads, uint64_t(block) * BLOCK * DESCRIPTOR_BEATS, beats);
+  fetch_block:
+    for (uint32_t i = 0; i < beats; ++i) {
+#pragma HLS PIPELINE II=1
+#pragma HLS LOOP_TRIPCOUNT min=8 max=128
+      cache.beats[at * BLOCK + i / DESCRIPTOR_BEATS][i % DESCRIPTOR_BEATS] = take(program, reads);
+    }
+    cache.valid[at] = true;
+    cache.block[at] = block;
+  }
   uint32_t words[DESCRIPTOR_WORDS];
 #pragma HLS ARRAY_PARTITION variable=words complete
 fetch_words:
-  for (int i = 0; i < DESCRIPTOR_WORDS / 2; ++i) {
-#pragma HLS PIPELINE II=1
-    const beat_t beat = program[uint64_t(index) * (DESCRIPTOR_WORDS / 2) + i];
+  for (uint32_t i = 0; i < DESCRIPTOR_BEATS; ++i) {
+#pragma HLS UNROLL
+    const beat_t beat = cache.beats[at * BLOCK + index % BLOCK][i];
     words[2 * i] = get_word(beat, 0);
     words[2 * i + 1] = get_word(beat, 1);
   }
@@ -35,14 +74,16 @@ bool beyond(uint8_t list, uint16_t channels, const ListSize sizes[N_LISTS]) {
 // The channels a convolution walks; a skipped one walks no input.
 Walk walk_of(const Descriptor& d, bool skip, const ListSize sizes[N_LISTS]) {
 #pragma HLS INLINE
-  const OutSize size = out_size(d);
   Walk walk;
   walk.n_in = d.in_list == ALL_CHANNELS ? d.cin : sizes[d.in_list % N_LISTS].count;
+  walk.n_runs = d.in_list == ALL_CHANNELS ? uint16_t(1) : sizes[d.in_list % N_LISTS].runs;
   if (depthwise(d)) walk.n_in = 1;
-  if (skip) walk.n_in = 0;
+  if (skip) {
+    walk.n_in = 0;
+    walk.n_runs = 0;
+  }
   walk.n_out = d.out_list == ALL_CHANNELS ? d.cout : sizes[d.out_list % N_LISTS].count;
-  walk.out_height = size.height;
-  walk.out_width = size.width;
+  walk.size = out_size(d);
   return walk;
 }
 
@@ -61,6 +102,8 @@ clear_sizes:
   for (int i = 0; i < N_LISTS; ++i) {
 #pragma HLS UNROLL
     sizes[i].count = 0;
+    sizes[i].runs = 0;
+    sizes[i].last = 0;
     sizes[i].bound = 0;
   }
 }
@@ -87,8 +130,9 @@ void count_conv(const Descriptor& d, const Walk& walk, const ConvWork& work,
 
 void count_move(uint32_t bytes, Counter direction, uint32_t counters[N_COUNTERS]) {
 #pragma HLS INLINE
+  const uint32_t beats = bytes / BEAT_BYTES;
   counters[direction] += bytes;
-  counters[CNT_IO] += bytes / BEAT_BYTES;
+  counters[CNT_IO] += direction == CNT_READ_BYTES ? read_cycles(beats) : write_cycles(beats);
 }
 
 // Why a descriptor may not run: an illegal field or range, or a list longer than its map.
@@ -104,15 +148,15 @@ uint32_t begin(const Descriptor& d, const Limits& limits, uint32_t pc, bool skip
 }  // namespace
 }  // namespace ps
 
-void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::beat_t* input,
-              ps::beat_t* output, uint32_t n_descriptors, uint32_t n_images, uint32_t input_stride,
+void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t input,
+              ps::write_port_t output, uint32_t n_descriptors, uint32_t n_images, uint32_t input_stride,
               uint32_t output_stride, uint32_t weight_bytes, uint32_t config_hash, uint32_t* error,
               uint32_t* position, uint32_t* image) {
   using namespace ps;
-#pragma HLS INTERFACE m_axi port=program offset=slave bundle=gmem depth=PROGRAM_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4 latency=40
-#pragma HLS INTERFACE m_axi port=weights offset=slave bundle=gmem depth=WEIGHTS_BEATS
-#pragma HLS INTERFACE m_axi port=input offset=slave bundle=gmem depth=INPUT_BEATS
-#pragma HLS INTERFACE m_axi port=output offset=slave bundle=gmem depth=OUTPUT_BEATS
+#pragma HLS INTERFACE m_axi port=program offset=slave bundle=gmem depth=PROGRAM_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4
+#pragma HLS INTERFACE m_axi port=weights offset=slave bundle=gmem depth=WEIGHTS_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4
+#pragma HLS INTERFACE m_axi port=input offset=slave bundle=gmem depth=INPUT_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4
+#pragma HLS INTERFACE m_axi port=output offset=slave bundle=gmem depth=OUTPUT_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4
 #pragma HLS INTERFACE s_axilite port=program bundle=control
 #pragma HLS INTERFACE s_axilite port=weights bundle=control
 #pragma HLS INTERFACE s_axilite port=input bundle=control
@@ -127,16 +171,26 @@ void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::be
 #pragma HLS INTERFACE s_axilite port=position bundle=control
 #pragma HLS INTERFACE s_axilite port=image bundle=control
 #pragma HLS INTERFACE s_axilite port=return bundle=control
-  static byte_t fmem[FMEM_ROWS][FB];
+  static fmem_t fmem;
 #pragma HLS ARRAY_PARTITION variable=fmem complete dim=2
 #pragma HLS BIND_STORAGE variable=fmem type=ram_s2p impl=bram
-  static beat_t gmem[GMEM_WORDS];
+  static gmem_t gmem;
+#pragma HLS ARRAY_PARTITION variable=gmem complete dim=2
 #pragma HLS BIND_STORAGE variable=gmem type=ram_s2p impl=bram
-  static byte_t scores[SCORE_DEPTH];
-#pragma HLS ARRAY_PARTITION variable=scores cyclic factor=8
+  static scores_t scores;
+#pragma HLS ARRAY_PARTITION variable=scores complete dim=2
   static acc_t pool[POOL_DEPTH];
-  static channel_t fetch_lists[N_LISTS][MAX_CHANNELS];
-  static channel_t array_lists[N_LISTS][MAX_CHANNELS];
+#pragma HLS BIND_STORAGE variable=pool type=ram_s2p impl=bram
+  static lists_t fetch_lists;
+#pragma HLS BIND_STORAGE variable=fetch_lists type=ram_s2p impl=bram
+  static lists_t array_lists;
+#pragma HLS BIND_STORAGE variable=array_lists type=ram_s2p impl=bram
+  static runs_t runs;
+#pragma HLS BIND_STORAGE variable=runs type=ram_s2p impl=bram
+  static Cache cache;
+#pragma HLS ARRAY_PARTITION variable=cache.beats complete dim=2
+#pragma HLS BIND_STORAGE variable=cache.beats type=ram_s2p impl=bram
+  Reads reads;
   ListSize sizes[N_LISTS];
 #pragma HLS ARRAY_PARTITION variable=sizes complete
   uint32_t counters[N_COUNTERS];
@@ -149,6 +203,8 @@ void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::be
   bool running = true;
   clear_counters(counters);
   clear_lists(sizes);
+  clear_cache(cache);
+  clear_reads(reads);
   if (config_hash != CONFIG_HASH) {
     code = ERR_CONFIG;
   } else if (n_images == 0 || input_stride % BEAT_BYTES != 0 || output_stride % BEAT_BYTES != 0) {
@@ -162,10 +218,11 @@ each_descriptor:
       code = ERR_PROGRAM_END;
       break;
     }
-    const Descriptor d = fetch_descriptor(program, pc);
-    counters[CNT_READ_BYTES] += DESCRIPTOR_BYTES;
-    counters[CNT_OVERHEAD] += DESCRIPTOR_BYTES / BEAT_BYTES;
-    const bool skip = d.pred_en && (scores[d.pred_slot % SCORE_DEPTH] == 0) != bool(d.pred_not);
+    uint32_t beats = 0;
+    const Descriptor d = fetch_descriptor(program, reads, pc, n_descriptors, cache, beats);
+    counters[CNT_READ_BYTES] += beats * BEAT_BYTES;
+    counters[CNT_OVERHEAD] += T_DESCRIPTOR + (beats != 0 ? read_cycles(beats) : 0);
+    const bool skip = d.pred_en && (score_at(scores, d.pred_slot) == 0) != bool(d.pred_not);
     code = begin(d, limits, pc, skip, sizes);
     if (code != ERR_NONE) break;
     if (skip && !(d.op == OP_CONV && d.pred_empty)) {
@@ -180,27 +237,25 @@ each_descriptor:
     uint32_t next = pc + 1;
     switch (d.op) {
       case OP_LOAD:
-        count_move(load(d, input, in, fmem), CNT_READ_BYTES, counters);
+        count_move(load(d, input, reads, in, fmem), CNT_READ_BYTES, counters);
         break;
       case OP_GLOAD:
-        count_move(load_gates(d, weights, gmem), CNT_READ_BYTES, counters);
+        count_move(load_gates(d, weights, reads, gmem), CNT_READ_BYTES, counters);
         break;
       case OP_STORE:
         count_move(store(d, fmem, scores, output, out), CNT_WRITE_BYTES, counters);
         break;
       case OP_CONV: {
         const Walk walk = walk_of(d, skip, sizes);
-        count_conv(d, walk, convolve(d, walk, weights, fetch_lists, array_lists, scores, fmem, pool),
-                   counters);
+        const ConvWork work = convolve(d, walk, weights, reads, fetch_lists, array_lists, runs,
+                                       scores, fmem, pool);
+        count_conv(d, walk, work, counters);
         break;
       }
       case OP_GATE:
-        run_gate(d, gmem, pool, scores, fetch_lists, array_lists, sizes);
-        counters[CNT_GATE] += dense_work(d);
-        break;
       case OP_DENSE:
-        run_dense(d, gmem, pool, fmem);
-        counters[CNT_GATE] += dense_work(d);
+        counters[CNT_GATE] +=
+            run_gate(d, gmem, pool, scores, fetch_lists, array_lists, runs, sizes, fmem);
         break;
       case OP_COPY:
         counters[CNT_COPY] += copy_planes(d, fmem);
@@ -210,13 +265,15 @@ each_descriptor:
         break;
       case OP_EXIT_IF:
         if (exit_taken(d, gmem, fmem)) next = d.length;
-        counters[CNT_GATE] += exit_work(d);
+        counters[CNT_GATE] += exit_cycles(d);
         break;
       default:  // HALT
         counters[CNT_EXIT] = pc;
         sum_cycles(counters);
         store_counters(counters, output, out);
         clear_counters(counters);
+        // The record is written after its counters are taken: its time is the next image's.
+        counters[CNT_IO] = write_cycles(N_COUNTERS / 2);
         running = at + 1 != n_images;
         next = running ? d.length : pc;
         at += running ? 1 : 0;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "ps_bus.h"
 #include "ps_types.h"
 
 // Runs n_images images.  The arguments are the registers, by name and in order: an address takes
@@ -14,8 +15,8 @@
 //   config_hash                       the configuration the program was built for
 //   error                             why the core stopped (ErrorCode), 0 = none
 //   position, image                   descriptor and image, where it stopped
-void penstock(const ps::beat_t* program, const ps::beat_t* weights, const ps::beat_t* input,
-              ps::beat_t* output, uint32_t n_descriptors, uint32_t n_images, uint32_t input_stride,
+void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t input,
+              ps::write_port_t output, uint32_t n_descriptors, uint32_t n_images, uint32_t input_stride,
               uint32_t output_stride, uint32_t weight_bytes, uint32_t config_hash, uint32_t* error,
               uint32_t* position, uint32_t* image);
 

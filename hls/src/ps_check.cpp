@@ -78,7 +78,7 @@ bool dense_field(const Descriptor& d) {
 }
 
 bool dense_bounds(const Descriptor& d) {
-  const uint64_t size = GATE_WORD_BYTES + uint64_t(d.cout) * gate_row_beats(d.cin) * BEAT_BYTES;
+  const uint64_t size = GATE_WORD_BYTES + uint64_t(d.cout) * (1 + gate_words(d.cin)) * GATE_WORD_BYTES;
   return too_far(d.pool_base, d.cin, POOL_DEPTH) || too_far(d.w_addr, size, GATE_MEM_BYTES) ||
          too_far(d.dst, d.cout, d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
 }

@@ -1,59 +1,186 @@
 #include "ps_convolve.h"
 
 #include "ps_array.h"
+#include "ps_epilogue.h"
+#include "ps_memory.h"
+#include "ps_window.h"
 
 namespace ps {
+namespace {
 
-ConvWork convolve(const Descriptor& d, const Walk& walk, const beat_t* weights,
-                  const channel_t fetch_lists[N_LISTS][MAX_CHANNELS],
-                  const channel_t array_lists[N_LISTS][MAX_CHANNELS],
-                  const byte_t scores[SCORE_DEPTH], byte_t fmem[FMEM_ROWS][FB],
-                  acc_t pool[POOL_DEPTH]) {
+Nest nest_of(const Descriptor& d, const Walk& walk) {
+#pragma HLS INLINE
+  Nest n;
+  n.n_in = walk.n_in;
+  n.pixels = uint32_t(walk.size.height) * walk.size.width;
+  n.kernel = d.kernel;
+  n.taps = uint8_t(row_taps(d.kernel, d.w_rows));
+  n.split = d.split;
+  n.alone = depthwise(d);
+  n.by_channel = d.w_rows && !n.alone;
+  return n;
+}
+
+Finish finish_of(const Descriptor& d) {
+#pragma HLS INLINE
+  Finish f;
+  f.dst = d.dst;
+  f.dst_stride = d.dst_stride;
+  f.pool_base = d.pool_base;
+  f.pool_en = d.pool_en;
+  f.res_en = d.res_en;
+  f.res_signed = d.res_signed;
+  f.res_sat8 = d.res_sat8;
+  f.clamp_lo = d.clamp_lo;
+  f.clamp_hi = d.clamp_hi;
+  return f;
+}
+
+// The loop nest moves on after a step: to the next tap, tile, pass or group.
+void next_place(const Nest& n, const Geometry& g, bool last, Issue& at, Places& places) {
+#pragma HLS INLINE
+  next_step(n, last, at);
+  if (!last) return;
+  const uint32_t pixels = uint32_t(P_PX) << at.tile.mode;
+  const bool pass_done = at.tile.left <= pixels;
+  const uint32_t rows = uint32_t(at.rows_left) - at.tile.rows;
+  if (!pass_done) {
+    at.tile.offset += pixels;
+    at.tile.left -= pixels;
+    at.tile.first = false;
+  } else if (rows != 0) {
+    begin_pass(n, rows, uint32_t(at.tile.lane) + at.tile.rows, at);
+  } else {
+    at.active = false;
+  }
+  move_tile(g, pass_done, at.tile.mode, places);
+}
+
+}  // namespace
+
+ConvWork convolve(const Descriptor& d, const Walk& walk, read_port_t weights, Reads& reads,
+                  const lists_t fetch_lists, const lists_t array_lists, const runs_t runs,
+                  const scores_t scores, fmem_t fmem, acc_t pool[POOL_DEPTH]) {
 #pragma HLS INLINE off
-  // The two calls of a branch share no memory, so they run side by side; a limit of one instance
-  // keeps the two branches from having an array each.
-#pragma HLS ALLOCATION function instances=load_group limit=1
-#pragma HLS ALLOCATION function instances=compute_group limit=1
-  static beat_t even_wbuf[P_OC][WBUF_WORDS];
-#pragma HLS ARRAY_PARTITION variable=even_wbuf complete dim=1
-#pragma HLS BIND_STORAGE variable=even_wbuf type=ram_s2p impl=bram
-  static beat_t odd_wbuf[P_OC][WBUF_WORDS];
-#pragma HLS ARRAY_PARTITION variable=odd_wbuf complete dim=1
-#pragma HLS BIND_STORAGE variable=odd_wbuf type=ram_s2p impl=bram
-  Row even_rows[P_OC];
-#pragma HLS ARRAY_PARTITION variable=even_rows complete
-  Row odd_rows[P_OC];
-#pragma HLS ARRAY_PARTITION variable=odd_rows complete
+  static beat_t wbuf[P_OC][HALVES * WBUF_WORDS];
+#pragma HLS ARRAY_PARTITION variable=wbuf complete dim=1
+#pragma HLS BIND_STORAGE variable=wbuf type=ram_s2p impl=bram
+  Row rows[HALVES][P_OC];
+#pragma HLS ARRAY_PARTITION variable=rows complete dim=0
+  channel_t ids[HALVES][P_OC];
+#pragma HLS ARRAY_PARTITION variable=ids complete dim=0
+  sums_t acc;
+#pragma HLS ARRAY_PARTITION variable=acc complete dim=0
+  sums_t shadow;
+#pragma HLS ARRAY_PARTITION variable=shadow complete dim=0
+  acc_t sums[P_OC];
+#pragma HLS ARRAY_PARTITION variable=sums complete
+  static byte_t old[P_OC][WB];
+#pragma HLS ARRAY_PARTITION variable=old complete dim=2
+#pragma HLS BIND_STORAGE variable=old type=ram_s2p impl=lutram
+  static byte_t window[WB];
+#pragma HLS ARRAY_PARTITION variable=window complete
+  static pixel_t pixels[WB];
+#pragma HLS ARRAY_PARTITION variable=pixels complete
 
   ConvWork work = {0, 0, 0, 0};
-  const uint32_t groups = (uint32_t(walk.n_out) + P_OC - 1) / P_OC;
-  if (groups == 0) return work;
-  work.weight_bytes = load_group(d, walk, 0, weights, fetch_lists, scores, even_wbuf, even_rows);
-  work.wait = work.weight_bytes / BEAT_BYTES;
-each_group:
-  for (uint32_t group = 0; group < groups; ++group) {
-#pragma HLS LOOP_TRIPCOUNT min=1 max=128
-    const uint32_t next = group + 1;
-    const uint32_t rows = group_rows(walk, group);
-    uint32_t loaded = 0;
-    ArrayWork done;
-    if (group % 2 == 0) {
-      if (next < groups) {
-        loaded = load_group(d, walk, next, weights, fetch_lists, scores, odd_wbuf, odd_rows);
-      }
-      done = compute_group(d, walk, rows, even_wbuf, even_rows, array_lists, fmem, pool);
-    } else {
-      if (next < groups) {
-        loaded = load_group(d, walk, next, weights, fetch_lists, scores, even_wbuf, even_rows);
-      }
-      done = compute_group(d, walk, rows, odd_wbuf, odd_rows, array_lists, fmem, pool);
+  const Plan plan = plan_of(d, walk);
+  if (plan.groups == 0) return work;
+  const Nest nest = nest_of(d, walk);
+  const Finish finish = finish_of(d);
+  const Geometry geometry = geometry_of(d, walk.size);
+  Asker asker;
+  Taker taker;
+#pragma HLS ARRAY_PARTITION variable=taker.words complete
+#pragma HLS ARRAY_PARTITION variable=taker.queue complete
+#pragma HLS ARRAY_PARTITION variable=asker.line complete
+  start_fetch(plan, asker, taker);
+  Places places;
+#pragma HLS ARRAY_PARTITION variable=places.place complete
+#pragma HLS ARRAY_PARTITION variable=places.begins complete
+  move_tile(geometry, true, 0, places);
+  Issue at = {false, {0, 0, 0, 0, 0, 0, false, false}, 0, 0, 0, 0, 0, 0, 0};
+  Drain drain = {false, {0, 0, 0, 0, 0, 0, false, false}, 0, 0, 0};
+  uint32_t loaded = 0;  // groups whose weights are in the buffer
+  uint32_t done = 0;    // groups that are written
+  uint8_t group_rows[HALVES] = {0, 0};
+#pragma HLS ARRAY_PARTITION variable=group_rows complete
+  uint32_t now = 0;
+
+step_loop:
+  while (done != plan.groups) {
+#pragma HLS PIPELINE II=1
+#pragma HLS LOOP_TRIPCOUNT min=1 max=589824
+    // A write lands on its own channel's pixels, which no later iteration reads; old bytes of a
+    // residual are read before theirs are written.
+#pragma HLS DEPENDENCE variable=fmem type=inter false
+    const bool refill = refilling(drain);
+    const bool slice = drain.busy && !refill;
+    const bool shadow_free = !drain.busy || (slice && last_slice(drain));
+    const bool last = last_step(nest, at);
+    const bool step = at.active && !refill && (!last || shadow_free);
+
+    // Weights: one burst asked for, one beat taken.
+    ask_next(plan, now, done, weights, reads, fetch_lists, runs, ids, asker);
+    const uint8_t coming = taker.rows;
+    const uint32_t half = taker.group % HALVES;
+    if (take_next(plan, now, weights, reads, scores, ids, wbuf, rows, asker, taker)) {
+      group_rows[half] = coming;
+      ++loaded;
     }
-    const uint32_t beats = loaded / BEAT_BYTES;
-    work.weight_bytes += loaded;
-    work.steps += done.steps;
-    work.drain += done.iterations - done.steps;
-    if (beats > done.iterations) work.wait += beats - done.iterations;
+
+    // The tile before: one slice.
+    if (slice) {
+      drain_slice(finish, drain, rows, shadow, old, sums, fmem, pool);
+      if (next_slice(drain)) ++done;
+    }
+
+    // The window: old bytes of a residual, or what the array steps on.
+    uint8_t old_row = 0;
+    const uint32_t old_address = refill_address(finish, drain, rows, old_row);
+    const Tap tap = tap_of(geometry, at.kh, at.kw);
+    const channel_t channel = nest.alone ? rows[at.tile.half][at.tile.lane % P_OC].channel
+                                         : channel_at(array_lists, d.in_list, at.position);
+    const uint32_t source = d.src + uint32_t(channel) * d.src_stride + at.tile.offset + tap.offset;
+    const uint32_t bytes = refill ? uint32_t(WB) : uint32_t(P_PX) << at.tile.mode;
+    if (refill || step) read_window(fmem, refill ? old_address : source, bytes, window);
+    if (refill) {
+    keep_old:
+      for (uint32_t i = 0; i < WB; ++i) {
+#pragma HLS UNROLL
+        old[old_row % P_OC][i] = window[i];
+      }
+      --drain.refill;
+    }
+    if (step) {
+      mask_window(geometry, places, tap, at.tile.offset, at.tile.mode, d.src_signed,
+                  nest.n_in == 0, window, pixels);
+      const uint32_t place = nest.by_channel ? uint32_t(channel) * nest.taps : at.place;
+      accumulate(at.tile, at.position == 0 && at.tap == 0, last, place + at.tap, wbuf, pixels, acc,
+                 shadow);
+      if (nest.n_in != 0) ++work.steps;
+      if (last) {
+        Tile tile = at.tile;
+        tile.end = tile.left <= uint32_t(P_PX) << tile.mode && at.rows_left == tile.rows;
+        begin_drain(finish, tile, drain);
+      }
+      next_place(nest, geometry, last, at, places);
+    } else if (!at.active && !drain.busy) {
+      ++work.wait;
+    }
+
+    // The next group: as soon as its weights are there and the array is free.
+    if (!at.active && at.group < loaded) {
+      const uint32_t next = at.group % HALVES;
+      begin_pass(nest, group_rows[next], 0, at);
+      at.tile.half = uint8_t(next);
+      at.active = true;
+      ++at.group;
+    }
+    ++now;
   }
+  work.weight_bytes = taker.beats * BEAT_BYTES;
+  work.drain = now - work.steps - work.wait + T_SETUP + T_STEP_DEPTH + T_LOOP;
   return work;
 }
 

@@ -1,7 +1,10 @@
-// Convolution: groups of surviving output channels, weights double buffered.
+// Convolution: one loop in which weights are asked for and taken, the array steps, and the epilogue
+// drains, each once an iteration.
 #ifndef PS_CONVOLVE_H
 #define PS_CONVOLVE_H
 
+#include "ps_bus.h"
+#include "ps_core.h"
 #include "ps_fetch.h"
 
 namespace ps {
@@ -9,17 +12,15 @@ namespace ps {
 // What a convolution moved and did, for the counters.
 struct ConvWork {
   uint32_t weight_bytes;
-  uint32_t steps;  // of the array
-  uint32_t drain;  // iterations in which the array waits for its epilogue
-  uint32_t wait;   // beats of weights that no computation hides
+  uint32_t steps;  // iterations with a product
+  uint32_t wait;   // iterations without weights
+  uint32_t drain;  // other iterations, and the loop's set-up and stages
 };
 
-// `fetch_lists` and `array_lists` hold the same lists: fetch and array read them at the same time.
-ConvWork convolve(const Descriptor& d, const Walk& walk, const beat_t* weights,
-                  const channel_t fetch_lists[N_LISTS][MAX_CHANNELS],
-                  const channel_t array_lists[N_LISTS][MAX_CHANNELS],
-                  const byte_t scores[SCORE_DEPTH], byte_t fmem[FMEM_ROWS][FB],
-                  acc_t pool[POOL_DEPTH]);
+// `fetch_lists` and `array_lists` hold the same lists: fetcher and array read them side by side.
+ConvWork convolve(const Descriptor& d, const Walk& walk, read_port_t weights, Reads& reads,
+                  const lists_t fetch_lists, const lists_t array_lists, const runs_t runs,
+                  const scores_t scores, fmem_t fmem, acc_t pool[POOL_DEPTH]);
 
 }  // namespace ps
 

@@ -16,14 +16,26 @@ static_assert(P_OC <= 2 * BEAT_BYTES, "a tap's weights come in at most two beats
 static_assert(BEAT_BYTES == 8 && sizeof(beat_t) == 8, "the master is 64 bits wide");
 
 static_assert(power_of_two(FB) && FB >= P_PX && FB >= BEAT_BYTES, "banks hold a window or a beat");
-constexpr int FMEM_ROWS = FMEM_BYTES / FB;  // bytes of a bank
+static_assert(power_of_two(WB) && WB % FB == 0 && WB >= P_PX << (MODES - 1), "the widest window");
+constexpr int FMEM_ROWS = FMEM_BYTES / WB;  // bytes of a bank
+constexpr int SECTIONS = WB / FB;           // of FB banks
+constexpr int BLOCKS = WB / P_PX;           // of P_PX lanes, in the widest window
 static_assert(power_of_two(FMEM_ROWS) && FMEM_ROWS > 1, "feature memory");
 
-constexpr int WBUF_WORDS = WBUF_BYTES / BEAT_BYTES;  // of a row, each half
-static_assert(WBUF_WORDS * BEAT_BYTES == WBUF_BYTES, "a row holds whole beats");
+static_assert(WBUF_BYTES % BEAT_BYTES == 0, "a row holds whole beats");
 
-constexpr int GMEM_WORDS = GATE_MEM_BYTES / BEAT_BYTES;
-static_assert(power_of_two(GMEM_WORDS), "gate memory");
+constexpr int next_power(int value) {
+  return value <= 1 ? 1 : 2 * next_power((value + 1) / 2);
+}
+
+// Words of a row of the weight buffer, each half: a power of two, so that no index is divided.
+constexpr int WBUF_WORDS = next_power(WBUF_BYTES / BEAT_BYTES);
+constexpr int HALVES = 2;
+
+constexpr int GMEM_WORDS = GATE_MEM_BYTES / GATE_WORD_BYTES;
+constexpr int GATE_BEATS = GATE_WORD_BYTES / BEAT_BYTES;  // of a word of the gate memory
+static_assert(power_of_two(GMEM_WORDS) && power_of_two(GATE_BEATS), "gate memory");
+constexpr int SCORE_ROWS = SCORE_DEPTH / BEAT_BYTES;  // of eight scores
 static_assert(power_of_two(SCORE_DEPTH) && SCORE_DEPTH >= BEAT_BYTES, "score memory");
 static_assert(power_of_two(MAX_CHANNELS) && MAX_CHANNELS <= 1 << 15, "channels fit 16 bits");
 
@@ -82,11 +94,40 @@ inline uint32_t row_inputs(const Descriptor& d) {
   return depthwise(d) ? 1 : uint32_t(d.cin);
 }
 
-// How many channels a list selects, and a bound all of them are below.
+// How many channels a list selects, in how many runs of consecutive ones, the last of them, and a
+// bound all of them are below.
 struct ListSize {
   uint16_t count;
+  uint16_t runs;
+  uint16_t last;
   uint16_t bound;
 };
+
+// Consecutive surviving channels: one burst of interleaved weights.
+struct Run {
+  uint16_t first;
+  uint16_t count;
+};
+
+// Survivor lists, by position; one copy for the fetcher and one for the array, which read them at
+// the same time.  And their runs, for the fetcher.
+typedef channel_t lists_t[N_LISTS][MAX_CHANNELS];
+typedef Run runs_t[N_LISTS][MAX_CHANNELS];
+
+typedef byte_t fmem_t[FMEM_ROWS][WB];
+typedef beat_t gmem_t[GMEM_WORDS][GATE_BEATS];
+typedef byte_t scores_t[SCORE_ROWS][BEAT_BYTES];
+
+// One score.
+inline byte_t score_at(const scores_t scores, uint32_t slot) {
+#pragma HLS INLINE
+  return scores[slot / BEAT_BYTES % SCORE_ROWS][slot % BEAT_BYTES];
+}
+
+inline void set_score(scores_t scores, uint32_t slot, byte_t score) {
+#pragma HLS INLINE
+  scores[slot / BEAT_BYTES % SCORE_ROWS][slot % BEAT_BYTES] = score;
+}
 
 // One output channel of the group in the array.
 struct Row {
@@ -105,8 +146,7 @@ struct Limits {
 };
 
 // Input channel `position` of a convolution.
-inline channel_t channel_at(const channel_t lists[N_LISTS][MAX_CHANNELS], uint8_t list,
-                            uint32_t position) {
+inline channel_t channel_at(const lists_t lists, uint8_t list, uint32_t position) {
 #pragma HLS INLINE
   return list == ALL_CHANNELS ? channel_t(position)
                               : lists[list % N_LISTS][position % MAX_CHANNELS];

@@ -5,24 +5,24 @@
 namespace ps {
 namespace {
 
-pixel_t logit(const Descriptor& d, const byte_t fmem[FMEM_ROWS][FB], uint32_t i) {
+pixel_t logit(const Descriptor& d, const fmem_t fmem, uint32_t i) {
 #pragma HLS INLINE
   const uint32_t address = d.src + i * d.src_stride;
-  return pixel_of(fmem[address / FB % FMEM_ROWS][address % FB], d.src_signed);
+  return pixel_of(fmem[address / WB % FMEM_ROWS][address % WB], d.src_signed);
 }
 
 // Entry `distance` (0 .. 255) of the table: four to a beat.
-uint32_t entry(const Descriptor& d, const beat_t gmem[GMEM_WORDS], uint32_t distance) {
+uint32_t entry(const Descriptor& d, const gmem_t gmem, uint32_t distance) {
 #pragma HLS INLINE
-  const beat_t beat = gmem[(d.w_addr / BEAT_BYTES + distance / 4) % GMEM_WORDS];
+  const uint32_t at = d.w_addr / BEAT_BYTES + distance / 4;
+  const beat_t beat = gmem[at / GATE_BEATS % GMEM_WORDS][at % GATE_BEATS];
   const uint32_t pair = get_word(beat, int(distance / 2 % 2));
   return distance % 2 != 0 ? pair >> 16 : pair & 0xFFFF;
 }
 
 }  // namespace
 
-bool exit_taken(const Descriptor& d, const beat_t gmem[GMEM_WORDS],
-                const byte_t fmem[FMEM_ROWS][FB]) {
+bool exit_taken(const Descriptor& d, const gmem_t gmem, const fmem_t fmem) {
 #pragma HLS INLINE off
   int largest = -128;
   uint32_t sum = 0;

@@ -6,15 +6,14 @@
 
 namespace ps {
 
-// Iterations of an EXIT_IF, for the counters: every logit twice.
-inline uint32_t exit_work(const Descriptor& d) {
+// Cycles of an EXIT_IF (an estimate): every logit twice.
+inline uint32_t exit_cycles(const Descriptor& d) {
 #pragma HLS INLINE
-  return 2 * uint32_t(d.cin);
+  return 2 * (uint32_t(d.cin) + T_EXIT_DEPTH + T_LOOP);
 }
 
 // Whether the program goes on at the later descriptor.
-bool exit_taken(const Descriptor& d, const beat_t gmem[GMEM_WORDS],
-                const byte_t fmem[FMEM_ROWS][FB]);
+bool exit_taken(const Descriptor& d, const gmem_t gmem, const fmem_t fmem);
 
 }  // namespace ps
 

@@ -1,138 +1,178 @@
 #include "ps_fetch.h"
 
-#include "ps_arithmetic.h"
-
 namespace ps {
 namespace {
 
 // Parameters of output channel `channel`, its gate score folded in.
-Row folded(const Descriptor& d, beat_t beat, uint32_t channel, const byte_t scores[SCORE_DEPTH]) {
+Row folded(const Plan& p, beat_t beat, uint32_t channel, const scores_t scores) {
 #pragma HLS INLINE
   Row row = row_of(beat);
   row.channel = channel_t(channel);
-  const uint32_t slot = d.fold_slot + (d.fold_channel ? channel : 0);
-  if (d.fold_en) row.multiplier = fold(row.multiplier, scores[slot % SCORE_DEPTH]);
+  const uint32_t slot = p.fold_slot + (p.fold_channel ? channel : 0);
+  if (p.fold_en) row.multiplier = fold(row.multiplier, score_at(scores, slot));
   return row;
 }
 
-// Row layout: one burst a surviving output channel.
-uint32_t load_rows(const Descriptor& d, const Walk& walk, uint32_t group, const beat_t* weights,
-                   const channel_t lists[N_LISTS][MAX_CHANNELS], const byte_t scores[SCORE_DEPTH],
-                   beat_t wbuf[P_OC][WBUF_WORDS], Row rows[P_OC]) {
+// One beat of interleaved weights: the rows fill side by side, so a row's word is collected in a
+// register and written again with each beat that adds to it.
+void deal(beat_t beat, uint32_t half, beat_t wbuf[P_OC][HALVES * WBUF_WORDS], Taker& t) {
 #pragma HLS INLINE
-  const uint32_t count = group_rows(walk, group);
-  const uint32_t words = d.w_stride / BEAT_BYTES - 1;
-each_row:
-  for (uint32_t r = 0; r < count; ++r) {
-#pragma HLS LOOP_TRIPCOUNT min=1 max=8
-    const uint32_t channel = channel_at(lists, d.out_list, group * P_OC + r);
-    const uint32_t first = (d.w_addr + channel * d.w_stride) / BEAT_BYTES;
-  row_burst:
-    for (uint32_t i = 0; i <= words; ++i) {
-#pragma HLS PIPELINE II=1
-#pragma HLS LOOP_TRIPCOUNT min=2 max=577
-      const beat_t beat = weights[first + i];
-      if (i == 0) {
-        rows[r] = folded(d, beat, channel, scores);
-      } else {
-        wbuf[r][(i - 1) % WBUF_WORDS] = beat;
-      }
-    }
-  }
-  return count * d.w_stride;
-}
-
-// The parameters at the head of an interleaved group.
-void load_heads(const Descriptor& d, const Walk& walk, uint32_t group, const beat_t* weights,
-                uint32_t first, const byte_t scores[SCORE_DEPTH], Row rows[P_OC]) {
-#pragma HLS INLINE
-  const uint32_t count = group_rows(walk, group);
-head_burst:
-  for (uint32_t r = 0; r < P_OC; ++r) {
-#pragma HLS PIPELINE II=1
-    const beat_t beat = weights[first + r];
-    if (r < count) rows[r] = folded(d, beat, group * P_OC + r, scores);
-  }
-}
-
-// Surviving input channels from `position` on whose numbers are consecutive: one burst.
-uint32_t run_length(const Descriptor& d, const Walk& walk, uint32_t position,
-                    const channel_t lists[N_LISTS][MAX_CHANNELS]) {
-#pragma HLS INLINE
-  if (d.in_list == ALL_CHANNELS) return walk.n_in - position;
-  uint32_t last = channel_at(lists, d.in_list, position);
-  uint32_t count = 1;
-merge_run:
-  for (uint32_t i = position + 1; i < walk.n_in; ++i) {
-#pragma HLS PIPELINE II=1
-#pragma HLS LOOP_TRIPCOUNT min=0 max=1023
-    const uint32_t next = channel_at(lists, d.in_list, i);
-    if (next != last + 1) break;
-    last = next;
-    ++count;
-  }
-  return count;
-}
-
-// Interleaved layout: the rows fill side by side, one byte of each at a time, so a row's word is
-// collected in a register and written again with each beat that adds to it.
-uint32_t load_interleaved(const Descriptor& d, const Walk& walk, uint32_t group,
-                          const beat_t* weights, const channel_t lists[N_LISTS][MAX_CHANNELS],
-                          const byte_t scores[SCORE_DEPTH], beat_t wbuf[P_OC][WBUF_WORDS],
-                          Row rows[P_OC]) {
-#pragma HLS INLINE
-  const uint32_t chunk = row_taps(d.kernel, false) * P_OC / BEAT_BYTES;  // beats a channel
-  const uint32_t base = (d.w_addr + group * d.w_stride) / BEAT_BYTES;
-  load_heads(d, walk, group, weights, base, scores, rows);
-  beat_t words[P_OC];
-#pragma HLS ARRAY_PARTITION variable=words complete
-clear_words:
+deal_rows:
   for (uint32_t r = 0; r < P_OC; ++r) {
 #pragma HLS UNROLL
-    words[r] = 0;
-  }
-  uint32_t filled = 0;  // bytes of every row so far
-  uint32_t part = 0;    // which BEAT_ROWS rows the beat belongs to
-  uint32_t position = 0;
-each_run:
-  while (position < walk.n_in) {
-#pragma HLS LOOP_TRIPCOUNT min=1 max=512
-    const uint32_t count = run_length(d, walk, position, lists);
-    const uint32_t first = base + P_OC + channel_at(lists, d.in_list, position) * chunk;
-  run_burst:
-    for (uint32_t i = 0; i < count * chunk; ++i) {
-#pragma HLS PIPELINE II=1
-#pragma HLS LOOP_TRIPCOUNT min=1 max=4608
-      const beat_t beat = weights[first + i];
-    deal:
-      for (uint32_t r = 0; r < P_OC; ++r) {
+    if (r / BEAT_ROWS == t.part) {
+    taps:
+      for (uint32_t i = 0; i < TAPS_PER_BEAT; ++i) {
 #pragma HLS UNROLL
-        if (r / BEAT_ROWS == part) {
-        taps:
-          for (uint32_t t = 0; t < TAPS_PER_BEAT; ++t) {
-#pragma HLS UNROLL
-            const byte_t byte = get_byte(beat, t * BEAT_ROWS + r % BEAT_ROWS);
-            set_byte(words[r], (filled + t) % BEAT_BYTES, byte);
-          }
-          wbuf[r][filled / BEAT_BYTES % WBUF_WORDS] = words[r];
-        }
+        const byte_t byte = get_byte(beat, i * BEAT_ROWS + r % BEAT_ROWS);
+        set_byte(t.words[r], (t.filled + i) % BEAT_BYTES, byte);
       }
-      part = (part + 1) % TAP_BEATS;
-      if (part == 0) filled += TAPS_PER_BEAT;
+      wbuf[r][half * WBUF_WORDS + t.filled / BEAT_BYTES % WBUF_WORDS] = t.words[r];
     }
-    position += count;
   }
-  return (P_OC + walk.n_in * chunk) * BEAT_BYTES;
+  t.part = (t.part + 1) % TAP_BEATS;
+  if (t.part == 0) t.filled += TAPS_PER_BEAT;
 }
 
 }  // namespace
 
-uint32_t load_group(const Descriptor& d, const Walk& walk, uint32_t group, const beat_t* weights,
-                    const channel_t lists[N_LISTS][MAX_CHANNELS], const byte_t scores[SCORE_DEPTH],
-                    beat_t wbuf[P_OC][WBUF_WORDS], Row rows[P_OC]) {
-#pragma HLS INLINE off
-  if (d.w_rows) return load_rows(d, walk, group, weights, lists, scores, wbuf, rows);
-  return load_interleaved(d, walk, group, weights, lists, scores, wbuf, rows);
+void start_fetch(const Plan& p, Asker& a, Taker& t) {
+#pragma HLS INLINE
+  a.group = 0;
+  a.out = 0;
+  a.run = 0;
+  a.row = 0;
+  a.rows = p.first_rows;
+  a.head = true;
+  a.base = p.base;
+  a.pending = 0;
+  t.group = 0;
+  t.left = p.n_out;
+  t.row = 0;
+  t.rows = p.first_rows;
+  t.beat = 0;
+  t.part = 0;
+  t.filled = 0;
+  t.beats = 0;
+  t.first = 0;
+  t.count = 0;
+  t.burst.valid = false;
+  t.burst.due = 0;
+  t.burst.beats = 0;
+empty_line:
+  for (int i = 0; i < ASK_STAGES; ++i) {
+#pragma HLS UNROLL
+    a.line[i].valid = false;
+    a.line[i].due = 0;
+    a.line[i].beats = 0;
+  }
+empty_words:
+  for (uint32_t r = 0; r < P_OC; ++r) {
+#pragma HLS UNROLL
+    t.words[r] = 0;
+  }
+}
+
+void ask_next(const Plan& p, uint32_t now, uint32_t done, read_port_t weights, Reads& reads,
+              const lists_t lists, const runs_t runs, channel_t ids[HALVES][P_OC], Asker& a) {
+#pragma HLS INLINE
+shift_line:
+  for (int i = ASK_STAGES - 1; i > 0; --i) {
+#pragma HLS UNROLL
+#pragma HLS LOOP_TRIPCOUNT min=3 max=3
+    a.line[i] = a.line[i - 1];
+  }
+  a.line[0].valid = false;
+  if (a.group >= p.groups || a.group >= done + HALVES || a.pending >= MAX_OUTSTANDING) return;
+
+  uint32_t first = a.base;
+  uint32_t beats = p.stride;
+  bool last = false;  // of the group
+  if (p.w_rows) {
+    const channel_t id = channel_at(lists, p.out_list, a.out);
+    ids[a.group % HALVES][a.row % P_OC] = id;
+    first = p.base + uint32_t(id) * p.stride;
+    last = a.row + 1 == a.rows;
+    ++a.row;
+    ++a.out;
+  } else if (a.head) {
+    const bool whole = p.in_list == ALL_CHANNELS;  // the chunks follow the parameters
+    beats = whole ? p.group_beats : uint32_t(P_OC);
+    last = whole || p.n_runs == 0;
+    a.head = false;
+  } else {
+    const Run run = runs[p.in_list % N_LISTS][a.run % MAX_CHANNELS];
+    first = a.base + P_OC + uint32_t(run.first) * p.chunk;
+    beats = uint32_t(run.count) * p.chunk;
+    ++a.run;
+    last = a.run == p.n_runs;
+  }
+  ask(weights, reads, first, beats);
+  a.line[0].valid = true;
+  a.line[0].due = now + READ_LATENCY;
+  a.line[0].beats = beats;
+  ++a.pending;
+  if (!last) return;
+  ++a.group;
+  a.base += p.stride;
+  a.row = 0;
+  a.run = 0;
+  a.head = true;
+  const uint32_t left = uint32_t(p.n_out) - a.out;
+  a.rows = rows_of_group(left, P_OC);
+}
+
+bool take_next(const Plan& p, uint32_t now, read_port_t weights, Reads& reads,
+               const scores_t scores, const channel_t ids[HALVES][P_OC],
+               beat_t wbuf[P_OC][HALVES * WBUF_WORDS], Row rows[HALVES][P_OC], Asker& a,
+               Taker& t) {
+#pragma HLS INLINE
+  const Burst come = a.line[ASK_STAGES - 1];
+  if (come.valid) {
+    t.queue[(t.first + t.count) % MAX_OUTSTANDING] = come;
+    ++t.count;
+  }
+  if (!t.burst.valid && t.count != 0) {
+    t.burst = t.queue[t.first % MAX_OUTSTANDING];
+    t.first = (t.first + 1) % MAX_OUTSTANDING;
+    --t.count;
+  }
+  if (!t.burst.valid || now < t.burst.due) return false;
+
+  const beat_t beat = take(weights, reads);
+  ++t.beats;
+  --t.burst.beats;
+  if (t.burst.beats == 0) {
+    t.burst.valid = false;
+    --a.pending;
+  }
+  const uint32_t half = t.group % HALVES;
+  const bool parameters = p.w_rows ? t.beat == 0 : t.beat < P_OC;
+  const uint32_t row = p.w_rows ? uint32_t(t.row) : t.beat;
+  const uint32_t channel = p.w_rows ? uint32_t(ids[half][row % P_OC]) : t.group * P_OC + row;
+  if (parameters) {
+    if (row < t.rows) rows[half][row % P_OC] = folded(p, beat, channel, scores);
+  } else if (p.w_rows) {
+  row_words:
+    for (uint32_t r = 0; r < P_OC; ++r) {
+#pragma HLS UNROLL
+      if (r == t.row) wbuf[r][half * WBUF_WORDS + (t.beat - 1) % WBUF_WORDS] = beat;
+    }
+  } else {
+    deal(beat, half, wbuf, t);
+  }
+  ++t.beat;
+  if (t.beat != (p.w_rows ? p.stride : p.group_beats)) return false;
+  t.beat = 0;
+  ++t.row;
+  if (p.w_rows && t.row != t.rows) return false;
+  ++t.group;
+  t.left = uint16_t(t.left - t.rows);
+  t.rows = rows_of_group(t.left, P_OC);
+  t.row = 0;
+  t.part = 0;
+  t.filled = 0;
+  return true;
 }
 
 }  // namespace ps

@@ -1,8 +1,13 @@
-// Fetch controller: the weights of one group of surviving output channels, and only those of the
+// Fetch controller: the weights of the groups of surviving output channels, and only those of the
 // surviving input channels (rtl/ps_weight_request.sv, ps_weight_response.sv, ps_params.sv).
+//
+// Two halves that work side by side in the step loop: `ask_next` asks for one burst an iteration,
+// `take_next` puts one beat an iteration into the weight buffer.
 #ifndef PS_FETCH_H
 #define PS_FETCH_H
 
+#include "ps_arithmetic.h"
+#include "ps_bus.h"
 #include "ps_core.h"
 
 namespace ps {
@@ -11,21 +16,111 @@ namespace ps {
 struct Walk {
   uint16_t n_in;
   uint16_t n_out;
-  uint16_t out_height;
-  uint16_t out_width;
+  uint16_t n_runs;  // of the input channels
+  OutSize size;
 };
 
-// Surviving output channels of group `group`: P_OC, or what is left.
-inline uint32_t group_rows(const Walk& walk, uint32_t group) {
+// What the fetcher needs of a convolution.
+struct Plan {
+  bool w_rows;
+  uint8_t in_list;
+  uint8_t out_list;
+  uint16_t n_out;
+  uint16_t n_runs;
+  uint16_t groups;
+  uint8_t first_rows;   // of the first group
+  uint32_t base;        // beats from the weights' beginning
+  uint32_t stride;      // beats of a row, or from group to group
+  uint32_t chunk;       // beats of an input channel
+  uint32_t group_beats; // interleaved: parameters and chunks of a group
+  bool fold_en;
+  bool fold_channel;
+  uint16_t fold_slot;
+};
+
+// Iterations from a request to the queue of what is to come: a run's length is read meanwhile.
+constexpr int ASK_STAGES = 4;
+// Iterations from a request to its first beat, as far as the loop counts on it.
+constexpr uint32_t READ_LATENCY = T_MEMORY + T_ADAPTER;
+
+// A burst on its way.
+struct Burst {
+  bool valid;
+  uint32_t due;
+  uint32_t beats;
+};
+
+// Where the asking half stands.
+struct Asker {
+  uint16_t group;
+  uint16_t out;  // surviving output channel, row layout
+  uint16_t run;  // of the input channels, interleaved layout
+  uint8_t row;   // of the group
+  uint8_t rows;
+  bool head;     // the parameters of an interleaved group come first
+  uint32_t base; // of the group
+  uint8_t pending;  // bursts asked for and not taken
+  Burst line[ASK_STAGES];
+};
+
+// Where the taking half stands.
+struct Taker {
+  uint16_t group;
+  uint16_t left;  // output channels that are not taken
+  uint8_t row;
+  uint8_t rows;    // of the group
+  uint32_t beat;   // of the row, or of the group
+  uint32_t part;   // interleaved: which BEAT_ROWS rows the beat belongs to
+  uint32_t filled; // bytes of every row so far
+  uint32_t beats;  // in all, for the counters
+  beat_t words[P_OC];
+  Burst queue[MAX_OUTSTANDING];
+  uint8_t first;  // of the queue
+  uint8_t count;
+  Burst burst;    // in hand
+};
+
+inline uint8_t rows_of_group(uint32_t left, uint32_t most) {
 #pragma HLS INLINE
-  const uint32_t left = walk.n_out - group * P_OC;
-  return left < P_OC ? left : uint32_t(P_OC);
+  return uint8_t(left < most ? left : most);
 }
 
-// Fills one half of the weight buffer; returns the bytes read.
-uint32_t load_group(const Descriptor& d, const Walk& walk, uint32_t group, const beat_t* weights,
-                    const channel_t lists[N_LISTS][MAX_CHANNELS], const byte_t scores[SCORE_DEPTH],
-                    beat_t wbuf[P_OC][WBUF_WORDS], Row rows[P_OC]);
+inline Plan plan_of(const Descriptor& d, const Walk& walk) {
+#pragma HLS INLINE
+  Plan p;
+  const uint32_t mode = uint32_t(d.split) & 3;
+  const uint32_t first = d.w_rows ? P_OC >> (mode < MODES ? mode : MODES - 1) : P_OC;
+  p.w_rows = d.w_rows;
+  p.in_list = d.in_list;
+  p.out_list = d.out_list;
+  p.n_out = walk.n_out;
+  p.n_runs = walk.n_runs;
+  p.groups = walk.n_out == 0 ? uint16_t(0)
+             : walk.n_out <= first
+                 ? uint16_t(1)
+                 : uint16_t(1 + (uint32_t(walk.n_out) - first + P_OC - 1) / P_OC);
+  p.first_rows = rows_of_group(walk.n_out, first);
+  p.base = d.w_addr / BEAT_BYTES;
+  p.stride = d.w_stride / BEAT_BYTES;
+  p.chunk = row_taps(d.kernel, false) * P_OC / BEAT_BYTES;
+  p.group_beats = P_OC + walk.n_in * p.chunk;
+  p.fold_en = d.fold_en;
+  p.fold_channel = d.fold_channel;
+  p.fold_slot = d.fold_slot;
+  return p;
+}
+
+// Asks for the next burst, if there is one and few enough are on their way.  `done`: groups whose
+// half of the weight buffer is free again.
+void ask_next(const Plan& p, uint32_t now, uint32_t done, read_port_t weights, Reads& reads,
+              const lists_t lists, const runs_t runs, channel_t ids[HALVES][P_OC], Asker& a);
+
+// Takes the next beat, if it is due; true with the last of a group.
+bool take_next(const Plan& p, uint32_t now, read_port_t weights, Reads& reads,
+               const scores_t scores, const channel_t ids[HALVES][P_OC],
+               beat_t wbuf[P_OC][HALVES * WBUF_WORDS], Row rows[HALVES][P_OC], Asker& a, Taker& t);
+
+void start_fetch(const Plan& p, Asker& a, Taker& t);
 
 }  // namespace ps
 

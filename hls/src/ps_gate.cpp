@@ -1,125 +1,195 @@
 #include "ps_gate.h"
 
 #include "ps_arithmetic.h"
+#include "ps_memory.h"
 
 namespace ps {
 namespace {
 
-// The pooled sums as an 8-bit vector, eight to a word; `head` are the pool's parameters.
+constexpr int VECTOR_WORDS = MAX_CHANNELS / GATE_WORD_BYTES > 0 ? MAX_CHANNELS / GATE_WORD_BYTES : 1;
+// The pooled sums as an 8-bit vector, in words like those of the weights.
+typedef byte_t vector_t[VECTOR_WORDS][GATE_WORD_BYTES];
+
 void pool_vector(const Descriptor& d, const Row& head, const acc_t pool[POOL_DEPTH],
-                 beat_t vector[MAX_CHANNELS / BEAT_BYTES]) {
+                 vector_t vector) {
 #pragma HLS INLINE
   const result_t low = d.src_signed ? -128 : 0;
   const result_t high = d.src_signed ? 127 : 255;
-  beat_t word = 0;
 pool_elements:
   for (uint32_t i = 0; i < d.cin; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=1024
     const acc_t sum = pool[(d.pool_base + i) % POOL_DEPTH];
     const result_t y = clamp(requantize(sum, head.multiplier, head.shift), low, high);
-    if (i % BEAT_BYTES == 0) word = 0;
-    set_byte(word, int(i % BEAT_BYTES), byte_t(uint32_t(int(y)) & 0xFF));
-    vector[i / BEAT_BYTES % (MAX_CHANNELS / BEAT_BYTES)] = word;
+    vector[i / GATE_WORD_BYTES % VECTOR_WORDS][i % GATE_WORD_BYTES] =
+        byte_t(uint32_t(int(y)) & 0xFF);
   }
 }
 
-// Eight products.  Weights beyond `cin` are zero, and so are the elements.
-acc_t dot(bool is_signed, beat_t weights, beat_t elements) {
+// One word of products.  Elements behind the last input count as 0.
+acc_t dot(bool is_signed, uint32_t left, const beat_t weights[GATE_BEATS],
+          const byte_t elements[GATE_WORD_BYTES]) {
 #pragma HLS INLINE
   acc_t sum = 0;
 dot_lanes:
-  for (int i = 0; i < BEAT_BYTES; ++i) {
+  for (uint32_t i = 0; i < GATE_WORD_BYTES; ++i) {
 #pragma HLS UNROLL
-    sum = acc_t(sum + weight_of(get_byte(weights, i)) * pixel_of(get_byte(elements, i), is_signed));
+    const byte_t byte = get_byte(weights[i / BEAT_BYTES], int(i % BEAT_BYTES));
+    const pixel_t element = i < left ? pixel_of(elements[i], is_signed) : pixel_t(0);
+    sum = acc_t(sum + weight_of(byte) * element);
   }
   return sum;
 }
 
-// Accumulator and parameters of output `out`, whose weights begin at word `first`.
-Row dense_output(const Descriptor& d, uint32_t first, uint32_t words,
-                 const beat_t gmem[GMEM_WORDS],
-                 const beat_t vector[MAX_CHANNELS / BEAT_BYTES]) {
+// Score of a GATE or byte of a DENSE.
+byte_t output_of(const Descriptor& d, const Row& row) {
 #pragma HLS INLINE
-  Row row;
-dense_words:
-  for (uint32_t i = 0; i <= words; ++i) {
-#pragma HLS PIPELINE II=1
-#pragma HLS LOOP_TRIPCOUNT min=2 max=129
-    const uint32_t at = i == 0 ? first : first + GATE_HEAD_BEATS + i - 1;
-    const beat_t word = gmem[at % GMEM_WORDS];
-    if (i == 0) {
-      row = row_of(word);
-    } else {
-      const beat_t elements = vector[(i - 1) % (MAX_CHANNELS / BEAT_BYTES)];
-      row.bias = acc_t(row.bias + dot(d.src_signed, word, elements));
-    }
-  }
-  return row;
+  const bool dense = d.op == OP_DENSE;
+  const bool sigmoid = !dense && d.variant == SIGMOID;
+  const result_t low = dense ? result_t(d.clamp_lo) : result_t(sigmoid ? -128 : 0);
+  const result_t high = dense ? result_t(d.clamp_hi) : result_t(sigmoid ? 127 : 128);
+  const result_t y = clamp(requantize(row.bias, row.multiplier, row.shift), low, high);
+  const uint32_t byte = uint32_t(int(y)) & 0xFF;
+  if (!dense && d.gate_kind) return row.bias > 0 ? byte_t(128) : byte_t(0);
+  return sigmoid ? byte_t(SIGMOID_TABLE[byte]) : byte_t(byte);
 }
 
-byte_t score_of(const Descriptor& d, const Row& row) {
+// Where a dense layer stands: its outputs one after the other, a word each iteration.
+struct Output {
+  uint32_t out;
+  uint32_t word;  // of the gate memory
+  uint32_t at;    // words of the output so far: 0 is its parameters
+  uint32_t left;  // inputs from there on
+  Row row;
+};
+
+// One word of one output; true after its last.
+bool next_word(const Descriptor& d, const gmem_t gmem, const vector_t vector, Output& o) {
 #pragma HLS INLINE
-  if (d.gate_kind) return row.bias > 0 ? byte_t(128) : byte_t(0);
-  if (d.variant == SIGMOID) {
-    const result_t z = clamp(requantize(row.bias, row.multiplier, row.shift), -128, 127);
-    return byte_t(SIGMOID_TABLE[uint32_t(int(z)) & 0xFF]);
+  beat_t word[GATE_BEATS];
+#pragma HLS ARRAY_PARTITION variable=word complete
+read_word:
+  for (uint32_t b = 0; b < GATE_BEATS; ++b) {
+#pragma HLS UNROLL
+    word[b] = gmem[o.word % GMEM_WORDS][b];
   }
-  return byte_t(uint32_t(int(clamp(requantize(row.bias, row.multiplier, row.shift), 0, 128))));
+  ++o.word;
+  if (o.at == 0) {
+    o.row = row_of(word[0]);
+    o.left = d.cin;
+    o.at = 1;
+    return false;
+  }
+  o.row.bias = acc_t(o.row.bias +
+                     dot(d.src_signed, o.left, word, vector[(o.at - 1) % VECTOR_WORDS]));
+  ++o.at;
+  const bool last = o.left <= GATE_WORD_BYTES;
+  o.left -= GATE_WORD_BYTES;
+  if (last) o.at = 0;
+  return last;
+}
+
+// A survivor joins the list, and the last run of it if it follows.
+void append(uint32_t list, uint32_t channel, lists_t fetch_lists, lists_t array_lists, runs_t runs,
+            Run& run, ListSize& size) {
+#pragma HLS INLINE
+  fetch_lists[list][size.count % MAX_CHANNELS] = channel_t(channel);
+  array_lists[list][size.count % MAX_CHANNELS] = channel_t(channel);
+  if (size.count != 0 && channel == uint32_t(size.last) + 1) {
+    ++run.count;
+  } else {
+    run.first = uint16_t(channel);
+    run.count = 1;
+    ++size.runs;
+  }
+  runs[list][(size.runs - 1u) % MAX_CHANNELS] = run;
+  ++size.count;
+  size.last = uint16_t(channel);
+}
+
+// Outputs `from` .. `to` - 1: scores of a GATE, bytes of a DENSE; true if a score is not 0.  One
+// instance serves all calls.
+bool make_outputs(const Descriptor& d, uint32_t from, uint32_t to, const gmem_t gmem,
+                  const vector_t vector, scores_t scores, lists_t fetch_lists, lists_t array_lists,
+                  runs_t runs, Run& run, ListSize& size, fmem_t fmem) {
+#pragma HLS INLINE off
+  const uint32_t words = 1 + gate_words(d.cin);
+  const uint32_t total = (to - from) * words;
+  const uint32_t list = d.out_list % N_LISTS;
+  const bool dense = d.op == OP_DENSE;
+  bool open = false;
+  Output o = {from, d.w_addr / GATE_WORD_BYTES + 1 + from * words, 0, 0, {0, 0, 0, 0}};
+output_words:
+  for (uint32_t i = 0; i < total; ++i) {
+#pragma HLS PIPELINE II=1
+#pragma HLS LOOP_TRIPCOUNT min=2 max=131072
+    if (!next_word(d, gmem, vector, o)) continue;
+    const byte_t byte = output_of(d, o.row);
+    if (dense) {
+      const uint32_t address = d.dst + o.out;
+      fmem[address / WB % FMEM_ROWS][address % WB] = byte;
+    } else {
+      set_score(scores, d.dst + o.out, byte);
+      if (byte != 0) {
+        open = true;
+        if (d.out_list != ALL_CHANNELS && o.out >= d.list_from) {
+          append(list, d.src + o.out - d.list_from, fetch_lists, array_lists, runs, run, size);
+        }
+      }
+    }
+    ++o.out;
+  }
+  return open;
+}
+
+// Scores of outputs from `from` on are 0.
+void close_outputs(const Descriptor& d, uint32_t from, scores_t scores) {
+#pragma HLS INLINE
+close_scores:
+  for (uint32_t out = from; out < d.cout; ++out) {
+#pragma HLS PIPELINE II=1
+#pragma HLS LOOP_TRIPCOUNT min=1 max=2047
+    set_score(scores, d.dst + out, 0);
+  }
 }
 
 }  // namespace
 
-void run_gate(const Descriptor& d, const beat_t gmem[GMEM_WORDS], const acc_t pool[POOL_DEPTH],
-              byte_t scores[SCORE_DEPTH], channel_t fetch_lists[N_LISTS][MAX_CHANNELS],
-              channel_t array_lists[N_LISTS][MAX_CHANNELS], ListSize sizes[N_LISTS]) {
+uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_DEPTH],
+                  scores_t scores, lists_t fetch_lists, lists_t array_lists, runs_t runs,
+                  ListSize sizes[N_LISTS], fmem_t fmem) {
 #pragma HLS INLINE off
-  static beat_t vector[MAX_CHANNELS / BEAT_BYTES];
-  const uint32_t head = d.w_addr / BEAT_BYTES;
-  const uint32_t words = (uint32_t(d.cin) + BEAT_BYTES - 1) / BEAT_BYTES;
+  static vector_t vector;
+#pragma HLS ARRAY_PARTITION variable=vector complete dim=2
   const uint32_t list = d.out_list % N_LISTS;
-  uint16_t count = d.src == 0 ? uint16_t(0) : sizes[list].count;
-  bool open = false;
-  pool_vector(d, row_of(gmem[head % GMEM_WORDS]), pool, vector);
-gate_outputs:
-  for (uint32_t out = 0; out < d.cout; ++out) {
-#pragma HLS LOOP_TRIPCOUNT min=1 max=2047
-    const uint32_t first = head + GATE_HEAD_BEATS + out * gate_row_beats(d.cin);
-    // Outputs before list_from may close the others.
-    const bool closed = d.variant == STOPS && out >= d.list_from && !open;
-    byte_t score = 0;
-    if (!closed) score = score_of(d, dense_output(d, first, words, gmem, vector));
-    if (out < d.list_from && score != 0) open = true;
-    scores[(d.dst + out) % SCORE_DEPTH] = score;
-    if (d.out_list != ALL_CHANNELS && out >= d.list_from && score != 0) {
-      fetch_lists[list][count % MAX_CHANNELS] = channel_t(d.src + out - d.list_from);
-      array_lists[list][count % MAX_CHANNELS] = channel_t(d.src + out - d.list_from);
-      ++count;
-    }
+  const uint32_t words = 1 + gate_words(d.cin);
+  const ListSize none = {0, 0, 0, 0};
+  ListSize size = d.src == 0 ? none : sizes[list];
+  Run run = runs[list][(size.runs - 1u) % MAX_CHANNELS];
+  uint32_t cycles = d.cin + T_VECTOR_DEPTH + T_LOOP;
+  pool_vector(d, row_of(gmem[d.w_addr / GATE_WORD_BYTES % GMEM_WORDS][0]), pool, vector);
+  // Outputs before list_from may close the others, so they go first.
+  uint32_t from = 0;
+  bool open = true;
+  if (d.op == OP_GATE && d.variant == STOPS) {
+    from = d.list_from;
+    open = make_outputs(d, 0, from, gmem, vector, scores, fetch_lists, array_lists, runs, run, size,
+                        fmem);
+    cycles += from * words + T_DENSE_DEPTH + T_LOOP;
   }
-  if (d.out_list != ALL_CHANNELS) {
-    sizes[list].count = count;
-    sizes[list].bound = uint16_t(d.src + d.cout - d.list_from);
+  if (open) {
+    make_outputs(d, from, d.cout, gmem, vector, scores, fetch_lists, array_lists, runs, run, size,
+                 fmem);
+    cycles += (d.cout - from) * words + T_DENSE_DEPTH + T_LOOP;
+  } else {
+    close_outputs(d, from, scores);
+    cycles += d.cout - from + T_LOOP;
   }
-}
-
-void run_dense(const Descriptor& d, const beat_t gmem[GMEM_WORDS], const acc_t pool[POOL_DEPTH],
-               byte_t fmem[FMEM_ROWS][FB]) {
-#pragma HLS INLINE off
-  static beat_t vector[MAX_CHANNELS / BEAT_BYTES];
-  const uint32_t head = d.w_addr / BEAT_BYTES;
-  const uint32_t words = (uint32_t(d.cin) + BEAT_BYTES - 1) / BEAT_BYTES;
-  pool_vector(d, row_of(gmem[head % GMEM_WORDS]), pool, vector);
-dense_outputs:
-  for (uint32_t out = 0; out < d.cout; ++out) {
-#pragma HLS LOOP_TRIPCOUNT min=1 max=2047
-    const uint32_t first = head + GATE_HEAD_BEATS + out * gate_row_beats(d.cin);
-    const Row row = dense_output(d, first, words, gmem, vector);
-    const result_t y =
-        clamp(requantize(row.bias, row.multiplier, row.shift), d.clamp_lo, d.clamp_hi);
-    const uint32_t address = d.dst + out;
-    fmem[address / FB % FMEM_ROWS][address % FB] = byte_t(uint32_t(int(y)) & 0xFF);
+  if (d.op == OP_GATE && d.out_list != ALL_CHANNELS) {
+    size.bound = uint16_t(d.src + d.cout - d.list_from);
+    sizes[list] = size;
   }
+  return cycles;
 }
 
 }  // namespace ps

@@ -12,122 +12,154 @@ uint32_t bytes_of_beat(uint32_t length, uint32_t i) {
   return left < BEAT_BYTES ? left : uint32_t(BEAT_BYTES);
 }
 
-// Splits a row segment by column parity: even columns to `address`, odd columns one plane further.
-// The two halves never meet in a bank, because phase_stride = FB / 2 modulo FB (ps_check.cpp).
-void write_halves(byte_t fmem[FMEM_ROWS][FB], uint32_t address, uint32_t phase_stride,
-                  const byte_t window[FB], uint32_t count) {
+// Splits FB bytes by parity: the first of every two to `even`, the others to `odd`, FB / 2 each.
+// The two never meet in a bank, because phase_stride = FB / 2 modulo FB (ps_check.cpp).
+void write_halves(fmem_t fmem, uint32_t even, uint32_t odd, const byte_t window[WB],
+                  uint32_t count) {
 #pragma HLS INLINE
-  const uint32_t first = address % FB;
+  const uint32_t evens = (count + 1) / 2;
+  const uint32_t odds = count / 2;
 copy_banks:
-  for (uint32_t bank = 0; bank < FB; ++bank) {
+  for (uint32_t bank = 0; bank < WB; ++bank) {
 #pragma HLS UNROLL
-    const uint32_t lane = (bank - first) % FB;
-    const bool odd = lane >= FB / 2;
-    const uint32_t pixel = odd ? 2 * (lane - FB / 2) + 1 : 2 * lane;
-    const uint32_t target = odd ? address + phase_stride + (lane - FB / 2) : address + lane;
-    if (pixel < count) fmem[target / FB % FMEM_ROWS][bank] = window[pixel];
+    const uint32_t even_lane = (bank - even) % WB;
+    const uint32_t odd_lane = (bank - odd) % WB;
+    const bool is_even = even_lane < FB / 2 && even_lane < evens;
+    const bool is_odd = odd_lane < FB / 2 && odd_lane < odds;
+    const uint32_t target = is_even ? even + even_lane : odd + odd_lane;
+    // Banks of one parity take their bytes in the order of a section.
+    const byte_t byte = is_even ? window[2 * ((bank - even) % (FB / 2))]
+                                : window[2 * ((bank - odd) % (FB / 2)) + 1];
+    if (is_even || is_odd) fmem[target / WB % FMEM_ROWS][bank] = byte;
   }
 }
 
 }  // namespace
 
-uint32_t load(const Descriptor& d, const beat_t* input, uint64_t base, byte_t fmem[FMEM_ROWS][FB]) {
+uint32_t load(const Descriptor& d, read_port_t input, Reads& reads, uint64_t base, fmem_t fmem) {
 #pragma HLS INLINE off
   const uint32_t beats = uint32_t(whole_beats(d.length) / BEAT_BYTES);
-  const uint64_t first = base + d.ddr / BEAT_BYTES;
+  ask(input, reads, base + d.ddr / BEAT_BYTES, beats);
 load_burst:
   for (uint32_t i = 0; i < beats; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=32768
 #pragma HLS DEPENDENCE variable=fmem type=inter false
-    const beat_t beat = input[first + i];
-    byte_t window[FB];
-#pragma HLS ARRAY_PARTITION variable=window complete
+    const beat_t beat = take(input, reads);
+    byte_t bytes[FB];
+#pragma HLS ARRAY_PARTITION variable=bytes complete
   load_bytes:
     for (int b = 0; b < FB; ++b) {
 #pragma HLS UNROLL
-      window[b] = get_byte(beat, b % BEAT_BYTES);
+      bytes[b] = get_byte(beat, b % BEAT_BYTES);
     }
-    write_window(fmem, d.dst + i * BEAT_BYTES, window, bytes_of_beat(d.length, i));
+    write_bytes(fmem, d.dst + i * BEAT_BYTES, bytes, bytes_of_beat(d.length, i));
   }
   return beats * BEAT_BYTES;
 }
 
-uint32_t load_gates(const Descriptor& d, const beat_t* weights, beat_t gmem[GMEM_WORDS]) {
+uint32_t load_gates(const Descriptor& d, read_port_t weights, Reads& reads, gmem_t gmem) {
 #pragma HLS INLINE off
+  const uint32_t beats = d.length / BEAT_BYTES;
+  ask(weights, reads, d.w_addr / BEAT_BYTES, beats);
 gload_burst:
-  for (uint32_t i = 0; i < d.length / BEAT_BYTES; ++i) {
+  for (uint32_t i = 0; i < beats; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=4096
-    gmem[(d.dst / BEAT_BYTES + i) % GMEM_WORDS] = weights[d.w_addr / BEAT_BYTES + i];
+    const uint32_t at = d.dst / BEAT_BYTES + i;
+    gmem[at / GATE_BEATS % GMEM_WORDS][at % GATE_BEATS] = take(weights, reads);
   }
   return d.length;
 }
 
-uint32_t store(const Descriptor& d, const byte_t fmem[FMEM_ROWS][FB],
-               const byte_t scores[SCORE_DEPTH], beat_t* output, uint64_t base) {
+uint32_t store(const Descriptor& d, const fmem_t fmem, const scores_t scores, write_port_t output,
+               uint64_t base) {
 #pragma HLS INLINE off
+  static byte_t window[WB];
+#pragma HLS ARRAY_PARTITION variable=window complete
   const uint32_t beats = uint32_t(whole_beats(d.length) / BEAT_BYTES);
-  const uint64_t first = base + d.ddr / BEAT_BYTES;
+  Writes writes;
+  begin_write(output, writes, base + d.ddr / BEAT_BYTES, beats);
 store_burst:
   for (uint32_t i = 0; i < beats; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=512
     const uint32_t source = d.src + i * BEAT_BYTES;
     const uint32_t count = bytes_of_beat(d.length, i);
-    byte_t window[FB];
-#pragma HLS ARRAY_PARTITION variable=window complete
-    read_window(fmem, source, window);
+    read_window(fmem, source, BEAT_BYTES, window);
     beat_t beat = 0;
   store_bytes:
     for (uint32_t b = 0; b < BEAT_BYTES; ++b) {
 #pragma HLS UNROLL
-      const byte_t byte = d.from_scores ? scores[(source + b) % SCORE_DEPTH] : window[b];
-      if (b < count) set_byte(beat, int(b), byte);
+      // Scores come in whole rows: their source is a multiple of eight (ps_check.cpp).
+      const byte_t score = scores[source / BEAT_BYTES % SCORE_ROWS][b];
+      if (b < count) set_byte(beat, int(b), d.from_scores ? score : window[b]);
     }
-    output[first + i] = beat;
+    put(output, writes, beat);
   }
+  end_write(output, writes);
   return beats * BEAT_BYTES;
 }
 
-void store_counters(const uint32_t counters[N_COUNTERS], beat_t* output, uint64_t base) {
+void store_counters(const uint32_t counters[N_COUNTERS], write_port_t output, uint64_t base) {
 #pragma HLS INLINE off
+  Writes writes;
+  begin_write(output, writes, base, N_COUNTERS / 2);
 record_burst:
   for (int i = 0; i < N_COUNTERS / 2; ++i) {
 #pragma HLS PIPELINE II=1
-    output[base + i] = two_words(counters[2 * i], counters[2 * i + 1]);
+    put(output, writes, two_words(counters[2 * i], counters[2 * i + 1]));
   }
+  end_write(output, writes);
 }
 
-uint32_t copy_planes(const Descriptor& d, byte_t fmem[FMEM_ROWS][FB]) {
+uint32_t copy_planes(const Descriptor& d, fmem_t fmem) {
 #pragma HLS INLINE off
+  static byte_t window[WB];
+#pragma HLS ARRAY_PARTITION variable=window complete
   const uint32_t out_width = out_size(d).width;
   const uint32_t first = d.variant == 2 ? 1 : 0;
   const uint32_t step = d.variant == 0 ? 1 : 2;
-copy_channels:
-  for (uint32_t channel = 0; channel < d.cout; ++channel) {
-#pragma HLS LOOP_TRIPCOUNT min=1 max=1024
-  copy_rows:
-    for (uint32_t row = first; row < d.height; row += step) {
-#pragma HLS LOOP_TRIPCOUNT min=1 max=1023
-      const uint32_t source = d.src + channel * d.src_stride + row * d.width;
-      const uint32_t target = d.dst + channel * d.dst_stride + row % 2 * 2 * d.phase_stride +
-                              row / 2 * out_width;
-    copy_windows:
-      for (uint32_t col = 0; col < d.width; col += FB) {
+  const uint32_t rows = step == 1 ? d.height : (uint32_t(d.height) - first + 1) / 2;
+  const uint32_t windows = (uint32_t(d.width) + FB - 1) / FB;
+  const uint32_t total = uint32_t(d.cout) * rows * windows;
+  // Where the loop stands: the channel's addresses, the row's offset in source and plane.
+  uint32_t source = d.src;
+  uint32_t target = d.dst;
+  uint32_t row = first;
+  uint32_t row_from = first * d.width;
+  uint32_t row_to = first * 2 * d.phase_stride;
+  uint32_t col = 0;
+copy_windows:
+  for (uint32_t i = 0; i < total; ++i) {
 #pragma HLS PIPELINE II=1
-#pragma HLS LOOP_TRIPCOUNT min=1 max=64
-        // Source and destination do not overlap (docs/program.md).
+#pragma HLS LOOP_TRIPCOUNT min=1 max=65536
+    // Source and destination do not overlap (docs/program.md).
 #pragma HLS DEPENDENCE variable=fmem type=inter false
-        byte_t window[FB];
-#pragma HLS ARRAY_PARTITION variable=window complete
-        read_window(fmem, source + col, window);
-        write_halves(fmem, target + col / 2, d.phase_stride, window, d.width - col);
-      }
+    const uint32_t left = d.width - col;
+    const uint32_t even = target + row_to + col / 2;
+    read_window(fmem, source + row_from + col, FB, window);
+    write_halves(fmem, even, even + d.phase_stride, window, left < FB ? left : uint32_t(FB));
+    if (left > FB) {
+      col += FB;
+      continue;
+    }
+    col = 0;
+    // The next row of the plane: a row of the other parity is two planes away.
+    const bool odd = row % 2 != 0;
+    row += step;
+    row_from += step * d.width;
+    if (step == 1) row_to += odd ? out_width - 2 * d.phase_stride : 2 * d.phase_stride;
+    if (step == 2) row_to += out_width;
+    if (row >= d.height) {
+      row = first;
+      row_from = first * d.width;
+      row_to = first * 2 * d.phase_stride;
+      source += d.src_stride;
+      target += d.dst_stride;
     }
   }
-  const uint32_t rows = (d.height - first + step - 1) / step;
-  return uint32_t(d.cout) * rows * ((uint32_t(d.width) + FB - 1) / FB);
+  return total + T_COPY_DEPTH + T_LOOP;
 }
 
 }  // namespace ps

@@ -1,20 +1,31 @@
-// Transfers: LOAD, GLOAD, STORE, the counters of HALT, and COPY (rtl/ps_load_store.sv, ps_copy.sv).
+// Data movement: LOAD, GLOAD, STORE, the counter record (rtl/ps_load_store.sv) and COPY
+// (rtl/ps_copy.sv).  Every function returns the bytes moved, COPY its iterations.
 #ifndef PS_MOVE_H
 #define PS_MOVE_H
 
+#include "ps_bus.h"
 #include "ps_core.h"
 
 namespace ps {
 
-// Each returns the bytes it moved over the master; `base` is the first beat of the image.
-uint32_t load(const Descriptor& d, const beat_t* input, uint64_t base, byte_t fmem[FMEM_ROWS][FB]);
-uint32_t load_gates(const Descriptor& d, const beat_t* weights, beat_t gmem[GMEM_WORDS]);
-uint32_t store(const Descriptor& d, const byte_t fmem[FMEM_ROWS][FB],
-               const byte_t scores[SCORE_DEPTH], beat_t* output, uint64_t base);
-void store_counters(const uint32_t counters[N_COUNTERS], beat_t* output, uint64_t base);
+// `base`: beats to the image's buffer, or to its record.
+uint32_t load(const Descriptor& d, read_port_t input, Reads& reads, uint64_t base, fmem_t fmem);
+uint32_t load_gates(const Descriptor& d, read_port_t weights, Reads& reads, gmem_t gmem);
+uint32_t store(const Descriptor& d, const fmem_t fmem, const scores_t scores, write_port_t output,
+               uint64_t base);
+void store_counters(const uint32_t counters[N_COUNTERS], write_port_t output, uint64_t base);
+uint32_t copy_planes(const Descriptor& d, fmem_t fmem);
 
-// COPY: linear to polyphase layout, FB pixels of a row at a time; the number of windows.
-uint32_t copy_planes(const Descriptor& d, byte_t fmem[FMEM_ROWS][FB]);
+// Cycles of a LOAD or GLOAD, and of a STORE or the record, of so many beats (estimates).
+inline uint32_t read_cycles(uint32_t beats) {
+#pragma HLS INLINE
+  return beats + T_MEMORY + T_ADAPTER + T_LOAD_DEPTH + T_LOOP;
+}
+
+inline uint32_t write_cycles(uint32_t beats) {
+#pragma HLS INLINE
+  return beats + T_MEMORY + T_ADAPTER + T_STORE_DEPTH + T_LOOP;
+}
 
 }  // namespace ps
 

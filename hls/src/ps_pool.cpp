@@ -6,98 +6,146 @@
 namespace ps {
 namespace {
 
-constexpr uint32_t LANES = FB / 2;  // pixels of one tile: stride 2 uses every other byte of a window
+// Pixels of a row that one window gives: stride 2 uses every other byte of it.
+constexpr uint32_t HALF_WINDOW = WB / 2 < FB ? WB / 2 : FB;
+// Averages leave in so many parts, each requantised in an iteration of the next tile's taps: a
+// window of an average has four taps at least (ps_check.cpp).  Maxima leave at once.
+constexpr uint32_t PARTS = 4;
+constexpr uint32_t PART = FB / PARTS;
+static_assert(PARTS * PART == FB, "parts of a tile");
 
-// A tile: up to LANES neighbouring pixels of one output row of one channel.
-struct Tile {
-  uint32_t source;  // address of the channel
-  int32_t top;      // row and column of the map where the first window begins; padding is below 0
-  int32_t left;
+// Where the loop stands: a tile is some neighbouring pixels of one output row of one channel.
+struct Place {
+  uint32_t channel;  // address of its map
+  uint32_t target;   // address of the output row
+  uint16_t row;
+  uint16_t col;
+  uint8_t kh;
+  uint8_t kw;
+};
+
+// A tile whose taps are done.
+struct Finished {
+  uint32_t target;
+  uint32_t count;
+  uint8_t part;  // the next to leave; PARTS: nothing is left
 };
 
 // One tap joins the sums or maxima of the lanes that are on the map.
-void accumulate(const Descriptor& d, const byte_t window[FB], int32_t row, int32_t column,
-                bool first, acc_t sums[LANES]) {
+void accumulate(const Descriptor& d, const byte_t window[WB], int row, int column, bool first,
+                acc_t sums[FB]) {
 #pragma HLS INLINE
-  const int32_t step = d.stride2 ? 2 : 1;
+  const int step = d.stride2 ? 2 : 1;
   const acc_t least = d.average || !d.src_signed ? 0 : -128;
 lanes:
-  for (uint32_t i = 0; i < LANES; ++i) {
+  for (uint32_t i = 0; i < FB; ++i) {
 #pragma HLS UNROLL
-    const int32_t col = column + int32_t(i) * step;
+    const int col = column + int(i) * step;
     const bool on_map = row >= 0 && row < d.height && col >= 0 && col < d.width;
-    const acc_t pixel = acc_t(pixel_of(window[d.stride2 ? 2 * i : i], d.src_signed));
+    const byte_t byte = d.stride2 ? window[2 * i % WB] : window[i];
+    const acc_t pixel = acc_t(pixel_of(byte, d.src_signed));
     const acc_t old = first ? least : sums[i];
     const acc_t joined = d.average ? acc_t(old + pixel) : pixel > old ? pixel : old;
     sums[i] = on_map ? joined : old;
   }
 }
 
-void pool_tile(const Descriptor& d, const Tile& tile, const byte_t fmem[FMEM_ROWS][FB],
-               acc_t sums[LANES]) {
+byte_t average_of(const Descriptor& d, acc_t sum) {
 #pragma HLS INLINE
-  uint32_t kh = 0;
-  uint32_t kw = 0;
-taps:
-  for (uint32_t tap = 0; tap < uint32_t(d.kernel) * d.kernel; ++tap) {
-#pragma HLS PIPELINE II=1
-#pragma HLS LOOP_TRIPCOUNT min=1 max=49
-    const int32_t row = tile.top + int32_t(kh);
-    const int32_t column = tile.left + int32_t(kw);
-    // Padding before the map wraps to some address; its lanes are masked.
-    const uint32_t address = tile.source + uint32_t(row * int32_t(d.width) + column);
-    byte_t window[FB];
-#pragma HLS ARRAY_PARTITION variable=window complete
-    read_window(fmem, address % FMEM_BYTES, window);
-    accumulate(d, window, row, column, tap == 0, sums);
-    kw = kw + 1 == d.kernel ? 0 : kw + 1;
-    kh = kw == 0 ? kh + 1 : kh;
-  }
-}
-
-byte_t result_of(const Descriptor& d, acc_t sum) {
-#pragma HLS INLINE
-  if (!d.average) return byte_t(uint32_t(sum) & 0xFF);
   const multiplier_t multiplier = multiplier_t(d.w_addr & 0xFFFF);
   const result_t scaled = requantize(sum, multiplier, shift_t((d.w_addr >> 16) & 0x3F));
   return byte_t(uint32_t(int(clamp(scaled, d.clamp_lo, d.clamp_hi))) & 0xFF);
 }
 
+// Part `f.part` of a finished tile, or all of it.
+void write_part(const Descriptor& d, const acc_t done[FB], Finished& f, fmem_t fmem) {
+#pragma HLS INLINE
+  byte_t bytes[FB];
+#pragma HLS ARRAY_PARTITION variable=bytes complete
+results:
+  for (uint32_t i = 0; i < FB; ++i) {
+#pragma HLS UNROLL
+    const byte_t largest = byte_t(uint32_t(done[i]) & 0xFF);
+    const byte_t average = i < PART ? average_of(d, done[(f.part * PART + i) % FB]) : byte_t(0);
+    bytes[i] = d.average ? average : largest;
+  }
+  const uint32_t begin = f.part * PART;
+  const uint32_t left = f.count > begin ? f.count - begin : 0;
+  const uint32_t most = d.average ? PART : uint32_t(FB);
+  write_bytes(fmem, f.target + begin, bytes, left < most ? left : most);
+  ++f.part;
+}
+
 }  // namespace
 
-uint32_t pool_windows(const Descriptor& d, byte_t fmem[FMEM_ROWS][FB]) {
+uint32_t pool_windows(const Descriptor& d, fmem_t fmem) {
 #pragma HLS INLINE off
-  const OutSize size = out_size(d);
-  const int32_t step = d.stride2 ? 2 : 1;
-  acc_t sums[LANES];
+  static byte_t window[WB];
+#pragma HLS ARRAY_PARTITION variable=window complete
+  acc_t sums[FB];
 #pragma HLS ARRAY_PARTITION variable=sums complete
-pool_channels:
-  for (uint32_t channel = 0; channel < d.cout; ++channel) {
-#pragma HLS LOOP_TRIPCOUNT min=1 max=1024
-  pool_rows:
-    for (uint32_t row = 0; row < size.height; ++row) {
-#pragma HLS LOOP_TRIPCOUNT min=1 max=1023
-    pool_tiles:
-      for (uint32_t col = 0; col < size.width; col += LANES) {
-#pragma HLS LOOP_TRIPCOUNT min=1 max=128
-        const Tile tile = {d.src + channel * d.src_stride, int32_t(row) * step - int32_t(d.pad),
-                           int32_t(col) * step - int32_t(d.pad)};
-        pool_tile(d, tile, fmem, sums);
-        byte_t bytes[FB];
-#pragma HLS ARRAY_PARTITION variable=bytes complete
-      results:
-        for (uint32_t i = 0; i < FB; ++i) {
+  acc_t done[FB];
+#pragma HLS ARRAY_PARTITION variable=done complete
+clear_sums:
+  for (uint32_t i = 0; i < FB; ++i) {
 #pragma HLS UNROLL
-          bytes[i] = i < LANES ? result_of(d, sums[i % LANES]) : byte_t(0);
-        }
-        const uint32_t left = size.width - col;
-        const uint32_t target = d.dst + channel * d.dst_stride + row * size.width + col;
-        write_window(fmem, target, bytes, left < LANES ? left : LANES);
-      }
+    sums[i] = 0;
+    done[i] = 0;
+  }
+  const OutSize size = out_size(d);
+  const uint32_t lanes = d.stride2 ? HALF_WINDOW : uint32_t(FB);
+  const uint32_t tiles = (uint32_t(size.width) + lanes - 1) / lanes;
+  const uint32_t taps = uint32_t(d.kernel) * d.kernel;
+  const uint32_t parts = d.average ? PARTS : 1;
+  const uint32_t total = uint32_t(d.cout) * size.height * tiles * taps + parts;
+  Place at = {d.src, d.dst, 0, 0, 0, 0};
+  uint32_t base = d.dst;  // of the channel's output
+  Finished finished = {0, 0, PARTS};
+  uint32_t tap = 0;
+pool_taps:
+  for (uint32_t i = 0; i < total; ++i) {
+#pragma HLS PIPELINE II=1
+#pragma HLS LOOP_TRIPCOUNT min=5 max=1048576
+    // Source and destination do not overlap (docs/program.md).
+#pragma HLS DEPENDENCE variable=fmem type=inter false
+    if (finished.part < parts) write_part(d, done, finished, fmem);
+    const int row = (int(at.row) << int(d.stride2)) - int(d.pad) + at.kh;
+    const int column = (int(at.col) << int(d.stride2)) - int(d.pad) + at.kw;
+    // Padding before the map wraps to some address; its lanes are masked.
+    const uint32_t address = at.channel + uint32_t(row * int(d.width) + column);
+    read_window(fmem, address % FMEM_BYTES, d.stride2 ? 2u * FB : uint32_t(FB), window);
+    accumulate(d, window, row, column, tap == 0, sums);
+    at.kw = at.kw + 1 == d.kernel ? 0 : at.kw + 1;
+    if (at.kw == 0) ++at.kh;
+    ++tap;
+    if (tap != taps) continue;
+    tap = 0;
+    at.kh = 0;
+    at.kw = 0;
+  finish_lanes:
+    for (uint32_t lane = 0; lane < FB; ++lane) {
+#pragma HLS UNROLL
+      done[lane] = sums[lane];
+    }
+    const uint32_t left = uint32_t(size.width) - at.col;
+    finished.target = at.target + at.col;
+    finished.count = left < lanes ? left : lanes;
+    finished.part = uint8_t(i + parts < total ? 0 : PARTS);
+    if (left > lanes) {
+      at.col = uint16_t(at.col + lanes);
+      continue;
+    }
+    at.col = 0;
+    at.target += size.width;
+    ++at.row;
+    if (at.row == size.height) {
+      at.row = 0;
+      at.channel += d.src_stride;
+      base += d.dst_stride;
+      at.target = base;
     }
   }
-  const uint32_t tiles = (uint32_t(size.width) + LANES - 1) / LANES;
-  return uint32_t(d.cout) * size.height * tiles * d.kernel * d.kernel;
+  return total + T_POOL_DEPTH + T_LOOP;
 }
 
 }  // namespace ps

@@ -7,7 +7,7 @@
 namespace ps {
 
 // The number of taps: each is one window of the feature memory.
-uint32_t pool_windows(const Descriptor& d, byte_t fmem[FMEM_ROWS][FB]);
+uint32_t pool_windows(const Descriptor& d, fmem_t fmem);
 
 }  // namespace ps
 

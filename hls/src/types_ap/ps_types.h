@@ -19,6 +19,15 @@ typedef ap_uint<6> shift_t;        // of the requantisation
 typedef ap_int<49> scaled_t;       // accumulator times multiplier plus half
 typedef ap_int<18> result_t;       // a requantised value, saturated
 typedef ap_uint<16> channel_t;     // a channel's number
+typedef ap_int<16> product_t;      // of a weight and a pixel
+typedef ap_int<25> pair_t;         // two weights, 16 bits apart
+typedef ap_int<32> pair_product_t; // of both with a pixel
+
+// The lower of a pair's two products.
+inline product_t low_half(pair_product_t pair) {
+#pragma HLS INLINE
+  return product_t(pair);
+}
 
 // Byte `index` of a beat, little endian.
 inline byte_t get_byte(beat_t beat, int index) {

@@ -17,6 +17,12 @@ typedef uint8_t shift_t;        // of the requantisation, 6 bits
 typedef int64_t scaled_t;       // accumulator times multiplier plus half: 49 bits
 typedef int32_t result_t;       // a requantised value, saturated to 18 bits
 typedef uint16_t channel_t;     // a channel's number
+typedef int16_t product_t;      // of a weight and a pixel
+typedef int32_t pair_t;         // two weights, 16 bits apart: 25 bits
+typedef int32_t pair_product_t; // of both with a pixel
+
+// The lower of a pair's two products.
+inline product_t low_half(pair_product_t pair) { return product_t(uint32_t(pair) & 0xFFFF); }
 
 // Byte `index` of a beat, little endian.
 inline byte_t get_byte(beat_t beat, int index) { return byte_t(beat >> (8 * index)); }
