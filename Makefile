@@ -95,10 +95,14 @@ bitstream: $(STAMP) ## .bit and .hwh with Vivado (BOARD=pynq-z2 CORE=rtl|hls CON
 NET    ?= build/demo/net
 IMAGES ?= $(wildcard $(NET)/../images.npy)
 
+# A trained network of the zoo, unless there is a demo or NET says which; `tiny` has only room for the demo's.
+ZOO_NET := model/zoo/lcnet-resnet20-cifar10.onnx
+HLS_NET := $(if $(filter tiny,$(CONFIG))$(filter-out file,$(origin NET))$(wildcard $(NET)/model.onnx),$(NET)/model.onnx,$(ZOO_NET))
+
 .PHONY: hls sim-hls
 
-hls: $(STAMP) $(NET)/model.onnx ## the core as a Vitis HLS project in build/hls (BOARD, CONFIG=tiny|z7020, NET=build/demo/net)
-	$(BIN)/penstock compile $(NET)/model.onnx --config $(or $(CONFIG),z7020) -o build/hls-net
+hls: $(STAMP) $(HLS_NET) ## the core as a Vitis HLS project in build/hls (BOARD, CONFIG=tiny|z7020, NET=build/demo/net)
+	$(BIN)/penstock compile $(HLS_NET) --config $(or $(CONFIG),z7020) -o build/hls-net
 	$(BIN)/penstock hls build/hls-net --board $(BOARD) $(if $(IMAGES),--images $(IMAGES)) -o build/hls
 
 sim-hls: $(STAMP) ## the cocotb bench of the core on the Verilog Vitis wrote of `make hls CONFIG=tiny` (RTL_DIR=...)

@@ -136,6 +136,16 @@ def tables_of(full: list[tuple[Case, Measured, Measured]]) -> dict[str, str]:
     return tables
 
 
+def row_cache() -> Cache:
+    """Rows that were measured with these sources, and with the trained network as it is."""
+    inputs = [
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (DEMO / "net.onnx", DEMO / "images.npy")
+        if path.is_file()
+    ]
+    return Cache(OUT / "rows", source_hash(), inputs)
+
+
 def main() -> int:
     """Write bench.json and bench.md; 1 if a byte differs anywhere."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -152,12 +162,7 @@ def main() -> int:
     else:
         print("no rows for the trained network: run `make demo` first", file=sys.stderr)
     todo = list(cases(arguments.quick, arguments.network or networks, arguments.config))
-    inputs = [
-        hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (DEMO / "net.onnx", DEMO / "images.npy")
-        if path.is_file()
-    ]
-    cache = Cache(OUT / "rows", source_hash(), inputs)
+    cache = row_cache()
     if arguments.cached:
         todo = [case for case in todo if cache.get(case) and cache.get(case.dense)]
     results = measure_all(todo, cache)

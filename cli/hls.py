@@ -36,12 +36,27 @@ def parse_steps(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     epilog="""Examples:\n
     penstock hls build/net --board pynq-z2 -o build/hls\n
     penstock hls build/net --board zcu104 --images x.npy --limit 20 -o build/hls\n
+    penstock hls build/net --clock 80 -o build/hls\n
     penstock hls build/net --steps csim,csynth -o build/hls --json -
     """,
 )
 @click.argument("network", type=click.Path(path_type=Path))
 @click.option("--config", "config_name", metavar="NAME", help="Default: the one compiled for.")
 @click.option("--board", "board_name", default="pynq-z2", show_default=True, metavar="NAME")
+@click.option(
+    "--clock",
+    "clock_mhz",
+    type=click.FloatRange(min=1, max=1000),
+    metavar="MHZ",
+    help="Clock asked for (default: the board's).",
+)
+@click.option(
+    "--fit",
+    "fit_to",
+    type=click.Path(path_type=Path),
+    metavar="REPORTS",
+    help="Folder of an earlier synthesis's reports: the cycle model takes its loops' depths.",
+)
 @click.option(
     "-o",
     "--output",
@@ -77,6 +92,8 @@ def hls(
     network: Path,
     config_name: str | None,
     board_name: str,
+    clock_mhz: float | None,
+    fit_to: Path | None,
     output: Path,
     images_path: Path | None,
     limit: int,
@@ -99,34 +116,45 @@ def hls(
     compiled = loaded.compiled
     if config_name is not None:
         compiled.package.require(hardware(config_name))
-    board.require(compiled.package.config.name)
+    config = compiled.package.config
+    board.require(config.name)
+    estimate = load("penstock.hls.resources").require_fit(config, board.name, board.resources)
     target = project.Target(
-        board=board.name, part=board.part, clock_mhz=board.clock_mhz, steps=steps
+        board=board.name, part=board.part, clock_mhz=clock_mhz or board.clock_mhz, steps=steps
     )
+    fit = load("penstock.hls.fit").fit(fit_to) if fit_to else None
+    timing = fit.timing if fit else None
     inputs = bench_inputs(loaded, images_path, limit)
     with step(f"golden vectors of {len(inputs)} images"):
         records = load("penstock.sim.golden").run(compiled.package, inputs)
     write_folder(
         output,
-        lambda folder: project.emit(folder, compiled.package, target, inputs, records),
+        lambda folder: project.emit(
+            folder, compiled.package, target, inputs, records, estimate.storage, timing
+        ),
         COMMAND,
         force=force,
     )
-    figures = describe(compiled.package, board) | {"output": str(output), **run_project(output)}
+    figures = describe(compiled.package, board, target.clock_mhz) | {
+        "output": str(output),
+        "estimate": dataclasses.asdict(estimate),
+        "fit": dataclasses.asdict(fit) if fit else None,
+        **run_project(output),
+    }
     write_text(output / "report.json", json.dumps(figures, indent=2) + "\n")
     emit(figures, json_to, figures_table(figures))
     csim = figures["csim"]
     return MISMATCH if csim and (csim["mismatches"] or csim["error"]) else 0
 
 
-def describe(package: Any, board: Any) -> dict[str, Any]:
+def describe(package: Any, board: Any, clock_mhz: float) -> dict[str, Any]:
     """What the project is for: the head of its report."""
     return {
         "network": package.meta["network"],
         "config": package.config.name,
         "board": board.name,
         "part": board.part,
-        "clock_mhz": board.clock_mhz,
+        "clock_mhz": clock_mhz,
     }
 
 
@@ -178,6 +206,11 @@ def figures_table(figures: dict[str, Any]) -> Any:
     result = table(f"HLS core, {figures['config']} on {figures['board']}", "", "")
     result.add_row("project", figures["output"])
     result.add_row("run with", figures["tool"])
+    for name in ("dsp", "bram18", "uram"):
+        result.add_row(f"{name}, estimate", f"{figures['estimate'][name]:,}")
+    if fit := figures["fit"]:
+        for name, error in fit["errors"].items():
+            result.add_row(f"{name}, believed - reported", f"{error:+d} cycles")
     if csim := figures["csim"]:
         result.add_row("images simulated, ap_types", str(csim["images"]))
         result.add_row("bytes that differ", str(csim["mismatches"]))

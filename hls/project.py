@@ -1,6 +1,7 @@
 """Emits a Vitis HLS project: sources, configuration header, test bench, scripts, README."""
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from penstock.hls import templates
 from penstock.hls.sources import (
     CXX_FLAGS,
     CXX_STANDARD,
+    PLAIN_BUS,
+    SOURCE_DIR,
     TOP,
+    VITIS_BUS,
     Types,
     headers,
     sources,
@@ -16,6 +20,7 @@ from penstock.hls.sources import (
 from penstock.hls.vectors import Bytes, depths, pack_vectors
 from penstock.program.config import HwConfig
 from penstock.program.cplusplus import CONFIG_HEADER, config_header
+from penstock.program.hls_timing import HlsTiming
 from penstock.program.package import Package
 
 TEST_BENCH = Path(__file__).resolve().parent / "tb" / "penstock_tb.cpp"
@@ -39,7 +44,15 @@ class Target:
         return f"{1000 / self.clock_mhz:.3f}".rstrip("0").rstrip(".")
 
 
-def emit(folder: Path, package: Package, target: Target, inputs: Bytes, records: Bytes) -> None:
+def emit(
+    folder: Path,
+    package: Package,
+    target: Target,
+    inputs: Bytes,
+    records: Bytes,
+    storage: dict[str, str] | None = None,
+    timing: HlsTiming | None = None,
+) -> None:
     """Write the project into `folder`.
 
     Args:
@@ -48,13 +61,20 @@ def emit(folder: Path, package: Package, target: Target, inputs: Bytes, records:
         target: board, part, clock and steps.
         inputs: uint8 [N, input_stride], the test bench's images.
         records: uint8 [N, record_bytes], golden's records of them.
+        storage: memory of the source -> "bram" or "uram" (resources.py); the source's own else.
+        timing: constants of the cycle model.
     """
     config = package.config
-    header = config_header(config, depths(package, inputs, records))
+    header = config_header(config, depths(package, inputs, records), timing)
     (folder / "src").mkdir()
     (folder / "tb").mkdir()
+    buses = (PLAIN_BUS, VITIS_BUS)
     for path in (*sources(), *headers(Types.AP)):
-        shutil.copyfile(path, folder / "src" / path.name)
+        if path.parent.name not in buses:
+            text = stored_in(path.read_text(encoding="utf-8"), storage or {})
+            (folder / "src" / path.name).write_text(text, encoding="utf-8")
+    for bus in buses:
+        shutil.copytree(SOURCE_DIR / bus, folder / bus)
     (folder / "src" / CONFIG_HEADER).write_text(header, encoding="utf-8")
     shutil.copyfile(TEST_BENCH, folder / "tb" / TEST_BENCH.name)
     (folder / "tb" / "vectors.bin").write_bytes(pack_vectors(package, inputs, records))
@@ -69,6 +89,15 @@ def emit(folder: Path, package: Package, target: Target, inputs: Bytes, records:
         (folder / name).write_text(template.substitute(words), encoding="utf-8")
 
 
+def stored_in(text: str, storage: dict[str, str]) -> str:
+    """A source whose memories lie where `storage` says."""
+
+    def line(match: re.Match[str]) -> str:
+        return match[1] + storage.get(match[2], match[3])
+
+    return re.sub(r"(#pragma HLS BIND_STORAGE variable=([\w.]+) .*impl=)(bram|uram)\b", line, text)
+
+
 def _words(package: Package, config: HwConfig, target: Target, images: int) -> dict[str, object]:
     """What the templates name."""
     return {
@@ -76,6 +105,8 @@ def _words(package: Package, config: HwConfig, target: Target, images: int) -> d
         "top": TOP,
         "standard": CXX_STANDARD,
         "flags": " ".join(CXX_FLAGS),
+        "plain_bus": PLAIN_BUS,
+        "vitis_bus": VITIS_BUS,
         "sources": "\n".join(f"syn.file=./src/{path.name}" for path in sources()),
         "steps": " ".join(target.steps),
         "board": target.board,

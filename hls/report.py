@@ -95,12 +95,29 @@ def _resources(node: ET.Element, path: str) -> dict[str, int]:
 
 def _intervals(folder: Path) -> dict[str, int]:
     """II of every pipelined loop of every module."""
+    return _of_loops(folder, "PipelineII")
+
+
+def loop_depths(folder: Path) -> dict[str, int]:
+    """Stages of every pipelined loop of every module, by the loop's name.
+
+    Raises:
+        HlsError: a report cannot be read.
+    """
+    try:
+        return _of_loops(folder, "PipelineDepth")
+    except (OSError, ET.ParseError) as error:
+        raise HlsError(f"not a synthesis report: {error}", str(folder)) from error
+
+
+def _of_loops(folder: Path, tag: str) -> dict[str, int]:
+    """A number of every loop that has it; the largest, where modules share a loop."""
     result: dict[str, int] = {}
     for path in sorted(folder.glob("*_csynth.xml")):
         loops = ET.parse(path).getroot().find("PerformanceEstimates/SummaryOfLoopLatency")
         for loop in loops.iter() if loops is not None else ():
-            interval = loop.findtext("PipelineII")
-            if interval and interval.isdigit():
+            number = loop.findtext(tag)
+            if number and number.isdigit():
                 name = loop.findtext("Name") or loop.tag
-                result[name] = max(int(interval), result.get(name, 0))
+                result[name] = max(int(number), result.get(name, 0))
     return result

@@ -38,14 +38,23 @@ class Types(enum.Enum):
     AP = "types_ap"  # ap_types, as synthesised
 
 
+#: Folder of the feature memory: banks, as synthesised, or one array, which is faster.
+MEMORY = {Types.PLAIN: "flat", Types.AP: "banks"}
+
+
 def sources() -> list[Path]:
     """The translation units, by name."""
     return sorted(SOURCE_DIR.glob("*.cpp"))
 
 
 def headers(types: Types) -> list[Path]:
-    """Every header, the bus on pointers and the element types last."""
-    folders = (SOURCE_DIR, SOURCE_DIR / PLAIN_BUS, SOURCE_DIR / types.value)
+    """Every header that C simulation with these element types includes, the types' last."""
+    folders = (
+        SOURCE_DIR,
+        SOURCE_DIR / PLAIN_BUS,
+        SOURCE_DIR / MEMORY[types],
+        SOURCE_DIR / types.value,
+    )
     return [path for folder in folders for path in sorted(folder.glob("*.h"))]
 
 
@@ -62,6 +71,7 @@ def ap_types() -> Path:
 
 def include_flags(types: Types, config_dir: Path) -> list[str]:
     """Compiler flags for the sources with these element types and `config_dir`'s ps_config.h."""
-    folders = [config_dir, SOURCE_DIR, SOURCE_DIR / PLAIN_BUS, SOURCE_DIR / types.value]
+    folders = [config_dir, SOURCE_DIR]
+    folders += [SOURCE_DIR / name for name in (PLAIN_BUS, MEMORY[types], types.value)]
     flags = [f"-I{folder}" for folder in folders]
     return [*flags, "-isystem", str(ap_types())] if types is Types.AP else flags

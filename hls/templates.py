@@ -14,9 +14,9 @@ source options.tcl
 open_project -reset vitis
 set_top $top
 foreach file [lsort [glob src/*.cpp]] {
-  add_files $$file -cflags "-std=$standard -I./src"
+  add_files $$file -cflags "-std=$standard -I./src -I./$vitis_bus"
 }
-add_files -tb tb/penstock_tb.cpp -cflags "-std=$standard -I./src"
+add_files -tb tb/penstock_tb.cpp -cflags "-std=$standard -I./src -I./$vitis_bus"
 # A file of the bench: the tool copies it to where the bench runs.
 add_files -tb tb/vectors.bin
 set vectors vectors.bin
@@ -56,10 +56,10 @@ flow_target=vivado
 clock=${period}ns
 syn.top=$top
 $sources
-syn.cflags=-std=$standard -I./src
+syn.cflags=-std=$standard -I./src -I./$vitis_bus
 tb.file=./tb/penstock_tb.cpp
 tb.file=./tb/vectors.bin
-tb.cflags=-std=$standard -I./src
+tb.cflags=-std=$standard -I./src -I./$vitis_bus
 csim.argv=vectors.bin
 cosim.argv=vectors.bin
 cosim.rtl=verilog
@@ -98,13 +98,14 @@ Without Vitis, with the ap_types headers of hls4ml (`pip install hls4ml`):
 
     AP=$$(python3 -c "import importlib.util as u, pathlib as p; \\
       print(p.Path(u.find_spec('hls4ml').origin).parent / 'templates/vivado/ap_types')")
-    g++ -std=$standard -O2 $flags -Isrc -isystem $$AP \\
+    g++ -std=$standard -O2 $flags -Isrc -I$plain_bus -isystem $$AP \\
       src/*.cpp tb/penstock_tb.cpp -o csim && ./csim tb/vectors.bin
 
 | file | what |
 |---|---|
 | `src/penstock.cpp` | top and sequencer; `src/ps_config.h` is the generated configuration |
 | `src/ps_*.cpp` | one unit a file |
+| `$vitis_bus/`, `$plain_bus/` | the AXI4 master: explicit bursts, or pointers |
 | `tb/penstock_tb.cpp`, `tb/vectors.bin` | test bench, golden vectors |
 | `build.tcl`, `options.tcl`, `hls_config.cfg` | the two flows |
 | `report.json` | what `penstock hls` ran and found |

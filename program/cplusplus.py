@@ -79,6 +79,7 @@ def config_header(
         "",
         *_descriptor(),
         *_sigmoid_table(),
+        *_row_tables(config),
         "}  // namespace ps",
         "",
         "#endif",
@@ -97,6 +98,11 @@ def _sizes(config: HwConfig) -> dict[str, tuple[int, str]]:
         "WB": (config.window_bytes, "byte banks of the feature memory"),
         "FMEM_BYTES": (config.fmem_bytes, "feature memory"),
         "WBUF_BYTES": (config.wbuf_bytes, "weights of a row, each half"),
+        # A power of two: no index is divided.
+        "WBUF_WORDS": (
+            1 << (config.wbuf_bytes // BEAT_BYTES - 1).bit_length(),
+            "words of a row of the weight buffer, each half",
+        ),
         "GATE_MEM_BYTES": (config.gate_mem_bytes, "resident weights of gates and classifiers"),
         "SCORE_DEPTH": (config.score_depth, "gate scores"),
         "MAX_CHANNELS": (config.max_channels, "channels of a tensor"),
@@ -128,6 +134,33 @@ def _sigmoid_table() -> list[str]:
         "// Score of a SIGMOID gate for the byte z (program/sigmoid.py).",
         f"constexpr uint8_t SIGMOID_TABLE[{len(entries)}] = {{",
         *(f"  {row}," for row in rows),
+        "};",
+        "",
+    ]
+
+
+#: Lanes beside a block of P_px lanes that the geometry of a convolution keeps (ps_window.h).
+_EXTRA_LANES = 5
+
+
+def _row_tables(config: HwConfig) -> list[str]:
+    """Of maps narrower than a block's lanes: lanes in which rows begin, P_px modulo the width."""
+    lanes = config.p_px + _EXTRA_LANES
+    power = 1 << (lanes - 1).bit_length()
+    starts = [
+        sum(1 << i for i in range(lanes) if width and i % width == 0) if width < lanes else 1
+        for width in range(power)
+    ]
+    steps = [config.p_px % width if 0 < width < lanes else 0 for width in range(power)]
+    return [
+        "// By the width of a map: lanes in which rows begin, if one does in the first, and P_px",
+        "// modulo the width (ps_window.h).",
+        f"constexpr uint32_t KEPT_POWER = {power};",
+        f"constexpr uint64_t ROW_STARTS[{power}] = {{",
+        *(f"  0x{value:X}ull," for value in starts),
+        "};",
+        f"constexpr uint8_t ROW_STEP[{power}] = {{",
+        f"  {', '.join(map(str, steps))},",
         "};",
         "",
     ]

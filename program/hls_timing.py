@@ -14,7 +14,8 @@ class HlsTiming:
         memory: from a read request on the bus to its first beat; adapter: of the bus adapter, both
             ways.
         loop: to enter and leave a pipelined loop.
-        descriptor: decoding and checking one descriptor, and choosing its unit.
+        descriptor: decoding and checking one descriptor, which an operation before it hides;
+            dispatch: from there to its unit.
         setup: of a convolution before its step loop.
         step_depth, vector_depth, dense_depth, copy_depth, pool_depth, exit_depth: stages of the
             pipelined loops of CONV, of the pooled vector, of GATE and DENSE, COPY, POOL, EXIT_IF.
@@ -25,6 +26,7 @@ class HlsTiming:
     adapter: int = 8
     loop: int = 2
     descriptor: int = 22
+    dispatch: int = 4
     setup: int = 16
     step_depth: int = 60
     vector_depth: int = 12

@@ -33,36 +33,59 @@ clear_blocks:
   }
 }
 
-// Descriptor `index`; `beats` is what had to be read for it.
-Descriptor fetch_descriptor(read_port_t program, Reads& reads, uint32_t index, uint32_t count,
-                            Cache& cache, uint32_t& beats) {
+bool cached(const Cache& cache, uint32_t index) {
+#pragma HLS INLINE
+  const uint32_t block = index / BLOCK;
+  return cache.valid[block % CACHED] && cache.block[block % CACHED] == block;
+}
+
+// Reads the block of descriptor `index`; returns its beats.
+uint32_t read_block(read_port_t program, Reads& reads, uint32_t index, uint32_t count,
+                    Cache& cache) {
 #pragma HLS INLINE off
   const uint32_t block = index / BLOCK;
   const uint32_t at = block % CACHED;
-  beats = 0;
-  if (!cache.valid[at] || cache.block[at] != block) {
-    const uint32_t left = count - block * BLOCK;
-    beats = (left < BLOCK ? left : BLOCK) * DESCRIPTOR_BEATS;
-    ask(program, reads, uint64_t(block) * BLOCK * DESCRIPTOR_BEATS, beats);
-  fetch_block:
-    for (uint32_t i = 0; i < beats; ++i) {
+  const uint32_t left = count - block * BLOCK;
+  const uint32_t beats = (left < BLOCK ? left : BLOCK) * DESCRIPTOR_BEATS;
+  ask(program, reads, uint64_t(block) * BLOCK * DESCRIPTOR_BEATS, beats);
+fetch_block:
+  for (uint32_t i = 0; i < beats; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=8 max=128
-      cache.beats[at * BLOCK + i / DESCRIPTOR_BEATS][i % DESCRIPTOR_BEATS] = take(program, reads);
-    }
-    cache.valid[at] = true;
-    cache.block[at] = block;
+    cache.beats[at * BLOCK + i / DESCRIPTOR_BEATS][i % DESCRIPTOR_BEATS] = take(program, reads);
   }
+  cache.valid[at] = true;
+  cache.block[at] = block;
+  return beats;
+}
+
+// A descriptor that is decoded and checked.
+struct Ready {
+  bool valid;
+  uint32_t index;
+  ErrorCode code;
+  Descriptor d;
+};
+
+// Descriptor `index`, if its block is on chip.  It touches nothing that an operation touches, so
+// that the next one is prepared while one runs.
+Ready prepare(const Cache& cache, uint32_t index, const Limits& limits) {
+#pragma HLS INLINE off
   uint32_t words[DESCRIPTOR_WORDS];
 #pragma HLS ARRAY_PARTITION variable=words complete
 fetch_words:
   for (uint32_t i = 0; i < DESCRIPTOR_BEATS; ++i) {
 #pragma HLS UNROLL
-    const beat_t beat = cache.beats[at * BLOCK + index % BLOCK][i];
+    const beat_t beat = cache.beats[index % (CACHED * BLOCK)][i];
     words[2 * i] = get_word(beat, 0);
     words[2 * i + 1] = get_word(beat, 1);
   }
-  return decode(words);
+  Ready ready;
+  ready.valid = index < limits.n_descriptors && cached(cache, index);
+  ready.index = index;
+  ready.d = decode(words);
+  ready.code = check(ready.d, limits, index);
+  return ready;
 }
 
 // A list that may name a channel the descriptor does not have.
@@ -116,8 +139,9 @@ void sum_cycles(uint32_t counters[N_COUNTERS]) {
                          counters[CNT_OVERHEAD];
 }
 
-void count_conv(const Descriptor& d, const Walk& walk, const ConvWork& work,
-                uint32_t counters[N_COUNTERS]) {
+// Each adds an operation's work to the counters and returns its cycles.
+uint32_t count_conv(const Descriptor& d, const Walk& walk, const ConvWork& work,
+                    uint32_t counters[N_COUNTERS]) {
 #pragma HLS INLINE
   counters[CNT_MAC] += work.steps;
   counters[CNT_DRAIN] += work.drain;
@@ -126,23 +150,79 @@ void count_conv(const Descriptor& d, const Walk& walk, const ConvWork& work,
   counters[CNT_READ_BYTES] += work.weight_bytes;
   counters[CNT_CHANNELS_EXECUTED] += walk.n_out;
   counters[CNT_CHANNELS_SKIPPED] += uint32_t(d.cout) - walk.n_out;
+  return work.steps + work.drain + work.wait;
 }
 
-void count_move(uint32_t bytes, Counter direction, uint32_t counters[N_COUNTERS]) {
+uint32_t count_move(uint32_t bytes, Counter direction, uint32_t counters[N_COUNTERS]) {
 #pragma HLS INLINE
   const uint32_t beats = bytes / BEAT_BYTES;
+  const uint32_t cycles = direction == CNT_READ_BYTES ? read_cycles(beats) : write_cycles(beats);
   counters[direction] += bytes;
-  counters[CNT_IO] += direction == CNT_READ_BYTES ? read_cycles(beats) : write_cycles(beats);
+  counters[CNT_IO] += cycles;
+  return cycles;
+}
+
+uint32_t count_cycles(uint32_t cycles, Counter of, uint32_t counters[N_COUNTERS]) {
+#pragma HLS INLINE
+  counters[of] += cycles;
+  return cycles;
+}
+
+// What of preparing the next descriptor an operation of so many cycles does not hide.
+uint32_t exposed(uint32_t cycles) {
+#pragma HLS INLINE
+  return cycles < T_DESCRIPTOR ? T_DESCRIPTOR - cycles : 0;
 }
 
 // Why a descriptor may not run: an illegal field or range, or a list longer than its map.
-uint32_t begin(const Descriptor& d, const Limits& limits, uint32_t pc, bool skip,
-               const ListSize sizes[N_LISTS]) {
+uint32_t begin(const Ready& ready, bool skip, const ListSize sizes[N_LISTS]) {
 #pragma HLS INLINE
-  const uint32_t code = check(d, limits, pc);
+  const Descriptor& d = ready.d;
+  const uint32_t code = ready.code;
   if (code != ERR_NONE || d.op != OP_CONV || (skip && !d.pred_empty)) return code;
   const bool bad_input = !skip && beyond(d.in_list, d.cin, sizes);
   return bad_input || beyond(d.out_list, d.cout, sizes) ? ERR_BOUNDS : ERR_NONE;
+}
+
+// Where images and records are: beats from the beginning of their buffers.
+struct Buffers {
+  uint64_t in;
+  uint64_t out;
+};
+
+// Runs any operation but HALT; returns its cycles (an estimate).  `taken`: an early exit.
+uint32_t execute(const Descriptor& d, bool skip, const Buffers& at, read_port_t weights,
+                 read_port_t input, write_port_t output, Reads& reads, fmem_t fmem, gmem_t gmem,
+                 scores_t scores, acc_t pool[POOL_DEPTH], lists_t fetch_lists, lists_t array_lists,
+                 runs_t runs, ListSize sizes[N_LISTS], uint32_t counters[N_COUNTERS],
+                 bool& taken) {
+#pragma HLS INLINE off
+  taken = false;
+  switch (d.op) {
+    case OP_LOAD:
+      return count_move(load(d, input, reads, at.in, fmem), CNT_READ_BYTES, counters);
+    case OP_GLOAD:
+      return count_move(load_gates(d, weights, reads, gmem), CNT_READ_BYTES, counters);
+    case OP_STORE:
+      return count_move(store(d, fmem, scores, output, at.out), CNT_WRITE_BYTES, counters);
+    case OP_CONV: {
+      const Walk walk = walk_of(d, skip, sizes);
+      const ConvWork work =
+          convolve(d, walk, weights, reads, fetch_lists, array_lists, runs, scores, fmem, pool);
+      return count_conv(d, walk, work, counters);
+    }
+    case OP_COPY:
+      return count_cycles(copy_planes(d, fmem), CNT_COPY, counters);
+    case OP_POOL:
+      return count_cycles(pool_windows(d, fmem), CNT_COPY, counters);
+    case OP_EXIT_IF:
+      taken = exit_taken(d, gmem, fmem);
+      return count_cycles(exit_cycles(d), CNT_GATE, counters);
+    default:  // GATE, DENSE
+      return count_cycles(
+          run_gate(d, gmem, pool, scores, fetch_lists, array_lists, runs, sizes, fmem), CNT_GATE,
+          counters);
+  }
 }
 
 }  // namespace
@@ -211,6 +291,10 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
     code = ERR_FIELD;
   }
 
+  Ready ready;
+  ready.valid = false;
+  ready.index = 0;
+
 each_descriptor:
   while (running && code == ERR_NONE) {
 #pragma HLS LOOP_TRIPCOUNT min=1 max=4096
@@ -218,68 +302,52 @@ each_descriptor:
       code = ERR_PROGRAM_END;
       break;
     }
-    uint32_t beats = 0;
-    const Descriptor d = fetch_descriptor(program, reads, pc, n_descriptors, cache, beats);
-    counters[CNT_READ_BYTES] += beats * BEAT_BYTES;
-    counters[CNT_OVERHEAD] += T_DESCRIPTOR + (beats != 0 ? read_cycles(beats) : 0);
+    if (!ready.valid || ready.index != pc) {
+      if (!cached(cache, pc)) {
+        const uint32_t beats = read_block(program, reads, pc, n_descriptors, cache);
+        counters[CNT_READ_BYTES] += beats * BEAT_BYTES;
+        counters[CNT_OVERHEAD] += read_cycles(beats);
+      }
+      ready = prepare(cache, pc, limits);
+      counters[CNT_OVERHEAD] += T_DESCRIPTOR;
+    }
+    const Descriptor d = ready.d;
     const bool skip = d.pred_en && (score_at(scores, d.pred_slot) == 0) != bool(d.pred_not);
-    code = begin(d, limits, pc, skip, sizes);
+    code = begin(ready, skip, sizes);
+    counters[CNT_OVERHEAD] += T_DISPATCH;
     if (code != ERR_NONE) break;
     if (skip && !(d.op == OP_CONV && d.pred_empty)) {
       ++counters[CNT_SKIPPED];
       if (d.op == OP_CONV) counters[CNT_CHANNELS_SKIPPED] += d.cout;
       ++pc;
+      ready = prepare(cache, pc, limits);
+      counters[CNT_OVERHEAD] += T_DESCRIPTOR;
       continue;
     }
     ++counters[CNT_EXECUTED];
-    const uint64_t in = uint64_t(at) * (input_stride / BEAT_BYTES);
-    const uint64_t out = uint64_t(at) * (output_stride / BEAT_BYTES);
-    uint32_t next = pc + 1;
-    switch (d.op) {
-      case OP_LOAD:
-        count_move(load(d, input, reads, in, fmem), CNT_READ_BYTES, counters);
-        break;
-      case OP_GLOAD:
-        count_move(load_gates(d, weights, reads, gmem), CNT_READ_BYTES, counters);
-        break;
-      case OP_STORE:
-        count_move(store(d, fmem, scores, output, out), CNT_WRITE_BYTES, counters);
-        break;
-      case OP_CONV: {
-        const Walk walk = walk_of(d, skip, sizes);
-        const ConvWork work = convolve(d, walk, weights, reads, fetch_lists, array_lists, runs,
-                                       scores, fmem, pool);
-        count_conv(d, walk, work, counters);
-        break;
-      }
-      case OP_GATE:
-      case OP_DENSE:
-        counters[CNT_GATE] +=
-            run_gate(d, gmem, pool, scores, fetch_lists, array_lists, runs, sizes, fmem);
-        break;
-      case OP_COPY:
-        counters[CNT_COPY] += copy_planes(d, fmem);
-        break;
-      case OP_POOL:
-        counters[CNT_COPY] += pool_windows(d, fmem);
-        break;
-      case OP_EXIT_IF:
-        if (exit_taken(d, gmem, fmem)) next = d.length;
-        counters[CNT_GATE] += exit_cycles(d);
-        break;
-      default:  // HALT
-        counters[CNT_EXIT] = pc;
-        sum_cycles(counters);
-        store_counters(counters, output, out);
-        clear_counters(counters);
-        // The record is written after its counters are taken: its time is the next image's.
-        counters[CNT_IO] = write_cycles(N_COUNTERS / 2);
-        running = at + 1 != n_images;
-        next = running ? d.length : pc;
-        at += running ? 1 : 0;
-        break;
+    const Buffers buffers = {uint64_t(at) * (input_stride / BEAT_BYTES),
+                             uint64_t(at) * (output_stride / BEAT_BYTES)};
+    if (d.op == OP_HALT) {
+      counters[CNT_EXIT] = pc;
+      sum_cycles(counters);
+      running = at + 1 != n_images;
+      pc = running ? d.length : pc;
+      ready = prepare(cache, pc, limits);
+      store_counters(counters, output, buffers.out);
+      clear_counters(counters);
+      // The record is written after its counters are taken: its time is the next image's.
+      counters[CNT_IO] = write_cycles(N_COUNTERS / 2);
+      at += running ? 1 : 0;
+      continue;
     }
-    pc = next;
+    // The two calls share no memory: they run side by side.
+    bool taken = false;
+    ready = prepare(cache, pc + 1, limits);
+    const uint32_t cycles =
+        execute(d, skip, buffers, weights, input, output, reads, fmem, gmem, scores, pool,
+                fetch_lists, array_lists, runs, sizes, counters, taken);
+    counters[CNT_OVERHEAD] += exposed(cycles);
+    pc = taken ? d.length : pc + 1;
   }
   *error = code;
   *position = pc;

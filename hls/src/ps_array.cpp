@@ -15,11 +15,12 @@ shapes:
   shape_rows:
     for (uint32_t s = 0; s < P_OC; ++s) {
 #pragma HLS UNROLL
-      weights[s] = group[(tile.lane + s % rows) % P_OC];
+      const uint32_t block = (s << mode) / P_OC;
+      weights[s] = group[(tile.lane + (s & (rows - 1))) % P_OC];
     shape_lanes:
       for (uint32_t i = 0; i < P_PX; ++i) {
 #pragma HLS UNROLL
-        lanes[s][i] = pixels[s / rows * P_PX + i];
+        lanes[s][i] = pixels[block * P_PX + i];
       }
     }
   }

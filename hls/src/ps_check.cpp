@@ -32,11 +32,11 @@ bool too_far(uint64_t base, uint64_t size, uint64_t limit) { return base + size 
 
 // Offset of the last of `count` things `stride` apart.
 uint64_t last_of(uint32_t count, uint32_t stride) {
-  return uint64_t(count == 0 ? 0 : count - 1) * stride;
+  return span(count == 0 ? 0 : count - 1, stride);
 }
 
 uint64_t row_bytes(const Descriptor& d) {
-  return BEAT_BYTES + whole_beats(uint64_t(row_inputs(d)) * row_taps(d.kernel, true));
+  return BEAT_BYTES + whole_beats(span(row_inputs(d), row_taps(d.kernel, true)));
 }
 
 bool conv_field(const Descriptor& d) {
@@ -46,7 +46,7 @@ bool conv_field(const Descriptor& d) {
          (depthwise(d) && (d.cin != d.cout || d.in_list != ALL_CHANNELS)) ||
          (!d.w_rows && d.out_list != ALL_CHANNELS) || unaligned(d.w_addr) ||
          unaligned(d.w_stride) || d.w_stride >= MAX_W_STRIDE ||
-         uint64_t(row_inputs(d)) * row_taps(d.kernel, d.w_rows) > WBUF_BYTES ||
+         span(row_inputs(d), row_taps(d.kernel, d.w_rows)) > WBUF_BYTES ||
          (d.w_rows && d.w_stride != row_bytes(d)) || (d.polyphase && bad_phase(d));
 }
 
@@ -57,7 +57,7 @@ bool conv_bounds(const Descriptor& d, const Limits& limits) {
   const uint64_t taps = row_taps(d.kernel, false);
   const uint64_t blob = d.w_rows ? last_of(d.cout, d.w_stride) + row_bytes(d)
                                  : last_of(groups, d.w_stride) + BEAT_BYTES * P_OC +
-                                       uint64_t(row_inputs(d)) * taps * P_OC;
+                                       span(row_inputs(d), uint32_t(taps)) * P_OC;
   return d.src_stride >= FMEM_BYTES || d.dst_stride >= FMEM_BYTES ||
          (d.fold_en && too_far(d.fold_slot, d.fold_channel ? d.cout : 1, SCORE_DEPTH)) ||
          (d.pool_en && too_far(d.pool_base, d.cout, POOL_DEPTH)) ||
@@ -78,7 +78,7 @@ bool dense_field(const Descriptor& d) {
 }
 
 bool dense_bounds(const Descriptor& d) {
-  const uint64_t size = GATE_WORD_BYTES + uint64_t(d.cout) * (1 + gate_words(d.cin)) * GATE_WORD_BYTES;
+  const uint64_t size = GATE_WORD_BYTES + span(d.cout, 1 + gate_words(d.cin)) * GATE_WORD_BYTES;
   return too_far(d.pool_base, d.cin, POOL_DEPTH) || too_far(d.w_addr, size, GATE_MEM_BYTES) ||
          too_far(d.dst, d.cout, d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
 }

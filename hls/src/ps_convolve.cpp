@@ -141,7 +141,7 @@ step_loop:
     const Tap tap = tap_of(geometry, at.kh, at.kw);
     const channel_t channel = nest.alone ? rows[at.tile.half][at.tile.lane % P_OC].channel
                                          : channel_at(array_lists, d.in_list, at.position);
-    const uint32_t source = d.src + uint32_t(channel) * d.src_stride + at.tile.offset + tap.offset;
+    const uint32_t source = d.src + uint32_t(span(channel, d.src_stride)) + at.tile.offset + tap.offset;
     const uint32_t bytes = refill ? uint32_t(WB) : uint32_t(P_PX) << at.tile.mode;
     if (refill || step) read_window(fmem, refill ? old_address : source, bytes, window);
     if (refill) {
@@ -155,7 +155,7 @@ step_loop:
     if (step) {
       mask_window(geometry, places, tap, at.tile.offset, at.tile.mode, d.src_signed,
                   nest.n_in == 0, window, pixels);
-      const uint32_t place = nest.by_channel ? uint32_t(channel) * nest.taps : at.place;
+      const uint32_t place = nest.by_channel ? uint32_t(span(channel, nest.taps)) : at.place;
       accumulate(at.tile, at.position == 0 && at.tap == 0, last, place + at.tap, wbuf, pixels, acc,
                  shadow);
       if (nest.n_in != 0) ++work.steps;

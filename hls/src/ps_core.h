@@ -24,12 +24,7 @@ static_assert(power_of_two(FMEM_ROWS) && FMEM_ROWS > 1, "feature memory");
 
 static_assert(WBUF_BYTES % BEAT_BYTES == 0, "a row holds whole beats");
 
-constexpr int next_power(int value) {
-  return value <= 1 ? 1 : 2 * next_power((value + 1) / 2);
-}
-
-// Words of a row of the weight buffer, each half: a power of two, so that no index is divided.
-constexpr int WBUF_WORDS = next_power(WBUF_BYTES / BEAT_BYTES);
+static_assert(power_of_two(WBUF_WORDS) && WBUF_WORDS * BEAT_BYTES >= WBUF_BYTES, "weight buffer");
 constexpr int HALVES = 2;
 
 constexpr int GMEM_WORDS = GATE_MEM_BYTES / GATE_WORD_BYTES;
@@ -60,6 +55,12 @@ inline uint32_t row_taps(uint32_t kernel, bool w_rows) {
 inline uint64_t whole_beats(uint64_t bytes) {
 #pragma HLS INLINE
   return (bytes + BEAT_BYTES - 1) / BEAT_BYTES * BEAT_BYTES;
+}
+
+// `count` times `stride`, in one multiplier: a stride past 24 bits is refused (ps_check.cpp).
+inline uint64_t span(uint32_t count, uint32_t stride) {
+#pragma HLS INLINE
+  return uint64_t(count_t(count) * stride_t(stride));
 }
 
 // Rows and columns of the map a CONV or POOL writes, or of one polyphase plane of a COPY.

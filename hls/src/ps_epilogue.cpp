@@ -39,7 +39,7 @@ idle_lanes:
   const acc_t total = acc_t(before + sum);
   sums[lane] = total;
   if (f.pool_en) pool[(f.pool_base + uint32_t(row.channel)) % POOL_DEPTH] = total;
-  write_bytes(fmem, f.dst + uint32_t(row.channel) * f.dst_stride + offset, bytes, count);
+  write_bytes(fmem, f.dst + uint32_t(span(row.channel, f.dst_stride)) + offset, bytes, count);
 }
 
 }  // namespace ps

@@ -59,7 +59,7 @@ inline uint32_t refill_address(const Finish& f, const Drain& drain,
 #pragma HLS INLINE
   row = uint8_t(drain.tile.rows - drain.refill);
   const Row& filled = rows[drain.tile.half][(drain.tile.lane + row) % P_OC];
-  return f.dst + uint32_t(filled.channel) * f.dst_stride + drain.tile.offset;
+  return f.dst + uint32_t(span(filled.channel, f.dst_stride)) + drain.tile.offset;
 }
 
 // One slice: requantised, written, and its pixels summed.

@@ -91,7 +91,7 @@ shift_line:
   if (p.w_rows) {
     const channel_t id = channel_at(lists, p.out_list, a.out);
     ids[a.group % HALVES][a.row % P_OC] = id;
-    first = p.base + uint32_t(id) * p.stride;
+    first = p.base + uint32_t(span(id, p.stride));
     last = a.row + 1 == a.rows;
     ++a.row;
     ++a.out;
@@ -102,8 +102,8 @@ shift_line:
     a.head = false;
   } else {
     const Run run = runs[p.in_list % N_LISTS][a.run % MAX_CHANNELS];
-    first = a.base + P_OC + uint32_t(run.first) * p.chunk;
-    beats = uint32_t(run.count) * p.chunk;
+    first = a.base + P_OC + uint32_t(span(run.first, p.chunk));
+    beats = uint32_t(span(run.count, p.chunk));
     ++a.run;
     last = a.run == p.n_runs;
   }

@@ -103,7 +103,7 @@ inline Plan plan_of(const Descriptor& d, const Walk& walk) {
   p.base = d.w_addr / BEAT_BYTES;
   p.stride = d.w_stride / BEAT_BYTES;
   p.chunk = row_taps(d.kernel, false) * P_OC / BEAT_BYTES;
-  p.group_beats = P_OC + walk.n_in * p.chunk;
+  p.group_beats = P_OC + uint32_t(span(walk.n_in, p.chunk));
   p.fold_en = d.fold_en;
   p.fold_channel = d.fold_channel;
   p.fold_slot = d.fold_slot;

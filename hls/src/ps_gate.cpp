@@ -36,7 +36,10 @@ dot_lanes:
 #pragma HLS UNROLL
     const byte_t byte = get_byte(weights[i / BEAT_BYTES], int(i % BEAT_BYTES));
     const pixel_t element = i < left ? pixel_of(elements[i], is_signed) : pixel_t(0);
-    sum = acc_t(sum + weight_of(byte) * element);
+    // The array has most of the device's multipliers.
+    const product_t product = product_t(weight_of(byte) * element);
+#pragma HLS BIND_OP variable=product op=mul impl=fabric
+    sum = acc_t(sum + product);
   }
   return sum;
 }
@@ -93,6 +96,8 @@ read_word:
 void append(uint32_t list, uint32_t channel, lists_t fetch_lists, lists_t array_lists, runs_t runs,
             Run& run, ListSize& size) {
 #pragma HLS INLINE
+  // Parts that do not follow each other could fill it (docs/program.md, "Checks").
+  if (size.count == MAX_CHANNELS) return;
   fetch_lists[list][size.count % MAX_CHANNELS] = channel_t(channel);
   array_lists[list][size.count % MAX_CHANNELS] = channel_t(channel);
   if (size.count != 0 && channel == uint32_t(size.last) + 1) {
@@ -114,11 +119,11 @@ bool make_outputs(const Descriptor& d, uint32_t from, uint32_t to, const gmem_t 
                   runs_t runs, Run& run, ListSize& size, fmem_t fmem) {
 #pragma HLS INLINE off
   const uint32_t words = 1 + gate_words(d.cin);
-  const uint32_t total = (to - from) * words;
+  const uint32_t total = uint32_t(span(to - from, words));
   const uint32_t list = d.out_list % N_LISTS;
   const bool dense = d.op == OP_DENSE;
   bool open = false;
-  Output o = {from, d.w_addr / GATE_WORD_BYTES + 1 + from * words, 0, 0, {0, 0, 0, 0}};
+  Output o = {from, d.w_addr / GATE_WORD_BYTES + 1 + uint32_t(span(from, words)), 0, 0, {0, 0, 0, 0}};
 output_words:
   for (uint32_t i = 0; i < total; ++i) {
 #pragma HLS PIPELINE II=1

@@ -94,7 +94,8 @@ clear_sums:
   }
   const OutSize size = out_size(d);
   const uint32_t lanes = d.stride2 ? HALF_WINDOW : uint32_t(FB);
-  const uint32_t tiles = (uint32_t(size.width) + lanes - 1) / lanes;
+  const uint32_t tiles = d.stride2 ? (uint32_t(size.width) + HALF_WINDOW - 1) / HALF_WINDOW
+                                   : (uint32_t(size.width) + FB - 1) / FB;
   const uint32_t taps = uint32_t(d.kernel) * d.kernel;
   const uint32_t parts = d.average ? PARTS : 1;
   const uint32_t total = uint32_t(d.cout) * size.height * tiles * taps + parts;
@@ -112,7 +113,7 @@ pool_taps:
     const int row = (int(at.row) << int(d.stride2)) - int(d.pad) + at.kh;
     const int column = (int(at.col) << int(d.stride2)) - int(d.pad) + at.kw;
     // Padding before the map wraps to some address; its lanes are masked.
-    const uint32_t address = at.channel + uint32_t(row * int(d.width) + column);
+    const uint32_t address = at.channel + uint32_t(int16_t(row) * int16_t(d.width) + column);
     read_window(fmem, address % FMEM_BYTES, d.stride2 ? 2u * FB : uint32_t(FB), window);
     accumulate(d, window, row, column, tap == 0, sums);
     at.kw = at.kw + 1 == d.kernel ? 0 : at.kw + 1;

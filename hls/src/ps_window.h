@@ -15,7 +15,9 @@ namespace ps {
 constexpr uint32_t LEFT_LANES = 2;  // a block keeps lanes -LEFT .. P_px + RIGHT - 1
 constexpr uint32_t RIGHT_LANES = 3;
 constexpr uint32_t KEPT_LANES = LEFT_LANES + P_PX + RIGHT_LANES;
-static_assert(KEPT_LANES <= 64, "a block's lanes fit a word");
+static_assert(KEPT_LANES <= KEPT_POWER && KEPT_LANES <= 64, "a block's lanes fit a word");
+constexpr uint32_t STEPS = 4;  // of P_px << m pixels, m = 0 ..
+static_assert(BLOCKS <= 1 << STEPS && MODES <= int(STEPS), "steps of the widest window");
 
 // What a convolution decides: sizes, and where rows begin in the blocks of its first tile.
 struct Geometry {
@@ -27,7 +29,7 @@ struct Geometry {
   uint8_t pad;
   uint32_t phase_stride;
   uint64_t starts;          // lanes in which rows begin, one of them in the first
-  uint16_t step[4];         // P_px << m pixels modulo the width
+  uint16_t step[STEPS];     // P_px << m pixels modulo the width
   uint16_t place[BLOCKS];   // lanes up to the first row that begins in a block, first tile
 };
 
@@ -62,27 +64,12 @@ inline Geometry geometry_of(const Descriptor& d, const OutSize& size) {
   g.odd_width = d.width % 2 != 0;
   g.pad = d.kernel / 2;
   g.phase_stride = d.phase_stride;
-  g.starts = 1;
-  g.step[0] = P_PX;
-narrow_maps:
-  for (uint32_t w = 1; w < KEPT_LANES; ++w) {
-#pragma HLS UNROLL
-#pragma HLS LOOP_TRIPCOUNT min=8 max=36
-    uint64_t starts = 0;
-  narrow_lanes:
-    for (uint32_t i = 0; i < KEPT_LANES; ++i) {
-#pragma HLS UNROLL
-#pragma HLS LOOP_TRIPCOUNT min=9 max=37
-      if (i % w == 0) starts |= uint64_t(1) << i;
-    }
-    if (size.width == w) {
-      g.starts = starts;
-      g.step[0] = uint16_t(P_PX % w);
-    }
-  }
+  const bool narrow = size.width < KEPT_LANES;
+  g.starts = narrow ? ROW_STARTS[size.width % KEPT_POWER] : uint64_t(1);
+  g.step[0] = narrow ? uint16_t(ROW_STEP[size.width % KEPT_POWER]) : uint16_t(P_PX);
   g.place[0] = size.width > LEFT_LANES ? uint16_t(LEFT_LANES) : uint16_t(0);
 double_steps:
-  for (uint32_t m = 0; m < 4; ++m) {
+  for (uint32_t m = 0; m < STEPS; ++m) {
 #pragma HLS UNROLL
     if (m > 0) g.step[m] = advance(g.step[m - 1], uint16_t(g.width - g.step[m - 1]), g.width);
   first_places:
@@ -101,7 +88,7 @@ inline void move_tile(const Geometry& g, bool start, uint32_t mode, Places& p) {
 move_blocks:
   for (uint32_t b = 0; b < BLOCKS; ++b) {
 #pragma HLS UNROLL
-    p.place[b] = start ? g.place[b] : advance(p.place[b], g.step[mode % 4], g.width);
+    p.place[b] = start ? g.place[b] : advance(p.place[b], g.step[mode % STEPS], g.width);
     p.begins[b] = p.place[b] < KEPT_LANES ? g.starts << p.place[b] : 0;
   }
 }
@@ -110,6 +97,12 @@ move_blocks:
 inline uint8_t outside(int delta, bool shorter) {
 #pragma HLS INLINE
   return uint8_t(delta < 0 ? -delta : delta + (shorter ? 1 : 0));
+}
+
+// Up to three rows, in pixels, without a multiplier.
+inline uint32_t few_rows(uint32_t rows, uint32_t width) {
+#pragma HLS INLINE
+  return (rows & 1 ? width : 0) + (rows & 2 ? 2 * width : 0);
 }
 
 // With stride 2 the rows of parity `a & 1` lie in planes of their own, and row 2 r + a of the image
@@ -123,11 +116,12 @@ inline Tap tap_of(const Geometry& g, uint32_t kh, uint32_t kw) {
   const int rows = g.polyphase ? a >> 1 : a;
   const int columns = g.polyphase ? b >> 1 : b;
   Tap tap;
-  tap.offset = uint32_t(rows * int(g.width) + columns) + (odd_row ? 2 * g.phase_stride : 0) +
+  const uint32_t way = few_rows(uint32_t(rows < 0 ? -rows : rows), g.width);
+  tap.offset = (rows < 0 ? 0 - way : way) + uint32_t(columns) + (odd_row ? 2 * g.phase_stride : 0) +
                (odd_column ? g.phase_stride : 0);
   tap.top = a < 0;
   tap.left = b < 0;
-  tap.rows_pixels = uint32_t(outside(rows, odd_row && g.odd_height)) * g.width;
+  tap.rows_pixels = few_rows(outside(rows, odd_row && g.odd_height), g.width);
   tap.columns = outside(columns, odd_column && g.odd_width);
   return tap;
 }
@@ -154,7 +148,7 @@ mask_blocks:
     for (uint32_t i = 0; i < P_PX; ++i) {
 #pragma HLS UNROLL
       const int16_t lane = int16_t(b * P_PX + i);
-      const bool inside = (lane < bound) != from && ((off_lanes >> i) & 1) == 0;
+      const bool inside = (lane < bound) != from && (off_lanes & (1u << i)) == 0;
       pixels[b * P_PX + i] = inside ? pixel_of(window[b * P_PX + i], is_signed) : pixel_t(0);
     }
   }

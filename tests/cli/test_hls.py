@@ -19,19 +19,23 @@ def test_project_and_report(penstock: Runner, workspace: Workspace, tmp_path: Pa
     out = tmp_path / "hls"
     result = penstock(
         *("hls", workspace.compiled, "-o", out, "--config", "tiny", "--steps", "csynth,csim"),
-        *("--images", workspace.images, "--limit", 2, "--json", "-"),
+        *("--images", workspace.images, "--limit", 2, "--clock", 80, "--json", "-"),
     )
     assert result.code == 0, result.err
     assert "no synthesis is run" in result.err
     figures = json.loads(result.out)
     assert figures["csim"] == {"images": 2, "error": 0, "mismatches": 0}
     assert (figures["synthesis"], figures["tool"]) == (None, "g++")
-    assert (figures["board"], figures["clock_mhz"]) == ("pynq-z2", load_board("pynq-z2").clock_mhz)
+    assert (figures["board"], figures["clock_mhz"]) == ("pynq-z2", 80)
+    assert 0 < figures["estimate"]["dsp"] <= 220
+    assert "create_clock -period 12.5 " in (out / "build.tcl").read_text()
     assert json.loads((out / "report.json").read_text()) == figures
     assert "set steps {csim csynth}" in (out / "options.tcl").read_text()
     again = penstock("hls", workspace.compiled, "-o", out)  # its own folder, random images
     assert again.code == 0, again.err
     assert "not run" in again.out
+    figures = json.loads((out / "report.json").read_text())
+    assert figures["clock_mhz"] == load_board("pynq-z2").clock_mhz
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,19 @@ def test_bad_input(
 ) -> None:
     result = penstock("hls", workspace.compiled, "-o", tmp_path / "hls", *arguments)
     assert message in result.error
+    assert not (tmp_path / "hls").exists()
+
+
+def test_a_core_that_does_not_fit(
+    penstock: Runner, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from penstock.boards import load_board
+
+    few = {"dsp": 20, "bram36": 140, "uram": 0, "lut": 53200}
+    board = dataclasses.replace(load_board("pynq-z2"), resources=few)
+    monkeypatch.setattr("penstock.boards.load_board", lambda name: board)
+    result = penstock("hls", workspace.compiled, "-o", tmp_path / "hls")
+    assert "the HLS core of tiny takes about 52 DSP (estimate), pynq-z2 has 20" in result.error
     assert not (tmp_path / "hls").exists()
 
 

@@ -44,6 +44,16 @@ def test_what_is_emitted(project: Path, package: Package) -> None:
     assert {"src/penstock.cpp", "src/ps_types.h", "src/ps_config.h"} <= names
     assert {"tb/penstock_tb.cpp", "tb/vectors.bin"} <= names
     assert "#include <ap_int.h>" in (project / "src" / "ps_types.h").read_text()
+    # One bus for Vitis, one for every other compiler; which is decided by the include path.
+    assert "hls::burst_maxi" in (project / "bus_vitis" / "ps_bus.h").read_text()
+    assert "hls::" not in (project / "bus_plain" / "ps_bus.h").read_text()
+    assert not (project / "src" / "ps_bus.h").exists()
+    for name in ("build.tcl", "hls_config.cfg"):
+        assert "-I./src -I./bus_vitis" in (project / name).read_text()
+        assert "bus_plain" not in (project / name).read_text()
+    assert "-Isrc -Ibus_plain" in (project / "README.md").read_text()
+    # The memories as they are synthesised.
+    assert "read_banks" in (project / "src" / "ps_memory.h").read_text()
     header = (project / "src" / CONFIG_HEADER).read_text()
     assert f"0x{package.config_hash:08X}u" in header
     assert f"PROGRAM_BEATS = {len(package.descriptors) // 8};" in header

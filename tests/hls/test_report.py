@@ -1,11 +1,14 @@
 """Synthesis reports: a hand-written pair in the tool's layout."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from penstock.hls.fit import LOOPS, fit
 from penstock.hls.report import find_reports, parse_reports
-from penstock.hls.sources import HlsError
+from penstock.hls.sources import HlsError, sources
+from penstock.program.hls_timing import HlsTiming
 
 REPORTS = Path(__file__).parent / "reports"
 
@@ -40,3 +43,24 @@ def test_where_reports_lie(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "penstock_csynth.xml").touch()
     assert find_reports(tmp_path) == folder
+
+
+def test_the_model_takes_the_depths_of_a_report() -> None:
+    believed = HlsTiming().step_depth
+    found = fit(REPORTS)
+    assert found.errors == {"step_depth": believed - 19}
+    assert found.timing == dataclasses.replace(HlsTiming(), step_depth=19)
+
+
+def test_every_loop_of_the_model_is_one_of_the_source() -> None:
+    text = "\n".join(path.read_text() for path in sources())
+    assert [loop for loop in LOOPS.values() if f"\n{loop}:\n" not in text] == []
+    assert set(LOOPS) <= {field.name for field in dataclasses.fields(HlsTiming)}
+
+
+@pytest.mark.parametrize("text", [None, "", "<profile/>"])
+def test_nothing_to_fit_to(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "a_csynth.xml").write_text(text)
+    with pytest.raises(HlsError, match=r"synthesis report|depth of a loop"):
+        fit(tmp_path)

@@ -4,11 +4,15 @@ import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from penstock.hls.sources import (
     CXX_FLAGS,
+    MEMORY,
+    PLAIN_BUS,
     SOURCE_DIR,
+    VITIS_BUS,
     Types,
     headers,
     include_flags,
@@ -19,7 +23,14 @@ from penstock.program.cplusplus import CONFIG_HEADER, config_header
 from penstock.program.descriptor import FIELDS, Descriptor, Op
 from penstock.program.registers import REGISTERS
 
-FILES = [*sources(), *headers(Types.PLAIN), *headers(Types.AP)[-1:]]
+#: The fast C simulation alone has this one.
+FLAT = SOURCE_DIR / MEMORY[Types.PLAIN] / "ps_memory.h"
+
+FILES = [
+    *sources(),
+    *(path for path in headers(Types.PLAIN) if path != FLAT),
+    *headers(Types.AP)[-2:],
+]
 
 #: What a synthesiser refuses, or this template does without.
 FORBIDDEN = {
@@ -63,7 +74,7 @@ def functions() -> dict[str, str]:
 
 def test_nothing_is_recursive() -> None:
     bodies = functions()
-    assert {"penstock", "compute_group", "load_group", "check", "read_window"} <= set(bodies)
+    assert {"penstock", "convolve", "take_next", "check", "read_window"} <= set(bodies)
     calls = {
         name: {other for other in bodies if re.search(rf"\b{other}\(", body)}
         for name, body in bodies.items()
@@ -93,7 +104,7 @@ def test_every_loop_has_a_label_and_a_bound(path: Path) -> None:
 def test_pragmas_stand_on_their_own_line_and_inside_a_function() -> None:
     known = {
         *("INLINE", "PIPELINE", "UNROLL", "INTERFACE", "ARRAY_PARTITION", "BIND_STORAGE"),
-        *("LOOP_TRIPCOUNT", "DEPENDENCE", "ALLOCATION"),
+        *("LOOP_TRIPCOUNT", "DEPENDENCE", "BIND_OP"),
     }
     for path in FILES:
         for line in path.read_text().splitlines():
@@ -101,6 +112,110 @@ def test_pragmas_stand_on_their_own_line_and_inside_a_function() -> None:
                 match = re.match(r"#pragma HLS (\w+)", line)
                 assert match and match[1] in known, f"{path.name}: {line}"
                 assert not line.endswith("\\")
+
+
+def test_the_ports_of_a_bundle_have_equal_options() -> None:
+    """A tool takes one set of options for a bundle, and drops others without an error."""
+    text = (SOURCE_DIR / "penstock.cpp").read_text()
+    options = re.findall(r"INTERFACE m_axi port=\w+ (.*) depth=\w+(.*)", text)
+    assert len(options) == 4
+    assert len(set(options)) == 1
+    assert "num_read_outstanding=MAX_OUTSTANDING" in options[0][1]
+
+
+def test_both_buses_have_the_same_names() -> None:
+    """The wrapper of explicit bursts and the one on pointers: functions, and what they take."""
+    names = []
+    for bus in (PLAIN_BUS, VITIS_BUS):
+        text = code_of(SOURCE_DIR / bus / "ps_bus.h")
+        found = re.findall(r"inline (\w+) (\w+)\(([^)]*)\)", text)
+        names.append(
+            [
+                (kind, name, [part.split()[0] for part in arguments.split(",")])
+                for kind, name, arguments in found
+            ]
+        )
+    assert len(names[0]) == 6
+    assert names[0] == names[1]
+
+
+MEMORY_BENCH = """
+#include <cstdio>
+#include <random>
+namespace banks {
+using namespace ::ps;
+#include "banks/ps_memory.h"
+}
+#undef PS_MEMORY_H
+namespace flat {
+using namespace ::ps;
+#include "flat/ps_memory.h"
+}
+using namespace ps;
+fmem_t one, two;
+int main() {
+  std::mt19937 next(SEED);
+  for (int round = 0; round < 20000; ++round) {
+    // Around the end of the memory, where addresses wrap, as often as anywhere.
+    const uint32_t address = next() % 2 ? next() % FMEM_BYTES : FMEM_BYTES - next() % (2 * WB);
+    byte_t bytes[FB], a[WB], b[WB];
+    for (byte_t& byte : bytes) byte = byte_t(next());
+    const uint32_t count = next() % (FB + 1), wanted = 1 + next() % WB;
+    banks::ps::write_bytes(one, address, bytes, count);
+    flat::ps::write_bytes(two, address, bytes, count);
+    const uint32_t from = next() % 2 ? address - next() % WB : next();
+    banks::ps::read_window(one, from, wanted, a);
+    flat::ps::read_window(two, from, wanted, b);
+    for (uint32_t i = 0; i < wanted; ++i) {
+      if (a[i] != b[i]) return std::printf("round %d, byte %u\\n", round, i), 1;
+    }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020", "zcu104"])
+def test_banks_are_one_array(tmp_path: Path, config: str) -> None:
+    """Both feature memories, the same writes and reads at random addresses."""
+    (tmp_path / CONFIG_HEADER).write_text(config_header(get_config(config)))
+    (tmp_path / "main.cpp").write_text('#include "ps_core.h"\n#include <cstring>\n' + MEMORY_BENCH)
+    flags = include_flags(Types.PLAIN, tmp_path)
+    seed = f"-DSEED={np.random.default_rng().integers(1 << 30)}"
+    command = ["g++", "-std=c++14", "-O1", seed, *CXX_FLAGS, *flags, "main.cpp", "-o", "main"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    done = subprocess.run([tmp_path / "main"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), seed
+
+
+#: A division or remainder of g++'s intermediate code: `_7 = _5 % 576;`
+DIVISION = re.compile(r"^.* = \S+ (?:/|%) (\w+);$", re.M)
+
+
+@pytest.mark.parametrize("config", ["z7020x2", "zcu104"])
+@pytest.mark.parametrize("unit", sources(), ids=lambda path: path.stem)
+def test_nothing_is_divided(tmp_path: Path, config: str, unit: Path) -> None:
+    """No divider anywhere, neither by a variable nor by a constant that is no power of two."""
+    assert divisions(tmp_path, config, unit) == []
+
+
+def divisions(folder: Path, config: str, unit: Path) -> list[str]:
+    """Divisors that are no powers of two, after g++ has folded constants."""
+    (folder / CONFIG_HEADER).write_text(config_header(get_config(config)))
+    dump = folder / "dump"
+    flags = ["-std=c++14", "-O1", *CXX_FLAGS, f"-fdump-tree-optimized={dump}", "-S", "-o", "out.s"]
+    command = ["g++", *flags, *include_flags(Types.PLAIN, folder), str(unit)]
+    subprocess.run(command, cwd=folder, check=True)
+    found = DIVISION.findall(dump.read_text())
+    return [by for by in found if not (by.isdigit() and int(by).bit_count() == 1)]
+
+
+@pytest.mark.parametrize("expression", ["x % 576", "x / y", "x % y"])
+def test_a_division_is_found(tmp_path: Path, expression: str) -> None:
+    unit = tmp_path / "unit.cpp"
+    unit.write_text(f"unsigned f(unsigned x, unsigned y) {{ return {expression} + y; }}\n")
+    assert divisions(tmp_path, "tiny", unit) != []
+    unit.write_text("unsigned f(unsigned x, unsigned y) { return x / 64 + x % 8 + y; }\n")
+    assert divisions(tmp_path, "tiny", unit) == []
 
 
 def test_arguments_are_the_registers() -> None:
@@ -115,7 +230,7 @@ def test_arguments_are_the_registers() -> None:
         kind = argument.rpartition(" ")[0]
         assert register.offset == offset, register.name
         if register.width == 64:
-            assert kind in ("const ps::beat_t*", "ps::beat_t*")
+            assert kind in ("ps::read_port_t", "ps::write_port_t")
             offset += 0x0C
         else:
             assert kind == ("uint32_t*" if register.from_core else "uint32_t")

@@ -13,6 +13,7 @@ from penstock.program.package import Package
 from penstock.sim import golden
 from penstock.sim.csim.build import build_csim
 from penstock.sim.csim.engine import CsimCore
+from penstock.sim.rtl.engine import RtlCore
 from tests.compiler.back.graphs import (
     bottleneck,
     depthwise,
@@ -129,11 +130,25 @@ def test_gates_loaded_every_image(keep: float) -> None:
     check(wide(keep), "tiny", images=6)
 
 
-def test_split_changes_nothing() -> None:
-    """The HLS core has the base shape alone; programs for the reshaping array run all the same."""
+@pytest.mark.parametrize("keep", [-16.0, 0.0, 16.0])
+def test_the_array_steps_as_in_the_systemverilog_core(keep: float) -> None:
+    """Every shape, list and tile: the same number of steps in both cores."""
+    graph = lcnet(RNG(2), (2, 11, 9), (11, 13), keep=keep)
+    package = compile_graph(graph, get_config("tiny"))
+    inputs, _ = random_inputs(package, 3, RNG(3))  # as in assert_equal
+    got = counters(assert_equal(package, 3))
+    core = RtlCore(package.config)
+    expected = counters(core.run(package, inputs))
+    core.close()
+    np.testing.assert_array_equal(got["mac"], expected["mac"])
+
+
+def test_the_classes_add_up_to_the_cycles() -> None:
     package = compile_graph(lcnet(RNG(2), (2, 16, 16), (11, 13)), get_config("z7020"))
-    got = assert_equal(package, 3)
-    assert (counters(got)["mac"] > 0).all()
+    got = counters(assert_equal(package, 3))
+    classes = ("mac", "weight_wait", "drain", "gate", "copy", "io", "overhead")
+    np.testing.assert_array_equal(sum(got[name] for name in classes), got["cycles"])
+    assert all((got[name] > 0).all() for name in ("mac", "weight_wait", "drain", "io", "overhead"))
 
 
 @pytest.mark.parametrize(

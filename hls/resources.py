@@ -1,0 +1,134 @@
+"""What the HLS core takes of a device, counted from its arrays and operators before anything runs.
+
+Estimates: a synthesiser may share an operator, widen one, or put a small memory into registers.
+The fabric (LUT, FF) is not counted; `docs/hls.md` says which constant decides what.
+"""
+
+import dataclasses
+
+from penstock.hls.sources import HlsError
+from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig
+from penstock.program.descriptor import DESCRIPTOR_BYTES
+
+#: Width and depth of the shapes of a RAMB18 with one read and one write port, and of an UltraRAM.
+BRAM18_SHAPES = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
+URAM_SHAPES = ((72, 4096),)
+
+#: Bits of a multiplier's operands in one DSP slice, signed.
+DSP_A, DSP_B = 25, 18
+
+#: Descriptors kept on chip (hls/src/penstock.cpp: BLOCK x CACHED).
+DESCRIPTORS = 256
+
+#: Averages of a POOL leave in so many parts (hls/src/ps_pool.cpp: PARTS).
+POOL_PARTS = 4
+
+#: A memory of this many bits and more is an UltraRAM where the device has some.
+URAM_BITS = 1 << 21
+
+#: Multipliers beside those of the table below, one slice each: legality of a descriptor
+#: (ps_check.cpp), addresses of the step loop, trip counts of the other loops.
+CHECK_MULTIPLIERS, ADDRESS_MULTIPLIERS, COUNT_MULTIPLIERS = 10, 9, 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """An array of the source: `banks` memories of `words` x `bits`."""
+
+    name: str
+    banks: int
+    words: int
+    bits: int
+
+    def blocks(self, shapes: tuple[tuple[int, int], ...]) -> int:
+        """Memory blocks of the device that all banks take."""
+        return self.banks * min(
+            -(-self.bits // width) * -(-self.words // depth) for width, depth in shapes
+        )
+
+    @property
+    def total_bits(self) -> int:
+        """Of all banks."""
+        return self.banks * self.words * self.bits
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Slices and blocks of a core; `storage`: memory -> "bram" or "uram"."""
+
+    dsp: int
+    bram18: int
+    uram: int
+    storage: dict[str, str]
+
+
+def memories(config: HwConfig) -> tuple[Memory, ...]:
+    """The arrays of the source that are memories, named as there."""
+    words = config.wbuf_bytes // BEAT_BYTES
+    wbuf_words = 2 * (1 << (words - 1).bit_length())  # a power of two a half: no index is divided
+    gate_beats = GATE_WORD_BYTES // BEAT_BYTES
+    listed = config.n_lists * config.max_channels
+    banks = config.window_bytes
+    return (
+        Memory(name="fmem", banks=banks, words=config.fmem_bytes // banks, bits=8),
+        Memory(name="wbuf", banks=config.p_oc, words=wbuf_words, bits=64),
+        Memory(
+            name="gmem", banks=gate_beats, words=config.gate_mem_bytes // GATE_WORD_BYTES, bits=64
+        ),
+        Memory(name="scores", banks=8, words=config.score_depth // 8, bits=8),
+        Memory(name="pool", banks=1, words=config.pool_depth, bits=32),
+        Memory(name="fetch_lists", banks=1, words=listed, bits=16),
+        Memory(name="array_lists", banks=1, words=listed, bits=16),
+        Memory(name="runs", banks=1, words=listed, bits=32),
+        Memory(name="cache.beats", banks=DESCRIPTOR_BYTES // 8, words=DESCRIPTORS, bits=64),
+    )
+
+
+def multipliers(config: HwConfig) -> dict[str, int]:
+    """DSP slices by what they are for."""
+    requantiser = -(-32 // DSP_A)  # a 32-bit sum times 17 bits: two slices
+    return {
+        "products": config.p_oc * config.p_px // config.macs_per_dsp,
+        "epilogue": config.p_px * requantiser,
+        "gate unit": 2 * requantiser,  # its products are in the fabric (BIND_OP)
+        "fold": 1,
+        "average pool": config.fmem_banks // POOL_PARTS * requantiser,
+        "checks": CHECK_MULTIPLIERS,
+        "addresses": ADDRESS_MULTIPLIERS,
+        "trip counts": COUNT_MULTIPLIERS,
+    }
+
+
+def estimate(config: HwConfig, uram: int) -> Estimate:
+    """DSP slices and memory blocks of `config`'s core on a device with `uram` UltraRAMs."""
+    storage, bram18, urams = {}, 0, 0
+    for memory in memories(config):
+        blocks = memory.blocks(URAM_SHAPES)
+        large = memory.total_bits >= URAM_BITS and blocks < memory.blocks(BRAM18_SHAPES) // 4
+        if large and urams + blocks <= uram:
+            storage[memory.name] = "uram"
+            urams += blocks
+        else:
+            storage[memory.name] = "bram"
+            bram18 += memory.blocks(BRAM18_SHAPES)
+    dsp = sum(multipliers(config).values())
+    return Estimate(dsp=dsp, bram18=bram18, uram=urams, storage=storage)
+
+
+def require_fit(config: HwConfig, board: str, resources: dict[str, int]) -> Estimate:
+    """The estimate of `config`'s core on a board with these resources (boards/*.yaml).
+
+    Raises:
+        HlsError: its memories or multipliers do not fit the board's device.
+    """
+    found = estimate(config, resources["uram"])
+    have = {"DSP": resources["dsp"], "BRAM18": 2 * resources["bram36"]}
+    need = {"DSP": found.dsp, "BRAM18": found.bram18}
+    for kind, count in need.items():
+        if count > have[kind]:
+            raise HlsError(
+                f"the HLS core of {config.name} takes about {count:,} {kind} (estimate), "
+                f"{board} has {have[kind]:,}",
+                hint="compile for a smaller --config, or build the SystemVerilog core of this one",
+            )
+    return found
