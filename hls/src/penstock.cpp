@@ -291,9 +291,7 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
     code = ERR_FIELD;
   }
 
-  Ready ready;
-  ready.valid = false;
-  ready.index = 0;
+  Ready ready = Ready();
 
 each_descriptor:
   while (running && code == ERR_NONE) {

@@ -188,7 +188,7 @@ def test_banks_are_one_array(tmp_path: Path, config: str) -> None:
 
 
 #: A division or remainder of g++'s intermediate code: `_7 = _5 % 576;`
-DIVISION = re.compile(r"^.* = \S+ (?:/|%) (\w+);$", re.M)
+DIVISION = re.compile(r"^.* = \S+ (?:/|%) (\S+);$", re.M)
 
 
 @pytest.mark.parametrize("config", ["z7020x2", "zcu104"])
