@@ -3,7 +3,8 @@
 namespace ps {
 namespace {
 
-// Physical row s works as row s % R of the pass on block s / R of the window, R = P_oc >> mode.
+// Physical row s works as row s % R of the pass on block s / R of the window, R = P_oc >> mode.  In
+// each shape both are constants of s: a multiplexer has as many inputs as there are shapes.
 void operands(const Tile& tile, const weight_t group[P_OC], const pixel_t pixels[WB],
               weight_t weights[P_OC], pixel_t lanes[P_OC][P_PX]) {
 #pragma HLS INLINE
@@ -11,12 +12,11 @@ shapes:
   for (uint32_t mode = 0; mode < MODES; ++mode) {
 #pragma HLS UNROLL
     if (tile.mode != mode) continue;
-    const uint32_t rows = P_OC >> mode;
   shape_rows:
     for (uint32_t s = 0; s < P_OC; ++s) {
 #pragma HLS UNROLL
       const uint32_t block = (s << mode) / P_OC;
-      weights[s] = group[(tile.lane + (s & (rows - 1))) % P_OC];
+      weights[s] = group[(tile.lane + (s & ((P_OC >> mode) - 1))) % P_OC];
     shape_lanes:
       for (uint32_t i = 0; i < P_PX; ++i) {
 #pragma HLS UNROLL
@@ -49,37 +49,48 @@ void accumulate(const Tile& tile, bool first, bool last, uint32_t address,
 #pragma HLS ARRAY_PARTITION variable=weights complete
   pixel_t lanes[P_OC][P_PX];
 #pragma HLS ARRAY_PARTITION variable=lanes complete dim=0
-  product_t products[P_OC][P_PX];
-#pragma HLS ARRAY_PARTITION variable=products complete dim=0
 weight_rows:
   for (uint32_t r = 0; r < P_OC; ++r) {
 #pragma HLS UNROLL
     group[r] = weight_of(get_byte(wbuf[r][word], int(address % BEAT_BYTES)));
   }
   operands(tile, group, pixels, weights, lanes);
-product_rows:
-  for (uint32_t r = 0; r < P_OC; r += MACS_PER_DSP) {
+array_rows:
+  for (uint32_t s = 0; s < P_OC; s += MACS_PER_DSP) {
 #pragma HLS UNROLL
-  product_lanes:
+    // Rows of a pair work on the same block: a pass has two rows at least where they are packed.
+    product_t products[MACS_PER_DSP][P_PX];
+#pragma HLS ARRAY_PARTITION variable=products complete dim=0
+  multiply:
     for (uint32_t i = 0; i < P_PX; ++i) {
 #pragma HLS UNROLL
       if (MACS_PER_DSP == 2) {
-        const uint32_t next = (r + 1) % P_OC;
-        pair_products(weights[r], weights[next], lanes[r][i], products[r][i], products[next][i]);
+        const uint32_t last_of_pair = (s + 1) % P_OC;
+        pair_products(weights[s], weights[last_of_pair], lanes[s][i], products[0][i],
+                      products[MACS_PER_DSP - 1][i]);
       } else {
-        products[r][i] = product_t(weights[r] * lanes[r][i]);
+        products[0][i] = product_t(weights[s] * lanes[s][i]);
+      }
+    }
+  sum_rows:
+    for (uint32_t k = 0; k < MACS_PER_DSP; ++k) {
+#pragma HLS UNROLL
+    sum_lanes:
+      for (uint32_t i = 0; i < P_PX; ++i) {
+#pragma HLS UNROLL
+        const acc_t before = first ? acc_t(0) : acc[s + k][i];
+        acc[s + k][i] = acc_t(before + products[k][i]);
       }
     }
   }
-sum_rows:
-  for (uint32_t r = 0; r < P_OC; ++r) {
+  if (!last) return;
+shadow_rows:
+  for (uint32_t s = 0; s < P_OC; ++s) {
 #pragma HLS UNROLL
-  sum_lanes:
+  shadow_lanes:
     for (uint32_t i = 0; i < P_PX; ++i) {
 #pragma HLS UNROLL
-      const acc_t sum = acc_t((first ? acc_t(0) : acc[r][i]) + products[r][i]);
-      acc[r][i] = sum;
-      if (last) shadow[r][i] = sum;
+      shadow[s][i] = acc[s][i];
     }
   }
 }

@@ -147,9 +147,10 @@ mask_blocks:
   mask_lanes:
     for (uint32_t i = 0; i < P_PX; ++i) {
 #pragma HLS UNROLL
-      const int16_t lane = int16_t(b * P_PX + i);
-      const bool inside = (lane < bound) != from && (off_lanes & (1u << i)) == 0;
-      pixels[b * P_PX + i] = inside ? pixel_of(window[b * P_PX + i], is_signed) : pixel_t(0);
+      const int lane = int(b * P_PX + i);
+      const bool inside = ((lane < bound) != from) & ((off_lanes >> i & 1) == 0);
+      const pixel_t pixel = pixel_of(window[b * P_PX + i], is_signed);
+      pixels[b * P_PX + i] = inside ? pixel : pixel_t(0);
     }
   }
 }
