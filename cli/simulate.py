@@ -70,8 +70,9 @@ def parse_engines(text: str) -> tuple[str, ...]:
     required=True,
     type=click.Path(path_type=Path),
     metavar="X.NPY",
-    help="float32, N x C x H x W: real values, normalised as for training (or int8 / uint8 codes, "
-    "where the ONNX file takes images of that type).",
+    help="float32, N x C x H x W: real values, normalised as for training; uint8 photographs, "
+    "channels first or last, where the network knows its pixels; or int8 / uint8 codes, where the "
+    "ONNX file takes images of that type.",
 )
 @click.option(
     "--labels",

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +313,7 @@ def compile_onnx(
     reshape: bool = True,
     thresholds: Sequence[float] | None = None,
     images: int = 1,
+    metadata: Mapping[str, str] | None = None,
 ) -> CompiledNetwork:
     """The Program of an ONNX file for one hardware configuration.
 
@@ -323,6 +324,7 @@ def compile_onnx(
         calibration: images (N, C, H, W) to quantise a float network with.
         reshape: let the array reshape for partial groups; False: the fixed array, same results.
         thresholds: of the early exits, in order; None: what the file says.
+        metadata: in place of the file's own, without "penstock." in front: its pixels, class names.
         images: of a run; of several the small maps lie side by side and share fetched weights
             (compiler/stack.py), for networks without gates and exits.
 
@@ -331,7 +333,8 @@ def compile_onnx(
     """
     path = Path(path)
     warnings: dict[str, str] = {}
-    properties = {} if thresholds is None else threshold_properties(thresholds)
+    properties = dict(metadata or {})
+    properties |= {} if thresholds is None else threshold_properties(thresholds)
     if calibration is None:
         graph = import_onnx(path, properties)
         model = onnx.load_model_from_string(path.read_bytes())

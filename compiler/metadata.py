@@ -1,14 +1,17 @@
 """The metadata of a Program (docs/program.md, "Output record")."""
 
+import json
 import math
 from typing import Any
 
 from penstock.compiler.allocate import Allocation
-from penstock.compiler.ir import Gate
+from penstock.compiler.errors import CompileError
+from penstock.compiler.ir import Gate, Graph
 from penstock.compiler.plan import GateStep, Plan
 from penstock.compiler.weights import round_up
 from penstock.program.config import BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
+from penstock.program.pixels import Pixels, pixels_of_properties
 
 
 def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, Any]:
@@ -20,6 +23,7 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
     within = {
         step.list: step.within for step in plan.steps if isinstance(step, GateStep) and step.closes
     }
+    pixels, names = _pixels(graph, image.shape[0]), _class_names(graph, size)
     kinds = {node.output: node.kind for node in graph.nodes if isinstance(node, Gate)}
     return {
         "network": graph.name,
@@ -33,7 +37,8 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
             "scale": image.scale,
             "bytes": round_up(math.prod(image.shape), BEAT_BYTES),
         }
-        | ({"integer": True} if graph.integer_input else {}),
+        | ({"integer": True} if graph.integer_input else {})
+        | ({"pixels": pixels.plain()} if pixels is not None else {}),
         "output": {
             "name": result.name,
             "classes": size,
@@ -41,7 +46,8 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
             "signed": result.signed,
             "scale": result.scale,
             "offset": offset,
-        },
+        }
+        | ({"class_names": names} if names else {}),
         "record_bytes": offset + plan.images * round_up(size, BEAT_BYTES),
         "gates": [
             {
@@ -65,3 +71,35 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
             for block in allocation.blocks
         ],
     }
+
+
+def _pixels(graph: Graph, channels: int) -> Pixels | None:
+    """How photographs become input, if the file says.  Raises CompileError."""
+    try:
+        return pixels_of_properties(graph.metadata, channels)
+    except ValueError as error:
+        raise CompileError(
+            f"the file's metadata {error}",
+            hint="penstock.full_scale, penstock.mean and penstock.std: a number, one a channel",
+        ) from None
+
+
+def _class_names(graph: Graph, classes: int) -> list[str]:
+    """Names of the classes, if the file has them.  Raises CompileError."""
+    text = graph.metadata.get("class_names")
+    if text is None:
+        return []
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CompileError(
+            "the file's metadata has no list of texts in penstock.class_names", hint="JSON"
+        )
+    if len(names) != classes:
+        raise CompileError(
+            f"the file's metadata has {len(names)} class names, the network {classes} classes",
+            hint="a name for each, in the order of the logits",
+        )
+    return names

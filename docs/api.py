@@ -20,7 +20,7 @@ DOCUMENT = Path(__file__).resolve().parent / "api.md"
 #: In the order in which a reader needs them.
 NAMES = (
     ("compile", "load", "prepare_qat", "Network")
-    + ("Comparison", "GateList", "Estimate", "Run", "Memory")
+    + ("Comparison", "GateList", "Estimate", "Run", "Memory", "Pixels")
     + ("PenstockError", "PenstockWarning")
 )
 SECTIONS = ("Args", "Attributes", "Raises", "Returns")

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.host.errors import BufferExhaustedError, ImageError
+from penstock.program.pixels import as_photographs, pixels_of
 
 Bytes = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
@@ -29,6 +30,8 @@ class InputCodec:
         self.size = int(np.prod(self.shape))
         self.dtype = np.dtype(np.int8 if image["signed"] else np.uint8)
         self._scale = np.float32(image["scale"])
+        pixels = pixels_of(image)
+        self._table = None if pixels is None else pixels.codes(image["scale"], self.dtype)
         info = np.iinfo(self.dtype)
         self._low, self._high = np.float32(info.min), np.float32(info.max)
         try:
@@ -43,6 +46,9 @@ class InputCodec:
     def check(self, images: Array) -> Array:
         """`images` as one contiguous block [N, pixels].
 
+        Of a program with a pixel convention uint8 images are photographs, channels first or last,
+        or one of them.
+
         Raises:
             ImageError: neither float32 nor the codes the core takes, another shape, or none.
         """
@@ -53,6 +59,9 @@ class InputCodec:
                 f"images are {type(images).__name__}, which NumPy does not take ({error})",
                 hint="give a numpy.ndarray",
             ) from error
+        photographs = self._photographs(images)
+        if photographs is not None:
+            return photographs
         if images.dtype not in (np.dtype(np.float32), self.dtype):
             raise ImageError(
                 f"images are {images.dtype}, expected float32 (or {self.dtype} codes)",
@@ -67,6 +76,29 @@ class InputCodec:
             raise ImageError("there is no image")
         return np.ascontiguousarray(images).reshape(len(images), -1)
 
+    def _photographs(self, images: Array) -> Array | None:
+        """uint8 images [N, pixels] of a program that says how they become input."""
+        if self._table is None or images.dtype != np.uint8:
+            return None
+        found = as_photographs(images, self.shape)
+        if found is None:
+            want, got = (" x ".join(map(str, s)) for s in (self.shape, images.shape))
+            raise ImageError(
+                f"photographs are {got}, expected {want}, channels first or last",
+                hint="crop or resize them first",
+            )
+        if not len(found):
+            raise ImageError("there is no image")
+        return np.ascontiguousarray(found).reshape(len(found), -1)
+
+    def _look_up(self, images: Array, codes: Array) -> None:
+        """Photographs [n, pixels] into codes, channel by channel."""
+        assert self._table is not None
+        plane = self.size // len(self._table)
+        for channel, row in enumerate(self._table):
+            part = slice(channel * plane, (channel + 1) * plane)
+            np.take(row, images[:, part], out=codes[:, part], mode="clip")
+
     def encode(self, images: Array, codes: Array, first: int = 0) -> None:
         """Write images [n, pixels] as `codes`, an array of self.dtype [>= n, pixels].
 
@@ -74,6 +106,9 @@ class InputCodec:
             ImageError: NaN or infinity; `first` is the number of the first image in the message.
         """
         count = len(images)
+        if self._table is not None and images.dtype == np.uint8:
+            self._look_up(images, codes[:count])
+            return
         if images.dtype == self.dtype:
             codes[:count] = images
             return

@@ -88,6 +88,8 @@ class Network:
 
         Args:
             images: float32 [N, C, H, W], or codes in the type the core takes (int8 or uint8).
+                Where the program knows the convention of its pixels (`meta["input"]["pixels"]`):
+                uint8 photographs, N x C x H x W, N x H x W x C or one H x W x C.
 
         Raises:
             ImageError: another shape or type, NaN or infinity.
@@ -100,7 +102,7 @@ class Network:
         """
         records = self.run(images)
         last = self._last_call()
-        last.logits = decode_logits(records, self.meta)[: len(images)]
+        last.logits = decode_logits(records, self.meta)[: len(self._codec.check(images))]
         return last.logits
 
     def run(self, images: Array) -> Bytes:

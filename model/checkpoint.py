@@ -45,6 +45,7 @@ class Checkpoint:
     training: dict[str, object]  # the TrainConfig, as plain values
     normalization: dict[str, list[float]]  # full_scale (one value), mean and std per channel
     metrics: dict[str, float]
+    class_names: tuple[str, ...] = ()  # in the order of the logits; empty if they are not known
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -59,6 +60,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "training": checkpoint.training,
         "normalization": checkpoint.normalization,
         "metrics": checkpoint.metrics,
+        "class_names": list(checkpoint.class_names),
     }
     write_atomically(path, lambda file: torch.save(content, file))
 
@@ -119,7 +121,17 @@ def _checkpoint(content: dict[str, Any], network: str | None, *, first: bool) ->
         training=training,
         normalization=given,
         metrics=figures(content, "epochs", *exits),
+        class_names=_class_names(content, config.classes),
     )
+
+
+def _class_names(content: dict[str, Any], classes: int) -> tuple[str, ...]:
+    """Names of the classes; older files have none."""
+    names = content.get("class_names", [])
+    texts = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+    if not texts or len(names) not in (0, classes):
+        raise CheckpointError(f"field 'class_names' is not {classes} texts")
+    return tuple(names)
 
 
 def _check_size(config: AnyConfig, state: dict[str, torch.Tensor]) -> None:

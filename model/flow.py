@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ from penstock.model.split import exit_macs
 from penstock.model.split_plan import parse_split
 from penstock.model.train import Trainer
 from penstock.model.workers import Workers, join_workers
+from penstock.program.pixels import Pixels
 
 CALIBRATION_IMAGES = 512
 CALIBRATION_BATCH = 128
@@ -120,6 +122,7 @@ class _Run:
             quantized=quantized.cpu(),
             training=_plain(self.config),
             normalization=_normalization(self.data),
+            class_names=_names(self.data),
             metrics=in_float
             | _metrics(figures)
             | {"epochs": epochs + _epochs(self.config)}
@@ -244,8 +247,9 @@ def export_checkpoint(
     """
     loaded = load_checkpoint(checkpoint, network)
     metadata = {key: str(loaded.training[key]) for key in ("dataset", "seed")}
-    for key, values in loaded.normalization.items():
-        metadata[key] = ",".join(f"{value:g}" for value in values)
+    metadata |= pixels_of_checkpoint(loaded).properties()
+    if loaded.class_names:
+        metadata["class_names"] = json.dumps(loaded.class_names)
     exits = range(loaded.net.config.early_exits)
     if exits:
         thresholds = exit_thresholds(loaded)
@@ -263,6 +267,23 @@ def export_checkpoint(
     content = model.SerializeToString()
     write_atomically(Path(onnx_path), lambda file: file.write(content))
     return loaded.metrics
+
+
+def pixels_of_checkpoint(loaded: Checkpoint) -> Pixels:
+    """How the pixels that the network was trained on became its input."""
+    known = loaded.normalization
+    return Pixels(
+        name=str(loaded.training["dataset"]),
+        full_scale=known["full_scale"][0],
+        mean=tuple(known["mean"]),
+        std=tuple(known["std"]),
+    )
+
+
+def _names(data: Dataset) -> tuple[str, ...]:
+    """The classes' names, if they are more than numbers."""
+    numbers = tuple(str(number) for number in range(data.classes))
+    return () if data.class_names == numbers else data.class_names
 
 
 def exit_thresholds(loaded: Checkpoint) -> list[float]:

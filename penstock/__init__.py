@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.model.qat import prepare_qat
     from penstock.network import Estimate, Network
     from penstock.program.errors import PenstockError
+    from penstock.program.pixels import Pixels
 
     __version__: str
 
@@ -37,6 +38,7 @@ _HOMES = {
     "Network": "penstock.network",
     "PenstockError": "penstock.program.errors",
     "PenstockWarning": "penstock.errors",
+    "Pixels": "penstock.program.pixels",
     "Run": "penstock.engines",
     "compile": "penstock.building",
     "load": "penstock.building",
@@ -51,6 +53,7 @@ __all__ = [
     "Network",
     "PenstockError",
     "PenstockWarning",
+    "Pixels",
     "Run",
     "__version__",
     "compile",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from penstock.images import as_images
 from penstock.network import Network
 from penstock.program.config import HwConfig
 from penstock.program.optional import require
+from penstock.program.pixels import Pixels
 from penstock.sources import Model, opened, original_of
 from penstock.standing import check_compiled, images_to_check
 from penstock.target import resolve_target
@@ -30,6 +32,8 @@ def compile(
     images: int = 1,
     reshape: bool = True,
     check: Any = None,
+    pixels: Pixels | None = None,
+    class_names: Sequence[str] = (),
 ) -> Network:
     """Compile a network for a board or a hardware configuration.
 
@@ -52,6 +56,11 @@ def compile(
         reshape: let the array reshape for partial groups; the results are the same.
         check: images with which to compare the program with its ONNX file in onnxruntime, layer by
             layer; True: with the first of `calibration`; None: where there are some; False: not.
+        pixels: how uint8 photographs become the network's input, `penstock.Pixels(name="photos",
+            full_scale=255, mean=(...), std=(...))`; it goes into the program, so that the network,
+            `penstock simulate` and the driver take photographs, and `calibration`, `example` and
+            `check` may be such.  None: what the file says.
+        class_names: of the logits, in order; empty: what the file says.
 
     Raises:
         PenstockError: what the core cannot do, with the node or the module and its line, the
@@ -67,6 +76,8 @@ def compile(
         images=images,
         reshape=reshape,
         check=check,
+        pixels=pixels,
+        class_names=class_names,
     )
     for text in network.warnings:
         warnings.warn(text, PenstockWarning, stacklevel=2)
@@ -86,14 +97,19 @@ def build(
     images: int = 1,
     reshape: bool = True,
     check: Any = None,
+    pixels: Pixels | None = None,
+    class_names: Sequence[str] = (),
     step: Step = silently,
 ) -> Network:
     """`compile` without a warning said; `step` is told what takes time."""
     config, board = resolve_target(target)
-    samples = None if calibration is None else as_images(calibration, "calibration")
-    shown = None if example is None else as_images(example, "example")
+    metadata = {} if pixels is None else {"dataset": pixels.name, **pixels.properties()}
+    if class_names:
+        metadata["class_names"] = json.dumps(list(class_names))
+    samples = None if calibration is None else as_images(calibration, "calibration", pixels=pixels)
+    shown = None if example is None else as_images(example, "example", pixels=pixels)
     if not isinstance(check, bool) and check is not None:
-        check = as_images(check, "check", codes=True)
+        check = as_images(check, "check", codes=True, pixels=pixels)
     asked = check is not None and check is not False
     seen = images_to_check(check, samples)
     api = require("penstock.compiler.api")
@@ -107,6 +123,7 @@ def build(
                 reshape=reshape,
                 thresholds=thresholds,
                 images=images,
+                metadata=metadata,
             )
         unchecked, original = "", source.original
         in_float = samples is not None and not source.quantized

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.errors import InputError
+from penstock.program.pixels import Pixels, as_photographs
 
 #: Share of the image values beyond the input quantiser's range that goes without a warning.  A
 #: trained scale leaves out the outliers of a data set, a few in ten thousand.
@@ -33,15 +34,22 @@ def read_array(path: Path) -> npt.NDArray[Any]:
     return array
 
 
-def as_images(images: Any, source: str, *, codes: bool = False) -> npt.NDArray[Any]:
+def as_images(
+    images: Any, source: str, *, codes: bool = False, pixels: Pixels | None = None
+) -> npt.NDArray[Any]:
     """Images of NumPy, PyTorch or lists as a NumPy array [N, C, H, W], after `check_images`.
 
-    Real values of any precision become float32; `codes`: int8 and uint8 stay as they are.
+    Real values of any precision become float32; `codes`: int8 and uint8 stay as they are; with
+    `pixels` uint8 images are photographs, channels first or last.
 
     Raises:
         InputError: no such array, or as `check_images`; `source` is what it calls them.
     """
     array = as_array(images, source)
+    if pixels is not None and array.dtype == np.uint8 and array.ndim in (3, 4):
+        channels, last = len(pixels.mean), array.ndim == 4 and array.shape[1] != len(pixels.mean)
+        height, width = array.shape[-3:-1] if last else array.shape[-2:]
+        array = normalized(array, pixels, (channels, height, width), source)
     integers = array.dtype if codes and array.dtype in (np.int8, np.uint8) else None
     return check_images(array, None, source, codes=integers)
 
@@ -91,6 +99,25 @@ def check_images(
         kind = "NaN" if np.isnan(images[first]).any() else "infinity"
         raise InputError(f"image {first} holds {kind}", source)
     return np.ascontiguousarray(images)
+
+
+def normalized(
+    images: npt.NDArray[Any], pixels: Pixels, shape: tuple[int, ...], source: str
+) -> npt.NDArray[np.float32]:
+    """uint8 photographs, channels first or last, as real values [N, C, H, W].
+
+    Raises:
+        InputError: another size than the network's `shape` (C, H, W).
+    """
+    found = as_photographs(images, shape)
+    if found is None:
+        got, want = (" x ".join(map(str, s)) for s in (images.shape, shape))
+        raise InputError(
+            f"photographs are {got}, the network takes {want}, channels first or last",
+            source,
+            "crop or resize them first",
+        )
+    return pixels.normalize(found)
 
 
 def _wrong_type(got: np.dtype[Any], source: str, codes: np.dtype[Any] | None) -> InputError:

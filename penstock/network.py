@@ -25,8 +25,9 @@ from penstock.engines import (
 )
 from penstock.errors import InputError, PenstockWarning
 from penstock.gatelist import GateList, find_gates
-from penstock.images import as_array, check_images, image_warnings
+from penstock.images import as_array, check_images, image_warnings, normalized
 from penstock.program.optional import require
+from penstock.program.pixels import Pixels, pixels_of
 from penstock.tables import Table
 from penstock.target import clock_of
 
@@ -81,6 +82,16 @@ class Network:
         return self.compiled.input_shape
 
     @property
+    def pixels(self) -> Pixels | None:
+        """How uint8 photographs become its input, if that is known."""
+        return pixels_of(self.compiled.package.meta["input"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in the order of the logits; empty if they are not known."""
+        return tuple(self.compiled.package.meta["output"].get("class_names", ()))
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What compiled and is of little use, a line each."""
         return self.compiled.warnings
@@ -97,7 +108,8 @@ class Network:
 
         Args:
             images: [N, C, H, W] of NumPy or PyTorch: real values as for training, or codes in the
-                integer type that the network's file takes.
+                integer type that the network's file takes; uint8 photographs where the network
+                knows the convention of its pixels, also N x H x W x C, or one H x W x C.
             engine: "golden" (the Program, NumPy integers), "rtl" (the SystemVerilog core in
                 Verilator), "csim" (the HLS core's C++), "graph" (integers without a Program) - all
                 equal to the bit - or "onnx" (the quantised file in onnxruntime, equal but for
@@ -150,6 +162,9 @@ class Network:
 
         `source`: what a message calls them.
         """
+        known = self.pixels if self.compiled.codes is None else None
+        if known is not None and array.dtype == np.uint8:
+            array = normalized(array, known, self.input_shape, source)
         images = check_images(array, self.input_shape, source, limit, self.compiled.codes)
         return images, image_warnings(images, self.compiled.package.meta["input"])
 

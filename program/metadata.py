@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.program.config import BEAT_BYTES, MAX_LENGTH
+from penstock.program.pixels import pixels_of
 
 #: Largest number of the format: sizes, addresses and counts are 32-bit words.
 LARGEST = (1 << 32) - 1
@@ -58,6 +59,14 @@ def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
     image, result, record = meta["input"], meta["output"], meta["record_bytes"]
     if len(image["shape"]) != 3 or not 1 <= math.prod(image["shape"]) <= image["bytes"]:
         raise ValueError(f"has an input of shape {image['shape']} in {image['bytes']} bytes")
+    pixels_of(image)
+    names = result.get("class_names")
+    if names is not None and (
+        not isinstance(names, list)
+        or len(names) != result["classes"]
+        or not all(isinstance(name, str) for name in names)
+    ):
+        raise ValueError(f"has class names that are not {result['classes']} texts")
     images = meta["images"]
     if images < 1:
         raise ValueError(f"is for {images} images a run")
