@@ -74,6 +74,10 @@ class TrainConfig:
     quiet: bool = False
 
     def __post_init__(self) -> None:
+        for place in ("data_dir", "init", "teacher", "out"):
+            given = getattr(self, place)
+            if isinstance(given, str):  # as a notebook has it
+                object.__setattr__(self, place, Path(given))
         parse_any(self.network)
         if self.dataset not in DATASETS and not is_reference(self.dataset):
             raise ConfigError(f"unknown dataset {self.dataset!r}", f"one of {DATASETS}")
