@@ -10,6 +10,7 @@ from penstock.program.hls_timing import HlsTiming
 #: Constant of the model -> the loop of the source whose depth it is.
 LOOPS = {
     "step_depth": "step_loop",
+    "fetch_depth": "fetch_loop",
     "vector_depth": "pool_elements",
     "dense_depth": "output_words",
     "copy_depth": "copy_windows",

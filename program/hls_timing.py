@@ -17,8 +17,9 @@ class HlsTiming:
         descriptor: decoding and checking one descriptor, which an operation before it hides;
             dispatch: from there to its unit.
         setup: of a convolution before its step loop.
-        step_depth, vector_depth, dense_depth, copy_depth, pool_depth, exit_depth: stages of the
-            pipelined loops of CONV, of the pooled vector, of GATE and DENSE, COPY, POOL, EXIT_IF.
+        step_depth, fetch_depth, vector_depth, dense_depth, copy_depth, pool_depth, exit_depth:
+            stages of the pipelined loops of CONV, of weights fetched beside a COPY or POOL, of the
+            pooled vector, of GATE and DENSE, COPY, POOL, EXIT_IF.
         load_depth, store_depth: of the loops of LOAD and GLOAD, and of STORE and the record.
     """
 
@@ -29,6 +30,7 @@ class HlsTiming:
     dispatch: int = 4
     setup: int = 16
     step_depth: int = 60
+    fetch_depth: int = 16
     vector_depth: int = 12
     dense_depth: int = 20
     copy_depth: int = 11

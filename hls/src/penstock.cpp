@@ -67,8 +67,7 @@ struct Ready {
   Descriptor d;
 };
 
-// Descriptor `index`, if its block is on chip.  It touches nothing that an operation touches, so
-// that the next one is prepared while one runs.
+// Descriptor `index`, if its block is on chip.
 Ready prepare(const Cache& cache, uint32_t index, const Limits& limits) {
 #pragma HLS INLINE off
   uint32_t words[DESCRIPTOR_WORDS];
@@ -86,6 +85,23 @@ fetch_words:
   ready.d = decode(words);
   ready.code = check(ready.d, limits, index);
   return ready;
+}
+
+// Descriptor `index` is known.
+bool is_ready(const Ready& ready, uint32_t index) {
+#pragma HLS INLINE
+  return ready.valid && ready.index == index;
+}
+
+// Descriptor `index`, which may be the one in `next`, and the one behind it; returns how many were
+// prepared.  It touches nothing that an operation touches, so that one may run meanwhile.
+uint32_t prepare_two(const Cache& cache, uint32_t index, const Limits& limits, Ready& ready,
+                     Ready& next) {
+#pragma HLS INLINE off
+  const bool known = is_ready(next, index);
+  ready = known ? next : prepare(cache, index, limits);
+  next = prepare(cache, index + 1, limits);
+  return known ? 1 : 2;
 }
 
 // A list that may name a channel the descriptor does not have.
@@ -168,10 +184,29 @@ uint32_t count_cycles(uint32_t cycles, Counter of, uint32_t counters[N_COUNTERS]
   return cycles;
 }
 
-// What of preparing the next descriptor an operation of so many cycles does not hide.
-uint32_t exposed(uint32_t cycles) {
+// What of preparing so many descriptors an operation of so many cycles does not hide.
+uint32_t exposed(uint32_t descriptors, uint32_t cycles) {
 #pragma HLS INLINE
-  return cycles < T_DESCRIPTOR ? T_DESCRIPTOR - cycles : 0;
+  const uint32_t needed = descriptors * T_DESCRIPTOR;
+  return cycles < needed ? needed - cycles : 0;
+}
+
+// A predicate says that the descriptor does not run.
+bool skips(const Descriptor& d, const scores_t scores) {
+#pragma HLS INLINE
+  return d.pred_en && (score_at(scores, d.pred_slot) == 0) != bool(d.pred_not);
+}
+
+// It is left out as a whole; a convolution may run on no input instead.
+bool left_out(const Descriptor& d, bool skip) {
+#pragma HLS INLINE
+  return skip && !(d.op == OP_CONV && d.pred_empty);
+}
+
+void count_skipped(const Descriptor& d, uint32_t counters[N_COUNTERS]) {
+#pragma HLS INLINE
+  ++counters[CNT_SKIPPED];
+  if (d.op == OP_CONV) counters[CNT_CHANNELS_SKIPPED] += d.cout;
 }
 
 // Why a descriptor may not run: an illegal field or range, or a list longer than its map.
@@ -190,13 +225,56 @@ struct Buffers {
   uint64_t out;
 };
 
-// Runs any operation but HALT; returns its cycles (an estimate).  `taken`: an early exit.
-uint32_t execute(const Descriptor& d, bool skip, const Buffers& at, read_port_t weights,
-                 read_port_t input, write_port_t output, Reads& reads, fmem_t fmem, gmem_t gmem,
-                 scores_t scores, acc_t pool[POOL_DEPTH], lists_t fetch_lists, lists_t array_lists,
-                 runs_t runs, ListSize sizes[N_LISTS], uint32_t counters[N_COUNTERS],
-                 bool& taken) {
+// COPY or POOL; the cycles (an estimate), none for other operations.
+uint32_t run_map(const Descriptor& d, fmem_t fmem) {
 #pragma HLS INLINE off
+  if (d.op == OP_COPY) return copy_planes(d, fmem);
+  return d.op == OP_POOL ? pool_windows(d, fmem) : 0;
+}
+
+// What an operation knows of those behind it.
+struct After {
+  bool gate;     // a GATE that may run beside a COPY or POOL
+  Descriptor d;  // the GATE
+  Plan plan;     // of a convolution whose weights may be fetched: no groups if there is none
+};
+
+// What may run beside an operation of `d`: nothing that changes what `next` reads.
+After after_of(const Descriptor& d, const Ready& next, bool known, const scores_t scores,
+               const ListSize sizes[N_LISTS]) {
+#pragma HLS INLINE
+  const bool skip = skips(next.d, scores);
+  const bool runs = known && begin(next, skip, sizes) == ERR_NONE;
+  After after = {false, next.d, no_plan()};
+  after.gate = runs && next.d.op == OP_GATE && d.op != OP_CONV;
+  if (runs && next.d.op == OP_CONV) after.plan = plan_of(next.d, walk_of(next.d, skip, sizes));
+  return after;
+}
+
+// The longest of what runs side by side, by class.
+uint32_t count_beside(uint32_t map, uint32_t gate, const Ahead& ahead,
+                      uint32_t counters[N_COUNTERS]) {
+#pragma HLS INLINE
+  const uint32_t two = map > gate ? map : gate;
+  const uint32_t all = two > ahead.cycles ? two : ahead.cycles;
+  counters[CNT_COPY] += map;
+  counters[CNT_GATE] += two - map;
+  counters[CNT_WEIGHT_WAIT] += all - two;
+  counters[CNT_WEIGHT_BYTES] += ahead.beats * BEAT_BYTES;
+  counters[CNT_READ_BYTES] += ahead.beats * BEAT_BYTES;
+  return all;
+}
+
+// Runs any operation but HALT, and what may run beside it; returns the cycles (an estimate).
+// `taken`: an early exit.
+uint32_t execute(const Descriptor& d, bool skip, const After& after, const Buffers& at,
+                 read_port_t weights, read_port_t input, write_port_t output, Reads& reads,
+                 fmem_t fmem, gmem_t gmem, scores_t scores, acc_t pool[POOL_DEPTH],
+                 lists_t fetch_lists, lists_t array_lists, runs_t runs, ListSize sizes[N_LISTS],
+                 wbuf_t wbuf, Fetch& fetch, uint32_t counters[N_COUNTERS], bool& taken) {
+#pragma HLS INLINE off
+  static dense_t dense;
+#pragma HLS BIND_STORAGE variable=dense type=ram_s2p impl=bram
   taken = false;
   switch (d.op) {
     case OP_LOAD:
@@ -207,21 +285,26 @@ uint32_t execute(const Descriptor& d, bool skip, const Buffers& at, read_port_t 
       return count_move(store(d, fmem, scores, output, at.out), CNT_WRITE_BYTES, counters);
     case OP_CONV: {
       const Walk walk = walk_of(d, skip, sizes);
-      const ConvWork work =
-          convolve(d, walk, weights, reads, fetch_lists, array_lists, runs, scores, fmem, pool);
+      const ConvWork work = convolve(d, walk, after.plan, weights, reads, fetch_lists, array_lists,
+                                     runs, scores, wbuf, fetch, fmem, pool);
       return count_conv(d, walk, work, counters);
     }
-    case OP_COPY:
-      return count_cycles(copy_planes(d, fmem), CNT_COPY, counters);
-    case OP_POOL:
-      return count_cycles(pool_windows(d, fmem), CNT_COPY, counters);
     case OP_EXIT_IF:
       taken = exit_taken(d, gmem, fmem);
       return count_cycles(exit_cycles(d), CNT_GATE, counters);
-    default:  // GATE, DENSE
-      return count_cycles(
-          run_gate(d, gmem, pool, scores, fetch_lists, array_lists, runs, sizes, fmem), CNT_GATE,
-          counters);
+    default: {  // COPY, POOL, GATE, DENSE
+      // Three calls that share no memory: a COPY or POOL, a GATE, weights.
+      const bool gate = after.gate || d.op == OP_GATE || d.op == OP_DENSE;
+      const Descriptor g = after.gate ? after.d : d;
+      const uint32_t map_cycles = run_map(d, fmem);
+      const uint32_t gate_cycles = run_gate(g, gate, gmem, pool, scores, fetch_lists, array_lists,
+                                            runs, sizes, dense);
+      const Ahead ahead =
+          fetch_ahead(after.plan, weights, reads, fetch_lists, runs, scores, wbuf, fetch);
+      const uint32_t cycles = count_beside(map_cycles, gate_cycles, ahead, counters);
+      if (d.op != OP_DENSE) return cycles;
+      return cycles + count_cycles(store_dense(d, dense, fmem), CNT_GATE, counters);
+    }
   }
 }
 
@@ -270,6 +353,16 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
   static Cache cache;
 #pragma HLS ARRAY_PARTITION variable=cache.beats complete dim=2
 #pragma HLS BIND_STORAGE variable=cache.beats type=ram_s2p impl=bram
+  static wbuf_t wbuf;
+#pragma HLS ARRAY_PARTITION variable=wbuf complete dim=1
+#pragma HLS BIND_STORAGE variable=wbuf type=ram_s2p impl=bram
+  static Fetch fetch;
+#pragma HLS ARRAY_PARTITION variable=fetch.rows complete dim=0
+#pragma HLS ARRAY_PARTITION variable=fetch.ids complete dim=0
+#pragma HLS ARRAY_PARTITION variable=fetch.group_rows complete
+#pragma HLS ARRAY_PARTITION variable=fetch.asker.line complete
+#pragma HLS ARRAY_PARTITION variable=fetch.taker.words complete
+#pragma HLS ARRAY_PARTITION variable=fetch.taker.queue complete
   Reads reads;
   ListSize sizes[N_LISTS];
 #pragma HLS ARRAY_PARTITION variable=sizes complete
@@ -285,13 +378,15 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
   clear_lists(sizes);
   clear_cache(cache);
   clear_reads(reads);
+  clear_fetch(fetch);
   if (config_hash != CONFIG_HASH) {
     code = ERR_CONFIG;
   } else if (n_images == 0 || input_stride % BEAT_BYTES != 0 || output_stride % BEAT_BYTES != 0) {
     code = ERR_FIELD;
   }
 
-  Ready ready = Ready();
+  Ready ready = Ready();  // the descriptor in turn
+  Ready next = Ready();   // the one behind it, if it is known
 
 each_descriptor:
   while (running && code == ERR_NONE) {
@@ -300,7 +395,7 @@ each_descriptor:
       code = ERR_PROGRAM_END;
       break;
     }
-    if (!ready.valid || ready.index != pc) {
+    if (!is_ready(ready, pc)) {
       if (!cached(cache, pc)) {
         const uint32_t beats = read_block(program, reads, pc, n_descriptors, cache);
         counters[CNT_READ_BYTES] += beats * BEAT_BYTES;
@@ -310,16 +405,14 @@ each_descriptor:
       counters[CNT_OVERHEAD] += T_DESCRIPTOR;
     }
     const Descriptor d = ready.d;
-    const bool skip = d.pred_en && (score_at(scores, d.pred_slot) == 0) != bool(d.pred_not);
+    const bool skip = skips(d, scores);
     code = begin(ready, skip, sizes);
     counters[CNT_OVERHEAD] += T_DISPATCH;
     if (code != ERR_NONE) break;
-    if (skip && !(d.op == OP_CONV && d.pred_empty)) {
-      ++counters[CNT_SKIPPED];
-      if (d.op == OP_CONV) counters[CNT_CHANNELS_SKIPPED] += d.cout;
+    if (left_out(d, skip)) {
+      count_skipped(d, counters);
       ++pc;
-      ready = prepare(cache, pc, limits);
-      counters[CNT_OVERHEAD] += T_DESCRIPTOR;
+      ready = next;
       continue;
     }
     ++counters[CNT_EXECUTED];
@@ -330,7 +423,7 @@ each_descriptor:
       sum_cycles(counters);
       running = at + 1 != n_images;
       pc = running ? d.length : pc;
-      ready = prepare(cache, pc, limits);
+      prepare_two(cache, pc, limits, ready, next);
       store_counters(counters, output, buffers.out);
       clear_counters(counters);
       // The record is written after its counters are taken: its time is the next image's.
@@ -338,14 +431,34 @@ each_descriptor:
       at += running ? 1 : 0;
       continue;
     }
+    // Where scores stay as they are, what is left out behind the operation is known before it.
+    const bool steady = d.op == OP_CONV || d.op == OP_COPY || d.op == OP_POOL;
+    uint32_t following = pc + 1;
+  look_ahead:
+    while (steady && is_ready(next, following) && next.code == ERR_NONE &&
+           left_out(next.d, skips(next.d, scores))) {
+#pragma HLS LOOP_TRIPCOUNT min=0 max=8
+      count_skipped(next.d, counters);
+      ++following;
+      next = prepare(cache, following, limits);
+      counters[CNT_OVERHEAD] += T_DESCRIPTOR + T_DISPATCH;
+    }
+    const bool known = steady && is_ready(next, following);
+    const After after = after_of(d, next, known, scores, sizes);
+    if (after.gate) {
+      ++counters[CNT_EXECUTED];
+      ++following;
+    }
     // The two calls share no memory: they run side by side.
+    const uint32_t before = fetch.now;
     bool taken = false;
-    ready = prepare(cache, pc + 1, limits);
+    const uint32_t prepared = prepare_two(cache, following, limits, ready, next);
     const uint32_t cycles =
-        execute(d, skip, buffers, weights, input, output, reads, fmem, gmem, scores, pool,
-                fetch_lists, array_lists, runs, sizes, counters, taken);
-    counters[CNT_OVERHEAD] += exposed(cycles);
-    pc = taken ? d.length : pc + 1;
+        execute(d, skip, after, buffers, weights, input, output, reads, fmem, gmem, scores, pool,
+                fetch_lists, array_lists, runs, sizes, wbuf, fetch, counters, taken);
+    counters[CNT_OVERHEAD] += exposed(prepared, cycles);
+    fetch.now = before + cycles + T_DISPATCH;
+    pc = taken ? d.length : following;
   }
   *error = code;
   *position = pc;

@@ -41,7 +41,6 @@ struct Issue {
   uint8_t kh;
   uint8_t kw;
   uint8_t tap;
-  uint16_t group;     // groups begun
 };
 
 // Shape of the next pass when `rows` rows of the group are left (docs/program.md, "Passes").

@@ -58,17 +58,11 @@ void next_place(const Nest& n, const Geometry& g, bool last, Issue& at, Places& 
 
 }  // namespace
 
-ConvWork convolve(const Descriptor& d, const Walk& walk, read_port_t weights, Reads& reads,
-                  const lists_t fetch_lists, const lists_t array_lists, const runs_t runs,
-                  const scores_t scores, fmem_t fmem, acc_t pool[POOL_DEPTH]) {
+ConvWork convolve(const Descriptor& d, const Walk& walk, const Plan& next, read_port_t weights,
+                  Reads& reads, const lists_t fetch_lists, const lists_t array_lists,
+                  const runs_t runs, const scores_t scores, wbuf_t wbuf, Fetch& fetch, fmem_t fmem,
+                  acc_t pool[POOL_DEPTH]) {
 #pragma HLS INLINE off
-  static beat_t wbuf[P_OC][HALVES * WBUF_WORDS];
-#pragma HLS ARRAY_PARTITION variable=wbuf complete dim=1
-#pragma HLS BIND_STORAGE variable=wbuf type=ram_s2p impl=bram
-  Row rows[HALVES][P_OC];
-#pragma HLS ARRAY_PARTITION variable=rows complete dim=0
-  channel_t ids[HALVES][P_OC];
-#pragma HLS ARRAY_PARTITION variable=ids complete dim=0
   sums_t acc;
 #pragma HLS ARRAY_PARTITION variable=acc complete dim=0
   sums_t shadow;
@@ -89,26 +83,20 @@ ConvWork convolve(const Descriptor& d, const Walk& walk, read_port_t weights, Re
   const Nest nest = nest_of(d, walk);
   const Finish finish = finish_of(d);
   const Geometry geometry = geometry_of(d, walk.size);
-  Asker asker;
-  Taker taker;
-#pragma HLS ARRAY_PARTITION variable=taker.words complete
-#pragma HLS ARRAY_PARTITION variable=taker.queue complete
-#pragma HLS ARRAY_PARTITION variable=asker.line complete
-  start_fetch(plan, asker, taker);
+  start_fetch(plan, fetch);
   Places places;
 #pragma HLS ARRAY_PARTITION variable=places.place complete
 #pragma HLS ARRAY_PARTITION variable=places.begins complete
   move_tile(geometry, true, 0, places);
-  Issue at = {false, {0, 0, 0, 0, 0, 0, false, false}, 0, 0, 0, 0, 0, 0, 0};
+  Issue at = {false, {0, 0, 0, 0, 0, 0, false, false}, 0, 0, 0, 0, 0, 0};
   Drain drain = {false, {0, 0, 0, 0, 0, 0, false, false}, 0, 0, 0};
-  uint32_t loaded = 0;  // groups whose weights are in the buffer
-  uint32_t done = 0;    // groups that are written
-  uint8_t group_rows[HALVES] = {0, 0};
-#pragma HLS ARRAY_PARTITION variable=group_rows complete
-  uint32_t now = 0;
+  uint32_t begun = fetch.done;  // groups that the array began
+  const uint32_t end = fetch.done + plan.groups;
+  const uint32_t before = fetch.now;
+  uint32_t beats = 0;
 
 step_loop:
-  while (done != plan.groups) {
+  while (fetch.done != end) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=589824
     // A write lands on its own channel's pixels, which no later iteration reads; old bytes of a
@@ -121,25 +109,20 @@ step_loop:
     const bool step = at.active && !refill && (!last || shadow_free);
 
     // Weights: one burst asked for, one beat taken.
-    ask_next(plan, now, done, weights, reads, fetch_lists, runs, ids, asker);
-    const uint8_t coming = taker.rows;
-    const uint32_t half = taker.group % HALVES;
-    if (take_next(plan, now, weights, reads, scores, ids, wbuf, rows, asker, taker)) {
-      group_rows[half] = coming;
-      ++loaded;
-    }
+    ask_next(plan, next, weights, reads, fetch_lists, runs, fetch);
+    beats += take_next(plan, next, weights, reads, scores, wbuf, fetch);
 
     // The tile before: one slice.
     if (slice) {
-      drain_slice(finish, drain, rows, shadow, old, sums, fmem, pool);
-      if (next_slice(drain)) ++done;
+      drain_slice(finish, drain, fetch.rows, shadow, old, sums, fmem, pool);
+      if (next_slice(drain)) ++fetch.done;
     }
 
     // The window: old bytes of a residual, or what the array steps on.
     uint8_t old_row = 0;
-    const uint32_t old_address = refill_address(finish, drain, rows, old_row);
+    const uint32_t old_address = refill_address(finish, drain, fetch.rows, old_row);
     const Tap tap = tap_of(geometry, at.kh, at.kw);
-    const channel_t channel = nest.alone ? rows[at.tile.half][at.tile.lane % P_OC].channel
+    const channel_t channel = nest.alone ? fetch.rows[at.tile.half][at.tile.lane % P_OC].channel
                                          : channel_at(array_lists, d.in_list, at.position);
     const uint32_t source = d.src + uint32_t(span(channel, d.src_stride)) + at.tile.offset + tap.offset;
     const uint32_t bytes = refill ? uint32_t(WB) : uint32_t(P_PX) << at.tile.mode;
@@ -170,17 +153,17 @@ step_loop:
     }
 
     // The next group: as soon as its weights are there and the array is free.
-    if (!at.active && at.group < loaded) {
-      const uint32_t next = at.group % HALVES;
-      begin_pass(nest, group_rows[next], 0, at);
-      at.tile.half = uint8_t(next);
+    if (!at.active && begun != end && begun != fetch.taken) {
+      const uint32_t half = begun % HALVES;
+      begin_pass(nest, fetch.group_rows[half], 0, at);
+      at.tile.half = uint8_t(half);
       at.active = true;
-      ++at.group;
+      ++begun;
     }
-    ++now;
+    ++fetch.now;
   }
-  work.weight_bytes = taker.beats * BEAT_BYTES;
-  work.drain = now - work.steps - work.wait + T_SETUP + T_STEP_DEPTH + T_LOOP;
+  work.weight_bytes = beats * BEAT_BYTES;
+  work.drain = fetch.now - before - work.steps - work.wait + T_SETUP + T_STEP_DEPTH + T_LOOP;
   return work;
 }
 

@@ -15,7 +15,7 @@ Row folded(const Plan& p, beat_t beat, uint32_t channel, const scores_t scores) 
 
 // One beat of interleaved weights: the rows fill side by side, so a row's word is collected in a
 // register and written again with each beat that adds to it.
-void deal(beat_t beat, uint32_t half, beat_t wbuf[P_OC][HALVES * WBUF_WORDS], Taker& t) {
+void deal(beat_t beat, uint32_t half, wbuf_t wbuf, Taker& t) {
 #pragma HLS INLINE
 deal_rows:
   for (uint32_t r = 0; r < P_OC; ++r) {
@@ -34,10 +34,10 @@ deal_rows:
   if (t.part == 0) t.filled += TAPS_PER_BEAT;
 }
 
-}  // namespace
-
-void start_fetch(const Plan& p, Asker& a, Taker& t) {
+// The asking half at the beginning of a convolution.
+void begin_asking(const Plan& p, bool ahead, Asker& a) {
 #pragma HLS INLINE
+  a.ahead = ahead;
   a.group = 0;
   a.out = 0;
   a.run = 0;
@@ -45,7 +45,12 @@ void start_fetch(const Plan& p, Asker& a, Taker& t) {
   a.rows = p.first_rows;
   a.head = true;
   a.base = p.base;
-  a.pending = 0;
+}
+
+// The taking half at the beginning of a convolution.
+void begin_taking(const Plan& p, bool ahead, Taker& t) {
+#pragma HLS INLINE
+  t.ahead = ahead;
   t.group = 0;
   t.left = p.n_out;
   t.row = 0;
@@ -53,29 +58,63 @@ void start_fetch(const Plan& p, Asker& a, Taker& t) {
   t.beat = 0;
   t.part = 0;
   t.filled = 0;
-  t.beats = 0;
-  t.first = 0;
-  t.count = 0;
-  t.burst.valid = false;
-  t.burst.due = 0;
-  t.burst.beats = 0;
+}
+
+// A beat of what was asked for first, if one is due; the burst it belongs to is in hand then.
+bool beat_is_due(uint32_t now, const Asker& a, Taker& t) {
+#pragma HLS INLINE
+  const Burst come = a.line[ASK_STAGES - 1];
+  if (come.valid) {
+    t.queue[(t.first + t.count) % MAX_OUTSTANDING] = come;
+    ++t.count;
+  }
+  if (!t.burst.valid && t.count != 0) {
+    t.burst = t.queue[t.first % MAX_OUTSTANDING];
+    t.first = (t.first + 1) % MAX_OUTSTANDING;
+    --t.count;
+  }
+  return t.burst.valid && int32_t(now - t.burst.due) >= 0;
+}
+
+}  // namespace
+
+void clear_fetch(Fetch& f) {
+#pragma HLS INLINE
+  f.now = 0;
+  f.asked = 0;
+  f.taken = 0;
+  f.done = 0;
+  begin_asking(no_plan(), false, f.asker);
+  begin_taking(no_plan(), false, f.taker);
+  f.asker.pending = 0;
+  f.taker.first = 0;
+  f.taker.count = 0;
+  const Burst none = {false, 0, 0};
+  f.taker.burst = none;
 empty_line:
   for (int i = 0; i < ASK_STAGES; ++i) {
 #pragma HLS UNROLL
-    a.line[i].valid = false;
-    a.line[i].due = 0;
-    a.line[i].beats = 0;
+    f.asker.line[i] = none;
   }
 empty_words:
   for (uint32_t r = 0; r < P_OC; ++r) {
 #pragma HLS UNROLL
-    t.words[r] = 0;
+    f.taker.words[r] = 0;
   }
 }
 
-void ask_next(const Plan& p, uint32_t now, uint32_t done, read_port_t weights, Reads& reads,
-              const lists_t lists, const runs_t runs, channel_t ids[HALVES][P_OC], Asker& a) {
+void start_fetch(const Plan& plan, Fetch& f) {
 #pragma HLS INLINE
+  if (!f.asker.ahead) begin_asking(plan, false, f.asker);
+  if (!f.taker.ahead) begin_taking(plan, false, f.taker);
+  f.asker.ahead = false;
+  f.taker.ahead = false;
+}
+
+void ask_next(const Plan& plan, const Plan& next, read_port_t weights, Reads& reads,
+              const lists_t lists, const runs_t runs, Fetch& f) {
+#pragma HLS INLINE
+  Asker& a = f.asker;
 shift_line:
   for (int i = ASK_STAGES - 1; i > 0; --i) {
 #pragma HLS UNROLL
@@ -83,14 +122,16 @@ shift_line:
     a.line[i] = a.line[i - 1];
   }
   a.line[0].valid = false;
-  if (a.group >= p.groups || a.group >= done + HALVES || a.pending >= MAX_OUTSTANDING) return;
+  if (!a.ahead && a.group == plan.groups && next.groups != 0) begin_asking(next, true, a);
+  const Plan& p = a.ahead ? next : plan;
+  if (a.group >= p.groups || f.asked - f.done >= HALVES || a.pending >= MAX_OUTSTANDING) return;
 
   uint32_t first = a.base;
   uint32_t beats = p.stride;
   bool last = false;  // of the group
   if (p.w_rows) {
     const channel_t id = channel_at(lists, p.out_list, a.out);
-    ids[a.group % HALVES][a.row % P_OC] = id;
+    f.ids[f.asked % HALVES][a.row % P_OC] = id;
     first = p.base + uint32_t(span(id, p.stride));
     last = a.row + 1 == a.rows;
     ++a.row;
@@ -109,10 +150,11 @@ shift_line:
   }
   ask(weights, reads, first, beats);
   a.line[0].valid = true;
-  a.line[0].due = now + READ_LATENCY;
+  a.line[0].due = f.now + READ_LATENCY;
   a.line[0].beats = beats;
   ++a.pending;
   if (!last) return;
+  ++f.asked;
   ++a.group;
   a.base += p.stride;
   a.row = 0;
@@ -122,36 +164,25 @@ shift_line:
   a.rows = rows_of_group(left, P_OC);
 }
 
-bool take_next(const Plan& p, uint32_t now, read_port_t weights, Reads& reads,
-               const scores_t scores, const channel_t ids[HALVES][P_OC],
-               beat_t wbuf[P_OC][HALVES * WBUF_WORDS], Row rows[HALVES][P_OC], Asker& a,
-               Taker& t) {
+uint32_t take_next(const Plan& plan, const Plan& next, read_port_t weights, Reads& reads,
+                   const scores_t scores, wbuf_t wbuf, Fetch& f) {
 #pragma HLS INLINE
-  const Burst come = a.line[ASK_STAGES - 1];
-  if (come.valid) {
-    t.queue[(t.first + t.count) % MAX_OUTSTANDING] = come;
-    ++t.count;
-  }
-  if (!t.burst.valid && t.count != 0) {
-    t.burst = t.queue[t.first % MAX_OUTSTANDING];
-    t.first = (t.first + 1) % MAX_OUTSTANDING;
-    --t.count;
-  }
-  if (!t.burst.valid || now < t.burst.due) return false;
-
+  Taker& t = f.taker;
+  if (!beat_is_due(f.now, f.asker, t)) return 0;
+  if (!t.ahead && t.group == plan.groups) begin_taking(next, true, t);
+  const Plan& p = t.ahead ? next : plan;
   const beat_t beat = take(weights, reads);
-  ++t.beats;
   --t.burst.beats;
   if (t.burst.beats == 0) {
     t.burst.valid = false;
-    --a.pending;
+    --f.asker.pending;
   }
-  const uint32_t half = t.group % HALVES;
+  const uint32_t half = f.taken % HALVES;
   const bool parameters = p.w_rows ? t.beat == 0 : t.beat < P_OC;
   const uint32_t row = p.w_rows ? uint32_t(t.row) : t.beat;
-  const uint32_t channel = p.w_rows ? uint32_t(ids[half][row % P_OC]) : t.group * P_OC + row;
+  const uint32_t channel = p.w_rows ? uint32_t(f.ids[half][row % P_OC]) : t.group * P_OC + row;
   if (parameters) {
-    if (row < t.rows) rows[half][row % P_OC] = folded(p, beat, channel, scores);
+    if (row < t.rows) f.rows[half][row % P_OC] = folded(p, beat, channel, scores);
   } else if (p.w_rows) {
   row_words:
     for (uint32_t r = 0; r < P_OC; ++r) {
@@ -162,17 +193,40 @@ bool take_next(const Plan& p, uint32_t now, read_port_t weights, Reads& reads,
     deal(beat, half, wbuf, t);
   }
   ++t.beat;
-  if (t.beat != (p.w_rows ? p.stride : p.group_beats)) return false;
+  if (t.beat != (p.w_rows ? p.stride : p.group_beats)) return 1;
   t.beat = 0;
   ++t.row;
-  if (p.w_rows && t.row != t.rows) return false;
+  if (p.w_rows && t.row != t.rows) return 1;
+  f.group_rows[half] = t.rows;
+  ++f.taken;
   ++t.group;
   t.left = uint16_t(t.left - t.rows);
   t.rows = rows_of_group(t.left, P_OC);
   t.row = 0;
   t.part = 0;
   t.filled = 0;
-  return true;
+  return 1;
+}
+
+Ahead fetch_ahead(const Plan& next, read_port_t weights, Reads& reads, const lists_t lists,
+                  const runs_t runs, const scores_t scores, wbuf_t wbuf, Fetch& f) {
+#pragma HLS INLINE off
+  const Plan none = no_plan();
+  const uint32_t before = f.now;
+  Ahead did = {0, 0};
+  if (next.groups == 0) return did;
+  if (!f.asker.ahead) begin_asking(next, true, f.asker);
+  if (!f.taker.ahead) begin_taking(next, true, f.taker);
+fetch_loop:
+  while (f.taken == f.done) {
+#pragma HLS PIPELINE II=1
+#pragma HLS LOOP_TRIPCOUNT min=1 max=8192
+    ask_next(none, next, weights, reads, lists, runs, f);
+    did.beats += take_next(none, next, weights, reads, scores, wbuf, f);
+    ++f.now;
+  }
+  did.cycles = f.now - before + T_FETCH_DEPTH + T_LOOP;
+  return did;
 }
 
 }  // namespace ps

@@ -1,8 +1,10 @@
 // Fetch controller: the weights of the groups of surviving output channels, and only those of the
 // surviving input channels (rtl/ps_weight_request.sv, ps_weight_response.sv, ps_params.sv).
 //
-// Two halves that work side by side in the step loop: `ask_next` asks for one burst an iteration,
-// `take_next` puts one beat an iteration into the weight buffer.
+// Two halves that work side by side: `ask_next` asks for one burst an iteration, `take_next` puts one
+// beat an iteration into the weight buffer.  Both go on with the convolution after the present one,
+// where that is known, so its weights arrive under the present one's steps (ps_convolve.cpp), or
+// beside a COPY or POOL (`fetch_ahead`).
 #ifndef PS_FETCH_H
 #define PS_FETCH_H
 
@@ -52,6 +54,7 @@ struct Burst {
 
 // Where the asking half stands.
 struct Asker {
+  bool ahead;      // at the convolution after the present one
   uint16_t group;
   uint16_t out;  // surviving output channel, row layout
   uint16_t run;  // of the input channels, interleaved layout
@@ -65,6 +68,7 @@ struct Asker {
 
 // Where the taking half stands.
 struct Taker {
+  bool ahead;      // at the convolution after the present one
   uint16_t group;
   uint16_t left;  // output channels that are not taken
   uint8_t row;
@@ -72,13 +76,29 @@ struct Taker {
   uint32_t beat;   // of the row, or of the group
   uint32_t part;   // interleaved: which BEAT_ROWS rows the beat belongs to
   uint32_t filled; // bytes of every row so far
-  uint32_t beats;  // in all, for the counters
   beat_t words[P_OC];
   Burst queue[MAX_OUTSTANDING];
   uint8_t first;  // of the queue
   uint8_t count;
   Burst burst;    // in hand
 };
+
+// All of it: the weights, parameters and channels of the groups in the buffer's halves, and the two
+// halves' state, which live on from convolution to convolution.  Groups count from the run's
+// beginning; group g lies in half g % HALVES.
+struct Fetch {
+  Asker asker;
+  Taker taker;
+  uint32_t now;    // iterations, and cycles between loops
+  uint32_t asked;  // groups that are asked for
+  uint32_t taken;  // groups whose weights are in the buffer
+  uint32_t done;   // groups that are written: their half is free again
+  Row rows[HALVES][P_OC];
+  channel_t ids[HALVES][P_OC];
+  uint8_t group_rows[HALVES];
+};
+
+typedef beat_t wbuf_t[P_OC][HALVES * WBUF_WORDS];
 
 inline uint8_t rows_of_group(uint32_t left, uint32_t most) {
 #pragma HLS INLINE
@@ -110,17 +130,37 @@ inline Plan plan_of(const Descriptor& d, const Walk& walk) {
   return p;
 }
 
-// Asks for the next burst, if there is one and few enough are on their way.  `done`: groups whose
-// half of the weight buffer is free again.
-void ask_next(const Plan& p, uint32_t now, uint32_t done, read_port_t weights, Reads& reads,
-              const lists_t lists, const runs_t runs, channel_t ids[HALVES][P_OC], Asker& a);
+// Nothing is on its way: a run begins.
+void clear_fetch(Fetch& f);
 
-// Takes the next beat, if it is due; true with the last of a group.
-bool take_next(const Plan& p, uint32_t now, read_port_t weights, Reads& reads,
-               const scores_t scores, const channel_t ids[HALVES][P_OC],
-               beat_t wbuf[P_OC][HALVES * WBUF_WORDS], Row rows[HALVES][P_OC], Asker& a, Taker& t);
+// The convolution of `plan` begins, the weights of which may be on their way or in the buffer.
+void start_fetch(const Plan& plan, Fetch& f);
 
-void start_fetch(const Plan& p, Asker& a, Taker& t);
+// Asks for the next burst of this convolution or the `next` one (no groups: not known), if there is
+// one, its half of the buffer is free, and few enough are on their way.
+void ask_next(const Plan& plan, const Plan& next, read_port_t weights, Reads& reads,
+              const lists_t lists, const runs_t runs, Fetch& f);
+
+// Takes the next beat, if it is due; returns how many it took.
+uint32_t take_next(const Plan& plan, const Plan& next, read_port_t weights, Reads& reads,
+                   const scores_t scores, wbuf_t wbuf, Fetch& f);
+
+// What a fetch beside another operation did.
+struct Ahead {
+  uint32_t cycles;
+  uint32_t beats;
+};
+
+// Fetches the first group of the convolution after a COPY or POOL.
+Ahead fetch_ahead(const Plan& next, read_port_t weights, Reads& reads, const lists_t lists,
+                  const runs_t runs, const scores_t scores, wbuf_t wbuf, Fetch& f);
+
+// The plan of no convolution.
+inline Plan no_plan() {
+#pragma HLS INLINE
+  const Plan none = {false, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, false, 0};
+  return none;
+}
 
 }  // namespace ps
 

@@ -1,7 +1,6 @@
 #include "ps_gate.h"
 
 #include "ps_arithmetic.h"
-#include "ps_memory.h"
 
 namespace ps {
 namespace {
@@ -116,12 +115,11 @@ void append(uint32_t list, uint32_t channel, lists_t fetch_lists, lists_t array_
 // instance serves all calls.
 bool make_outputs(const Descriptor& d, uint32_t from, uint32_t to, const gmem_t gmem,
                   const vector_t vector, scores_t scores, lists_t fetch_lists, lists_t array_lists,
-                  runs_t runs, Run& run, ListSize& size, fmem_t fmem) {
+                  runs_t runs, Run& run, ListSize& size, dense_t dense) {
 #pragma HLS INLINE off
   const uint32_t words = 1 + gate_words(d.cin);
   const uint32_t total = uint32_t(span(to - from, words));
   const uint32_t list = d.out_list % N_LISTS;
-  const bool dense = d.op == OP_DENSE;
   bool open = false;
   Output o = {from, d.w_addr / GATE_WORD_BYTES + 1 + uint32_t(span(from, words)), 0, 0, {0, 0, 0, 0}};
 output_words:
@@ -130,9 +128,8 @@ output_words:
 #pragma HLS LOOP_TRIPCOUNT min=2 max=131072
     if (!next_word(d, gmem, vector, o)) continue;
     const byte_t byte = output_of(d, o.row);
-    if (dense) {
-      const uint32_t address = d.dst + o.out;
-      fmem[address / WB % FMEM_ROWS][address % WB] = byte;
+    if (d.op == OP_DENSE) {
+      dense[o.out % (2 * MAX_CHANNELS)] = byte;
     } else {
       set_score(scores, d.dst + o.out, byte);
       if (byte != 0) {
@@ -160,10 +157,11 @@ close_scores:
 
 }  // namespace
 
-uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_DEPTH],
+uint32_t run_gate(const Descriptor& d, bool wanted, const gmem_t gmem, const acc_t pool[POOL_DEPTH],
                   scores_t scores, lists_t fetch_lists, lists_t array_lists, runs_t runs,
-                  ListSize sizes[N_LISTS], fmem_t fmem) {
+                  ListSize sizes[N_LISTS], dense_t dense) {
 #pragma HLS INLINE off
+  if (!wanted) return 0;
   static vector_t vector;
 #pragma HLS ARRAY_PARTITION variable=vector complete dim=2
   const uint32_t list = d.out_list % N_LISTS;
@@ -179,12 +177,12 @@ uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_
   if (d.op == OP_GATE && d.variant == STOPS) {
     from = d.list_from;
     open = make_outputs(d, 0, from, gmem, vector, scores, fetch_lists, array_lists, runs, run, size,
-                        fmem);
+                        dense);
     cycles += from * words + T_DENSE_DEPTH + T_LOOP;
   }
   if (open) {
     make_outputs(d, from, d.cout, gmem, vector, scores, fetch_lists, array_lists, runs, run, size,
-                 fmem);
+                 dense);
     cycles += (d.cout - from) * words + T_DENSE_DEPTH + T_LOOP;
   } else {
     close_outputs(d, from, scores);
@@ -195,6 +193,18 @@ uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_
     sizes[list] = size;
   }
   return cycles;
+}
+
+uint32_t store_dense(const Descriptor& d, const dense_t dense, fmem_t fmem) {
+#pragma HLS INLINE off
+dense_bytes:
+  for (uint32_t i = 0; i < d.cout; ++i) {
+#pragma HLS PIPELINE II=1
+#pragma HLS LOOP_TRIPCOUNT min=1 max=2047
+    const uint32_t address = d.dst + i;
+    fmem[address / WB % FMEM_ROWS][address % WB] = dense[i % (2 * MAX_CHANNELS)];
+  }
+  return d.cout + T_LOAD_DEPTH + T_LOOP;
 }
 
 }  // namespace ps

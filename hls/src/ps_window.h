@@ -16,6 +16,7 @@ constexpr uint32_t LEFT_LANES = 2;  // a block keeps lanes -LEFT .. P_px + RIGHT
 constexpr uint32_t RIGHT_LANES = 3;
 constexpr uint32_t KEPT_LANES = LEFT_LANES + P_PX + RIGHT_LANES;
 static_assert(KEPT_LANES <= KEPT_POWER && KEPT_LANES <= 64, "a block's lanes fit a word");
+static_assert(P_PX <= 32, "a block's own lanes fit half of it");
 constexpr uint32_t STEPS = 4;  // of P_px << m pixels, m = 0 ..
 static_assert(BLOCKS <= 1 << STEPS && MODES <= int(STEPS), "steps of the widest window");
 
@@ -135,6 +136,7 @@ inline void mask_window(const Geometry& g, const Places& p, const Tap& tap, uint
                            : int(g.pixels) - int(tile_offset) - int(tap.rows_pixels);
   const int16_t bound = int16_t(edge < 0 || empty ? 0 : edge > WB ? WB : edge);
   const bool from = tap.top && !empty;
+  const int sign = is_signed ? 128 : 0;  // the bit that counts as -128, not 128
 mask_blocks:
   for (uint32_t b = 0; b < BLOCKS; ++b) {
 #pragma HLS UNROLL
@@ -143,14 +145,16 @@ mask_blocks:
     const uint64_t off = (tap.columns >= 1 ? near >> LEFT_LANES : 0) |
                          (tap.columns >= 2 ? near >> (LEFT_LANES - 1) : 0) |
                          (tap.columns >= 3 ? near >> (LEFT_LANES - 2) : 0);
-    const uint32_t off_lanes = uint32_t(off);
+    // A bit a lane: the lanes below the bound, or those from it on, less those beside the map.
+    const int below = bound - int(b * P_PX);
+    const uint64_t under = below <= 0 ? 0 : below >= P_PX ? ~uint64_t(0) : (uint64_t(1) << below) - 1;
+    const uint32_t inside = uint32_t((from ? ~under : under) & ~off);
   mask_lanes:
     for (uint32_t i = 0; i < P_PX; ++i) {
 #pragma HLS UNROLL
-      const int lane = int(b * P_PX + i);
-      const bool inside = ((lane < bound) != from) & ((off_lanes >> i & 1) == 0);
-      const pixel_t pixel = pixel_of(window[b * P_PX + i], is_signed);
-      pixels[b * P_PX + i] = inside ? pixel : pixel_t(0);
+      const int value = int(window[b * P_PX + i]);
+      const int pixel = value - ((value & sign) << 1);
+      pixels[b * P_PX + i] = pixel_t(pixel & -int(inside >> i & 1));
     }
   }
 }

@@ -23,8 +23,12 @@ from penstock.sim.sources import build_root
 HARNESS = Path(__file__).with_name("harness.cpp")
 LIBRARY = "libcsim.so"
 
-#: Plain integers vectorise; ap_types take long to compile and gain nothing from -O3.
-OPTIMISE = {Types.PLAIN: ("-O3", "-march=native"), Types.AP: ("-O2",)}
+#: Plain integers vectorise, as long as g++ keeps the loops over lanes and rows until it comes to
+#: that; ap_types take long to compile and gain nothing from -O3.
+OPTIMISE = {
+    Types.PLAIN: ("-O3", "-march=native", "--param=max-completely-peel-times=4"),
+    Types.AP: ("-O2",),
+}
 
 
 def build_csim(config: HwConfig, types: Types = Types.PLAIN, *, sanitized: bool = False) -> Path:
