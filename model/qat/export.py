@@ -12,6 +12,7 @@ import torch
 from torch import fx
 from torch.nn import functional as F
 
+from penstock.model.errors import ModelError
 from penstock.model.gate_network import Source
 from penstock.model.onnx_graph import GraphBuilder
 from penstock.model.qat.layers import GateScore
@@ -34,7 +35,11 @@ def export_qat(
     Early exits are outputs "exit0", ... before it; N is symbolic.  `metadata` goes into
     metadata_props under "penstock.".  Nodes are named after the layers' paths in the module,
     through `label`.
+
+    Raises:
+        ModelError: it was not calibrated, or a number in it is NaN or infinite.
     """
+    _check_numbers(net)
     emit = _Emitter(net, label)
     for node in net.net.graph.nodes:
         emit.node(node)
@@ -50,6 +55,19 @@ def export_qat(
         {f"penstock.{key}": value for key, value in properties.items()},
         early,
     )
+
+
+def _check_numbers(net: QatNetwork) -> None:
+    for name, tensor in net.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(
+                f"'{name}' of the quantised network holds NaN or infinity",
+                "train it again: a lower learning rate, or clipped gradients",
+            )
+    if not all(float(quantizer.scale) > 0 for quantizer in net.quantizers()):
+        raise ModelError(
+            "the quantised network was not calibrated", "net.calibrate([images]) comes first"
+        )
 
 
 class _Emitter:

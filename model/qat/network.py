@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from penstock.model.errors import DataError
 from penstock.model.qat.layers import GateScore
 from penstock.model.quantizers import LEAST_SCALE, ZERO_SCALE, ActivationQuantizer
 
@@ -47,8 +48,15 @@ class QatNetwork(nn.Module):
 
         Runs twice: a layer's bias grid depends on its input's scale, which the first run has yet
         to find.
+
+        Raises:
+            DataError: no image, or NaN or infinity in one.
         """
-        inputs, was_training = list(batches), self.training
+        inputs, was_training = [batch for batch in batches if len(batch)], self.training
+        if not inputs:
+            raise DataError("there is no image to calibrate with", "a hundred typical ones do")
+        if not all(bool(torch.isfinite(batch).all()) for batch in inputs):
+            raise DataError("an image to calibrate with holds NaN or infinity", "leave it out")
         self.eval()
         for quantizer in self.quantizers():
             quantizer.scale.fill_(LEAST_SCALE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
 from penstock.model.qat.builder import Builder
@@ -30,8 +31,9 @@ def prepare_qat(net: nn.Module, example: Tensor, method: str = "forward") -> Qat
 
     Raises:
         TraceError: a forward pass that cannot be traced, or an operator without an integer form:
-            the module, the line of the forward pass, and what to do.
+            the module, the line of the forward pass, and what to do; NaN or infinity in a weight.
     """
+    _check(net, example)
     traced = trace(deployed(copied(net).eval()), example, method)
     build = Builder(traced)
     for node in traced.graph.nodes:
@@ -48,6 +50,23 @@ def prepare_qat(net: nn.Module, example: Tensor, method: str = "forward") -> Qat
             build.values[node] = _taken_over(build, node)
     shape = tuple(shape_of(next(iter(traced.graph.nodes)))[1:])
     return QatNetwork(build.finish(), shape, build.scored)
+
+
+def _check(net: nn.Module, example: Tensor) -> None:
+    """TraceError unless these are a module of finite numbers and a tensor."""
+    for given, kind in ((net, nn.Module), (example, Tensor)):
+        if not isinstance(given, kind):
+            raise TraceError(
+                f"a {type(given).__name__} where a {kind.__name__} belongs",
+                "prepare_qat(net, example): a torch.nn.Module, and a batch of its input",
+            )
+    for name, tensor in net.state_dict().items():
+        if isinstance(tensor, Tensor) and tensor.is_floating_point():
+            if tensor.device.type != "meta" and not bool(torch.isfinite(tensor).all()):
+                raise TraceError(
+                    f"'{name}' of {type(net).__name__} holds NaN or infinity",
+                    "train it again: a lower learning rate, or clipped gradients",
+                )
 
 
 def _taken_over(build: Builder, node: fx.Node) -> Value:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import torch
@@ -82,12 +84,12 @@ def describe(node: fx.Node) -> str:
 
 def _shapes(module: fx.GraphModule, example: Tensor) -> None:
     try:
-        with torch.no_grad():
+        with torch.no_grad(), redirect_stderr(io.StringIO()):  # it prints what it raises
             ShapeProp(module).propagate(example)
     except Exception as error:
         raise TraceError(
-            f"the module does not run on an example of {tuple(example.shape)}: "
-            f"{_first_line(error)}",
+            f"the module does not run on an example of {example.dtype} {tuple(example.shape)}: "
+            f"{_first_line(error.__cause__ or error)}",
             "give one batch of network input, float [N, C, H, W]",
         ) from error
 

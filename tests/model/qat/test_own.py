@@ -1,5 +1,7 @@
 """Modules of one's own: gated CNNs through training, export, compile and the integers."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from penstock.compiler.importer.load import infer
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Gate
 from penstock.compiler.numerics import quantize
+from penstock.model.errors import ModelError
 from penstock.model.gates import BlockGate, ChannelGate, Step
 from penstock.model.qat import export_qat, prepare_qat
 from penstock.model.qat.network import QatNetwork
@@ -295,3 +298,37 @@ def test_results_that_a_module_keeps_do_not_hinder_its_copy() -> None:
     assert not net.last.is_leaf
     prepare_qat(net, images[:1])
     assert net.last.grad_fn is not None
+
+
+def small() -> nn.Sequential:
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)]
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), *head)
+
+
+def test_mistakes_are_a_line_each(capfd: pytest.CaptureFixture[str]) -> None:
+    images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    broken = small()
+    with torch.no_grad():
+        broken[0].weight[0] = float("nan")  # type: ignore[index, operator]
+    diverged = prepare_qat(small(), images)
+    diverged.calibrate([images])
+    with torch.no_grad():
+        next(diverged.net.parameters()).fill_(float("inf"))
+    fresh = prepare_qat(small(), images)
+    mistakes: list[tuple[Any, str]] = [
+        (lambda: prepare_qat(broken, images), "'0.weight' of Sequential holds NaN"),
+        (lambda: prepare_qat(small(), images[0]), r"\(3, 8, 8\): mat1 and mat2"),
+        (lambda: prepare_qat(small(), images.double()), "float64"),
+        (lambda: prepare_qat(small(), "images"), "a str where a Tensor belongs"),  # type: ignore[arg-type]
+        (lambda: prepare_qat(3, images), "a int where a Module belongs"),  # type: ignore[arg-type]
+        (lambda: export_qat(fresh), "was not calibrated"),
+        (lambda: export_qat(diverged), "holds NaN or infinity"),
+        (lambda: fresh.calibrate([]), "no image to calibrate"),
+        (lambda: fresh.calibrate([images[:0]]), "no image to calibrate"),
+        (lambda: fresh.calibrate([images, images / 0]), "holds NaN or infinity"),
+    ]
+    for mistake, words in mistakes:
+        with pytest.raises(ModelError, match=words) as caught:
+            mistake()
+        assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
