@@ -114,6 +114,9 @@ def compile_command(
     result = table(f"{onnx} -> {output}", "", "")
     for name, value in figures.items():
         result.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else value)
+    figures["host"] = dict(compiled.on_the_host())
+    for where, operators in figures["host"].items():
+        result.add_row(where, operators)
     if compiled.checked is not None:
         figures["check"] = compiled.checked.figures()
         for row in check_rows(compiled.checked):

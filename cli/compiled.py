@@ -7,7 +7,7 @@ import numpy.typing as npt
 import rich_click as click
 
 from penstock.cli.errors import InputError, load
-from penstock.images import check_images, read_array
+from penstock.images import as_images, read_array
 from penstock.program.config import CONFIGS, HwConfig
 
 #: Seeds that NumPy, torch and the simulated core all take.
@@ -33,7 +33,7 @@ calibration_option = click.option(
 
 def read_calibration(path: Path | None) -> npt.NDArray[Any] | None:
     """The images of `calibration_option`, if given."""
-    return None if path is None else check_images(read_array(path), None, str(path))
+    return None if path is None else as_images(read_array(path), str(path), codes=True)
 
 
 #: Of commands that read a checkpoint.

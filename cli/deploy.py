@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import rich_click as click
 
 from penstock.cli.bundle import Contents, read_bitstream, write_bundle
@@ -116,13 +117,11 @@ def _vectors(network: Any, images: Path | None, labels: Path | None, limit: int)
     if images is None:
         if labels is not None:
             raise InputError("--labels without --images")
-        scale = compiled.package.meta["input"]["scale"]
-        draw = np.random.default_rng(0).uniform(-128, 128, (limit, *shape))
-        array = (draw * scale).astype(np.float32)
+        array = _random_images(compiled, (limit, *shape))
     else:
         array, warnings = read_images(network, images, limit)
         warn(warnings)
-        if array.dtype != np.float32:  # the vectors' file holds real values
+        if array.dtype != np.float32 and compiled.head is None:  # the file holds real values
             array = (array * np.float32(compiled.package.meta["input"]["scale"])).astype(np.float32)
     with step(f"golden, {len(array)} images"):
         inputs = compiled.quantize_input(array)
@@ -131,6 +130,16 @@ def _vectors(network: Any, images: Path | None, labels: Path | None, limit: int)
     said = compiled.decode_output(records, len(array)).label
     known = said if labels is None else read_labels(labels, len(array))
     return Vectors(images=array, labels=known, results=records[:, COUNTER_BYTES:].copy())
+
+
+def _random_images(compiled: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Real values over the range of the core's quantiser, or codes where the file takes these."""
+    random = np.random.default_rng(0)
+    if not compiled.takes_real:
+        info = np.iinfo(compiled.codes)
+        return random.integers(info.min, info.max + 1, shape, dtype=compiled.codes)
+    scale = compiled.package.meta["input"]["scale"]
+    return (random.uniform(-128, 128, shape) * scale).astype(np.float32)
 
 
 def _write_zip(path: Path, contents: Contents) -> None:

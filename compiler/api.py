@@ -1,6 +1,7 @@
 """What the command line and the engines call: compile, save, load, encode and decode images."""
 
 import dataclasses
+import functools
 import json
 import math
 import tempfile
@@ -34,6 +35,7 @@ from penstock.compiler.report import bias_figures, build_report
 from penstock.compiler.warnings import gate_warnings
 from penstock.program.config import HwConfig
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.ends import HostPart, decode_results, head_of, labels_of, tails_of
 from penstock.program.errors import PenstockError
 from penstock.program.exits import clear_unreached, decode_logits, exits_taken, with_thresholds
 from penstock.program.folder import reading, write_folder
@@ -67,6 +69,7 @@ class Decoded:
     scores: dict[str, Bytes]  # gate -> (N, n)
     counters: dict[str, npt.NDArray[np.uint32]]  # name -> (runs,)
     exits: npt.NDArray[np.int64]  # (N,) the early exit taken, in order; their number: none
+    results: npt.NDArray[Any]  # (N, ...) the file's output: the logits, or what its tail makes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,9 +97,24 @@ class CompiledNetwork:
         """Images a run: what the core takes for one image, and makes one record of."""
         return int(self.package.meta["images"])
 
+    @functools.cached_property
+    def head(self) -> HostPart | None:
+        """What the host makes of an image before the core, if anything."""
+        return head_of(self.package.meta)
+
+    @functools.cached_property
+    def tails(self) -> tuple[HostPart, ...]:
+        """What the host makes of the logits of each exit and of the output, if anything."""
+        return tails_of(self.package.meta)
+
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of an image."""
+    def input_shape(self) -> tuple[int, ...]:
+        """An image as the network's file takes it, without the batch: mostly (C, H, W)."""
+        return self.head.source.shape if self.head else self.core_shape
+
+    @property
+    def core_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image as the core reads it."""
         channels, height, width = self.package.meta["input"]["shape"]
         return channels, height, width
 
@@ -104,7 +122,44 @@ class CompiledNetwork:
     def codes(self) -> np.dtype[Any] | None:
         """int8 or uint8, where the network's file takes images of that type; else None."""
         image = self.package.meta["input"]
+        if self.head is not None:
+            kind = np.dtype(self.head.source.type)
+            return kind if kind.kind in "iu" else None
         return np.dtype(np.int8 if image["signed"] else np.uint8) if image.get("integer") else None
+
+    def on_the_host(self) -> list[tuple[str, str]]:
+        """What the host computes, for a person: (where, operators)."""
+        found = [("on the host, before the core", self.head)] if self.head else []
+        ends = [leave["name"] for leave in self.package.meta["exits"]]
+        names = [f", exit {name}" for name in ends] + [""]
+        found += [
+            (f"on the host, behind the core{name}", tail)
+            for name, tail in zip(names, self.tails, strict=bool(self.tails))
+            if tail.steps
+        ]
+        return [(where, part.operators) for where, part in found]
+
+    @property
+    def takes_real(self) -> bool:
+        """Whether float32 images are real values: not where the file computes with its codes."""
+        return self.head is None or self.head.moves or self.head.source.type == "float32"
+
+    def core_images(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Images as the core's quantiser takes them: what the head makes of them.
+
+        Raises:
+            PenstockError: another shape or dtype, NaN or infinity; says expected and got.
+        """
+        _check_images(images, self.input_shape, self.codes, self.takes_real)
+        if self.head is None:
+            return images
+        made = self.head.run(images)
+        if made.dtype.kind == "f" and not np.isfinite(made).all():
+            raise PenstockError(
+                f"images: what the network computes of them before its first layer "
+                f"({self.head.operators}) is not finite"
+            )
+        return made
 
     def quantize_input(self, images: npt.NDArray[Any]) -> Bytes:
         """float32 [N, C, H, W] -> uint8 [runs, input bytes], as the core reads them.
@@ -117,14 +172,13 @@ class CompiledNetwork:
             PenstockError: another shape or dtype, NaN or infinity; says expected and got.
         """
         image = self.package.meta["input"]
-        _check_images(images, self.input_shape, self.codes)
-        codes = images
-        if images.dtype == np.float32:
-            codes = quantize(images, image["scale"], image["signed"])
+        codes = self.core_images(images)
+        if codes.dtype == np.float32:
+            codes = quantize(codes, image["scale"], image["signed"], image.get("zero_point", 0))
         runs = -(-len(images) // self.images)
         data = np.zeros((runs * self.images, image["bytes"]), np.uint8)
         pixels = np.ascontiguousarray(codes).reshape(len(images), -1).view(np.uint8)
-        data[: len(images), : math.prod(self.input_shape)] = pixels
+        data[: len(images), : math.prod(self.core_shape)] = pixels
         return data.reshape(runs, -1)
 
     def decode_output(self, records: Bytes, images: int | None = None) -> Decoded:
@@ -134,16 +188,19 @@ class CompiledNetwork:
         """
         meta = self.package.meta
         logits = decode_logits(records, meta)[:images]
+        exits = np.repeat(exits_taken(records, meta), self.images)[:images]
+        results = decode_results(logits, exits, self.tails)
         words = np.ascontiguousarray(records[:, :COUNTER_BYTES]).view("<u4")
         return Decoded(
             logits=logits,
-            label=logits.argmax(axis=1).astype(np.int64),
+            label=labels_of(logits, results, self.tails),
             scores={
                 gate["name"]: records[:, gate["offset"] : gate["offset"] + gate["count"]].copy()
                 for gate in meta["gates"]
             },
             counters={name: words[:, i].astype(np.uint32) for i, name in enumerate(COUNTER_NAMES)},
-            exits=np.repeat(exits_taken(records, meta), self.images)[:images],
+            exits=exits,
+            results=results,
         )
 
     def run_graph(self, inputs: Bytes) -> Bytes:
@@ -158,9 +215,9 @@ class CompiledNetwork:
         """
         meta, graph = self.package.meta, self.integer_graph()
         image, result = meta["input"], meta["output"]
-        codes = inputs.reshape(-1, image["bytes"])[:, : math.prod(self.input_shape)]
+        codes = inputs.reshape(-1, image["bytes"])[:, : math.prod(self.core_shape)]
         codes = codes.view(np.int8) if image["signed"] else codes
-        values = run_graph(graph, codes.reshape(-1, *self.input_shape))
+        values = run_graph(graph, codes.reshape(-1, *self.core_shape))
         records = np.zeros((len(inputs), meta["record_bytes"]), np.uint8)
         for gate in meta["gates"]:
             data = values[gate["name"]].reshape(len(inputs), -1).view(np.uint8)
@@ -215,7 +272,7 @@ class CompiledNetwork:
         Raises:
             PenstockError: the ONNX file is not there; onnxruntime is missing, or refuses the file.
         """
-        _check_images(images, self.input_shape, self.codes)
+        _check_images(images, self.input_shape, self.codes, self.takes_real)
         graph = dataclasses.replace(self, open_gates=False).integer_graph()
         result = check_file(graph, self.onnx_file(), images, original)
         return dataclasses.replace(self, checked=result)
@@ -275,6 +332,7 @@ class CompiledNetwork:
         self.package.save(folder / PROGRAM_FILE)
         (folder / LISTING_FILE).write_text(listing(self.package), encoding="utf-8")
         figures = build_report(self.package) | {"warnings": list(self.warnings)}
+        figures["host"] = dict(self.on_the_host())
         if self.graph is not None:
             figures["biases"] = bias_figures(self.graph)
         if self.checked is not None:
@@ -286,14 +344,15 @@ class CompiledNetwork:
 
 
 def _check_images(
-    images: npt.NDArray[Any], shape: tuple[int, int, int], codes: np.dtype[Any] | None
+    images: npt.NDArray[Any], shape: tuple[int, ...], codes: np.dtype[Any] | None, real: bool
 ) -> None:
-    """PenstockError unless `images` is N images of `shape`: finite float32, or of type `codes`."""
-    kinds = "float32" if codes is None else f"float32 or {codes}"
+    """PenstockError unless `images` is N images of `shape`: finite float32 (if `real`), or of type
+    `codes`."""
+    kinds = " or ".join([*(["float32"] if real else []), *([str(codes)] if codes else [])])
     expected = f"{kinds} N x {' x '.join(map(str, shape))}"
     got = f"{images.dtype} {' x '.join(map(str, images.shape))}"
-    known = images.dtype == np.float32 or (codes is not None and images.dtype == codes)
-    if not known or images.ndim != 4 or images.shape[1:] != shape:
+    known = (images.dtype == np.float32 and real) or (codes is not None and images.dtype == codes)
+    if not known or images.shape[1:] != shape or not images.ndim:
         raise PenstockError(f"images: expected {expected}, got {got}")
     bad = ~np.isfinite(images)
     if bad.any():

@@ -17,6 +17,7 @@ import onnx
 from penstock.compiler import ir
 from penstock.compiler.calibration import insert, points, ranges
 from penstock.compiler.errors import CompileError
+from penstock.compiler.importer.ends.parts import host_part
 from penstock.compiler.importer.load import infer, load_model, to_net
 from penstock.compiler.importer.net import Net
 from penstock.compiler.importer.passes.prune import prune
@@ -49,14 +50,25 @@ def quantize_float(
             raise node.error("the network is quantised already", "compile without --calibration")
     _check_input(net, path)
     _check_images(net, images)
-    chosen = points.choose(net, image_unsigned=bool(images.min() >= 0))
+    samples = _core_images(net, images)
+    chosen = points.choose(net, image_unsigned=bool(samples.min() >= 0))
     insert.check_layers(net)
-    samples = np.asarray(images, dtype=np.float32)
     measured = ranges.measure(net, samples, sorted({*chosen.unsigned, *score_tensors(net)}))
     if warnings is not None:
         warnings |= image_warnings(samples) | score_warnings(net, measured)
     scales = ranges.choose_scales(net, chosen, measured)
     return to_onnx(prune(insert.insert(net, chosen, scales)))
+
+
+def _core_images(net: Net, images: Images) -> npt.NDArray[np.float32]:
+    """Images as the core's first layer reads them: what the head makes of them."""
+    if net.head is None:
+        return np.asarray(images, dtype=np.float32)
+    kind = net.types[net.head.source]
+    made = host_part(net, net.head).run(np.asarray(images, dtype=kind))
+    if not np.isfinite(made).all():
+        raise CompileError("what the network computes of the calibration images is not finite")
+    return np.asarray(made, dtype=np.float32)
 
 
 def import_float(path: Path, images: Images) -> ir.Graph:
@@ -76,11 +88,12 @@ def _check_input(net: Net, path: Path) -> None:
 
 
 def _check_images(net: Net, images: Images) -> None:
-    shape = tuple(net.shapes[net.input][1:])
-    if images.ndim != 4 or images.shape[1:] != shape or not len(images):
+    source = net.head.source if net.head else net.input
+    shape = tuple(net.shapes[source][1:])
+    if images.ndim < 2 or images.shape[1:] != shape or not len(images):
         text = " x ".join(map(str, ("N", *shape)))
         raise CompileError(f"calibration images have shape {images.shape}, {text} is expected")
-    if images.dtype.kind not in "fiu":
+    if images.dtype not in (np.float32, np.float64, net.types[source]):
         raise CompileError(f"calibration images have type {images.dtype}", hint="use float32")
     if not np.isfinite(images).all():
         raise CompileError("calibration images hold NaN or infinity")

@@ -182,6 +182,9 @@ class _Placed:
             yield node
         else:
             assert isinstance(node, (Conv, Gate, Dense))
+            if isinstance(node, Conv) and node.pixels > 1:
+                pixels = np.arange(node.pixels)
+                channels = (channels[:, None] * node.pixels + pixels).reshape(-1)
             yield dataclasses.replace(node, weight=node.weight[:, channels])
 
     def _ranged(self, concat: Concat) -> Concat:

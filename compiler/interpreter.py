@@ -97,6 +97,7 @@ def _conv(node: ir.Conv, values: Mapping[str, IntArray]) -> IntArray:
     """(N, O, H', W') int64, clamped."""
     source = values[node.input]
     source = source[:, node.order] if node.order else source
+    source = source.reshape(len(source), -1, 1, 1) if node.pixels > 1 else source
     sources = np.split(source, node.groups, axis=1)
     weights = np.split(node.weight, node.groups)
     groups = [_accumulate(x, w, node.stride) for x, w in zip(sources, weights, strict=True)]

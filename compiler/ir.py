@@ -12,18 +12,25 @@ from typing import Any
 import numpy.typing as npt
 
 from penstock.program.descriptor import GateKind
+from penstock.program.ends import HostPart
 
 IntArray = npt.NDArray[Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
-    """A tensor: `shape` (C, H, W) for maps, (n,) for vectors; real = integer * scale."""
+    """A tensor: `shape` (C, H, W) for maps, (n,) for vectors.
+
+    Its real numbers are (integer - zero_point) * scale.  The zero point is another than 0 only
+    where nothing reads the code 0 as 0: at the image and the logits, and before layers whose bias
+    makes up for it.
+    """
 
     name: str
     shape: tuple[int, ...]
     signed: bool
     scale: float
+    zero_point: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,6 +56,7 @@ class Conv:
     Square odd kernel K, padding K // 2, stride 1 or 2.  Output map: ceil(H / stride) x
     ceil(W / stride).  Of G groups the g-th has outputs and inputs g * O / G .. and g * I / G ..
     With an `order` input i of the convolution is channel order[i] of the map (a channel shuffle).
+    With `pixels` above 1 the map C x H x W is read as one of C * H * W channels of one pixel.
     """
 
     name: str
@@ -64,6 +72,7 @@ class Conv:
     saturate_before_add: bool = False  # clamp to int8 before the residual is added
     groups: int = 1
     order: tuple[int, ...] = ()  # of a grouped convolution; empty: as they are
+    pixels: int = 1  # H * W where each pixel of the map is a channel: a dense layer of it, K = 1
 
     @property
     def depthwise(self) -> bool:
@@ -195,6 +204,8 @@ class Graph:
 
     `exits` in execution order: the first whose test holds ends the image with its logits.
     `rounding`: of the biases of each layer that the importer made.
+    `head`, `tails`: what the host computes of the image before it is `input`, and of the logits of
+    each exit in order and of `output`; none, or one each.
     `renamed`: values whose names the importer changed -> the file's tensors.
     `adjacent`: rows of values that lie one after the other in memory, so that every Concat is a
     range of one of them (the back end's pass `place_concats` fills it in).
@@ -211,6 +222,8 @@ class Graph:
     rounding: tuple[BiasRounding, ...] = ()
     integer_input: bool = False  # the file takes int8 or uint8 images: codes, not real values
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    head: HostPart | None = None
+    tails: tuple[HostPart, ...] = ()
 
     def tensor(self, value: str) -> str:
         """The file's name for a value, if the file has it."""

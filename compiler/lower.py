@@ -153,7 +153,7 @@ class _Lowering:
         conv, config = step.conv, self.config
         outputs, row_inputs, kernel, _ = conv.weight.shape
         source = self.plan.graph.values[conv.input]
-        _, height, width = source.shape
+        _, height, width = source.shape if conv.pixels == 1 else (0, 1, 1)
         pixels = _out_pixels(height, width, conv.stride) * step.images
         height = step.rows or height
         check_conv(step, height, width, config)
@@ -162,6 +162,7 @@ class _Lowering:
         else:
             image, w_stride = pack_interleaved(conv.weight, conv.bias, conv.requantize, config)
         src_stride, phase_stride = plane_size(self.plan.buffers[step.src], config)
+        src_stride = src_stride if conv.pixels == 1 else 1
         key = (conv.name, image.tobytes())  # two forms of a convolution share them
         if key not in self.weights:
             self.weights[key] = self.append(image)
@@ -345,6 +346,7 @@ class _Lowering:
                 "descriptor": len(self.descriptors),
                 "threshold": step.threshold,
                 "signed": step.logits.signed,
+                **({"zero_point": zero} if (zero := step.logits.zero_point) else {}),
                 "scale": step.logits.scale,
                 "scores": step.scores,
             }

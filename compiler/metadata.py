@@ -6,12 +6,17 @@ from typing import Any
 
 from penstock.compiler.allocate import Allocation
 from penstock.compiler.errors import CompileError
-from penstock.compiler.ir import Gate, Graph
+from penstock.compiler.ir import Gate, Graph, Value
 from penstock.compiler.plan import GateStep, Plan
 from penstock.compiler.weights import round_up
 from penstock.program.config import BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.pixels import Pixels, pixels_of_properties
+
+
+def _zero_point(value: Value) -> dict[str, int]:
+    """The code that stands for 0, where that is another than 0."""
+    return {"zero_point": value.zero_point} if value.zero_point else {}
 
 
 def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, Any]:
@@ -25,7 +30,10 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
     }
     pixels, names = _pixels(graph, image.shape[0]), _class_names(graph, size)
     kinds = {node.output: node.kind for node in graph.nodes if isinstance(node, Gate)}
-    return {
+    ends: dict[str, Any] = {} if graph.head is None else {"head": graph.head.encode()}
+    if graph.tails:
+        ends["tails"] = [tail.encode() for tail in graph.tails]
+    return ends | {
         "network": graph.name,
         "config": config.name,
         "schedule": plan.schedule,
@@ -38,6 +46,7 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
             "bytes": round_up(math.prod(image.shape), BEAT_BYTES),
         }
         | ({"integer": True} if graph.integer_input else {})
+        | _zero_point(image)
         | ({"pixels": pixels.plain()} if pixels is not None else {}),
         "output": {
             "name": result.name,
@@ -47,6 +56,7 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
             "scale": result.scale,
             "offset": offset,
         }
+        | _zero_point(result)
         | ({"class_names": names} if names else {}),
         "record_bytes": offset + plan.images * round_up(size, BEAT_BYTES),
         "gates": [
@@ -74,7 +84,13 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
 
 
 def _pixels(graph: Graph, channels: int) -> Pixels | None:
-    """How photographs become input, if the file says.  Raises CompileError."""
+    """How photographs become input, if the file says and the core takes them as the file does.
+
+    Raises:
+        CompileError: the file's numbers are no convention.
+    """
+    if graph.head is not None or graph.values[graph.input].zero_point:
+        return None
     try:
         return pixels_of_properties(graph.metadata, channels)
     except ValueError as error:

@@ -86,7 +86,7 @@ def type_range(signed: bool) -> tuple[int, int]:
     return (-128, 127) if signed else (0, 255)
 
 
-def quantize(real: npt.NDArray[Any], scale: float, signed: bool) -> IntArray:
+def quantize(real: npt.NDArray[Any], scale: float, signed: bool, zero: int = 0) -> IntArray:
     """Float to int8 / uint8 as ONNX QuantizeLinear does: float32, half to even, saturated.
 
     Raises:
@@ -96,7 +96,7 @@ def quantize(real: npt.NDArray[Any], scale: float, signed: bool) -> IntArray:
     if np.isnan(steps).any():
         raise ValueError("NaN cannot be quantised")
     low, high = type_range(signed)
-    return np.clip(steps, low, high).astype(np.int8 if signed else np.uint8)
+    return np.clip(steps + zero, low, high).astype(np.int8 if signed else np.uint8)
 
 
 def exp_table(scale: float) -> IntArray:

@@ -218,7 +218,7 @@ def reads(step: Step) -> tuple[Span, ...]:
     """What a step reads of the feature memory (an in-place residual counts)."""
     match step:
         case ConvStep():
-            inputs = step.conv.weight.shape[1] * step.conv.groups
+            inputs = step.conv.weight.shape[1] * step.conv.groups // step.conv.pixels
             read = (step.src, step.src_first, step.src_first + inputs)
             written = writes(step)
             return (read, written) if step.conv.residual and written else (read,)

@@ -123,7 +123,8 @@ class _Scheduler:
 
     def in_list(self, conv: Conv) -> str | None:
         """The gate whose survivors a convolution walks; None: every channel of a group."""
-        return self.analysis.survivors(conv.input) if conv.groups == 1 else None
+        walks = conv.groups == 1 and conv.pixels == 1
+        return self.analysis.survivors(conv.input) if walks else None
 
     def out_list(self, conv: Conv) -> str | None:
         """The gate whose survivors a convolution computes; None: every channel.
@@ -485,7 +486,8 @@ class _Scheduler:
     def _walked(self, value: str) -> bool:
         readers = self.analysis.readers(value)
         return any(
-            isinstance(node, Conv) and node.input == value and node.groups == 1 for node in readers
+            isinstance(node, Conv) and node.input == value and node.groups == 1 and node.pixels == 1
+            for node in readers
         )
 
 

@@ -83,6 +83,7 @@ def _apart(plan: Plan) -> frozenset[str]:
         if isinstance(step, (LoadStep, StoreStep, DenseStep))
         for name in (getattr(step, "src", None), getattr(step, "dst", None))
     }
+    moved |= {s.src for s in plan.steps if isinstance(s, ConvStep) and s.conv.pixels > 1}
     layouts = {name for name, buffer in plan.buffers.items() if buffer.polyphase}
     return frozenset(layouts | {name for name in moved if name})
 
@@ -93,6 +94,7 @@ def _stackable(step: Step, apart: frozenset[str]) -> bool:
         isinstance(step, ConvStep)
         and step.kind == "conv"
         and step.conv.stride == 1
+        and step.conv.pixels == 1
         and step.pool is None
         and not apart & {step.src, step.dst}
     )

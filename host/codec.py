@@ -11,10 +11,36 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.host.errors import BufferExhaustedError, ImageError
+from penstock.program.ends import HostPart
 from penstock.program.pixels import as_photographs, pixels_of
 
 Bytes = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
+
+
+def apply_head(head: HostPart, images: Array) -> Array:
+    """What a network's head makes of images [N, ...] as its file takes them, for `InputCodec`.
+
+    Raises:
+        ImageError: another shape or type than the file's.
+    """
+    try:
+        images = np.asarray(images)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, other libraries
+        raise ImageError(
+            f"images are {type(images).__name__}, which NumPy does not take ({error})",
+            hint="give a numpy.ndarray",
+        ) from error
+    want = head.source
+    real = images.dtype == np.float32 and (head.moves or want.type == "float32")
+    if not real and images.dtype != want.type:
+        raise ImageError(f"images are {images.dtype}, expected {want.type}")
+    if images.shape[1:] != want.shape or not images.ndim:
+        expected, got = (" x ".join(map(str, s)) for s in (want.shape, images.shape))
+        raise ImageError(
+            f"images are {got}, expected N x {expected}", hint="one image: images[None]"
+        )
+    return head.run(images)
 
 
 class InputCodec:
@@ -32,6 +58,7 @@ class InputCodec:
         self._scale = np.float32(image["scale"])
         pixels = pixels_of(image)
         self._table = None if pixels is None else pixels.codes(image["scale"], self.dtype)
+        self._zero = np.float32(image.get("zero_point", 0))
         info = np.iinfo(self.dtype)
         self._low, self._high = np.float32(info.min), np.float32(info.max)
         try:
@@ -119,5 +146,6 @@ class InputCodec:
             raise ImageError(f"image {bad} holds a NaN or an infinity")
         np.divide(images, self._scale, out=steps)
         np.rint(steps, out=steps)
+        np.add(steps, self._zero, out=steps)
         np.clip(steps, self._low, self._high, out=steps)
         np.copyto(codes[:count], steps, casting="unsafe")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.host.batches import Batches
-from penstock.host.codec import Array, Bytes, InputCodec
+from penstock.host.codec import Array, Bytes, InputCodec, apply_head
 from penstock.host.errors import (
     STALE_HWH,
     ArgumentError,
@@ -19,7 +19,8 @@ from penstock.host.errors import (
     HostError,
 )
 from penstock.host.trace import Trace
-from penstock.program.exits import decode_logits, with_thresholds
+from penstock.program.ends import decode_results, head_of, labels_of, tails_of
+from penstock.program.exits import decode_logits, exits_taken, with_thresholds
 from penstock.program.package import Package
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Network:
         self._lasts = threading.local()
         self._closed = self._close_later = self._calls = self._rewrite = False
         self._codec = InputCodec(self.meta["input"], self.batch)
+        self._head, self._tails = head_of(self.meta), tails_of(self.meta)
         self._batches = Batches(overlay, package, self._codec, self.batch)
 
     def __reduce__(self) -> Any:
@@ -83,13 +85,22 @@ class Network:
         """
         return self._last_call().trace
 
-    def __call__(self, images: Array) -> npt.NDArray[np.float32]:
-        """Logits, float32 [N, classes].
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Predicted class of every image of the last call; [N]."""
+        last = self._last_call()
+        if last.results is None or last.logits is None:
+            raise HostError("the last call gave records alone", hint="net(images)")
+        return labels_of(last.logits, last.results, self._tails)
+
+    def __call__(self, images: Array) -> npt.NDArray[Any]:
+        """Logits, float32 [N, classes]; or what the network's file makes of them (softmax, ...).
 
         Args:
             images: float32 [N, C, H, W], or codes in the type the core takes (int8 or uint8).
                 Where the program knows the convention of its pixels (`meta["input"]["pixels"]`):
-                uint8 photographs, N x C x H x W, N x H x W x C or one H x W x C.
+                uint8 photographs, N x C x H x W, N x H x W x C or one H x W x C. Where
+                it has a part for the host before the core: as the network's file takes them.
 
         Raises:
             ImageError: another shape or type, NaN or infinity.
@@ -102,8 +113,10 @@ class Network:
         """
         records = self.run(images)
         last = self._last_call()
-        last.logits = decode_logits(records, self.meta)[: len(self._codec.check(images))]
-        return last.logits
+        last.logits = decode_logits(records, self.meta)[: last.images]
+        exits = exits_taken(records, self.meta).repeat(self.meta["images"])[: last.images]
+        last.results = decode_results(last.logits, exits, self._tails)
+        return last.results
 
     def run(self, images: Array) -> Bytes:
         """The output records, uint8 [runs, record bytes]; arguments and errors as a call.
@@ -112,7 +125,7 @@ class Network:
         """
         self._board.enter()
         self._check_open()
-        flat = self._codec.check(images)
+        flat = self._codec.check(apply_head(self._head, images) if self._head else images)
         records = _empty(-(-len(flat) // self.meta["images"]), self.meta["record_bytes"])
         with self._board.lock:
             self._check_open()  # another thread may have closed it meanwhile
@@ -128,7 +141,7 @@ class Network:
                 self._calls = False
                 if self._close_later:
                     self.close()
-            self._last = self._lasts.last = _Last(Trace(records, self.meta))
+            self._last = self._lasts.last = _Last(Trace(records, self.meta), len(flat))
         return records
 
     def set_thresholds(self, *thresholds: float) -> None:
@@ -197,9 +210,10 @@ class Network:
 class _Last:
     """What is kept of a call."""
 
-    def __init__(self, trace: Trace) -> None:
-        self.trace = trace
+    def __init__(self, trace: Trace, images: int) -> None:
+        self.trace, self.images = trace, images
         self.logits: npt.NDArray[np.float32] | None = None
+        self.results: npt.NDArray[Any] | None = None
 
 
 def _empty(runs: int, record: int) -> Bytes:

@@ -1,8 +1,8 @@
 """Test vectors of a deployed network: images, labels, and the results the core must give.
 
-A `.npz` file: `images` float32 [N, C, H, W], `labels` int64 [N], `results` uint8 [runs, bytes], the
-output records without their counters, as the golden engine wrote them (a run is an image, or
-several).
+A `.npz` file: `images` as the network takes them (mostly float32 [N, C, H, W]), `labels` int64 [N],
+`results` uint8 [runs, bytes], the output records without their counters, as the golden engine wrote
+them (a run is an image, or several).
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class VectorError(HostError):
 class Vectors:
     """Images and what must come out, see above."""
 
-    images: npt.NDArray[np.float32]
+    images: npt.NDArray[Any]
     labels: npt.NDArray[np.int64]
     results: npt.NDArray[np.uint8]
 

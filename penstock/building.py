@@ -106,7 +106,11 @@ def build(
     metadata = {} if pixels is None else {"dataset": pixels.name, **pixels.properties()}
     if class_names:
         metadata["class_names"] = json.dumps(list(class_names))
-    samples = None if calibration is None else as_images(calibration, "calibration", pixels=pixels)
+    samples = (
+        None
+        if calibration is None
+        else as_images(calibration, "calibration", codes=True, pixels=pixels)
+    )
     shown = None if example is None else as_images(example, "example", pixels=pixels)
     if not isinstance(check, bool) and check is not None:
         check = as_images(check, "check", codes=True, pixels=pixels)

@@ -161,7 +161,7 @@ def _against(
     if images.dtype != np.float32 or not kept.any():
         return None
     exact: npt.NDArray[Any] = original.logits(images[kept]).astype(np.float64)
-    logits = run.logits[kept]
+    logits = run.outputs[kept].reshape(exact.shape)
     off = np.abs(exact - logits)
     energy = float(np.square(exact).mean())
     return OriginalFigures(

@@ -78,12 +78,9 @@ class Run:
     logits: npt.NDArray[np.float32]  # N x K
     scores: dict[str, Bytes]  # gate -> N x n
     exits: npt.NDArray[np.int64]  # N: the early exit taken, in order; their number: none
+    outputs: npt.NDArray[Any]  # N x ...: the file's output, what the host makes of the logits
+    labels: npt.NDArray[np.int64]  # N: predicted class
     counters: dict[str, npt.NDArray[np.uint32]]  # name -> runs
-
-    @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """Predicted class of every image."""
-        return self.logits.argmax(axis=1)
 
     def mean(self, counter: str) -> float:
         """Mean of a counter an image."""
@@ -146,12 +143,15 @@ def run_engine(
         logits=decoded.logits,
         scores=decoded.scores,
         exits=decoded.exits,
+        outputs=decoded.results,
+        labels=decoded.label,
         counters={name: decoded.counters[name] for name in COUNTED[engine]},
     )
 
 
 def run_onnx(compiled: Any, images: Images) -> npt.NDArray[np.float32]:
-    """Logits of the quantised file in onnxruntime, float32 [N, classes]; its last output's."""
+    """The quantised file's last output in onnxruntime: float32 [N, classes], or as its tail
+    makes it."""
     onnx, loader = require("onnx"), require("penstock.compiler.importer.load")
     model = require("penstock.compiler.check").prepare(
         onnx.load_model_from_string(compiled.onnx_file())
@@ -159,6 +159,9 @@ def run_onnx(compiled: Any, images: Images) -> npt.NDArray[np.float32]:
     output = loader.to_net(model).output
     reference = require("penstock.compiler.check.reference").Reference(model, [output])
     found: Any = reference.run(images)[output]
+    if compiled.tails:
+        tail = compiled.tails[-1].result
+        return np.asarray(found).reshape(len(images), *tail.shape)
     return np.asarray(found, np.float32).reshape(len(images), -1)
 
 
@@ -218,8 +221,8 @@ def _name_byte(reference: Run, image: int, other: Run) -> str:
 
 
 def save_arrays(file: IO[bytes], run: Run) -> None:
-    """The runs' arrays as .npz: logits, label, exit, gate:<name>, counter:<name>."""
-    arrays: dict[str, Any] = {"logits": run.logits, "label": run.labels}
+    """The runs' arrays as .npz: logits, output, label, exit, gate:<name>, counter:<name>."""
+    arrays: dict[str, Any] = {"logits": run.logits, "label": run.labels, "output": run.outputs}
     arrays |= {f"gate:{name}": scores for name, scores in run.scores.items()}
     arrays |= {"exit": run.exits}
     arrays |= {f"counter:{name}": values for name, values in run.counters.items()}

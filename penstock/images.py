@@ -74,22 +74,24 @@ def check_images(
     source: str,
     limit: int | None = None,
     codes: np.dtype[Any] | None = None,
+    real: bool = True,
 ) -> npt.NDArray[Any]:
     """The first `limit` of `images` (N, C, H, W) float32 after checks.
 
-    `shape` is the network's input (C, H, W), None if any will do; `codes` the integer type that it
-    takes as well, if any.  InputError on another dtype or shape, on no image at all, and on NaN or
-    infinity (with the first such image).
+    `shape` is the network's input (mostly C, H, W), None if any will do; `codes` the integer type
+    that it takes as well, if any, and without `real` alone.  InputError on another dtype or shape,
+    on no image at all, and on NaN or infinity (with the first such image).
     """
-    if images.dtype != np.float32 and (codes is None or images.dtype != codes):
-        raise _wrong_type(images.dtype, source, codes)
-    if images.ndim != 4:
-        raise InputError(
-            f"images have shape {images.shape}, expected four dimensions N x C x H x W", source
-        )
+    if not ((images.dtype == np.float32 and real) or (codes and images.dtype == codes)):
+        raise _wrong_type(images.dtype, source, codes, real)
+    rank = 4 if shape is None else 1 + len(shape)
+    if images.ndim != rank and (shape is not None or images.ndim < 2):
+        wanted = "four dimensions N x C x H x W" if rank == 4 else f"{rank} dimensions"
+        raise InputError(f"images have shape {images.shape}, expected {wanted}", source)
     if shape is not None and images.shape[1:] != shape:
         got, want = (" x ".join(map(str, s)) for s in (images.shape[1:], shape))
-        raise InputError(f"images are {got} (C x H x W), the network takes {want}", source)
+        axes = " (C x H x W)" if rank == 4 else ""
+        raise InputError(f"images are {got}{axes}, the network takes {want}", source)
     images = images[:limit]
     if not len(images):
         raise InputError("there is no image", source)
@@ -120,8 +122,16 @@ def normalized(
     return pixels.normalize(found)
 
 
-def _wrong_type(got: np.dtype[Any], source: str, codes: np.dtype[Any] | None) -> InputError:
+def _wrong_type(
+    got: np.dtype[Any], source: str, codes: np.dtype[Any] | None, real: bool
+) -> InputError:
     """The error for images of a type: integers are never taken for real values, or rescaled."""
+    if codes is not None and not real:
+        return InputError(
+            f"images are {got}, expected {codes}, as the network's file takes them",
+            source,
+            hint=f"images.astype(numpy.{codes}), if none is outside its range",
+        )
     if codes is not None:
         expected = f"float32 (real values) or {codes} (codes, as the network's file takes them)"
     else:

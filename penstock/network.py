@@ -77,8 +77,8 @@ class Network:
         return str(self.compiled.package.meta["config"])
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of an image."""
+    def input_shape(self) -> tuple[int, ...]:
+        """An image as the network's file takes it: (C, H, W), unless the host makes that of it."""
         return self.compiled.input_shape
 
     @property
@@ -103,8 +103,10 @@ class Network:
 
     def __call__(
         self, images: Any, *, engine: str = "golden", memory: Memory = MEMORY
-    ) -> npt.NDArray[np.float32]:
+    ) -> npt.NDArray[Any]:
         """Logits, float32 [N, classes]; where an image ends early, those of its exit.
+
+        Where the network's file goes on behind its logits (softmax, argmax, ...) its own output.
 
         Args:
             images: [N, C, H, W] of NumPy or PyTorch: real values as for training, or codes in the
@@ -122,7 +124,7 @@ class Network:
         """
         if engine == "onnx":
             return run_onnx(self.compiled, self.prepare(images))
-        return self.run(images, engine, memory=memory).logits
+        return self.run(images, engine, memory=memory).outputs
 
     def run(
         self,
@@ -162,11 +164,15 @@ class Network:
 
         `source`: what a message calls them.
         """
-        known = self.pixels if self.compiled.codes is None else None
+        compiled = self.compiled
+        known = self.pixels if compiled.codes is None else None
         if known is not None and array.dtype == np.uint8:
             array = normalized(array, known, self.input_shape, source)
-        images = check_images(array, self.input_shape, source, limit, self.compiled.codes)
-        return images, image_warnings(images, self.compiled.package.meta["input"])
+        images = check_images(
+            array, self.input_shape, source, limit, compiled.codes, compiled.takes_real
+        )
+        core = compiled.core_images(images)
+        return images, image_warnings(core, compiled.package.meta["input"])
 
     def compare(
         self,
@@ -263,6 +269,7 @@ def _facts(network: Network) -> Table:
     rows = [
         ("images", shape),
         ("classes", str(package.meta["output"]["classes"])),
+        *network.compiled.on_the_host(),
         ("descriptors", f"{package.n_descriptors:,}"),
         ("weight bytes", f"{len(package.weights):,}"),
         ("gates", str(len(network.gates))),

@@ -29,7 +29,8 @@ Model: TypeAlias = Union[str, "os.PathLike[str]", "onnx.ModelProto", "torch.nn.M
 class Original:
     """The network that the integers stand for.
 
-    `name`: how a report calls it; `logits`: float32 [N, C, H, W] -> float32 [N, classes].
+    `name`: how a report calls it; `logits`: float32 [N, C, H, W] -> float32 [N, classes], or the
+    numbers of another output, image by image.
     """
 
     name: str

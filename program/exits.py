@@ -112,4 +112,5 @@ def decode_logits(
 
 def _real(codes: Array, numbers: Mapping[str, Any]) -> npt.NDArray[np.float32]:
     values = codes.view(np.int8) if numbers["signed"] else codes
-    return values.astype(np.float32) * np.float32(numbers["scale"])
+    real = values.astype(np.float32) - np.float32(numbers.get("zero_point", 0))
+    return real * np.float32(numbers["scale"])

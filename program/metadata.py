@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.program.config import BEAT_BYTES, MAX_LENGTH
+from penstock.program.ends import check_ends
 from penstock.program.pixels import pixels_of
 
 #: Largest number of the format: sizes, addresses and counts are 32-bit words.
@@ -93,6 +94,11 @@ def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
         raise ValueError("has a block of memory without a first and a last step")
     if any(max(block["steps"]) > n_descriptors for block in meta["memory"]):
         raise ValueError(f"has a block of memory behind its {n_descriptors} descriptors")
+    for numbers in (image, result, *meta["exits"]):
+        zero, low = numbers.get("zero_point", 0), -128 if numbers["signed"] else 0
+        if type(zero) is not int or not low <= zero <= low + 255:
+            raise ValueError(f"has the zero point {zero}")
+    check_ends(meta)
     if len(meta["layers"]) != n_descriptors:
         raise ValueError(f"has {len(meta['layers'])} layers for {n_descriptors} descriptors")
     for layer in meta["layers"]:

@@ -24,6 +24,9 @@ from penstock.program.metadata import check_metadata, parse_metadata
 
 MAGIC = b"PENSTOCK"
 FORMAT_VERSION = 2
+#: Of a file whose metadata has parts for the host, or zero points: a reader of the other one would
+#: leave them out.
+ENDS_VERSION = 3
 HEADER = struct.Struct("<8s7I28x")
 _CRC_OFFSET = 32
 
@@ -71,8 +74,12 @@ class Package:
         meta = json.dumps(self.meta, sort_keys=True).encode()
         body = self.descriptors + self.weights + meta
         fields = (self.config_hash, self.n_descriptors, 0, len(self.weights), len(meta))
-        blank = HEADER.pack(MAGIC, FORMAT_VERSION, *fields, 0) + body
-        return HEADER.pack(MAGIC, FORMAT_VERSION, *fields, zlib.crc32(blank)) + body
+        numbers = (self.meta.get(key) for key in ("input", "output"))
+        moved = any(isinstance(each, dict) and "zero_point" in each for each in numbers)
+        ends = moved or bool({"head", "tails"} & self.meta.keys())
+        version = ENDS_VERSION if ends else FORMAT_VERSION
+        blank = HEADER.pack(MAGIC, version, *fields, 0) + body
+        return HEADER.pack(MAGIC, version, *fields, zlib.crc32(blank)) + body
 
     def save(self, path: pathlib.Path) -> None:
         """Write the file; a reader never sees half of it."""
@@ -86,9 +93,10 @@ class Package:
         if len(data) < HEADER.size or data[:8] != MAGIC:
             raise PackageError(f"{source}: not a Penstock program (bad magic or too short)")
         _, version, config_hash, count, _, n_weights, n_meta, crc = HEADER.unpack_from(data)
-        if version != FORMAT_VERSION:
+        if version not in (FORMAT_VERSION, ENDS_VERSION):
             raise PackageError(
-                f"{source}: format version {version}, this release reads {FORMAT_VERSION}",
+                f"{source}: format version {version}, this release reads {FORMAT_VERSION} and "
+                f"{ENDS_VERSION}",
                 hint="compile the network again",
             )
         expected = HEADER.size + count * DESCRIPTOR_BYTES + n_weights + n_meta

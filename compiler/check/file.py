@@ -36,7 +36,7 @@ def check_file(
     result = check_graph(graph, prepared, _as_input(graph, prepared, images))
     if original is None:
         return result
-    cost = compare_original(load_model(original), prepared, images)
+    cost = compare_original(load_model(original), prepared, _as_input(graph, prepared, images))
     return dataclasses.replace(result, original=cost)
 
 
@@ -49,7 +49,7 @@ def _as_input(graph: ir.Graph, model: onnx.ModelProto, images: Images) -> npt.ND
     value = graph.values[graph.input]
     if images.dtype != np.float32:  # codes
         return images
-    return quantize(images, value.scale, value.signed)
+    return quantize(images, value.scale, value.signed, value.zero_point)
 
 
 def compare_original(

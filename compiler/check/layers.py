@@ -66,9 +66,10 @@ def check_graph(graph: ir.Graph, model: onnx.ModelProto, images: Array) -> Check
 def _integers(graph: ir.Graph, images: Array) -> IntArray:
     """Images as the graph reads them, quantised as the host does."""
     source = graph.values[graph.input]
+    images = graph.head.run(images) if graph.head else images
     if images.dtype.kind in "iu":
         return images
-    return quantize(images, source.scale, source.signed)
+    return quantize(images, source.scale, source.signed, source.zero_point)
 
 
 @dataclasses.dataclass(slots=True)
@@ -153,8 +154,9 @@ class _Tally:
         """onnxruntime's tensor as the graph has it; None if the shapes do not fit."""
         value = self.graph.values[name]
         shape = array.shape[1:]
-        vector = len(value.shape) == 1
+        vector = len(value.shape) == 1 or value.shape[1:] == (1, 1)
         fits = _long(shape) == _long(value.shape) if vector else shape == (1, *value.shape)
+        fits |= shape == (1, math.prod(value.shape))  # a map that the file has flattened
         if not fits:
             self.layers[name].shapes = (shape, (1, *value.shape))
             return None

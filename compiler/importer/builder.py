@@ -56,11 +56,13 @@ class Builder:
         self.origin[value.name] = node
         return Stored(value=value.name)
 
-    def add_node(self, node: OpNode, item: ir.Node, signed: bool, scale: float) -> Stored:
+    def add_node(
+        self, node: OpNode, item: ir.Node, signed: bool, scale: float, zero: int = 0
+    ) -> Stored:
         """Register a graph node and the value it writes; `node` is its ONNX quantiser."""
         self.nodes[item.output] = item
         shape = self._output_shape(item)
-        value = ir.Value(name=item.output, shape=shape, signed=signed, scale=scale)
+        value = ir.Value(name=item.output, shape=shape, signed=signed, scale=scale, zero_point=zero)
         return self.add_value(node, value)
 
     def _output_shape(self, item: ir.Node) -> tuple[int, ...]:
@@ -74,6 +76,8 @@ class Builder:
             return (sum(shape[0] for shape in shapes), *shapes[0][1:])
         if isinstance(item, ir.Conv):
             _, height, width = self.values[item.input].shape
+            if item.pixels > 1:
+                return (len(item.bias), 1, 1)
             return (len(item.bias), -(-height // item.stride), -(-width // item.stride))
         return (len(item.bias),)
 

@@ -82,6 +82,13 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
             fixed, check_type=True, strict_mode=True, data_prop=known
         )
     except (onnx.shape_inference.InferenceError, ValueError) as error:
+        image = _image_input(fixed.graph)
+        shape = static_shape(image) or ()
+        if len(shape) not in (2, 4):
+            text = ", ".join(map(str, ("N", *shape[1:])))
+            raise CompileError(
+                f"input '{image.name}' has shape ({text}), N x C x H x W is expected"
+            ) from None
         raise CompileError(f"shapes do not fit: {_first_line(error)}") from None
 
 
@@ -160,7 +167,7 @@ def _fix_batch(image: onnx.ValueInfoProto) -> None:
     """Set the batch dimension of the image input to 1."""
     dims = image.type.tensor_type.shape.dim
     text = ", ".join(dim.dim_param or str(dim.dim_value or "?") for dim in dims)
-    if len(dims) != 4:
+    if len(dims) < 2:
         raise CompileError(f"input '{image.name}' has shape ({text}), N x C x H x W is expected")
     if any(dim.dim_value < 1 for dim in dims[1:]):
         raise CompileError(

@@ -42,10 +42,21 @@ class OpNode:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EndNodes:
+    """What the host computes at one end: nodes in order, from tensor `source` to `result`."""
+
+    nodes: tuple[OpNode, ...]
+    source: str
+    result: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Net:
     """A network: nodes in topological order, one image input, one output, batch size 1.
 
-    `exits` are the outputs of early exits in order, `thresholds` theirs.
+    `exits` are the outputs of early exits in order, `thresholds` theirs.  `head` and `tails` (one
+    an exit in order, then the output's; or none) are left out of `nodes`: `input` is then what the
+    head makes, `output` what the tail reads.
     """
 
     name: str
@@ -59,6 +70,13 @@ class Net:
     opset: int
     exits: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
+    head: EndNodes | None = None
+    tails: tuple[EndNodes, ...] = ()
+
+    @property
+    def ends(self) -> tuple[EndNodes, ...]:
+        """Head and tails, as far as there are any."""
+        return (*((self.head,) if self.head else ()), *self.tails)
 
     def replace(self, **changes: Any) -> "Net":
         """A copy with other fields."""
@@ -67,7 +85,7 @@ class Net:
     def fresh_names(self) -> FreshNames:
         """A source of names that no tensor of the network has."""
         names = {*self.constants, *self.shapes, self.input}
-        for node in self.nodes:
+        for node in (*self.nodes, *(node for end in self.ends for node in end.nodes)):
             names.update(node.inputs, node.outputs)
         return FreshNames(names)
 

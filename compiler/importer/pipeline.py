@@ -1,11 +1,14 @@
 """The import, step by step: ONNX file -> Net -> integer graph."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import onnx
 
 from penstock.compiler import ir
+from penstock.compiler.importer.ends.parts import host_part
+from penstock.compiler.importer.ends.peel import peel
 from penstock.compiler.importer.graph.check_accumulators import check_accumulators
 from penstock.compiler.importer.graph.prune import prune_graph
 from penstock.compiler.importer.graph.unique_names import unique_names
@@ -15,11 +18,17 @@ from penstock.compiler.importer.net import Net
 from penstock.compiler.importer.passes.canonical_blends import canonical_blends
 from penstock.compiler.importer.passes.canonical_scores import canonical_scores
 from penstock.compiler.importer.passes.check_attributes import check_attributes
+from penstock.compiler.importer.passes.check_image import check_image
 from penstock.compiler.importer.passes.check_operators import check_operators
+from penstock.compiler.importer.passes.dense_as_conv import dense_as_conv
 from penstock.compiler.importer.passes.drop_expands import drop_expands
+from penstock.compiler.importer.passes.float_weights import float_weights
 from penstock.compiler.importer.passes.fold_batch_norm import fold_batch_norm
 from penstock.compiler.importer.passes.fold_bias import fold_bias
+from penstock.compiler.importer.passes.fold_constants import fold_constants
 from penstock.compiler.importer.passes.fold_to_fixpoint import fold_to_fixpoint
+from penstock.compiler.importer.passes.image_phases import image_phases
+from penstock.compiler.importer.passes.image_planes import image_planes
 from penstock.compiler.importer.passes.merge_equal import merge_equal
 from penstock.compiler.importer.passes.prune import prune
 
@@ -27,9 +36,17 @@ Passes = tuple[Callable[[Net], Net], ...]
 
 READ_PASSES: Passes = (fold_to_fixpoint, prune)
 #: Of a network that is still to be quantised: its weights are constants.
-FLOAT_PASSES: Passes = (merge_equal, fold_bias, fold_batch_norm, fold_bias)
+FLOAT_PASSES: Passes = (
+    float_weights,
+    fold_constants,
+    merge_equal,
+    fold_bias,
+    fold_batch_norm,
+    fold_bias,
+)
+END_PASSES: Passes = (image_planes, image_phases, dense_as_conv, peel, prune)
 CANONICAL_PASSES: Passes = (drop_expands, canonical_blends, canonical_scores, prune)
-CHECK_PASSES: Passes = (check_operators, check_attributes)
+CHECK_PASSES: Passes = (check_image, check_operators, check_attributes)
 
 GRAPH_PASSES: tuple[Callable[[ir.Graph], ir.Graph], ...] = (
     prune_graph,
@@ -51,7 +68,13 @@ def import_onnx(path: Path, properties: Mapping[str, str] | None = None) -> ir.G
 
 def import_model(model: onnx.ModelProto) -> ir.Graph:
     """The same for a model that `load_model` checked."""
-    graph = lower(simplify(to_net(model)))
+    net = simplify(to_net(model))
+    graph = lower(net)
+    graph = dataclasses.replace(
+        graph,
+        head=host_part(net, net.head) if net.head else None,
+        tails=tuple(host_part(net, end) for end in net.tails),
+    )
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
     return graph
@@ -59,7 +82,8 @@ def import_model(model: onnx.ModelProto) -> ir.Graph:
 
 def simplify(net: Net, before: Passes = ()) -> Net:
     """The float-side passes; `before` what is brought into its canonical form."""
-    for net_pass in (*READ_PASSES, *before, *CANONICAL_PASSES, *CHECK_PASSES):
+    passes = (*READ_PASSES, *before, *END_PASSES, *CANONICAL_PASSES, *CHECK_PASSES)
+    for net_pass in passes:
         net = net_pass(net)
     return net
 

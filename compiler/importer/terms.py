@@ -99,6 +99,7 @@ class Linear:
     per_channel: bool = False
     low: float = -INF
     high: float = INF
+    pixels: int = 1  # of the map, each read as a channel (ir.Conv)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

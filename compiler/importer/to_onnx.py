@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from penstock.compiler.importer.ends.attach import attach
 from penstock.compiler.importer.load import METADATA_PREFIX
 from penstock.compiler.importer.net import Net, OpNode
 from penstock.compiler.names import FreshNames
@@ -14,7 +15,9 @@ IR_VERSION = 10
 
 
 def to_onnx(net: Net, extra_outputs: tuple[str, ...] = ()) -> onnx.ModelProto:
-    """The network as a model for batch size 1; `extra_outputs` are tensors to give out too."""
+    """The network as a model for batch size 1, head and tails included; `extra_outputs` are
+    tensors to give out too."""
+    net = attach(net)
     known = (*net.exits, net.output)
     names = [*known, *(name for name in extra_outputs if name not in known)]
     fresh = FreshNames(())  # runtimes refuse two nodes of one name, ONNX does not

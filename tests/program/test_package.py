@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penstock.program.config import CONFIGS, get_config
 from penstock.program.descriptor import Descriptor, Op
-from penstock.program.package import FORMAT_VERSION, HEADER, Package, PackageError
+from penstock.program.package import ENDS_VERSION, FORMAT_VERSION, HEADER, Package, PackageError
 
 TINY = get_config("tiny")
 
@@ -82,10 +82,10 @@ def test_messages() -> None:
     assert "promises" in message(data + b"\0")
     flipped = data[: HEADER.size] + bytes([data[HEADER.size] ^ 1]) + data[HEADER.size + 1 :]
     assert message(flipped) == "net.pspkg: checksum differs (corrupted); compile it again"
-    other = data[:8] + (FORMAT_VERSION + 1).to_bytes(4, "little") + data[12:]
+    other = data[:8] + (ENDS_VERSION + 1).to_bytes(4, "little") + data[12:]
     assert message(other) == (
-        f"net.pspkg: format version {FORMAT_VERSION + 1}, this release reads {FORMAT_VERSION}; "
-        "compile the network again"
+        f"net.pspkg: format version {ENDS_VERSION + 1}, this release reads {FORMAT_VERSION} and "
+        f"{ENDS_VERSION}; compile the network again"
     )
 
 

@@ -34,4 +34,5 @@ def make_conv(
         residual=residual,
         groups=term.groups,
         order=term.order,
+        pixels=term.pixels,
     )

@@ -9,7 +9,7 @@ from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.gates import score_value, signum
 from penstock.compiler.importer.lower.linear import identity, one_per_output, with_bias
-from penstock.compiler.importer.lower.scales import code_zero, scale_text
+from penstock.compiler.importer.lower.scales import code_zero, scale_text, zero_point_error
 from penstock.compiler.importer.lower.stored import (
     is_stored_map,
     pending,
@@ -188,6 +188,8 @@ def _clip_stored(
 ) -> Stored | Pending:
     """A pending clip on an integer value, forgotten if the value never leaves the bounds."""
     value = builder.values[term.value]
+    if value.zero_point:
+        raise zero_point_error(builder.origin[term.value], value.zero_point)
     kind = builder.net.types.get(node.inputs[0], "float32")
     if kind != "float32":  # between the quantiser and its twin
         zero = code_zero(kind, value.signed)

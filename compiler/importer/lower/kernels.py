@@ -51,6 +51,14 @@ def core_kernel(builder: Builder, node: OpNode, weight: Array) -> tuple[Array, i
     return wide, stride
 
 
+def whole_map(builder: Builder, node: OpNode, weight: Array) -> bool:
+    """Whether a convolution is one product of every pixel of its map: a dense layer of it."""
+    sides = tuple(builder.net.shapes[node.inputs[0]][2:])
+    plain = node.attrs.get("group", 1) == 1 and sides != (1, 1)
+    whole = weight.shape[2:] == sides and tuple(builder.net.shapes[node.output][2:]) == (1, 1)
+    return plain and whole and not any(padding(builder, node, sides))
+
+
 def _check_size(
     builder: Builder, node: OpNode, stride: int, spans: Sequence[int], pads: Sequence[int]
 ) -> None:

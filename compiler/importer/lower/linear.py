@@ -1,12 +1,14 @@
 """Conv, Gemm and MatMul: integer weights and bias of an accumulator."""
 
 import dataclasses
+import math
 
 import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.kernels import core_kernel
+from penstock.compiler.importer.lower.kernels import core_kernel, whole_map
+from penstock.compiler.importer.lower.scales import zero_point_error
 from penstock.compiler.importer.lower.shapes import check_vector
 from penstock.compiler.importer.lower.stored import ordered_input
 from penstock.compiler.importer.net import Array, OpNode
@@ -18,7 +20,7 @@ BIAS_SCALE_TOLERANCE = 1e-6
 
 def lower_conv(builder: Builder, node: OpNode) -> Term:
     """Conv on a map; a 1x1 Conv on a pooled map, or behind such a one, is a dense layer."""
-    source, order = ordered_input(builder, node, 0)
+    source, order = ordered_input(builder, node, 0, zero=True)
     weight, scale = _weight(builder, node, output_axis=0, rank=4)
     shape = builder.values[source].shape
     dense = isinstance(builder.nodes.get(source), ir.Pool | ir.Dense)
@@ -28,14 +30,19 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
         raise node.error("a convolution on a pooled map must be 1x1 without groups")
     if dense:
         check_vector(builder, node, 0, axis=1)
-    weight, stride = core_kernel(builder, node, weight)
+    if not dense and whole_map(builder, node, weight):
+        weight, stride, pixels = _flat(weight, order), 1, shape[1] * shape[2]
+        order = ()
+    else:
+        (weight, stride), pixels = core_kernel(builder, node, weight), 1
     if dense and weight.shape[2:] != (1, 1):
         raise node.error("has pads, and its input is one pixel", "leave them out")
-    groups = _groups(builder, node, source, weight)
+    groups = _groups(builder, node, source, weight, pixels)
     if order and groups == 1:  # its weights go along
         weight, order = weight[:, np.argsort(order)], ()
     in_scale = builder.values[source].scale * scale
     bias, offset = _bias(builder, node, in_scale)
+    bias = bias - _of_zero_point(builder, source, weight)
     return Linear(
         node=node,
         dense=dense,
@@ -47,7 +54,26 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
         stride=1 if dense else stride,
         groups=groups,
         order=order,
+        pixels=pixels,
     )
+
+
+def _of_zero_point(builder: Builder, source: str, weight: Array) -> Array:
+    """What the zero point of the input adds to each sum, in steps of the accumulator.
+
+    Off its map the core reads the code 0, which stands for something else then: so a kernel that
+    leaves the map is refused.
+    """
+    value = builder.values[source]
+    if value.zero_point and weight.ndim == 4 and weight.shape[2:] != (1, 1):
+        raise zero_point_error(builder.origin[source], value.zero_point)
+    return value.zero_point * weight.reshape(len(weight), -1).astype(np.int64).sum(axis=1)
+
+
+def _flat(weight: Array, order: tuple[int, ...]) -> Array:
+    """A kernel as large as its map as one of 1x1 on a map of as many channels as pixels."""
+    weight = weight[:, np.argsort(order)] if order else weight
+    return weight.reshape(len(weight), -1, 1, 1)
 
 
 def lower_gemm(builder: Builder, node: OpNode) -> Term:
@@ -55,7 +81,7 @@ def lower_gemm(builder: Builder, node: OpNode) -> Term:
     attrs = node.attrs
     if attrs.get("alpha", 1.0) != 1.0 or attrs.get("beta", 1.0) != 1.0 or attrs.get("transA", 0):
         raise node.error("only alpha = beta = 1 without transA is supported")
-    source, order = ordered_input(builder, node, 0)
+    source, order = ordered_input(builder, node, 0, zero=True)
     if not isinstance(builder.nodes.get(source), ir.Pool | ir.Dense):
         raise node.error(
             f"its input '{source}' is not a global average",
@@ -67,6 +93,7 @@ def lower_gemm(builder: Builder, node: OpNode) -> Term:
     weight = weight[:, np.argsort(order)] if order else weight
     scale = builder.values[source].scale * scale
     bias, offset = _bias(builder, node, scale)
+    bias = bias - _of_zero_point(builder, source, weight)
     return Linear(
         node=node,
         dense=True,
@@ -112,7 +139,8 @@ def one_per_output(builder: Builder, node: OpNode, linear: Linear, shape: tuple[
         return False
     padded = (1,) * (len(result) - len(shape)) + tuple(shape)
     outputs = len(linear.bias)
-    full = result if linear.dense else (1, outputs, 1, 1)
+    vector = linear.dense or math.prod(result) == outputs
+    full = result if vector else (1, outputs, 1, 1)
     single = all(size == 1 for size in padded)
     return (single or padded == full) and (not linear.dense or np.prod(result) == outputs)
 
@@ -172,10 +200,10 @@ def _parts(node: OpNode, term: Term, scale: Array) -> tuple[Array, Array]:
     return np.zeros(len(scale), np.int64), real.copy()
 
 
-def _groups(builder: Builder, node: OpNode, source: str, weight: Array) -> int:
+def _groups(builder: Builder, node: OpNode, source: str, weight: Array, pixels: int) -> int:
     """The groups, after checking that they divide both sides."""
     groups = int(node.attrs.get("group", 1))
-    inputs, outputs = builder.values[source].shape[0], len(weight)
+    inputs, outputs = builder.values[source].shape[0] * pixels, len(weight)
     if groups < 1 or outputs % groups or inputs != groups * weight.shape[1]:
         raise node.error(
             f"has {groups} groups for {inputs} -> {outputs} channels, its weight has "

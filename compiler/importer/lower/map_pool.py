@@ -16,12 +16,13 @@ from penstock.compiler.numerics import type_range
 
 def lower_average_pool(builder: Builder, node: OpNode) -> Term:
     """The average of the whole map, or of its windows; a quantiser follows."""
-    value = _map(builder, node)
+    value = _map(builder, node, zero=True)
     kernels, sides = list(node.attrs["kernel_shape"]), list(builder.values[value].shape[1:])
     plain = all(step == 1 for step in node.attrs.get("dilations", [1]))
     if kernels == sides and plain and not any(padding(builder, node, kernels)):
         if builder.map_shape(node.output)[1:] == (1, 1):
             return Mean(node=node, value=value)
+    value = _map(builder, node)
     kernel, stride, pad = pool_window(builder, node, builder.values[value].shape)
     if pad and not node.attrs.get("count_include_pad", 0):
         raise node.error("averages without its padding", "set count_include_pad, or do not pad")
@@ -65,9 +66,9 @@ def quantize_window(
     return builder.add_node(node, item, signed, scale)
 
 
-def _map(builder: Builder, node: OpNode) -> str:
-    """The integer map that a pool reads."""
-    value = stored_input(builder, node, 0)
+def _map(builder: Builder, node: OpNode, *, zero: bool = False) -> str:
+    """The integer map that a pool reads; `zero`: it may have a zero point."""
+    value = stored_input(builder, node, 0, zero=zero)
     if len(builder.values[value].shape) != 3:
         raise node.error(f"'{value}' is not a map")
     return value

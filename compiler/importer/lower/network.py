@@ -73,7 +73,7 @@ def _output(builder: Builder, output: str) -> str:
             f"the network's output '{output}' is not quantised",
             "put QuantizeLinear and DequantizeLinear after the last layer",
         )
-    value = settle(builder, last, term, output).value
+    value = settle(builder, last, term, output, zero=True).value
     if value not in builder.nodes:
         raise last.error("the network computes nothing")
     if isinstance(builder.nodes[value], ir.Concat):

@@ -2,6 +2,7 @@
 
 from penstock.compiler.importer.axes import axes_of, permutation_of
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.shapes import shape_of
 from penstock.compiler.importer.lower.stored import stored_input
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
@@ -18,7 +19,7 @@ from penstock.compiler.importer.terms import (
 
 def lower_mean(builder: Builder, node: OpNode) -> Term:
     """GlobalAveragePool, ReduceMean over (2, 3)."""
-    value = stored_input(builder, node, 0)
+    value = stored_input(builder, node, 0, zero=True)
     shape = builder.values[value].shape
     if len(shape) != 3:
         raise node.error(f"'{value}' is not a map")
@@ -31,12 +32,13 @@ def lower_view(builder: Builder, node: OpNode) -> Term:
     """Flatten, Reshape, Squeeze, Unsqueeze of a vector: the same integers."""
     term = builder.term(node.inputs[0])
     before, after = builder.net.shapes[node.inputs[0]], builder.net.shapes[node.output]
+    pixel = shape_of(builder, term)[1:] == (1, 1)
     vector = (
         isinstance(term, Mean | Logistic | Binary)
         or (isinstance(term, Linear) and term.dense)
         or (isinstance(term, Stored | Pending) and len(builder.values[term.value].shape) == 1)
     )
-    if before == after or (vector and _long(before) == _long(after)):
+    if before == after or ((vector or pixel) and _long(before) == _long(after)):
         return term
     raise node.error(
         f"reshapes {tuple(before)} to {tuple(after)}",

@@ -17,12 +17,13 @@ from penstock.compiler.importer.lower.map_pool import quantize_window
 from penstock.compiler.importer.lower.residual import lower_sum
 from penstock.compiler.importer.lower.scales import (
     activation_scale,
+    codes_of,
     integer_bounds,
-    moved_type,
-    quantized_signed,
+    quantized_codes,
     read_scale,
     scale_text,
     unequal_scales,
+    zero_point_error,
 )
 from penstock.compiler.importer.lower.stored import (
     in_order,
@@ -52,19 +53,21 @@ from penstock.compiler.numerics import SCORE_SCALE
 
 def lower_quantize(builder: Builder, node: OpNode) -> Term:
     """The integer value a quantiser makes; equal quantisers of one tensor make one value."""
-    scale, signed = activation_scale(builder, node), quantized_signed(builder, node)
-    return _quantized(builder, node, builder.term(node.inputs[0]), scale, signed)
+    scale, (signed, zero) = activation_scale(builder, node), quantized_codes(builder, node)
+    return _quantized(builder, node, builder.term(node.inputs[0]), scale, signed, zero)
 
 
 def _quantized(
-    builder: Builder, node: OpNode, term: Term, scale: float, signed: bool
+    builder: Builder, node: OpNode, term: Term, scale: float, signed: bool, zero: int = 0
 ) -> Stored | Pending:
     """The term, quantised once."""
     # Every gate may have an average of its own: one Pool serves them all.
     source = ("mean", term.value) if isinstance(term, Mean) else ("term", frozen(term))
-    key = (*source, scale, signed)
+    key = (*source, scale, signed, zero)
     if key not in builder.made:
-        builder.made[key] = _quantize(builder, node, term, scale, signed)
+        quantize = _with_zero_point if zero or _has_zero_point(builder, term) else _quantize
+        codes = (scale, signed, zero) if quantize is _with_zero_point else (scale, signed)
+        builder.made[key] = quantize(builder, node, term, *codes)
     return builder.made[key]
 
 
@@ -78,23 +81,25 @@ def lower_dequantize(builder: Builder, node: OpNode) -> Term:
         kind = builder.net.types[node.inputs[0]]
         if kind == "float32":
             raise node.error("dequantises a float tensor")
-        if moved_type(builder, node, kind) != (kind == "int8"):
+        signed, zero = codes_of(builder, node, kind)
+        if signed != (kind == "int8"):
             raise node.error(
                 "the image's codes have a zero point", "let the network take int8, or uint8 from 0"
             )
-        return _image(builder, node, term, scale, kind == "int8")
+        return _image(builder, node, term, scale, signed, zero)
     if not isinstance(term, Stored | Pending):
         raise node.error("its input is not an 8-bit tensor")
     value = builder.values[term.value]
     if value.scale != scale:
         hint = "dequantise with the scale of the quantiser"
         raise unequal_scales(builder, node, value.name, scale, hint)
-    if moved_type(builder, node, builder.net.types[node.inputs[0]]) != value.signed:
+    codes = codes_of(builder, node, builder.net.types[node.inputs[0]])
+    if codes != (value.signed, value.zero_point):
         raise node.error(
             f"its zero point is not that of the quantiser '{builder.origin[value.name].label}'",
             "dequantise with the quantiser's",
         )
-    settled = limited(builder, node, term, node.inputs[0])
+    settled = limited(builder, node, term, node.inputs[0], zero=True)
     return simplest(Pending(value=settled, order=pending(term).order))
 
 
@@ -163,17 +168,53 @@ def _joined(builder: Builder, node: OpNode, term: Joined, scale: float, signed: 
     return concat_values(builder, term.node, values, node.output)
 
 
-def _image(builder: Builder, node: OpNode, term: Image, scale: float, signed: bool) -> Stored:
+def _has_zero_point(builder: Builder, term: Term) -> bool:
+    """Whether a stored value, or one that is averaged, has a zero point."""
+    return isinstance(term, Stored | Pending | Mean) and bool(builder.values[term.value].zero_point)
+
+
+def _with_zero_point(
+    builder: Builder, node: OpNode, term: Term, scale: float, signed: bool, zero: int
+) -> Stored | Pending:
+    """Codes whose zero point the core need not know: it is in the bias that makes them, or they
+    are those of what is quantised again, or averaged, at the same scale and zero point.
+
+    Raises:
+        CompileError: it would have to be added to something else.
+    """
+    if isinstance(term, Image):
+        return _image(builder, node, term, scale, signed, zero)
+    if isinstance(term, Linear) and term.score is None:
+        clamp = integer_bounds(term.low, term.high, scale, signed, zero)
+        moved = dataclasses.replace(term, offset=term.offset + zero * scale)
+        if term.dense:
+            return _dense(builder, node, moved, scale, signed, clamp, zero)
+        item = make_conv(builder, node, moved, scale, clamp)
+        return builder.add_node(node, item, signed, scale, zero)
+    if isinstance(term, Stored | Pending | Mean):
+        value = builder.values[term.value]
+        same = (value.scale, value.signed, value.zero_point) == (scale, signed, zero)
+        if same and isinstance(term, Mean):
+            return _pool(builder, node, term, scale, signed, zero)
+        if same and isinstance(term, Stored):
+            return term
+    point = zero or builder.values[term.value].zero_point  # type: ignore[union-attr]
+    raise zero_point_error(node, point)
+
+
+def _image(
+    builder: Builder, node: OpNode, term: Image, scale: float, signed: bool, zero: int = 0
+) -> Stored:
     """The network input, quantised by the host."""
     known = builder.values.get(term.name)
-    if known is not None and (known.scale, known.signed) != (scale, signed):
+    codes = scale, signed, zero
+    if known is not None and (known.scale, known.signed, known.zero_point) != codes:
         raise unequal_scales(builder, node, term.name, scale, "quantise the image once")
     if known is not None:
         return Stored(value=term.name)
     shape = builder.map_shape(term.name)
-    return builder.add_value(
-        node, ir.Value(name=term.name, shape=shape, signed=signed, scale=scale)
-    )
+    value = ir.Value(name=term.name, shape=shape, signed=signed, scale=scale, zero_point=zero)
+    return builder.add_value(node, value)
 
 
 def _requantize(
@@ -205,7 +246,9 @@ def _rescaled(
     return simplest(Pending(value=made.value, order=term.order))
 
 
-def _pool(builder: Builder, node: OpNode, term: Mean, scale: float, signed: bool) -> Stored:
+def _pool(
+    builder: Builder, node: OpNode, term: Mean, scale: float, signed: bool, zero: int = 0
+) -> Stored:
     source = builder.values[term.value]
     real = source.scale / (scale * source.shape[1] * source.shape[2])
     factor = builder.requantize(node, np.array([real]))
@@ -216,7 +259,7 @@ def _pool(builder: Builder, node: OpNode, term: Mean, scale: float, signed: bool
         multiplier=int(factor.multiplier[0]),
         shift=int(factor.shift[0]),
     )
-    return builder.add_node(node, item, signed, scale)
+    return builder.add_node(node, item, signed, scale, zero)
 
 
 def _conv(builder: Builder, node: OpNode, term: Linear, scale: float, signed: bool) -> Stored:
@@ -238,6 +281,20 @@ def _vector(
             f"quantises a gate score as {kind} with scale {scale_text(scale)}",
             f"scores are uint8 with scale 1/128 ({SCORE_SCALE})",
         )
+    clamp = integer_bounds(term.low, term.high, scale, signed)
+    return _dense(builder, node, term, scale, signed, clamp)
+
+
+def _dense(
+    builder: Builder,
+    node: OpNode,
+    term: Linear,
+    scale: float,
+    signed: bool,
+    clamp: tuple[int, int],
+    zero: int = 0,
+) -> Stored:
+    """A dense layer of the gate unit's."""
     fitted = fit(builder, term, scale)
     builder.note_rounding(term.node, fitted.error, fitted.finer)
     item = ir.Dense(
@@ -247,7 +304,7 @@ def _vector(
         weight=fitted.weight,
         bias=fitted.bias,
         requantize=builder.requantize(term.node, fitted.scale / scale),
-        clamp=integer_bounds(term.low, term.high, scale, signed),
+        clamp=clamp,
     )
     builder.linears[node.output] = term
-    return builder.add_node(node, item, signed, scale)
+    return builder.add_node(node, item, signed, scale, zero)

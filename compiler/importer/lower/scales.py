@@ -30,35 +30,40 @@ def activation_scale(builder: Builder, node: OpNode) -> float:
     return float(scale)
 
 
-def quantized_signed(builder: Builder, node: OpNode) -> bool:
-    """Whether QuantizeLinear gives what is int8 with zero point 0, else uint8 (as it does without
-    a zero point).
-
-    int8 with zero point -128 is uint8 with 0, and uint8 with 128 is int8 with 0: the same numbers
-    under other codes.
-    """
+def quantized_codes(builder: Builder, node: OpNode) -> tuple[bool, int]:
+    """`codes_of` what QuantizeLinear gives: uint8 without a zero point."""
     kind = builder.net.types.get(node.output, "unknown")
     if kind not in ("int8", "uint8"):
         raise node.error(f"quantises to {kind}", "activations are int8 or uint8")
-    return moved_type(builder, node, kind)
+    return codes_of(builder, node, kind)
 
 
-def moved_type(builder: Builder, node: OpNode, kind: str) -> bool:
-    """Whether codes of type `kind`, with the zero point of `node`, are int8 with zero point 0.
+def codes_of(builder: Builder, node: OpNode, kind: str) -> tuple[bool, int]:
+    """(whether they are int8, zero point) of codes of type `kind` with the zero point of `node`.
+
+    int8 with zero point -128 is uint8 with 0, and uint8 with 128 is int8 with 0: the same numbers
+    under other codes.  Any other zero point stays.
 
     Raises:
-        CompileError: they are neither that nor uint8 with zero point 0.
+        CompileError: there are several zero points.
     """
     zero = builder.constant(node, 2, "zero point")
     points = {0} if zero is None else set(zero.reshape(-1).tolist())
-    point = next(iter(points), 0)
-    if len(points) > 1 or (kind, point) not in MOVED:
-        shown = next(each for each in sorted(points) if each or len(points) == 1)
-        raise node.error(
-            f"its zero point is {shown}, not 0",
-            "quantise symmetrically (int8, or uint8 after a ReLU, zero point 0)",
-        )
-    return MOVED[kind, point]
+    point = int(next(iter(points), 0))
+    if len(points) > 1:
+        raise zero_point_error(node, max(points, key=abs))
+    if (kind, point) in MOVED:
+        return MOVED[kind, point], 0
+    return kind == "int8", point
+
+
+def zero_point_error(node: OpNode, point: int) -> CompileError:
+    """The error for a zero point that the core would have to add."""
+    return node.error(
+        f"its zero point is {point}, not 0",
+        "quantise symmetrically (int8, or uint8 after a ReLU, zero point 0); others are read by "
+        "dense layers, 1x1 convolutions without padding and averages alone",
+    )
 
 
 def code_zero(kind: str, signed: bool) -> int:
@@ -68,10 +73,12 @@ def code_zero(kind: str, signed: bool) -> int:
     return 128 if signed else 0
 
 
-def integer_bounds(low: float, high: float, scale: float, signed: bool) -> tuple[int, int]:
+def integer_bounds(
+    low: float, high: float, scale: float, signed: bool, zero: int = 0
+) -> tuple[int, int]:
     """Bounds of quantize(clip(x, low, high)): rounding is monotone, so clipping commutes."""
     least, greatest = type_range(signed)
-    steps = np.rint(np.array([low, high], dtype=np.float32) / np.float32(scale))
+    steps = np.rint(np.array([low, high], dtype=np.float32) / np.float32(scale)) + zero
     first, last = np.clip(steps, least, greatest)
     return int(first), int(last)
 

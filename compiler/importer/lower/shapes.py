@@ -26,17 +26,17 @@ def check_term(builder: Builder, node: OpNode, name: str, term: Term) -> None:
     """CompileError unless what lowering made of tensor `name` has the shape that ONNX infers, and
     weights of an accumulator as many inputs as its input has channels.
 
-    A map is 1 x C x H x W.  A vector may lie along any axis: its readers ask where
-    (`check_vector`).
+    A map is 1 x C x H x W.  A vector, or a map of one pixel, may lie along any axis: readers ask
+    where (`check_vector`, `check_pixel`).
     """
     inner = term.binary if isinstance(term, Signum) else term
     inner = inner.linear if isinstance(inner, Logistic | Binary) else inner
     if isinstance(inner, Linear):
         _check_inputs(builder, inner)
-    expected, shape = tuple(builder.net.shapes[name]), _shape(builder, term)
+    expected, shape = tuple(builder.net.shapes[name]), shape_of(builder, term)
     if isinstance(term, Const | QuantConst):
         same = shape == expected
-    elif len(shape) == 1:
+    elif len(shape) == 1 or shape[1:] == (1, 1):
         same = max(expected, default=1) == math.prod(expected) == shape[0]
     else:
         same = (1, *shape) == expected
@@ -60,6 +60,7 @@ def check_vector(builder: Builder, node: OpNode, index: int, axis: int) -> None:
 
 def _check_inputs(builder: Builder, linear: Linear) -> None:
     channels, inputs = builder.values[linear.input].shape[0], linear.weight.shape[1]
+    channels *= linear.pixels
     if inputs * linear.groups != channels:
         raise linear.node.error(
             f"its weight has {inputs * linear.groups} inputs, '{linear.input}' has {channels} "
@@ -68,7 +69,7 @@ def _check_inputs(builder: Builder, linear: Linear) -> None:
         )
 
 
-def _shape(builder: Builder, term: Term) -> tuple[int, ...]:
+def shape_of(builder: Builder, term: Term) -> tuple[int, ...]:
     """Shape of a term without the batch; that of a constant is whole."""
     match term:
         case Image():
@@ -88,15 +89,17 @@ def _shape(builder: Builder, term: Term) -> tuple[int, ...]:
             return (channels, *sizes)
         case Linear(dense=True):
             return (len(term.bias),)
+        case Linear() if term.pixels > 1:
+            return (len(term.bias), 1, 1)
         case Linear():
             sides = builder.values[term.input].shape[1:]
             return (len(term.bias), *(-(-side // term.stride) for side in sides))
         case Sum():
-            return _shape(builder, term.left)
+            return shape_of(builder, term.left)
         case Joined():
-            shapes = [_shape(builder, part) for _, part in term.parts]
+            shapes = [shape_of(builder, part) for _, part in term.parts]
             return (sum(shape[0] for shape in shapes), *shapes[0][1:])
         case Logistic() | Binary():
-            return _shape(builder, term.linear)
+            return shape_of(builder, term.linear)
         case Signum():
-            return _shape(builder, term.binary)
+            return shape_of(builder, term.binary)

@@ -3,7 +3,11 @@
 import numpy as np
 
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.scales import integer_bounds, scale_text
+from penstock.compiler.importer.lower.scales import (
+    integer_bounds,
+    scale_text,
+    zero_point_error,
+)
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import INF, Image, Pending, Stored, Term
 
@@ -21,34 +25,48 @@ def simplest(term: Pending) -> Stored | Pending:
     return Stored(value=term.value) if idle else term
 
 
-def stored_input(builder: Builder, node: OpNode, index: int) -> str:
-    """The integer value that input `index` of a layer reads; a pending clip is carried out."""
-    value, order = ordered_input(builder, node, index)
+def stored_input(builder: Builder, node: OpNode, index: int, *, zero: bool = False) -> str:
+    """The integer value that input `index` of a layer reads; a pending clip is carried out.
+
+    `zero`: it may have a zero point.
+    """
+    value, order = ordered_input(builder, node, index, zero=zero)
     _refuse_order(node, order, node.inputs[index])
     return value
 
 
-def ordered_input(builder: Builder, node: OpNode, index: int) -> tuple[str, tuple[int, ...]]:
+def ordered_input(
+    builder: Builder, node: OpNode, index: int, *, zero: bool = False
+) -> tuple[str, tuple[int, ...]]:
     """`stored_input` and the order in which a Gather before it puts the channels, () if none."""
     name = node.inputs[index]
     term = builder.term(name)
     if not isinstance(term, Stored | Pending):
         what = "the image" if isinstance(term, Image) else f"'{name}'"
         raise node.error(f"its input {what} is not quantised", UNQUANTIZED)
-    return limited(builder, node, term, name), pending(term).order
+    return limited(builder, node, term, name, zero=zero), pending(term).order
 
 
-def settle(builder: Builder, node: OpNode, term: Stored | Pending, name: str) -> Stored:
+def settle(
+    builder: Builder, node: OpNode, term: Stored | Pending, name: str, *, zero: bool = False
+) -> Stored:
     """A value of which nothing is pending."""
     _refuse_order(node, pending(term).order, name)
-    return Stored(value=limited(builder, node, term, name))
+    return Stored(value=limited(builder, node, term, name, zero=zero))
 
 
-def limited(builder: Builder, node: OpNode, term: Stored | Pending, name: str) -> str:
+def limited(
+    builder: Builder, node: OpNode, term: Stored | Pending, name: str, *, zero: bool = False
+) -> str:
     """The value with its pending clip carried out, in the order in which it is stored.
 
-    The clip's bounds must be values that it can have: on its grid and within its range.
+    The clip's bounds must be values that it can have: on its grid and within its range.  A value
+    with a zero point is read where `zero` is, and cannot be clipped.
     """
+    point = builder.values[term.value].zero_point
+    if point and (not zero or simplest(pending(term)) != Stored(value=term.value)):
+        origin = builder.origin[term.value]
+        raise zero_point_error(origin, point)
     if isinstance(term, Stored) or not np.isfinite([term.low, term.high]).any():
         return term.value
     value = builder.values[term.value]

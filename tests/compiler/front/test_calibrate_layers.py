@@ -127,8 +127,10 @@ def test_an_input_of_integers(tmp_path: Path) -> None:
     net = Floats(19)
     model = net.model(net.head(net.conv(net.node("Cast", "image", to=1))))
     model.graph.input[0].type.tensor_type.elem_type = 2
-    with pytest.raises(CompileError, match=r"input 'image' has type uint8; export .* float32"):
-        import_float(save(model, tmp_path), some_images(20))
+    graph = import_float(save(model, tmp_path), np.abs(some_images(20) * 60).astype(np.uint8))
+    assert graph.head is not None and graph.head.operators == "Cast"
+    with pytest.raises(CompileError, match="calibration images have type int8; use float32"):
+        import_float(save(model, tmp_path), some_images(20).astype(np.int8))
 
 
 @pytest.mark.parametrize("op", ["MaxPool", "Gather", "Concat"])
@@ -394,3 +396,18 @@ def test_a_batch_normalisation_behind_a_dense_layer(tmp_path: Path, layer: str) 
     y = net.gemm(net.relu(y), 5, 6)
     graph = check_float(net.model(y), tmp_path, some_images(3))
     assert len(graph.nodes) == 4  # convolution, average, two dense layers
+
+
+def test_weights_alone_are_integers(tmp_path: Path) -> None:
+    """What TensorFlow Lite's dynamic-range files are: int8 weights, everything else real."""
+    net = Floats(60)
+    rng = np.random.default_rng(61)
+    scales = net.const(rng.uniform(0.005, 0.02, 4))
+    zeros = net.const(np.zeros(4), np.int8)
+    weight = net.const(rng.integers(-127, 128, (4, 4, 3, 3)), np.int8)
+    weight = net.node("DequantizeLinear", weight, scales, zeros, axis=0)
+    y = net.node("Conv", "image", weight, pads=[1] * 4)
+    dense = net.const(rng.integers(-127, 128, (4, 4)), np.int8)
+    dense = net.node("DequantizeLinear", dense, net.const(0.01), net.const(3, np.int8))
+    y = net.node("MatMul", net.pooled(net.relu(y)), dense)
+    check_float(net.model(y), tmp_path, some_images(62))

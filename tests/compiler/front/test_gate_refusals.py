@@ -83,11 +83,16 @@ def times_constant(net: Any) -> str:
 
 
 def flattened_map(net: Any) -> str:
-    return net.node("Flatten", net.stem(), name="flatten")
+    x = net.node("Flatten", net.stem(), name="flatten")
+    x = net.node("Reshape", x, net.const([1, 4, 6, 5], np.int64))
+    net.channels[x] = 4
+    return net.qdq(net.conv(x, 4), Y)
 
 
 def mean_over_channels(net: Any) -> str:
-    return net.node("ReduceMean", net.stem(), net.const([1], np.int64), name="mean")
+    x = net.node("ReduceMean", net.stem(), net.const([1], np.int64), name="mean")
+    net.channels[x] = 1
+    return net.qdq(net.conv(x, 4), Y)
 
 
 def mean_not_quantized(net: Any) -> str:
@@ -121,7 +126,9 @@ def threshold_per_column(net: Any) -> str:
 
 def sliced_map(net: Any) -> str:
     bounds = [net.const([i], np.int64) for i in (0, 2, 1)]
-    return net.node("Slice", net.stem(), *bounds, name="slice")
+    x = net.node("Slice", net.stem(), *bounds, name="slice")
+    net.channels[x] = 2
+    return net.qdq(net.conv(x, 4), Y)
 
 
 def sliced_images(net: Any) -> str:

@@ -41,8 +41,11 @@ def batch_norm(net: Any) -> str:
 
 def zero_point(net: Any) -> str:
     y = net.conv(net.image(), 4)
-    q = net.node("QuantizeLinear", y, net.const(Y), net.const(3, np.uint8), name="q")
-    return net.dequantize(q, Y, np.uint8)
+    names = net.const(Y), net.const(3, np.uint8)
+    q = net.node("QuantizeLinear", y, *names, name="q")
+    x = net.node("DequantizeLinear", q, *names)
+    net.channels[x] = 4
+    return net.qdq(net.conv(x, 4), Y)
 
 
 def per_channel_activation(net: Any) -> str:
@@ -95,7 +98,7 @@ def padding(net: Any) -> str:
 
 
 def strides(net: Any) -> str:
-    return net.qdq(net.conv(net.image(), 4, strides=[2, 1], name="c"), Y)
+    return net.qdq(net.conv(net.stem(), 4, strides=[2, 1], name="c"), Y)
 
 
 def relu_before_addition(net: Any) -> str:

@@ -1,0 +1,1 @@
+"""What the host computes before and behind the core, peeled off the network's two ends."""
