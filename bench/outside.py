@@ -29,7 +29,9 @@ from penstock.program.files import write_text
 TRIED = "z7020,zcu104"
 IMAGES = 2
 #: Reasons that a larger configuration may do away with.
-TOO_LARGE = re.compile(r"feature memory|weight buffer|gate memory|at most \d+$|has at most")
+TOO_LARGE = re.compile(
+    r"feature memory|weight buffer|gate memory|score memory|at most \d+$|has at most"
+)
 #: NumPy's types of the images that are drawn, by ONNX's.
 TYPES = {
     onnx.TensorProto.INT8: np.int8,

@@ -17,12 +17,14 @@ from penstock.compiler import cost
 from penstock.compiler.activity import halts_of
 from penstock.compiler.calibrate import quantize_float
 from penstock.compiler.check import CheckResult, check_file
+from penstock.compiler.decoded import Decoded
 from penstock.compiler.disasm import listing
 from penstock.compiler.force import force_graph_open, force_package_open, without_gates
 from penstock.compiler.importer import import_model, import_onnx
 from penstock.compiler.importer.exits import threshold_properties
 from penstock.compiler.importer.external import load_external
 from penstock.compiler.importer.load import infer, set_properties
+from penstock.compiler.inputs import check_images, host_rows
 from penstock.compiler.interpreter import exits_taken as graph_exits
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Graph, IntArray
@@ -54,22 +56,6 @@ COMMAND = "compile"
 
 #: Schedule of a network whose file does not name one.
 DEFAULT_SCHEDULE = "sequential"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Decoded:
-    """Output records, taken apart.  Counters are those of the engine that wrote the records.
-
-    A run of several images (`CompiledNetwork.images`) has one record, so its counters are once for
-    all of them.
-    """
-
-    logits: npt.NDArray[np.float32]  # (N, K)
-    label: npt.NDArray[np.int64]  # (N,)
-    scores: dict[str, Bytes]  # gate -> (N, n)
-    counters: dict[str, npt.NDArray[np.uint32]]  # name -> (runs,)
-    exits: npt.NDArray[np.int64]  # (N,) the early exit taken, in order; their number: none
-    results: npt.NDArray[Any]  # (N, ...) the file's output: the logits, or what its tail makes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,15 +115,8 @@ class CompiledNetwork:
 
     def on_the_host(self) -> list[tuple[str, str]]:
         """What the host computes, for a person: (where, operators)."""
-        found = [("on the host, before the core", self.head)] if self.head else []
-        ends = [leave["name"] for leave in self.package.meta["exits"]]
-        names = [f", exit {name}" for name in ends] + [""]
-        found += [
-            (f"on the host, behind the core{name}", tail)
-            for name, tail in zip(names, self.tails, strict=bool(self.tails))
-            if tail.steps
-        ]
-        return [(where, part.operators) for where, part in found]
+        exits = [leave["name"] for leave in self.package.meta["exits"]]
+        return host_rows(self.head, self.tails, exits)
 
     @property
     def takes_real(self) -> bool:
@@ -150,7 +129,7 @@ class CompiledNetwork:
         Raises:
             PenstockError: another shape or dtype, NaN or infinity; says expected and got.
         """
-        _check_images(images, self.input_shape, self.codes, self.takes_real)
+        check_images(images, self.input_shape, self.codes, self.takes_real)
         if self.head is None:
             return images
         made = self.head.run(images)
@@ -272,7 +251,7 @@ class CompiledNetwork:
         Raises:
             PenstockError: the ONNX file is not there; onnxruntime is missing, or refuses the file.
         """
-        _check_images(images, self.input_shape, self.codes, self.takes_real)
+        check_images(images, self.input_shape, self.codes, self.takes_real)
         graph = dataclasses.replace(self, open_gates=False).integer_graph()
         result = check_file(graph, self.onnx_file(), images, original)
         return dataclasses.replace(self, checked=result)
@@ -341,26 +320,6 @@ class CompiledNetwork:
         (folder / REPORT_FILE).write_text(report + "\n", encoding="utf-8")
         if self.model is not None:
             (folder / MODEL_FILE).write_bytes(self.model)
-
-
-def _check_images(
-    images: npt.NDArray[Any], shape: tuple[int, ...], codes: np.dtype[Any] | None, real: bool
-) -> None:
-    """PenstockError unless `images` is N images of `shape`: finite float32 (if `real`), or of type
-    `codes`."""
-    kinds = " or ".join([*(["float32"] if real else []), *([str(codes)] if codes else [])])
-    expected = f"{kinds} N x {' x '.join(map(str, shape))}"
-    got = f"{images.dtype} {' x '.join(map(str, images.shape))}"
-    known = (images.dtype == np.float32 and real) or (codes is not None and images.dtype == codes)
-    if not known or images.shape[1:] != shape or not images.ndim:
-        raise PenstockError(f"images: expected {expected}, got {got}")
-    bad = ~np.isfinite(images)
-    if bad.any():
-        first = ", ".join(str(int(i)) for i in np.argwhere(bad)[0])
-        value = images[tuple(np.argwhere(bad)[0])]
-        raise PenstockError(
-            f"images: expected finite numbers, got {value} at [{first}] ({int(bad.sum())} in all)"
-        )
 
 
 def compile_onnx(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 HAS_PYNQ = importlib.util.find_spec("pynq") is not None
-WITHOUT_PYNQ = {"test_codec.py", "test_trace.py", "test_errors.py"}
+WITHOUT_PYNQ = {"test_codec.py", "test_head.py", "test_trace.py", "test_errors.py"}
 
 collect_ignore = (
     []
