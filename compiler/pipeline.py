@@ -1,6 +1,7 @@
 """The back end as one visible list of passes: Graph -> Plan -> Allocation -> Package."""
 
 from penstock.compiler.allocate import allocate, fits
+from penstock.compiler.averages import store_averages
 from penstock.compiler.batch import batch_images
 from penstock.compiler.concat import flatten_concats, place_concats
 from penstock.compiler.duplicate import duplicate_residuals
@@ -19,6 +20,7 @@ from penstock.program.package import Package
 
 #: Graph -> Graph, in the order in which they run.
 GRAPH_PASSES = (
+    store_averages,
     pool_vectors,
     flatten_concats,
     subsample,

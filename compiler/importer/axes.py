@@ -9,7 +9,7 @@ from penstock.compiler.importer.net import Net, OpNode
 #: Axis of an operator that names none (ONNX); the others must name theirs.
 DEFAULT_AXIS = {"DequantizeLinear": 1, "Flatten": 1, "Gather": 0, "QuantizeLinear": 1, "Split": 0}
 #: Where an operator has its axes as an input; ReduceMean has an attribute before opset 18.
-AXES_INPUT = {"ReduceMean": 1, "Slice": 3, "Squeeze": 1, "Unsqueeze": 1}
+AXES_INPUT = {"ReduceMax": 1, "ReduceMean": 1, "Slice": 3, "Squeeze": 1, "Unsqueeze": 1}
 
 
 def normal_axis(node: OpNode, axis: int, rank: int) -> int:
