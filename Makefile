@@ -34,6 +34,7 @@ figures: $(STAMP) ## the trained networks' tables and pictures, from docs/zoo, d
 	$(BIN)/python docs/zoo_table.py
 	$(BIN)/python docs/families_table.py
 	$(BIN)/python docs/exits_table.py
+	$(BIN)/python docs/mlperf_table.py
 	$(BIN)/python docs/pictures.py
 
 test: $(STAMP) test-host ## the tests, all engines (JOBS=2 at a time; test-long has the rest)

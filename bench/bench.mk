@@ -1,6 +1,6 @@
 # Benchmarks; included by the Makefile.
 
-.PHONY: bench bench-layers bench-several bench-exits bench-zoo bench-families bench-peers resources speed
+.PHONY: bench bench-layers bench-several bench-exits bench-mlperf bench-zoo bench-families bench-peers resources speed
 
 bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into docs/results.md (an hour; QUICK=1: minutes, no document)
 	$(BIN)/python -m penstock.bench.run $(if $(QUICK),--quick,--update)
@@ -17,6 +17,10 @@ bench-zoo: $(STAMP) ## the zoo's networks on 1,000 images of DATA_DIR on the sim
 
 bench-families: $(STAMP) ## every family of gates, trained on digits, on the simulated core, into docs/families.json (half an hour)
 	$(BIN)/python -m penstock.bench.families
+
+bench-mlperf: $(STAMP) ## MLPerf Tiny's reference networks of DATA_DIR as they are published, into docs/mlperf.json (five minutes)
+	@test -n "$(DATA_DIR)" || { echo 'usage: make bench-mlperf DATA_DIR=<folder of ic_float.onnx, ic_int8.onnx, ...>'; exit 2; }
+	$(BIN)/python -m penstock.bench.mlperf $(DATA_DIR) $(if $(IMAGES),--images $(IMAGES) --labels $(LABELS))
 
 bench-exits: $(STAMP) ## early exits on digits: trained, swept, on the simulated core, into docs/exits (ten minutes)
 	$(BIN)/python -m penstock.bench.exits

@@ -113,7 +113,15 @@ def test_constants_are_those_of_the_core() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["figures.py", "families_table.py", "zoo_table.py", "exits_table.py", "api.py"]
+    "script",
+    [
+        "figures.py",
+        "families_table.py",
+        "zoo_table.py",
+        "exits_table.py",
+        "mlperf_table.py",
+        "api.py",
+    ],
 )
 def test_figures_are_current(script: str) -> None:
     command = [sys.executable, f"docs/{script}", "--check"]

@@ -1,0 +1,174 @@
+"""`make bench-mlperf DATA_DIR=...`: the reference networks of MLPerf Tiny, as they are published.
+
+`DATA_DIR` has them as ONNX files made by tf2onnx of the reference TFLite files, nothing edited:
+`ic`, `vww`, `kws` and `ad`, each `_float.onnx` and `_int8.onnx`.  Each is compiled for `z7020` as
+it is given and run on the simulated core, golden and the HLS core's C simulation; what is refused
+stands in the table with its reason.  Float networks are calibrated with random images: none of
+them has gates, so cycles do not depend on images.  With `--images x.npy --labels y.npy` (as the
+file of image classification takes them) its accuracy is measured too, in golden and in
+onnxruntime on the published file.  The figures are stored in docs/mlperf.json.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from penstock.bench.cache import ROOT
+from penstock.cli.output import step
+from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.check import prepare
+from penstock.compiler.check.reference import Reference
+from penstock.engines import Memory, mismatches, run_engine, run_onnx
+from penstock.images import read_array
+from penstock.program.config import get_config
+from penstock.program.errors import PenstockError
+from penstock.target import clock_of, resolve_target
+
+STORE = ROOT / "docs" / "mlperf.json"
+CONFIG, BOARD = "z7020", "pynq-z2"
+TASKS = {
+    "ic": "image classification, ResNet-8",
+    "vww": "visual wake words, MobileNetV1 0.25",
+    "kws": "keyword spotting, DS-CNN",
+    "ad": "anomaly detection, autoencoder",
+}
+FORMS = ("float", "int8")
+CALIBRATION = 8
+
+Array = npt.NDArray[Any]
+
+
+def random_images(path: Path, count: int) -> tuple[Array, bool]:
+    """Images as the file takes them, and whether it is quantised."""
+    graph = onnx.load_model_from_string(path.read_bytes()).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    tensor = next(v for v in graph.input if v.name not in weights).type.tensor_type
+    shape = (count, *(dim.dim_value for dim in tensor.shape.dim[1:]))
+    random = np.random.default_rng(0)
+    quantized = any(node.op_type == "QuantizeLinear" for node in graph.node)
+    if tensor.elem_type == onnx.TensorProto.INT8:
+        return random.integers(-128, 128, shape, dtype=np.int8), quantized
+    return random.normal(0, 1, shape).astype(np.float32), quantized
+
+
+def measure(path: Path, count: int, images: Array | None, labels: Array | None) -> dict[str, Any]:
+    """The stored result of one file."""
+    drawn, quantized = random_images(path, CALIBRATION)
+    given = None if images is None else _as_file(images, drawn.dtype)
+    try:
+        network = compile_onnx(
+            path,
+            get_config(CONFIG),
+            calibration=None if quantized else (drawn if given is None else given[:256]),
+        )
+    except PenstockError as error:
+        result: dict[str, Any] = {"refused": str(error)}
+        if given is not None and labels is not None:
+            right = labels[: len(given)]
+            theirs = published(path, given).argmax(axis=1)
+            result["accuracy"] = {
+                "images": len(given),
+                "published": float((theirs == right).mean()),
+            }
+        return result
+    some = (drawn if given is None else given)[:count]
+    runs = {}
+    for engine in ("golden", "csim", "rtl"):
+        with step(f"{path.stem}, {engine}, {count} images") as progress:
+            runs[engine] = run_engine(engine, network, some, Memory(), progress)
+    checked = network.check(some).checked
+    assert checked is not None
+    checked.require()
+    result = {
+        "cycles": runs["rtl"].mean("cycles"),
+        "predicted": float(network.predict(runs["rtl"].scores).cycles.mean()),
+        "macs": network.macs(runs["rtl"].scores).dense,
+        "weight_bytes": runs["rtl"].mean("weight_bytes"),
+        "read_bytes": runs["rtl"].mean("read_bytes"),
+        "images": count,
+        "mismatches": {name: mismatches(runs["golden"], runs[name]) for name in ("csim", "rtl")},
+        "host": [operators for _, operators in network.on_the_host()],
+    }
+    if given is not None and labels is not None:
+        result["accuracy"] = accuracy(network, given, labels)
+        result["accuracy"]["published"] = _share(published(path, given), labels)
+    return result
+
+
+def _share(logits: Array, labels: Array) -> float:
+    """Of images whose label has the largest logit."""
+    return float((logits.argmax(axis=1) == labels[: len(logits)]).mean())
+
+
+def published(path: Path, images: Array) -> Array:
+    """What the file as it is published makes of images in onnxruntime."""
+    model = prepare(onnx.load_model_from_string(path.read_bytes()))
+    output = model.graph.output[0].name
+    with step(f"{path.stem} in onnxruntime, {len(images)} images"):
+        found = Reference(model, [output]).run(images)[output]
+    return found.reshape(len(images), -1)
+
+
+def _as_file(images: Array, kind: np.dtype[Any]) -> Array:
+    """Pixels 0 .. 255 as a file takes them: float32, or int8 from -128."""
+    wide = images.astype(np.float32)
+    return wide if kind == np.float32 else (wide - 128).astype(np.int8)
+
+
+def accuracy(network: CompiledNetwork, images: Array, labels: Array) -> dict[str, float]:
+    """Of the integers (golden), and of the compiled file in onnxruntime."""
+    with step(f"golden, {len(images)} images") as progress:
+        ours = run_engine("golden", network, images, Memory(), progress).labels
+    with step(f"onnxruntime, {len(images)} images"):
+        theirs = run_onnx(network, images).argmax(axis=1)
+    right = labels[: len(images)]
+    return {
+        "images": len(images),
+        "integer": float((ours == right).mean()),
+        "onnxruntime": float((theirs == right).mean()),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and store; 1 if a byte differs."""
+    parser = argparse.ArgumentParser(prog="python -m penstock.bench.mlperf", description=__doc__)
+    parser.add_argument("folder", type=Path, help="with ic_float.onnx, ic_int8.onnx, ...")
+    parser.add_argument("--count", type=int, default=2, help="images on the simulated core")
+    parser.add_argument(
+        "--images", type=Path, help="of image classification: uint8 N x 32 x 32 x 3"
+    )
+    parser.add_argument("--labels", type=Path, help="N integers")
+    parser.add_argument("--out", type=Path, default=STORE, help="the stored figures")
+    options = parser.parse_args(arguments)
+    try:
+        images = None if options.images is None else read_array(options.images)
+        labels = None if options.labels is None else read_array(options.labels)
+        _, board = resolve_target(BOARD)
+        clock = clock_of(get_config(CONFIG), board)
+        networks = {}
+        for task in TASKS:
+            for form in FORMS:
+                path = options.folder / f"{task}_{form}.onnx"
+                if not path.is_file():
+                    raise PenstockError(f"{path} is not there", hint="see --help")
+                own = (images, labels) if task == "ic" else (None, None)
+                networks[f"{task}_{form}"] = measure(path, options.count, *own)
+    except PenstockError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    stored = {"config": CONFIG, "board": BOARD, "clock_mhz": clock, "networks": networks}
+    options.out.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    differ = sum(sum(r.get("mismatches", {}).values()) for r in networks.values())
+    print(f"{options.out}: {sum('refused' not in r for r in networks.values())} of "
+          f"{len(networks)} compile as given, {differ} bytes differ")  # fmt: skip
+    return int(differ > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
