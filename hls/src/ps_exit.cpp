@@ -24,17 +24,18 @@ uint32_t entry(const Descriptor& d, const gmem_t gmem, uint32_t distance) {
 
 bool exit_taken(const Descriptor& d, const gmem_t gmem, const fmem_t fmem) {
 #pragma HLS INLINE off
+  const uint32_t logits = d.cin;
   int largest = -128;
   uint32_t sum = 0;
 exit_largest:
-  for (uint32_t i = 0; i < d.cin; ++i) {
+  for (uint32_t i = 0; i < logits; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=1024
     const int value = int(logit(d, fmem, i));
     if (value > largest) largest = value;
   }
 exit_sum:
-  for (uint32_t i = 0; i < d.cin; ++i) {
+  for (uint32_t i = 0; i < logits; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=1024
     sum += entry(d, gmem, uint32_t(largest - int(logit(d, fmem, i))));

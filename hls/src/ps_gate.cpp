@@ -14,8 +14,9 @@ void pool_vector(const Descriptor& d, const Row& head, const acc_t pool[POOL_DEP
 #pragma HLS INLINE
   const result_t low = d.src_signed ? -128 : 0;
   const result_t high = d.src_signed ? 127 : 255;
+  const uint32_t inputs = d.cin;
 pool_elements:
-  for (uint32_t i = 0; i < d.cin; ++i) {
+  for (uint32_t i = 0; i < inputs; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=1024
     const acc_t sum = pool[(d.pool_base + i) % POOL_DEPTH];
@@ -147,8 +148,9 @@ output_words:
 // Scores of outputs from `from` on are 0.
 void close_outputs(const Descriptor& d, uint32_t from, scores_t scores) {
 #pragma HLS INLINE
+  const uint32_t outputs = d.cout;
 close_scores:
-  for (uint32_t out = from; out < d.cout; ++out) {
+  for (uint32_t out = from; out < outputs; ++out) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=2047
     set_score(scores, d.dst + out, 0);
@@ -197,8 +199,9 @@ uint32_t run_gate(const Descriptor& d, bool wanted, const gmem_t gmem, const acc
 
 uint32_t store_dense(const Descriptor& d, const dense_t dense, fmem_t fmem) {
 #pragma HLS INLINE off
+  const uint32_t outputs = d.cout;
 dense_bytes:
-  for (uint32_t i = 0; i < d.cout; ++i) {
+  for (uint32_t i = 0; i < outputs; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=2047
     const uint32_t address = d.dst + i;
