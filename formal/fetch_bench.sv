@@ -225,7 +225,7 @@ module fetch_bench
     end
     if (walks) begin
       i_all: assert (u_request.u_walk.all_q == (Rows && all_q) && !u_request.u_walk.loop_q);
-      i_list: assert (u_request.u_walk.count_q == count_q
+      i_list: assert (u_request.u_walk.last_q == count_q - CH_W'(1)
           && (all_q || u_request.u_walk.list_q == list_q));
       i_fill: assert (fill <= 3'd4 && fill + 3'(u_request.u_walk.issued_q) <= 3'd4);
       i_ahead: assert (CH_W'(taken_q) <= count_q && CH_W'(taken_q + fill) <= count_q
@@ -307,6 +307,7 @@ module fetch_bench
       if (state >= Walk && !u_request.params_q) begin
         i_run: assert (listed && covered_q <= taken_q
             && u_request.count_q == CH_W'(taken_q - covered_q)
+            && u_request.run_beats_q == 16'(u_request.count_q) * 16'(CHUNK_BYTES / 8)
             && CH_W'(covered_q) < count_q
             && (taken_q == covered_q || (u_request.first_q == entry(covered_q)
                 && u_request.after_q == u_request.first_q + u_request.count_q))

@@ -30,7 +30,8 @@ module interlock_bench
       Leave = 6;
   localparam int unsigned Memories = 3, Features = 0, Store = 1, Sum = 2;  // Store: scores, lists
 
-  typedef enum logic [2:0] {Next, Fetching, Array, Unit, UnitWait} state_e;
+  // Decide: the sequencer has looked at a descriptor for some cycles before its unit may start.
+  typedef enum logic [2:0] {Next, Decide, Fetching, Array, Unit, UnitWait} state_e;
   state_e state_q;
   logic begun_q = 1'b0, past_q = 1'b0;
   logic [7:0] op_q;
@@ -82,10 +83,9 @@ module interlock_bench
     past_q  <= rst_ni;
     if (!rst_ni) state_q <= Next;
     else unique case (state_q)
-      Next: if (go_i && !skip_i) begin
-        state_q <= op_i == OP_CONV ? Fetching
-            : (op_i == OP_COPY || op_i == OP_POOL) ? Array : Unit;
-      end
+      Next:     if (go_i && !skip_i) state_q <= Decide;
+      Decide:   state_q <= op_q == OP_CONV ? Fetching
+            : (op_q == OP_COPY || op_q == OP_POOL) ? Array : Unit;
       Fetching: if (fetch_free) state_q <= Array;
       Array:    if (array_free) state_q <= Next;
       Unit:     if (unit_free) state_q <= UnitWait;
@@ -180,7 +180,9 @@ module interlock_bench
     end
   end
 
-  logic write_late, read_late, meet, none_later, itself;
+  logic write_late, read_late, meet, none_later, itself, unit_q, array_q;
+  assign unit_q  = busy_q[Gate] || busy_q[Leave] || busy_q[Move];
+  assign array_q = busy_q[Issue] || busy_q[Drain];
 
   always_comb begin
     write_late = 1'b0;
@@ -216,12 +218,17 @@ module interlock_bench
     a_meet: assert (!meet);
     a_predicate: assert (!predicate || !busy[Gate]);
     // What the induction needs: its registers know who was busy; who is never beside whom.
-    i_fetch_q: assert (u_interlock.fetch_q == busy_q[Fetch]);
-    i_conv_q: assert (u_interlock.conv_q == busy_q[Issue]);
-    i_drain_q: assert (!busy_q[Drain] || u_interlock.epilogue_q || u_interlock.conv_q);
-    i_copy_q: assert (u_interlock.copy_q == busy_q[Copy]);
-    i_gate_q: assert (u_interlock.gate_q == (busy_q[Gate] || busy_q[Leave]));
-    i_move_q: assert (u_interlock.move_q == busy_q[Move]);
+    i_operation: assert (state_q == Next || state_q == Decide
+                  || (u_interlock.gate_op_q == (op_q == OP_GATE)
+                      && u_interlock.dense_op_q == (op_q == OP_DENSE)));
+    i_done: assert (unit_done == !unit_q);
+    i_fetch_free: assert (fetch_free == !(busy_q[Fetch] || unit_q));
+    i_array_q: assert (array_free == !(array_q || busy_q[Copy] || unit_q));
+    i_dense_q: assert (u_interlock.dense_free_q == !(busy_q[Copy] || unit_q));
+    i_idle: assert (idle == !(busy_q[Fetch] || array_q || busy_q[Copy] || unit_q));
+    i_sums_q: assert (sums_busy == (u_interlock.sums_q && array_q));
+    i_score: assert (score_hold == (busy_q[Fetch] || busy_q[Issue] || sums_busy));
+    i_memory: assert (memory_hold == array_q);
     i_wait: assert (!(busy[Gate] || busy[Move] || busy[Leave]) || state_q == UnitWait);
     i_alone: assert (!(busy[Move] || busy[Leave])
                      || (busy & ~(7'd1 << Move) & ~(7'd1 << Leave)) == '0);

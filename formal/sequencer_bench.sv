@@ -14,7 +14,7 @@ module sequencer_bench
   parameter int unsigned Descriptors = 3,
   parameter int unsigned Wait = 1,
   parameter int unsigned Busy = 2,
-  parameter int unsigned Limit = 16
+  parameter int unsigned Limit = 17
 ) (
   input logic        clk_i,
   input logic        rst_ni,

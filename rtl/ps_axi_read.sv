@@ -84,15 +84,38 @@ module ps_axi_read #(
   assign req_ready_o = take ? grant : '0;
 
   // ---- the next burst of it
-  logic [4:0] room, burst;  // beats to the 4 KiB boundary (saturated), beats of this burst
-  logic       ar_free, order_ready;
+  logic [4:0] room_q, burst;  // beats to the 4 KiB boundary (saturated), beats of this burst
+  logic [15:0] left;
+  logic       few_q;        // fewer than 32 beats are left
+  logic       ar_free, order_ready, page_end;
+  logic [8:0] in_page;      // where the next burst begins; that of the next 4 KiB, if it does
+  logic [51:0] next_page;
   logic       ar_valid_q;
   logic [63:0] ar_addr_q;
   logic [3:0]  ar_len_q;
 
-  assign room       = (&cur_addr_q[11:7]) ? MAX_BURST - {1'b0, cur_addr_q[6:3]} : MAX_BURST;
-  assign burst      = (cur_beats_q < 16'(room)) ? cur_beats_q[4:0] : room;
-  assign issue_last = cur_beats_q <= 16'(room);
+  // Found with the address, for the burst behind this one too: that begins the next 4 KiB, or this
+  // one has all of its beats.
+  function automatic logic [4:0] room_of(logic last_part, logic [3:0] beat);
+    return last_part ? MAX_BURST - {1'b0, beat} : MAX_BURST;
+  endfunction
+
+  always_ff @(posedge clk_i) begin
+    if (take) begin
+      room_q <= room_of(&grant_addr[11:7], grant_addr[6:3]);
+      few_q  <= grant_beats[15:5] == '0;
+    end else if (issue) begin
+      room_q <= room_of(cur_addr_q[11:7] == 5'd30, cur_addr_q[6:3]);
+      few_q  <= left[15:5] == '0;
+    end
+  end
+
+  assign left = cur_beats_q - 16'(room_q);  // behind a burst that is not the last one
+
+  assign issue_last = few_q && cur_beats_q[4:0] <= room_q;
+  assign burst      = issue_last ? cur_beats_q[4:0] : room_q;
+  assign {page_end, in_page} = {1'b0, cur_addr_q[11:3]} + 10'(burst);
+  assign next_page  = cur_addr_q[63:12] + 52'd1;
   assign ar_free    = !ar_valid_q || m_axi_arready;
   assign issue      = cur_valid_q && ar_free && order_ready && !flush_i;
 
@@ -108,8 +131,8 @@ module ps_axi_read #(
       cur_beats_q  <= grant_beats;
       cur_client_q <= grant;
     end else if (issue) begin
-      cur_addr_q  <= cur_addr_q + {56'd0, burst, 3'd0};
-      cur_beats_q <= cur_beats_q - 16'(burst);
+      cur_addr_q  <= {page_end ? next_page : cur_addr_q[63:12], in_page, 3'd0};
+      cur_beats_q <= left;
     end
   end
 

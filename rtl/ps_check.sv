@@ -1,8 +1,9 @@
 // Legality of a descriptor: opcode, fields, and every range it can touch on chip or in DDR.
 //
 // A descriptor comes a beat a cycle, and its checks begin with the first: sizes, products, sums and
-// comparisons have a register each.  error_o is valid six cycles after desc_i is stable, and two
-// cycles after its last beat (length, ddr), three after the one before, if the others came first.
+// comparisons have a register each.  error_o is valid seven cycles after desc_i is stable (six after
+// all but its first beat), and two cycles after its last beat (length, ddr), three after the one
+// before, if the others came first.
 // The rules are those of docs/program.md, "Checks"; the golden engine has the same.
 // Also gives the derived sizes the units need (out_width_o, out_pixels_o, after two cycles).
 module ps_check
@@ -31,9 +32,9 @@ module ps_check
   typedef logic [39:0] wide_t;
 
   // A depthwise convolution has weights of one input channel for each output channel.
-  logic depthwise, pool, copies, dense;
+  logic depthwise;
   logic [15:0] row_inputs;
-  // The operation, a cycle after the first beat: what follows the sizes goes by these.
+  // The operation, a cycle after the first beat, before the fields that it says how to read.
   typedef struct packed {
     logic load;
     logic gload;
@@ -50,22 +51,14 @@ module ps_check
   logic dense_q;  // GATE, DENSE
   assign depthwise = desc_i.variant[0];
   assign row_inputs = depthwise ? 16'd1 : desc_i.cin;
-  assign pool = desc_i.op == OP_POOL;
-  assign copies = desc_i.op == OP_COPY;
-  assign dense = desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
-
   assign dense_q = op_q.gate || op_q.dense;
 
   always_ff @(posedge clk_i) begin
     op_q <= '{load: desc_i.op == OP_LOAD, gload: desc_i.op == OP_GLOAD, store: desc_i.op == OP_STORE,
               conv: desc_i.op == OP_CONV, gate: desc_i.op == OP_GATE, dense: desc_i.op == OP_DENSE,
-              copy: copies, pool: pool, halt: desc_i.op == OP_HALT,
+              copy: desc_i.op == OP_COPY, pool: desc_i.op == OP_POOL, halt: desc_i.op == OP_HALT,
               leave: desc_i.op == OP_EXIT_IF};
   end
-
-  function automatic logic [15:0] less_one(logic [15:0] count);
-    return count == '0 ? '0 : count - 16'd1;
-  endfunction
 
   // ---- sizes
   logic [9:0] out_height_q, out_width_q;
@@ -78,8 +71,8 @@ module ps_check
 
   // A POOL is as wide as K - 2 * pad columns less leave, at its stride.
   function automatic logic [9:0] out_size(logic [9:0] size);
-    if (pool) return ((size - 10'(lost)) >> desc_i.stride2) + 10'd1;
-    if (copies || desc_i.polyphase) return 10'((11'(size) + 11'd1) >> 1);
+    if (op_q.pool) return ((size - 10'(lost)) >> desc_i.stride2) + 10'd1;
+    if (op_q.copy || desc_i.polyphase) return 10'((11'(size) + 11'd1) >> 1);
     return size;
   endfunction
 
@@ -90,12 +83,13 @@ module ps_check
     out_width_q    <= out_size(desc_i.width[9:0]);
     taps_q         <= row_taps(desc_i.kernel[2:0], desc_i.w_rows);
     row_inputs_q   <= row_inputs;
-    channels_q     <= less_one(desc_i.cout);
-    src_channels_q <= less_one((copies || pool) ? desc_i.cout : desc_i.cin);
+    // Without channels there is no range to look at: that is an error, or (cin) nothing is read.
+    channels_q     <= desc_i.cout - 16'd1;
+    src_channels_q <= ((op_q.copy || op_q.pool) ? desc_i.cout : desc_i.cin) - 16'd1;
     // Of weights: rows or groups before the last one; words of an output of a GATE.
-    if (dense) factor_q <= desc_i.cout;
-    else if (desc_i.w_rows) factor_q <= less_one(desc_i.cout);
-    else factor_q <= less_one(16'((17'(desc_i.cout) + 17'(P_OC - 1)) / 17'(P_OC)));
+    if (dense_q) factor_q <= desc_i.cout;
+    else if (desc_i.w_rows) factor_q <= desc_i.cout - 16'd1;
+    else factor_q <= (desc_i.cout - 16'd1) / 16'(P_OC);
   end
   assign out_width_o = out_width_q;
 
@@ -193,6 +187,12 @@ module ps_check
     logic stride;     // of the weights
     logic row;        // of one output channel
     logic record;     // no room for the counters
+    logic none;       // no input channels
+    logic copy;       // rows of a COPY
+    logic ddr;        // unaligned: LOAD, STORE
+    logic scores;     // unaligned: STORE of scores
+    logic gload;      // unaligned: GLOAD
+    logic entry;      // unaligned: table of an EXIT_IF
   } fields_t;
   fields_t bad_d, bad_q;
   logic bad_kernel, big_average;
@@ -232,6 +232,13 @@ module ps_check
         || (desc_i.w_rows && wide_t'(desc_i.w_stride) != row_bytes_q);
     bad_d.row       = row_weights_q > wide_t'(WBUF_BYTES);
     bad_d.record    = output_stride_i < 32'(4 * N_COUNTERS);
+    bad_d.none      = desc_i.cin == '0;
+    bad_d.copy      = desc_i.variant == 2'd3
+        || (desc_i.variant == 2'd2 && desc_i.height == 16'd1);
+    bad_d.ddr       = unaligned(desc_i.ddr);
+    bad_d.scores    = desc_i.from_scores && unaligned(desc_i.src);
+    bad_d.gload     = unaligned(desc_i.length) || unaligned(desc_i.dst) || unaligned(desc_i.w_addr);
+    bad_d.entry     = desc_i.w_addr[3:0] != '0;
   end
 
   typedef struct packed {
@@ -274,10 +281,7 @@ module ps_check
   end
 
   // ---- what counts for which operation
-  logic odd_ddr, odd_src, odd_gload, opcode, field, bounds;
-  assign odd_ddr = unaligned(desc_i.ddr);
-  assign odd_src = desc_i.from_scores && unaligned(desc_i.src);
-  assign odd_gload = unaligned(desc_i.length) || unaligned(desc_i.dst) || unaligned(desc_i.w_addr);
+  logic opcode, field, bounds;
 
   always_ff @(posedge clk_i) begin
     bad_q <= bad_d;
@@ -286,25 +290,24 @@ module ps_check
 
   always_comb begin
     opcode = op_q == '0;
-    field  = (op_q.load && (bad_q.length || odd_ddr))
-        || (op_q.gload && (bad_q.length || odd_gload))
-        || (op_q.store && (bad_q.length || odd_ddr || odd_src))
+    field  = (op_q.load && (bad_q.length || bad_q.ddr))
+        || (op_q.gload && (bad_q.length || bad_q.gload))
+        || (op_q.store && (bad_q.length || bad_q.ddr || bad_q.scores))
         || (op_q.conv && (bad_q.conv || bad_q.many_in || bad_q.cout || bad_q.map || bad_q.lists
             || bad_q.stride || bad_q.row || (desc_i.polyphase && bad_q.phase) || bad_q.clamp))
         || (dense_q && (bad_q.cin || bad_q.outputs || bad_q.gate || bad_q.stop))
         || (op_q.dense && bad_q.clamp)
-        || (op_q.copy && (bad_q.cout || bad_q.map || bad_q.phase || desc_i.variant == 2'd3
-            || (desc_i.variant == 2'd2 && desc_i.height == 16'd1)))
+        || (op_q.copy && (bad_q.cout || bad_q.map || bad_q.phase || bad_q.copy))
         || (op_q.pool && (bad_q.cout || bad_q.map || bad_q.window || bad_q.clamp))
         || (op_q.halt && bad_q.target)
-        || (op_q.leave && (bad_q.cin || desc_i.w_addr[3:0] != '0 || bad_q.backwards
+        || (op_q.leave && (bad_q.cin || bad_q.entry || bad_q.backwards
             || bad_q.target));
     bounds = far_q.pred
         || (op_q.load && (far_q.ddr || far_q.place))
         || (op_q.gload && (far_q.load || far_q.place))
         || (op_q.store && (far_q.ddr || far_q.place))
         || (op_q.conv && (far_q.strides || (desc_i.fold_en && far_q.folds)
-            || (desc_i.pool_en && far_q.sums) || (desc_i.cin != '0 && far_q.src) || far_q.dst
+            || (desc_i.pool_en && far_q.sums) || (!bad_q.none && far_q.src) || far_q.dst
             || far_q.blob))
         || (dense_q && (far_q.sums || far_q.gate || far_q.dst))
         || ((op_q.copy || op_q.pool) && (far_q.strides || far_q.src || far_q.dst))

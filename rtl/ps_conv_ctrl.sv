@@ -189,7 +189,8 @@ module ps_conv_ctrl
     logic [ROW_W-1:0] left;
     logic             more;
   } pass_t;
-  pass_t pass_q, next_pass, first_pass;
+  pass_t pass_q, next_pass_q, first_pass_q;
+  logic unknown_q;                                   // next_pass_q is not that of pass_q yet
   logic [ROW_W-2:0] lane_q;                          // first row of the pass within the group
 
   function automatic pass_t pass_of(logic [ROW_W-1:0] rows, logic [15:0] split, logic one_row);
@@ -201,12 +202,20 @@ module ps_conv_ctrl
     pass_of.left = pass_of.more ? rows - most : '0;
   endfunction
 
-  assign first_pass  = pass_of(token_rows_q, split_q, depthwise_q);
-  assign next_pass   = pass_of(pass_q.left, split_q, depthwise_q);
+  // Known a cycle before they are taken: that of the next group from the rows that go to its
+  // register; the next one of this group, since between two tiles' last steps lie several cycles, and
+  // a last step right behind the group's first cycle waits for it.
+  always_ff @(posedge clk_i) begin
+    first_pass_q <= group_ready_o ? pass_of(group_rows_i, split_q, depthwise_q)
+                                  : pass_of(token_rows_q, split_q, depthwise_q);
+    next_pass_q  <= pass_of(pass_q.left, split_q, depthwise_q);
+    unknown_q    <= group_take && first_pass_q.more;
+  end
   assign tile_pixels = 20'(P_PX) << pass_q.mode;
 
   assign last_step = tap_last_q && (empty_q || ch_last_q);
-  assign step = state_q == Run && (ch_valid_q || empty_q) && (!last_step || shadow_free_i);
+  assign step = state_q == Run && (ch_valid_q || empty_q)
+      && (!last_step || (shadow_free_i && !unknown_q));
   assign ch_take = step && tap_last_q && !empty_q && (!depthwise_q || tile_is_last_q);
   assign pass_done = step && last_step && tile_is_last_q;
   assign pass_more = pass_done && pass_q.more;
@@ -240,10 +249,10 @@ module ps_conv_ctrl
     end
     if (group_take) rows_last_q <= token_last_q;
     if (group_take || pass_more) begin
-      pass_q         <= group_take ? first_pass : next_pass;
+      pass_q         <= group_take ? first_pass_q : next_pass_q;
       lane_q         <= group_take ? '0 : lane_q + pass_q.rows[ROW_W-2:0];
       left_q         <= out_pixels_q;
-      tile_is_last_q <= one_tile_q[group_take ? first_pass.mode : next_pass.mode];
+      tile_is_last_q <= one_tile_q[group_take ? first_pass_q.mode : next_pass_q.mode];
       tile_offset_q  <= '0;
       tile_first_q   <= 1'b1;
     end else if (step && last_step) begin
@@ -290,6 +299,7 @@ module ps_conv_ctrl
     .clk_i,
     .setup_i       (start_i),
     .start_i       (group_take || pass_more),
+    .waiting_i     (state_q == Group),
     .next_i        (step && last_step),
     .step_i        (step),
     .mode_i        (pass_q.mode),
@@ -320,7 +330,8 @@ module ps_conv_ctrl
     logic [1:0]       mode;
     logic [ROW_W-2:0] lane;
   } flags_t;
-  flags_t flags_q1, flags_q2, flags_q3, flags_q4, flags_q5;
+  flags_t flags_q1, flags_q2, flags_q3, flags_q4;
+  (* keep *) flags_t flags_q5;  // registers, no shift register: many sinks
   logic [WB-1:0] mask_q4, mask_q5;
 
   always_ff @(posedge clk_i) begin
@@ -363,6 +374,12 @@ module ps_conv_ctrl
   assign mac_mask_o  = mask_q5;
 
 `ifndef SYNTHESIS
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      pass_more |-> next_pass_q == pass_of(pass_q.left, split_q, depthwise_q))
+    else $error("ps_conv_ctrl: a pass before it is known");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      group_take |-> first_pass_q == pass_of(token_rows_q, split_q, depthwise_q))
+    else $error("ps_conv_ctrl: a group's first pass before it is known");
   assert property (@(posedge clk_i) disable iff (!rst_ni) start_i |-> state_q == Idle)
     else $error("ps_conv_ctrl: started while busy");
   assert property (@(posedge clk_i) disable iff (!rst_ni) state_q == Run |-> tap_q < 6'd49)

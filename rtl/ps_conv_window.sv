@@ -25,6 +25,7 @@ module ps_conv_window
   input  logic              clk_i,
   input  logic              setup_i,
   input  logic              start_i,
+  input  logic              waiting_i,      // for a group: start_i comes in such a cycle, or with next_i
   input  logic              next_i,
   input  logic              step_i,
   input  logic              taps_begin_i,
@@ -106,15 +107,16 @@ module ps_conv_window
   logic moved_q;
 
   always_ff @(posedge clk_i) begin
-    moved_q <= start_i || next_i;
+    moved_q <= waiting_i || next_i;
   end
 
   for (genvar b = 0; b < Blocks; b++) begin : gen_block
     place_t block_q;
     lanes_t begin_q, begin_q2;
     always_ff @(posedge clk_i) begin
-      if (start_i) block_q <= block_start_q[b];
-      else if (next_i) block_q <= advance(block_q, step_q[mode_i], out_width_i);
+      if (waiting_i || next_i) begin
+        block_q <= start_i ? block_start_q[b] : advance(block_q, step_q[mode_i], out_width_i);
+      end
       if (moved_q && (b >> mode_i) == 0) begin
         begin_q <= (block_q < place_t'(Lanes)) ? starts_q << block_q[PlaceWidth-1:0] : '0;
       end

@@ -56,8 +56,10 @@ module ps_core
   output logic        flush_o
 );
   logic running, stop, unit_rst_n, hung;
-  always_ff @(posedge clk_i) unit_rst_n <= rst_ni && !stop;
-  assign flush_o = stop;
+  always_ff @(posedge clk_i) begin
+    unit_rst_n <= rst_ni && !stop;
+    flush_o    <= stop;
+  end
 
   // ---- descriptors
   logic is_copy, is_pool, is_dense;  // a cycle after the first beat, long before it is whole
@@ -651,30 +653,27 @@ module ps_core
     if (owner_q.copy) mem_a_addr = copy_rd_addr;
     if (owner_q.pool) mem_a_addr = pool_rd_addr;
     mem_b_addr = epi_addr;
-    mem_b_mask = FB'(epi_mask);
     mem_b_data = '0;
     mem_b_data[P_PX-1:0] = epi_wdata;
     if (gate_mem_we) begin
       mem_b_addr = gate_mem_addr;
-      mem_b_mask = FB'(1);
       mem_b_data[0] = gate_mem_data;
     end
     if (owner_q.move) begin
       mem_b_addr = move_addr;
-      mem_b_mask = FB'(move_mask);
       mem_b_data[7:0] = move_data;
     end
     if (owner_q.copy) begin
       mem_b_addr = copy_addr;
-      mem_b_mask = copy_mask;
       mem_b_data = copy_data;
     end
     if (owner_q.pool) begin
       mem_b_addr = pool_wr_addr;
-      mem_b_mask = pool_mask;
       mem_b_data = pool_bytes;
     end
     mem_b_upper = owner_q.copy ? copy_upper : mem_b_addr;
+    // A unit without work has no mask.
+    mem_b_mask = FB'(epi_mask) | FB'(gate_mem_we) | FB'(move_mask) | copy_mask | pool_mask;
   end
 
 `ifndef SYNTHESIS
@@ -684,6 +683,8 @@ module ps_core
   assert property (@(posedge clk_i) disable iff (!unit_rst_n)
       (!move_busy || owner_q.move) && (!exit_busy || owner_q.exits)
       && (!copy_busy || owner_q.copy) && (!pool_busy || owner_q.pool)
+      && (move_mask == '0 || owner_q.move) && (copy_mask == '0 || owner_q.copy)
+      && (pool_mask == '0 || owner_q.pool)
       && (owner_q == '0 || !(op_pending || epi_mask != '0 || epi_read || epi_a_read || gate_mem_we)))
     else $error("ps_core: a unit uses feature memory that is not its own");
 

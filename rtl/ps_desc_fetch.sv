@@ -1,7 +1,7 @@
 // Descriptor prefetch: reads the program ahead of the sequencer, a few descriptors at a time.
 //
 // start_i (re)starts at descriptor index_i and drops what was read; beats of the old stream still
-// on their way are ignored.  desc_o is valid with valid_o and taken with ready_i.  Nothing is read
+// on their way, and of a request that is taken in that cycle, are ignored.  desc_o is valid with valid_o and taken with ready_i.  Nothing is read
 // past count_i descriptors; at_end_o: the one asked for lies past them.
 module ps_desc_fetch
   import ps_pkg::*;
@@ -42,6 +42,13 @@ module ps_desc_fetch
   logic [$clog2(Beats+1)-1:0] fill;
   /* verilator lint_on UNUSEDSIGNAL */
 
+  // One more, one less: found before it is known which.
+  function automatic logic [2:0] moved(logic [2:0] count, logic up, logic down);
+    if (up == down) return count;
+    if (up) return {count[2] ^ (count[1] & count[0]), count[1] ^ count[0], !count[0]};
+    return {count[2] ^ !(count[1] | count[0]), count[1] ^ !count[0], !count[0]};
+  endfunction
+
   // More descriptors to ask for: decided when the one before is.
   logic more_q;
   logic [31:0] last_q;
@@ -51,8 +58,7 @@ module ps_desc_fetch
     else if (request) more_q <= next_q != last_q;
   end
 
-  assign req_valid_o = active_q && !start_i && more_q && reserved_q < 3'(Depth)
-      && pending_q < 3'(Depth);
+  assign req_valid_o = active_q && more_q && reserved_q < 3'(Depth) && pending_q < 3'(Depth);
   assign req_addr_o  = program_i + {26'd0, next_q, 6'd0};
   assign req_beats_o = 16'(DESCRIPTOR_BEATS);
   assign request     = req_valid_o && req_ready_i;
@@ -70,17 +76,17 @@ module ps_desc_fetch
       rsp_beat_q <= '0;
       beat_q     <= '0;
     end else begin
-      pending_q <= pending_q + 3'(request) - 3'(rsp_last);
+      pending_q <= moved(pending_q, request, rsp_last);
       if (rsp_valid_i) rsp_beat_q <= rsp_beat_q + 3'd1;
       if (start_i) begin
         active_q   <= 1'b1;
         full_q     <= 1'b0;
         beat_q     <= '0;
         reserved_q <= '0;
-        stale_q    <= pending_q - 3'(rsp_last);
+        stale_q    <= moved(pending_q, request, rsp_last);
       end else begin
         if (rsp_last && stale_q != '0) stale_q <= stale_q - 3'd1;
-        reserved_q <= reserved_q + 3'(request) - 3'(assembled);
+        reserved_q <= moved(reserved_q, request, assembled);
         if (fifo_take) beat_q <= beat_q + 3'd1;
         if (assembled) full_q <= 1'b1;
         else if (valid_o && ready_i) full_q <= 1'b0;

@@ -203,6 +203,8 @@ module ps_epilogue
   logic [7:1][FA_W-1:0] addr_q;
   logic signed [P_PX-1:0][31:0] acc_q1;
   logic [15:0] multiplier_q1;
+  logic [17:0] triple_q1;
+  logic [46:0] half_q1;
   logic [5:0] shift_q1;
   logic [FA_W-1:0] offset_q1;
   logic signed [P_PX-1:0][16:0] t4;
@@ -214,8 +216,6 @@ module ps_epilogue
     if (take) begin
       for (int p = 0; p < P_PX; p++) acc_q1[p] <= $signed(array_row_i[p]) + param_bias_i;
     end
-    multiplier_q1 <= param_multiplier_i;
-    shift_q1      <= param_shift_i;
     offset_q1     <= offset_q + dst_q;
     info_q[1]     <= '{valid: take && row_q < tile_q.rows, first: tile_q.first && first_block_q,
                        last: tile_q.last && last_block, lanes: lanes,
@@ -224,8 +224,20 @@ module ps_epilogue
     addr_q[2]     <= addr_q[1] + offset_q1;
     addr_q[7:3]   <= addr_q[6:2];
     info_q[Stages:2] <= info_q[Stages-1:1];
+    mem_a_read_o     <= rst_ni && info_q[1].valid && res_en_q && port_a_q;
     if (!rst_ni) for (int s = 1; s <= Stages; s++) info_q[s].valid <= 1'b0;
   end
+
+  ps_scale u_scale (
+    .clk_i,
+    .enable_i    (1'b1),
+    .multiplier_i(param_multiplier_i),
+    .shift_i     (param_shift_i),
+    .multiplier_o(multiplier_q1),
+    .triple_o    (triple_q1),
+    .half_o      (half_q1),
+    .shift_o     (shift_q1)
+  );
 
   for (genvar p = 0; p < P_PX; p++) begin : gen_lane
     logic signed [17:0] sum;
@@ -234,6 +246,8 @@ module ps_epilogue
       .enable_i    (info_q[1].valid),
       .acc_i       (acc_q1[p]),
       .multiplier_i(multiplier_q1),
+      .triple_i    (triple_q1),
+      .half_i      (half_q1),
       .shift_i     (shift_q1),
       .result_o    (t4[p])
     );
@@ -262,7 +276,6 @@ module ps_epilogue
   // Stage 2 asks for the old bytes (they come in stage 5), stage 7 writes.
   assign mem_mask_o  = info_q[7].valid ? info_q[7].lanes : '0;
   assign mem_read_o   = info_q[2].valid && slow;
-  assign mem_a_read_o = info_q[2].valid && res_en_q && port_a_q;
   assign mem_a_addr_o = addr_q[2];
   assign old = port_a_q ? mem_a_rdata_i : mem_rdata_i;
   assign mem_addr_o  = info_q[7].valid ? addr_q[7] : addr_q[2];

@@ -40,43 +40,79 @@ module ps_feature_mem
     return (Sections > 1) ? SectionWidth'(addr >> BRot) : '0;
   endfunction
 
-  // ---- port A: the window begins in one section; rotate the sections, then shift neighbours
-  logic [ARot-1:0] a_rot, a_rot_q1, a_rot_q2;
+  typedef logic [2*FB-1:0][7:0] pair_t;
+
+  // Bytes moved down, four ways a step: as much as one look-up table chooses from.
+  function automatic pair_t moved(pair_t bytes, logic [BRot-1:0] by);
+    logic [BRot:0] twice;
+    twice = {by, 1'b0};  // in halves of a byte: of an odd number of bits the lowest goes alone
+    moved = bytes;
+    for (int unsigned k = 1 - BRot % 2; k < BRot; k += 2) begin
+      moved = twice[k+1] ? (twice[k] ? moved >> (24 << k >> 1) : moved >> (16 << k >> 1))
+                         : (twice[k] ? moved >> (8 << k >> 1) : moved);
+    end
+  endfunction
+
+  // ---- port A: each position's byte is in one of the sections; then positions turn into lanes
+  logic [ARot-1:0] a_rot, a_rot_q1;
+  logic [BRot-1:0] a_rot_q2;
   logic [1:0] a_mode_q1, a_mode_q2;
   logic [RowWidth-1:0] a_row_q, a_row_next_q;
-  logic [WB-1:0] a_wrapped_q, a_enable_q;
+  logic [WB-1:0] a_wrapped_q;
+  logic [Sections-1:0] a_enable_q;
   logic a_read_q1, a_read_q2;
 
   assign a_rot = a_addr_i[ARot-1:0];
 
+  // Sections with a byte of the window: those it is long, and one more if it begins within one.
+  function automatic logic [Sections-1:0] touched(logic [1:0] mode, logic [ARot-1:0] rot);
+    logic [SectionWidth-1:0] distance;
+    touched = '0;
+    for (int unsigned s = 0; s < Sections; s++) begin
+      distance = SectionWidth'(s) - section_of(FA_W'(rot));  // from the first one
+      for (int unsigned m = 0; m < MODES; m++) begin
+        if (mode == 2'(m)) begin
+          touched[s] = 32'(distance) < ((P_PX << m) > FB ? (P_PX << m) / FB : 1)
+              + 32'(rot[BRot-1:0] != '0);
+        end
+      end
+    end
+  endfunction
+
   // Banks below the first byte's hold the wrapped end of the window, one row further.
   always_ff @(posedge clk_i) begin
-    logic [2*WB-1:0] enable;
     a_read_q1    <= a_read_i;
     a_read_q2    <= a_read_q1;
     a_rot_q1     <= a_rot;
-    a_rot_q2     <= a_rot_q1;
+    a_rot_q2     <= a_rot_q1[BRot-1:0];
     a_row_q      <= a_addr_i[FA_W-1:ARot];
     a_row_next_q <= a_addr_i[FA_W-1:ARot] + RowWidth'(1);
     a_wrapped_q  <= (WB)'({{WB{1'b0}}, {WB{1'b1}}} << a_rot >> WB);
-    enable = '0;
-    for (int unsigned m = 0; m < MODES; m++) begin
-      if (a_mode_i == 2'(m)) enable = ~({(2*WB){1'b1}} << ((P_PX << m) > FB ? P_PX << m : FB));
-    end
-    enable = enable << a_rot;
-    a_enable_q <= a_read_i ? enable[WB-1:0] | enable[2*WB-1:WB] : '0;
+    a_enable_q   <= a_read_i ? touched(a_mode_i, a_rot) : '0;
     a_mode_q1  <= a_mode_i;
     a_mode_q2  <= a_mode_q1;
   end
 
+  // Of each position, where the first FB lanes find their byte: the section in which the window
+  // begins, or, below its first byte, the next one.
+  logic [SectionWidth-1:0] a_place_q2 [FB];
+  always_ff @(posedge clk_i) begin
+    for (int unsigned k = 0; k < FB; k++) begin
+      a_place_q2[k] <= section_of(FA_W'(a_rot_q1))
+          + SectionWidth'(Sections > 1 && BRot'(k) < a_rot_q1[BRot-1:0]);
+    end
+  end
+
   for (genvar s = 0; s < Sections; s++) begin : gen_window
-    logic [SectionWidth-1:0] first, second;
-    assign first  = section_of(FA_W'(a_rot_q2)) + SectionWidth'(s);
-    assign second = (Sections > 1) ? first + SectionWidth'(1) : '0;
+    logic [FB-1:0][7:0] found;
+    always_comb begin
+      for (int unsigned k = 0; k < FB; k++) begin
+        found[k] = a_section[a_place_q2[k] + SectionWidth'(s)][k];
+      end
+    end
     always_ff @(posedge clk_i) begin
       if (a_read_q2 && s * FB < ((P_PX << a_mode_q2) > FB ? P_PX << a_mode_q2 : FB)) begin
-        a_data_o[s*FB+:FB] <= (FB*8)'({a_section[second], a_section[first]}
-            >> {a_rot_q2[BRot-1:0], 3'b000});
+        a_data_o[s*FB+:FB] <= (FB*8)'(moved({found, found}, a_rot_q2));
       end
     end
   end
@@ -85,11 +121,16 @@ module ps_feature_mem
   logic [FA_W-1:0] b_pos_addr_q [FB];
   logic [FB-1:0] b_pos_we_q;
   logic [FB-1:0][7:0] b_data_q, b_selected;
-  logic [BRot-1:0] b_rot, b_rot_q1, b_rot_q2;
+  logic [BRot-1:0] b_rot, b_down, b_rot_q1, b_rot_q2;
+  /* verilator lint_off UNUSEDSIGNAL */  // the rest of both copies
+  pair_t b_turned;
+  /* verilator lint_on UNUSEDSIGNAL */
   logic [SectionWidth-1:0] b_section_q [FB];
-  logic b_read_q1, b_read_q2;
+  logic b_read_q1, b_read_q2, b_active_q;
 
-  assign b_rot = b_addr_i[BRot-1:0];
+  assign b_rot  = b_addr_i[BRot-1:0];
+  assign b_down = BRot'(FB - 1) - b_rot;  // and one more
+  assign b_turned = moved({b_data_i, b_data_i}, b_down);
 
   // Position k serves lane k - b_rot, at an address that is k modulo FB: in the row of FB bytes where
   // its half begins, or, below b_rot, in the next one.
@@ -104,33 +145,29 @@ module ps_feature_mem
     logic [BRot-1:0] lane;
     line_t line;
     logic [FA_W-1:0] addr [FB];
-    if (b_read_i || b_mask_i != '0) begin
-      for (int unsigned k = 0; k < FB; k++) begin
-        lane = BRot'(k) - b_rot;
-        if (BRot'(k) < b_rot) line = lane[BRot-1] ? upper_next : lower_next;
-        else line = lane[BRot-1] ? upper : lower;
-        addr[k] = {line, BRot'(k)};
-      end
-      b_pos_addr_q <= addr;
+    for (int unsigned k = 0; k < FB; k++) begin
+      lane = BRot'(k) - b_rot;
+      if (BRot'(k) < b_rot) line = lane[BRot-1] ? upper_next : lower_next;
+      else line = lane[BRot-1] ? upper : lower;
+      addr[k] = {line, BRot'(k)};
     end
+    b_pos_addr_q <= addr;
   end
 
   always_ff @(posedge clk_i) begin
     logic [SectionWidth-1:0] section [FB];
     b_read_q1 <= b_read_i;
+    b_active_q <= b_read_i || b_mask_i != '0;
     b_read_q2 <= b_read_q1;
     b_rot_q1  <= b_rot;
     b_rot_q2  <= b_rot_q1;
-    b_pos_we_q <= '0;
-    if (b_mask_i != '0) begin
-      b_pos_we_q <= FB'({b_mask_i, b_mask_i} << b_rot >> FB);
-      b_data_q   <= (FB*8)'({b_data_i, b_data_i} >> {BRot'(FB - 1) - b_rot, 3'b000} >> 8);
-    end
+    b_pos_we_q <= FB'({b_mask_i, b_mask_i} << b_rot >> FB);
+    b_data_q   <= b_turned[FB:1];
     if (b_read_q1) begin
       for (int unsigned k = 0; k < FB; k++) section[k] = section_of(b_pos_addr_q[k]);
       b_section_q <= section;
     end
-    if (b_read_q2) b_data_o <= (FB*8)'({b_selected, b_selected} >> {b_rot_q2, 3'b000});
+    if (b_read_q2) b_data_o <= (FB*8)'(moved({b_selected, b_selected}, b_rot_q2));
   end
 
   always_comb begin
@@ -145,7 +182,7 @@ module ps_feature_mem
   always_comb begin
     for (int unsigned k = 0; k < FB; k++) b_row[k] = b_pos_addr_q[k][FA_W-1:ARot];
     b_here = '{default: '0};
-    if (b_read_q1 || b_pos_we_q != '0) begin
+    if (b_active_q) begin
       for (int unsigned k = 0; k < FB; k++) b_here[section_of(b_pos_addr_q[k])][k] = 1'b1;
     end
   end
@@ -153,7 +190,7 @@ module ps_feature_mem
   // ---- banks, in sections of FB neighbours: a section without work is still
   for (genvar s = 0; s < Sections; s++) begin : gen_section
     logic a_enable, b_enable;
-    assign a_enable = a_enable_q[s*FB+:FB] != '0;
+    assign a_enable = a_enable_q[s];
     assign b_enable = b_here[s] != '0;
 
     ps_bank_ram #(.Banks(FB), .Depth(FMEM_BYTES / WB)) u_banks (

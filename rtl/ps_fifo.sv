@@ -28,7 +28,21 @@ module ps_fifo #(
   logic [Width-1:0]      mem_q [Depth];
   logic [PtrWidth-1:0]   rd_ptr_q, wr_ptr_q;
   logic [CountWidth-1:0] count_q;
+  logic [CountWidth-1:0] more, less;  // both found before push and pop are known
   logic                  push, pop;
+
+  // Bit by bit: an adder shared by both would stand behind push and pop.
+  always_comb begin
+    logic up, down;
+    up = 1'b1;
+    down = 1'b1;
+    for (int unsigned i = 0; i < CountWidth; i++) begin
+      more[i] = count_q[i] ^ up;
+      less[i] = count_q[i] ^ down;
+      up = up && count_q[i];
+      down = down && !count_q[i];
+    end
+  end
 
   assign in_ready_o  = count_q != CountWidth'(Depth);
   assign out_valid_o = count_q != '0;
@@ -49,8 +63,8 @@ module ps_fifo #(
     end else begin
       if (push) wr_ptr_q <= (wr_ptr_q == LastPtr) ? '0 : wr_ptr_q + PtrWidth'(1);
       if (pop)  rd_ptr_q <= (rd_ptr_q == LastPtr) ? '0 : rd_ptr_q + PtrWidth'(1);
-      if (push && !pop) count_q <= count_q + CountWidth'(1);
-      if (pop && !push) count_q <= count_q - CountWidth'(1);
+      if (push && !pop) count_q <= more;
+      if (pop && !push) count_q <= less;
     end
   end
 

@@ -76,7 +76,8 @@ module ps_gate_unit
   logic dense_q, binary_q, sigmoid_q, src_signed_q, listed_q, stop_q;
   logic [LI_W-1:0] list_q;
   logic [CH_W:0] cout_q, from_q;
-  logic [CH_W-1:0] cin_q;
+  logic one_q, one_ahead_q, one_rest_q;  // a single output: of all, before list_from, from there on
+  logic [CH_W-1:0] cin_q, last_element_q;
   logic [CH_W-1:0] list_base_q;  // channel of the list's first output here: 0 begins it
   logic [SA_W-1:0] score_dst_q;
   logic [FA_W-1:0] mem_dst_q;
@@ -96,7 +97,11 @@ module ps_gate_unit
       list_q       <= desc_i.out_list[LI_W-1:0];
       cout_q       <= desc_i.cout[CH_W:0];
       from_q       <= desc_i.list_from[CH_W:0];
+      one_q        <= desc_i.cout[CH_W:0] == (CH_W+1)'(1);
+      one_ahead_q  <= desc_i.list_from[CH_W:0] == (CH_W+1)'(1);
+      one_rest_q   <= desc_i.list_from[CH_W:0] + (CH_W+1)'(1) == desc_i.cout[CH_W:0];
       cin_q        <= desc_i.cin[CH_W-1:0];
+      last_element_q <= desc_i.cin[CH_W-1:0] - CH_W'(1);
       list_base_q  <= desc_i.src[CH_W-1:0];
       score_dst_q  <= desc_i.dst[SA_W-1:0];
       mem_dst_q    <= desc_i.dst[FA_W-1:0];
@@ -121,7 +126,7 @@ module ps_gate_unit
   param_t head_q;
   /* verilator lint_on UNUSEDSIGNAL */
   logic [CH_W-1:0] index_q, made_q;  // elements asked for, and written
-  logic element, known_q, known;
+  logic element, known_q, known, made_all_q;
   logic vector_q1;
   logic [Scale:1] vec_valid_q;
   logic same_q, same_head;
@@ -142,11 +147,15 @@ module ps_gate_unit
     else if (state_q == Drain) known_q <= !sums_busy_i;
     if (state_q == HeadData) begin
       head_q  <= param;
-      index_q <= (known && !sums_busy_i) ? cin_q : '0;
-      made_q  <= (known && !sums_busy_i) ? cin_q : '0;
+      index_q    <= (known && !sums_busy_i) ? cin_q : '0;
+      made_q     <= (known && !sums_busy_i) ? cin_q : '0;
+      made_all_q <= known && !sums_busy_i;
     end else begin
       if (element) index_q <= index_q + CH_W'(1);
-      if (vec_valid_q[Scale]) made_q <= made_q + CH_W'(1);
+      if (vec_valid_q[Scale]) begin
+        made_q     <= made_q + CH_W'(1);
+        made_all_q <= made_q == last_element_q;
+      end
     end
   end
 
@@ -155,18 +164,16 @@ module ps_gate_unit
   logic [CH_W:0] out_q, first_q, last_q;  // outputs of this sweep
   logic ahead_q;                          // the outputs before list_from go ahead
   logic [GA_W-2:0] gmem_rd_q, pass_rd_q, row_words, sweep_rd_q;
-  logic out_first, out_end, pass_end, issue, pass_ready, hold, stopped;
-  logic [CH_W+VecAddr:0] needed;          // elements of the words up to this pass
+  // The output is the first, the last of its pass, or both; the pass is the last: registers.
+  logic out_first, out_end, single_q, pass_end;
+  logic issue, pass_ready, hold, stopped;
+  logic [PassW-1:0] words_made;           // whole words of the vector
   logic [Result-1:0] active_q;
 
   assign hold = dense_q ? mem_hold_i : score_hold_i;
   assign row_words = (GA_W-1)'(last_pass_q) + (GA_W-1)'(1);
-  assign needed = (CH_W+VecAddr+1)'(pass_q) << LaneBits;
-  assign pass_end = pass_q == last_pass_q;
-  assign pass_ready = (made_q == cin_q || (CH_W+VecAddr+1)'(made_q) >= needed)
-      && !(pass_end && (hold || made_q != cin_q));
-  assign out_first = out_q == first_q;
-  assign out_end = out_q == last_q;
+  assign words_made = PassW'(made_q >> LaneBits);
+  assign pass_ready = pass_end ? made_all_q && !hold : made_all_q || words_made >= pass_q;
   assign issue = state_q == Passes && (!out_first || pass_ready);
   assign busy_o = state_q != Idle;
 
@@ -191,35 +198,47 @@ module ps_gate_unit
   end
 
   always_ff @(posedge clk_i) begin
-    if (start_i) begin
-      gmem_rd_q <= desc_i.w_addr[GA_W+2:4];
-    end else if (state_q == Head) begin
+    if (state_q == Head) begin
       gmem_rd_q  <= gmem_rd_q + (GA_W-1)'(1);
       pass_rd_q  <= gmem_rd_q + (GA_W-1)'(1);
       ahead_q    <= stop_q && !sums_busy_i;
       last_q     <= ((stop_q && !sums_busy_i) ? from_q : cout_q) - (CH_W+1)'(1);
       first_q    <= '0;
       out_q      <= '0;
+      out_first  <= 1'b1;
+      out_end    <= (stop_q && !sums_busy_i) ? one_ahead_q : one_q;
+      single_q   <= (stop_q && !sums_busy_i) ? one_ahead_q : one_q;
       pass_q     <= '0;
+      pass_end   <= last_pass_q == '0;
     end else if (issue) begin
       if (!out_end) begin
         out_q     <= out_q + (CH_W+1)'(1);
+        out_first <= 1'b0;
+        out_end   <= out_q + (CH_W+1)'(1) == last_q;
         gmem_rd_q <= gmem_rd_q + row_words;
       end else if (!pass_end) begin
         pass_q    <= pass_q + PassW'(1);
+        pass_end  <= pass_q + PassW'(1) == last_pass_q;
         out_q     <= first_q;
+        out_first <= 1'b1;
+        out_end   <= single_q;
         gmem_rd_q <= pass_rd_q + (GA_W-1)'(1);
         pass_rd_q <= pass_rd_q + (GA_W-1)'(1);
       end else if (ahead_q) begin  // the other outputs
         ahead_q   <= 1'b0;
         first_q   <= from_q;
         out_q     <= from_q;
+        out_first <= 1'b1;
+        out_end   <= one_rest_q;
+        single_q  <= one_rest_q;
         last_q    <= cout_q - (CH_W+1)'(1);
         pass_q    <= '0;
+        pass_end  <= last_pass_q == '0;
         gmem_rd_q <= sweep_rd_q;
         pass_rd_q <= sweep_rd_q;
       end
     end
+    if (start_i) gmem_rd_q <= desc_i.w_addr[GA_W+2:4];
     // The row after the last one that was read.
     if (issue && pass_q == '0) sweep_rd_q <= gmem_rd_q + row_words;
     active_q <= rst_ni ? {active_q[Result-2:0], issue} : '0;
@@ -358,6 +377,8 @@ module ps_gate_unit
   logic done_q5, scale_q;
   logic signed [31:0] operand_q;
   logic [15:0] multiplier_q;
+  logic [17:0] triple_q;
+  logic [46:0] half_q;
   logic [5:0] shift_q;
   logic [CH_W-1:0] index_q1;
   logic [Scale:1] res_valid_q, res_positive_q;
@@ -370,17 +391,28 @@ module ps_gate_unit
   always_ff @(posedge clk_i) begin
     scale_q <= vector_q1 || done_q5;
     if (vector_q1 || done_q5) begin
-      operand_q    <= vector_q1 ? $signed(pool_sum) : acc_q5;
-      multiplier_q <= vector_q1 ? head_q.multiplier : scale_q5[15:0];
-      shift_q      <= vector_q1 ? head_q.shift[5:0] : scale_q5[21:16];
+      operand_q <= vector_q1 ? $signed(pool_sum) : acc_q5;
     end
   end
+
+  ps_scale u_result_scale (
+    .clk_i,
+    .enable_i    (vector_q1 || done_q5),
+    .multiplier_i(vector_q1 ? head_q.multiplier : scale_q5[15:0]),
+    .shift_i     (vector_q1 ? head_q.shift[5:0] : scale_q5[21:16]),
+    .multiplier_o(multiplier_q),
+    .triple_o    (triple_q),
+    .half_o      (half_q),
+    .shift_o     (shift_q)
+  );
 
   ps_requantize u_requantize (
     .clk_i,
     .enable_i    (scale_q),
     .acc_i       (operand_q),
     .multiplier_i(multiplier_q),
+    .triple_i    (triple_q),
+    .half_i      (half_q),
     .shift_i     (shift_q),
     .result_o    (scaled)
   );
@@ -412,10 +444,13 @@ module ps_gate_unit
   logic [CH_W:0] out;
   logic [7:0] score, score_d, mem_data_d, entry;
 
-  // The table's entry of the result saturated to int8, looked up beside the saturation.
+  // The table's entry of the result saturated to int8.  (Its index is no register: a synthesiser
+  // would move that behind the table, to the end of the requantiser's longest path.)
   always_comb begin
-    if (scaled[16:7] == '0 || scaled[16:7] == '1) entry = SIGMOID_TABLE[scaled[7:0]];
-    else entry = scaled[16] ? SIGMOID_TABLE[8'h80] : SIGMOID_TABLE[8'h7F];
+    logic [7:0] index;
+    index = {scaled[16], {7{!scaled[16]}}};
+    if (scaled[16:7] == '0 || scaled[16:7] == '1) index = scaled[7:0];
+    entry = SIGMOID_TABLE[index];
   end
 
   always_comb begin
@@ -492,10 +527,14 @@ module ps_gate_unit
 
 `ifndef SYNTHESIS
   assert property (@(posedge clk_i) disable iff (!rst_ni)
+      state_q == Passes |-> out_first == (out_q == first_q) && out_end == (out_q == last_q)
+          && single_q == (first_q == last_q) && pass_end == (pass_q == last_pass_q))
+    else $error("ps_gate_unit: the place in a pass is not what its flags say");
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
       pool_we_i && !sums_begin_i |-> (PA_W+1)'(pool_addr_i) >= mark_q)
     else $error("ps_gate_unit: pooled sums out of order");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      result |-> !sums_busy_i && !hold && made_q == cin_q)
+      result |-> !sums_busy_i && !hold && made_q == cin_q && made_all_q)
     else $error("ps_gate_unit: a result before its sums are final");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       pool_we_i && state_q != Idle && state_q != Head && state_q != HeadData

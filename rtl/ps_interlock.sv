@@ -27,8 +27,8 @@
 // list; a DENSE reads the same and writes feature memory.  So a GATE under a CONV without sums goes
 // on while that drains, and a DENSE, whose bytes may lie where it still writes, does not.
 //
-// Everything here is decided on registers: a unit counts as busy from the cycle after its start, and
-// one cycle longer than it says.  So no unit's logic is behind another's start.
+// Every answer is a register: a unit counts as busy from the cycle after its start, and one cycle
+// longer than it says.  So no unit's logic is behind another's start.
 module ps_interlock
   import ps_pkg::*;
 (
@@ -58,41 +58,41 @@ module ps_interlock
   output logic       score_hold_o,     // scores and lists may not be written
   output logic       memory_hold_o     // a DENSE may not write feature memory
 );
-  logic sums_q, fetch_q, conv_q, epilogue_q, copy_q, gate_q, move_q, array_busy;
+  // What will be busy in the next cycle.
+  logic fetch, conv, array, copy, unit, sums;
+  logic sums_q, gate_op_q, dense_op_q, dense_free_q;
+
+  assign fetch = fetch_start_i || fetch_busy_i;
+  assign conv  = conv_start_i || conv_busy_i;
+  assign copy  = copy_start_i || copy_busy_i;
+  assign array = conv || epilogue_busy_i || copy;
+  assign unit  = gate_start_i || gate_busy_i || move_start_i || move_busy_i;
+  assign sums  = (conv_start_i ? pool_en_i : sums_q) && (conv || epilogue_busy_i);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      fetch_q    <= 1'b0;
-      conv_q     <= 1'b0;
-      epilogue_q <= 1'b0;
-      copy_q     <= 1'b0;
-      gate_q     <= 1'b0;
-      move_q     <= 1'b0;
+      fetch_free_o  <= 1'b1;
+      array_free_o  <= 1'b1;
+      dense_free_q  <= 1'b1;
+      unit_done_o   <= 1'b1;
+      idle_o        <= 1'b1;
+      sums_busy_o   <= 1'b0;
+      score_hold_o  <= 1'b0;
+      memory_hold_o <= 1'b0;
     end else begin
-      fetch_q    <= fetch_start_i || fetch_busy_i;
-      conv_q     <= conv_start_i || conv_busy_i;
-      epilogue_q <= epilogue_busy_i;
-      copy_q     <= copy_start_i || copy_busy_i;
-      gate_q     <= gate_start_i || gate_busy_i;
-      move_q     <= move_start_i || move_busy_i;
+      fetch_free_o  <= !fetch && !unit;
+      array_free_o  <= !array && !unit;
+      dense_free_q  <= !copy && !unit;
+      unit_done_o   <= !unit;
+      idle_o        <= !fetch && !array && !unit;
+      sums_busy_o   <= sums;
+      score_hold_o  <= fetch || conv || sums;
+      memory_hold_o <= conv || epilogue_busy_i;
     end
     if (conv_start_i) sums_q <= pool_en_i;
+    gate_op_q  <= op_i == OP_GATE;
+    dense_op_q <= op_i == OP_DENSE;
   end
 
-  assign array_busy    = conv_q || epilogue_q || copy_q;
-  assign idle_o        = !fetch_q && !array_busy && unit_done_o;
-  assign unit_done_o   = !gate_q && !move_q;
-  assign fetch_free_o  = !fetch_q && unit_done_o;
-  assign array_free_o  = !array_busy && unit_done_o;
-  assign sums_busy_o   = sums_q && (conv_q || epilogue_q);
-  assign score_hold_o  = fetch_q || conv_q || sums_busy_o;
-  assign memory_hold_o = conv_q || epilogue_q;
-
-  always_comb begin
-    unique case (op_i)
-      OP_GATE:  unit_free_o = unit_done_o;
-      OP_DENSE: unit_free_o = unit_done_o && !copy_q;
-      default:  unit_free_o = idle_o;
-    endcase
-  end
+  assign unit_free_o = gate_op_q ? unit_done_o : dense_op_q ? dense_free_q : idle_o;
 endmodule

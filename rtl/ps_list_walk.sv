@@ -29,13 +29,13 @@ module ps_list_walk #(
 
   logic active_q, all_q, loop_q;
   logic [ListWidth-1:0] list_q;
-  logic [ChWidth-1:0] count_q, pos_q;
+  logic [ChWidth-1:0] last_q, pos_q;
   logic issue, issued_q, issued_last_q;
   logic [ChWidth-1:0] issued_pos_q;
   logic [2:0] fill;
   logic at_end, fifo_ready;
 
-  assign at_end = pos_q == count_q - ChWidth'(1);
+  assign at_end = pos_q == last_q;
   assign issue = active_q && !start_i && (fill + 3'(issued_q) < 3'(Depth));
   assign mem_addr_o = {list_q, pos_q[ChWidth-2:0]};
 
@@ -54,7 +54,7 @@ module ps_list_walk #(
     if (start_i) begin
       all_q   <= all_i;
       list_q  <= list_i;
-      count_q <= count_i;
+      last_q  <= count_i - ChWidth'(1);
       loop_q  <= loop_i;
       pos_q   <= '0;
     end else if (issue) begin

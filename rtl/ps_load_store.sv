@@ -65,14 +65,17 @@ module ps_load_store
   logic [63:0] addr_q;
   logic [31:0] local_q;    // on-chip address
   logic [15:0] beats_q;
-  logic [7:0] lanes;
+  logic [7:0] lanes, last_lanes_q;
   logic beat_last, issue, drained;
 
   // The last beat is known before it comes: a request lies between the start and the first one.
   logic move;
   assign move = (state_q == Load && rd_valid_i) || issue;
-  always_ff @(posedge clk_i) beat_last <= left_q <= (move ? 32'd16 : 32'd8);
-  assign lanes = (beat_last && left_q[2:0] != '0) ? ~(8'hFF << left_q[2:0]) : 8'hFF;
+  always_ff @(posedge clk_i) begin
+    beat_last    <= left_q <= (move ? 32'd16 : 32'd8);
+    last_lanes_q <= (left_q[2:0] == '0) ? 8'hFF : ~(8'hFF << left_q[2:0]);
+  end
+  assign lanes = beat_last ? last_lanes_q : 8'hFF;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin

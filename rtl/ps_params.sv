@@ -47,6 +47,16 @@ module ps_params
   logic [15:0] multiplier;
   logic [Width-1:0] entry_q [2][P_OC];
 
+  // m * score + 64, by a tree of sums: a multiplier of the device is worth more elsewhere.
+  function automatic logic [23:0] scaled(logic [15:0] factor, logic [7:0] score);
+    logic [7:0][23:0] terms;
+    for (int unsigned i = 0; i < 8; i++) terms[i] = score[i] ? 24'(factor) << i : '0;
+    for (int unsigned width = 4; width > 0; width = width / 2) begin
+      for (int unsigned i = 0; i < width; i++) terms[i] = terms[i] + terms[i+width];
+    end
+    return terms[0] + 24'd64;
+  endfunction
+
   assign score_addr_o = fold_slot_i + (fold_channel_i ? SA_W'(wr_channel_i) : '0);
   assign multiplier = item_q3.fold ? 16'(scaled_q3 >> 7) : item_q3.multiplier;
 
@@ -57,7 +67,7 @@ module ps_params
     item_q2   <= item_q1;
     score_q2  <= score_i;
     item_q3   <= item_q2;
-    scaled_q3 <= item_q2.multiplier * score_q2 + 24'd64;
+    scaled_q3 <= scaled(item_q2.multiplier, score_q2);
     if (item_q3.valid) begin
       entry_q[item_q3.half][item_q3.row] <= {item_q3.bias, multiplier, item_q3.shift,
                                              item_q3.channel};

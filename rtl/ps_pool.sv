@@ -214,7 +214,8 @@ module ps_pool
       flags_q[i] <= flags_q[i-1];
       if (!rst_ni) flags_q[i].valid <= 1'b0;
     end
-    on_low_q  <= lanes_before(-x_q, stride2_q);
+    // Padding has at most three columns.
+    on_low_q  <= x_q < 12'sd0 ? lanes_before($signed({9'd0, 3'd0 - x_q[2:0]}), stride2_q) : '0;
     on_high_q <= (y_q >= 12'sd0 && y_q < $signed({2'b00, height_q}))
         ? lanes_before($signed({2'b00, width_q}) - x_q, stride2_q) : '0;
     for (int unsigned i = 0; i < FB; i++) begin
@@ -270,6 +271,7 @@ module ps_pool
   // ---- write: a maximum as it is, an average in slices
   logic total_valid_q;
   logic [LaneWidth-1:0] left_lanes_q;     // of the tile, not yet drained
+  logic [FB-1:0] total_lanes_q;           // of a maximum
   logic [FA_W-1:0] total_addr_q;
   logic [Slices-1:0] slice_q;             // of an average, one-hot; slice 0 comes with the total
   logic draining;
@@ -282,6 +284,7 @@ module ps_pool
         : (average_q && flags_q5.valid && flags_q5.last) ? Slices'(1) : Slices'(slice_q << 1);
     if (flags_q5.valid && flags_q5.last) begin
       left_lanes_q <= flags_q5.taken;
+      for (int unsigned i = 0; i < FB; i++) total_lanes_q[i] <= LaneWidth'(i) < flags_q5.taken;
       total_addr_q <= flags_q5.addr;
     end else if (draining) begin
       left_lanes_q <= left_lanes_q > LaneWidth'(Slice) ? left_lanes_q - LaneWidth'(Slice) : '0;
@@ -298,6 +301,22 @@ module ps_pool
   slice_t out_q;
   logic [Slice-1:0][7:0] averages_q;
 
+  logic [15:0] multiplier;
+  logic [17:0] triple;
+  logic [46:0] half;
+  logic [5:0] shift;
+
+  ps_scale u_scale (
+    .clk_i,
+    .enable_i    (1'b1),
+    .multiplier_i(multiplier_q),
+    .shift_i     (shift_q),
+    .multiplier_o(multiplier),
+    .triple_o    (triple),
+    .half_o      (half),
+    .shift_o     (shift)
+  );
+
   for (genvar i = 0; i < Slice; i++) begin : gen_average
     logic signed [SumWidth-1:0] chosen;
     logic signed [16:0] result;
@@ -311,8 +330,10 @@ module ps_pool
       .clk_i,
       .enable_i    (draining),
       .acc_i       (chosen),
-      .multiplier_i(multiplier_q),
-      .shift_i     (shift_q),
+      .multiplier_i(multiplier),
+      .triple_i    (triple),
+      .half_i      (half),
+      .shift_i     (shift),
       .result_o    (result)
     );
     always_ff @(posedge clk_i) begin
@@ -345,7 +366,7 @@ module ps_pool
     end else begin
       wr_addr_o = total_addr_q;
       for (int unsigned i = 0; i < FB; i++) begin
-        wr_mask_o[i] = total_valid_q && LaneWidth'(i) < left_lanes_q;
+        wr_mask_o[i] = total_valid_q && total_lanes_q[i];
         wr_data_o[i] = total_q[i][7:0];
       end
     end
@@ -364,6 +385,8 @@ module ps_pool
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       flags_q5.valid && flags_q5.last |-> slice_q[Slices-2:0] == '0)
     else $error("ps_pool: a tile is ready before the one before has drained");
+  assert property (@(posedge clk_i) disable iff (!rst_ni) active_q |-> x_q >= -12'sd3)
+    else $error("ps_pool: left of the padding");
   assert property (@(posedge clk_i) disable iff (!rst_ni) start_i |-> !busy_o)
     else $error("ps_pool: started while busy");
 `endif

@@ -95,8 +95,9 @@ module ps_sequencer
 
   // What the decision rests on is there before it: scores and lists come with the GATE before, the
   // descriptor's operation, predicate and lists with its first beats, the arguments with the start.
-  logic score_zero_q, in_beyond_q, out_beyond_q, stopped_q, masters_busy_q, no_output_q;
+  logic score_zero_q, in_beyond_q, out_beyond_q, masters_busy_q, no_output_q;
   logic is_conv, is_exit, is_gate, moves_maps, is_halt;  // moves_maps: COPY, POOL
+  logic [1:0] stopped_q;
   logic last_image, foreign_q, bad_argument_q;
   logic [31:0] last_image_q;
   assign skip = desc_i.pred_en && score_zero_q != desc_i.pred_not;
@@ -149,7 +150,7 @@ module ps_sequencer
     foreign_q      <= config_hash_i != CONFIG_HASH;
     bad_argument_q <= n_images_i == '0 || misaligned_i || input_stride_i[2:0] != '0
         || output_stride_i[2:0] != '0;
-    stopped_q      <= state_q == Stop;
+    stopped_q      <= {stopped_q[0], state_q == Stop};
     masters_busy_q <= masters_busy_i;
   end
 
@@ -258,8 +259,9 @@ module ps_sequencer
 
   assign running_o  = state_q != Idle;
   assign stop_o     = state_q == Stop || (state_q == Idle && masters_busy_q);
-  // A request may have been taken in the cycle before the stop: that shows in the second cycle.
-  assign done_o     = state_q == Stop && stopped_q && (!masters_busy_q || hung_i);
+  // The masters are told a cycle after the stop, and may have taken a request until then: that shows
+  // in the third cycle.
+  assign done_o     = state_q == Stop && stopped_q == '1 && (!masters_busy_q || hung_i);
   assign error_o    = error_q;
   assign position_o = pc_q;
   assign image_o    = image_q;

@@ -57,6 +57,14 @@ module ps_weight_request
   logic [15:0] walked_beats_q;
 
   assign chunk = 13'(32'(row_taps(desc_i.kernel[2:0], 1'b0)) * P_OC / 8);
+  // Beats of the chunks of `count` input channels, by sums: no multiplier.
+  function automatic logic [15:0] chunks(logic [CH_W-1:0] count, logic [5:0] taps);
+    logic [CH_W+5:0] walked;
+    walked = '0;
+    for (int unsigned i = 0; i < 6; i++) walked += taps[i] ? (CH_W+6)'(count) << i : '0;
+    return 16'(32'(walked) * P_OC / 8);
+  endfunction
+
   assign most = (w_rows_q && first_group_q) ? ROW_W'(P_OC) >> first_mode_q : ROW_W'(P_OC);
   assign rows = (left_q > CH_W'(most)) ? most : ROW_W'(left_q);
   assign group_start = state_q == Group && free_q != 2'd0;
@@ -93,7 +101,7 @@ module ps_weight_request
   logic run_end_q, params_q;  // the list is at its end; the read is a group's head
   logic [63:0] origin_q;    // of what is read: rows, a group, its weights
   logic [35:0] offset_q;    // of the first unit
-  logic [15:0] beats_q;
+  logic [15:0] beats_q, run_beats_q;  // run_beats_q: of the run's channels so far
 
   // A row is a read of its own; a run goes on while ids are consecutive.
   assign run_ok = count_q == '0 || (!w_rows_q && id == after_q);
@@ -146,7 +154,7 @@ module ps_weight_request
       chunk_q      <= chunk;
       base_q       <= weights_i + 64'(desc_i.w_addr);
       group_addr_q <= weights_i + 64'(desc_i.w_addr);
-      walked_beats_q <= 16'(n_in_i) * 16'(chunk);
+      walked_beats_q <= chunks(n_in_i, row_taps(desc_i.kernel[2:0], 1'b0));
     end
     if (group_start) begin
       first_group_q <= 1'b0;
@@ -154,13 +162,16 @@ module ps_weight_request
       rows_left_q <= rows;
       first_q     <= '0;
       count_q     <= '0;
+      run_beats_q <= '0;
       run_end_q   <= 1'b0;
       params_q    <= !w_rows_q;
     end
+    // The first id of a run; any before it comes does no harm.
+    if (state_q == Walk && count_q == '0) first_q <= id;
     if (id_take) begin
-      if (count_q == '0) first_q <= id;
       count_q   <= count_q + CH_W'(1);
       after_q   <= id + CH_W'(1);
+      run_beats_q <= run_beats_q + 16'(chunk_q);
       run_end_q <= id_last;
     end
     if (state_q == Multiply) begin
@@ -173,12 +184,13 @@ module ps_weight_request
       end else if (params_q) begin
         beats_q <= 16'(P_OC) + (listed_q ? 16'd0 : walked_beats_q);
       end else begin
-        beats_q <= 16'(count_q) * 16'(chunk_q);
+        beats_q <= run_beats_q;
       end
     end
     if (state_q == Request && req_ready_i) begin
       params_q <= 1'b0;
       count_q  <= '0;
+      run_beats_q <= '0;
       if (state_q == Request && !w_rows_q
           && ((params_q && !listed_q) || (!params_q && run_end_q))) begin
         group_addr_q <= group_addr_q + 64'(stride_q);

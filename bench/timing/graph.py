@@ -14,7 +14,7 @@ Pin = tuple[str, str, int]
 _Arc = tuple[int, float, Pin]
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class Netlist:
     """A flat module: nets are numbers, each with the pin that drives it and those it drives."""
 
@@ -98,7 +98,7 @@ class End:
     pin: Pin
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class Graph:
     """A netlist with the delays of its cells, in topological order."""
 
@@ -171,7 +171,7 @@ class Graph:
         return sorted(found, key=lambda end: -end.time)
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class Arrivals:
     """When each net has settled, where the latest change came from, and every path's end."""
 

@@ -18,14 +18,14 @@ BY_NAME = {task.name: task for task in TASKS}
 MUTANTS = (
     ("fifo-3", "ps_fifo", "if (push) mem_q[wr_ptr_q] <=", "mem_q[wr_ptr_q] <="),
     ("axil", "ps_axil_regs", "&& !busy_q;", ";"),
-    ("axi-read", "ps_axi_read", "(&cur_addr_q[11:7])", "(&cur_addr_q[11:8])"),
+    ("axi-read", "ps_axi_read", "(&grant_addr[11:7],", "(&grant_addr[11:8],"),
     ("axi-write", "ps_axi_write", "w_last_q <= left_q == 5'd1;", "w_last_q <= left_q == 5'd2;"),
     ("watchdog", "ps_watchdog", "|| progress_q || hung_o", "|| hung_o"),
     (  # once in the core: a DENSE waited for a convolution with sums alone
         "interlock",
         "ps_interlock",
-        "memory_hold_o = conv_q || epilogue_q;",
-        "memory_hold_o = conv_q || sums_busy_o;",
+        "memory_hold_o <= conv || epilogue_busy_i;",
+        "memory_hold_o <= conv || sums;",
     ),
 )
 SLOW_MUTANTS = (
@@ -44,13 +44,13 @@ SLOW_MUTANTS = (
         "id == after_q",
         "id >= after_q",
     ),
-    ("interlock", "ps_interlock", "= fetch_q || conv_q ||", "= fetch_q ||"),
-    ("interlock", "ps_interlock", "unit_done_o && !copy_q;", "unit_done_o;"),
+    ("interlock", "ps_interlock", "score_hold_o  <= fetch || conv ||", "score_hold_o  <= fetch ||"),
+    ("interlock", "ps_interlock", "dense_free_q  <= !copy && !unit;", "dense_free_q  <= !unit;"),
     (
         "interlock",
         "ps_interlock",
-        "= !array_busy && unit_done_o;",
-        "= !copy_q && unit_done_o;",
+        "array_free_o  <= !array && !unit;",
+        "array_free_o  <= !copy && !unit;",
     ),
     ("gate-list", "ps_gate_unit", "&& score != '0;", "&& score > 8'd1;"),
     (

@@ -16,7 +16,7 @@ from penstock.sim.golden.checks import Limits, check, out_size
 from penstock.sim.golden.state import GoldenError
 
 DESCRIPTORS = 4500
-LATENCY = 7  # six registers, read after the edge
+LATENCY = 8  # seven registers, read after the edge
 
 
 def golden(d: Descriptor, limits: Limits, index: int = 0) -> int:

@@ -1,4 +1,4 @@
-"""ps_requantize: the compiler's numerics, saturated to 17 bits, three cycles later."""
+"""ps_requantize: the numerics, saturated to 17 bits, three cycles later, scaled by ps_scale."""
 
 import itertools
 from collections import deque
@@ -39,6 +39,8 @@ async def _check(dut: Any, operands: list[tuple[int, int, int]], stall: str) -> 
                 acc, multiplier, shift = item
                 dut.acc_i.value = acc
                 dut.multiplier_i.value = multiplier
+                dut.triple_i.value = 3 * multiplier
+                dut.half_i.value = (1 << shift >> 1) & ((1 << 47) - 1)
                 dut.shift_i.value = shift
             await RisingEdge(dut.clk_i)
             # Sampled before this edge: the result of the operands LATENCY edges ago.
