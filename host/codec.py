@@ -18,19 +18,23 @@ Bytes = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
 
 
+def _as_array(images: Any) -> Array:
+    try:
+        return np.asarray(images)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, other libraries
+        raise ImageError(
+            f"images are {type(images).__name__}, which NumPy does not take ({error})",
+            hint="give a numpy.ndarray",
+        ) from error
+
+
 def apply_head(head: HostPart, images: Array) -> Array:
     """What a network's head makes of images [N, ...] as its file takes them, for `InputCodec`.
 
     Raises:
         ImageError: another shape or type than the file's.
     """
-    try:
-        images = np.asarray(images)
-    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, other libraries
-        raise ImageError(
-            f"images are {type(images).__name__}, which NumPy does not take ({error})",
-            hint="give a numpy.ndarray",
-        ) from error
+    images = _as_array(images)
     want = head.source
     real = images.dtype == np.float32 and (head.moves or want.type == "float32")
     if not real and images.dtype != want.type:
@@ -79,13 +83,7 @@ class InputCodec:
         Raises:
             ImageError: neither float32 nor the codes the core takes, another shape, or none.
         """
-        try:
-            images = np.asarray(images)
-        except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, other libraries
-            raise ImageError(
-                f"images are {type(images).__name__}, which NumPy does not take ({error})",
-                hint="give a numpy.ndarray",
-            ) from error
+        images = _as_array(images)
         photographs = self._photographs(images)
         if photographs is not None:
             return photographs

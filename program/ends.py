@@ -75,8 +75,25 @@ class HostPart:
 
     @property
     def keeps_order(self) -> bool:
-        """Whether the largest number that goes in is at the same place in the result."""
-        return all(step.op in KEEPS_ORDER for step in self.steps)
+        """Whether the largest number that goes in is at the same place in the result.
+
+        Not behind a softmax over a part of the numbers, scales of their own for each, or a
+        conversion to integers, which wraps around.
+        """
+        shape = self.source.shape
+        for step in self.steps:
+            if step.op not in KEEPS_ORDER:
+                return False
+            if step.op == "Reshape":
+                shape = tuple(step.attributes["shape"])
+            axis = step.attributes.get("axis")
+            if axis is not None and (1, *shape)[axis] != math.prod(shape):
+                return False
+            if any(self.constants[name].size > 1 for name in step.inputs if name in self.constants):
+                return False
+            if step.op == "Cast" and np.dtype(step.attributes["to"]).kind in "iu":
+                return False
+        return True
 
     @property
     def operators(self) -> str:

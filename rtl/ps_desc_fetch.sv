@@ -1,8 +1,9 @@
 // Descriptor prefetch: reads the program ahead of the sequencer, a few descriptors at a time.
 //
 // start_i (re)starts at descriptor index_i and drops what was read; beats of the old stream still
-// on their way, and of a request that is taken in that cycle, are ignored.  desc_o is valid with valid_o and taken with ready_i.  Nothing is read
-// past count_i descriptors; at_end_o: the one asked for lies past them.
+// on their way, and of a request that is taken in that cycle, are ignored.  desc_o is valid with
+// valid_o and taken with ready_i.  Nothing is read past count_i descriptors; at_end_o: the one asked
+// for lies past them.
 module ps_desc_fetch
   import ps_pkg::*;
 (

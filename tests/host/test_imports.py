@@ -37,8 +37,9 @@ def test_the_driver_is_imported_from_the_bundle_without_matplotlib(bundle: Path)
 
 
 def test_driver_is_small(bundle: Path) -> None:
+    """What it computes before and behind the core (program/ends*.py, pixels.py) is 27 KB of it."""
     size = sum(path.stat().st_size for path in (bundle / "penstock").rglob("*.py"))
-    assert size < 128 << 10, size
+    assert size < 160 << 10, size
 
 
 def test_python_3_10_parses_it(bundle: Path) -> None:

@@ -17,6 +17,8 @@ from penstock.program.ends import decode_part
 from penstock.program.ends_ops import OPERATORS
 
 SHAPE = (3, 4, 5)
+#: One vector, as logits are.
+VECTOR = (7,)
 F, INT = np.float32, np.int64
 
 #: operator -> attributes and constant operands (in their places behind the data).
@@ -81,13 +83,48 @@ def test_operator_as_onnxruntime_has_it(op: str, attrs: Any, constants: Any) -> 
         assert (found == expected).all()
 
 
-def one_node(op: str, attrs: Any, constants: Any) -> onnx.ModelProto:
+#: On a vector: what may move the largest number, and what may not.
+ORDERS: list[tuple[str, dict[str, Any], list[Any]]] = [
+    ("Softmax", {}, []),
+    ("Softmax", {"axis": 1}, []),
+    ("LogSoftmax", {}, []),
+    ("Neg", {}, []),
+    ("Cast", {"to": onnx.TensorProto.INT8}, []),
+    ("Cast", {"to": onnx.TensorProto.DOUBLE}, []),
+    ("QuantizeLinear", {}, [np.array(0.05, F), np.array(-7, np.int8)]),
+    ("QuantizeLinear", {}, [np.arange(1, 8, dtype=F), np.zeros(7, np.int8)]),
+]
+
+
+@pytest.mark.parametrize(
+    ("shape", "op", "attrs", "constants"),
+    [*[(SHAPE, *case) for case in CASES], *[(VECTOR, *case) for case in ORDERS]],
+)
+def test_the_largest_number_stays_where_it_is_said_to(
+    shape: tuple[int, ...], op: str, attrs: Any, constants: Any
+) -> None:
+    part = part_of(one_node(op, attrs, constants, shape))
+    images = np.random.default_rng(6).normal(0, 300, (50, *shape)).astype(F)
+    made = part.run(images).reshape(50, -1)
+    if part.keeps_order:
+        first = images.reshape(50, -1).argmax(axis=1)
+        assert (made[np.arange(50), first] == made.max(axis=1)).all()
+
+
+def test_order_is_kept_by_what_classifiers_end_with() -> None:
+    kept = [part_of(one_node(*case, VECTOR)).keeps_order for case in ORDERS]
+    assert kept == [True, True, True, False, False, True, True, False]
+
+
+def one_node(
+    op: str, attrs: Any, constants: Any, shape: tuple[int, ...] = SHAPE
+) -> onnx.ModelProto:
     names = [f"k{index}" for index in range(len(constants))]
     node = helper.make_node(op, ["x", *names], ["y"], **attrs)
     graph = helper.make_graph(
         [node],
         "one",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, *SHAPE])],
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, *shape])],
         [helper.make_empty_tensor_value_info("y")],
         [numpy_helper.from_array(a, n) for n, a in zip(names, constants, strict=True)],
     )

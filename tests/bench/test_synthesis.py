@@ -1,0 +1,23 @@
+"""What a kept netlist is kept by."""
+
+from pathlib import Path
+
+import pytest
+
+from penstock.bench import synthesis
+
+
+def test_a_netlist_is_of_the_code_and_of_no_comment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = tmp_path / "unit.sv"
+    monkeypatch.setattr(synthesis, "rtl_sources", lambda config: [source])
+
+    def key(text: str) -> str:
+        source.write_text(text)
+        return synthesis.key("tiny")
+
+    first = key("// what it does\nmodule unit;\n  logic a;  // a flag\nendmodule\n")
+    assert key("module unit;\n\n  logic a;\n  // more\nendmodule\n") == first
+    assert key("module unit;\n  logic b;\nendmodule\n") != first
+    assert key("module unit;\n  // logic a;\nendmodule\n") != first
