@@ -138,7 +138,7 @@ def test_recipes_are_valid(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("epochz: 3", r"unknown setting 'epochz' \(one of network, dataset, "),
+        ("epochz: 3", r"unknown setting 'epochz' \(one of network, network_args, dataset, "),
         ("out: /etc/passwd", "unknown setting 'out'"),
         ("epochs: many", "epochs is 'many', not int"),
         ("lr: 5e-4", r"lr is '5e-4', not float \(YAML wants 5.0e-4"),

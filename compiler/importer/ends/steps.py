@@ -36,8 +36,8 @@ def to_steps(net: Net, node: OpNode) -> Steps | None:
         return None
     try:
         return maker(net, node)
-    except CompileError:  # an axis that there is not, operands that are no constants
-        return None
+    except (CompileError, IndexError, ValueError):
+        return None  # an axis that there is not, operands that are no constants or do not fit
 
 
 def constant_names(net: Net, node: OpNode) -> list[str]:
@@ -261,6 +261,8 @@ def _quantizer(net: Net, node: OpNode) -> Steps | None:
         return None
     if zero is None:
         zero = np.zeros(scale.shape, np.uint8 if quantizes else data)
+    if not scale.size or zero.size not in (1, scale.size):
+        return None
     if zero.dtype.kind not in "iu" or net.types[node.output] not in (zero.dtype.name, "float32"):
         return None
     if quantizes and data != "float32":
@@ -270,7 +272,8 @@ def _quantizer(net: Net, node: OpNode) -> Steps | None:
         shape[_axis(net, node, 1)] = scale.size
     shape = shape if scale.size > 1 else []
     names = f"{node.output}.scale", f"{node.output}.zero_point"
-    constants = {names[0]: scale.reshape(shape), names[1]: zero.reshape(shape)}
+    zero = zero.reshape(shape if zero.size > 1 else [])
+    constants = {names[0]: scale.reshape(shape), names[1]: zero}
     inputs = (node.inputs[0], *names)
     return [HostStep(op=node.op, inputs=inputs, outputs=node.outputs, attributes={})], constants
 

@@ -59,7 +59,7 @@ def fit(builder: Builder, term: Linear, step: float) -> Fitted:
     for index in range(outputs):
         exact = float(term.bias[index]) + float(term.offset[index]) / scale[index]
         worth = scale[index] / step
-        bias[index] = np.rint(min(max(exact, -(2.0**62)), 2.0**62))
+        bias[index] = _whole(exact)
         error[index] = abs(exact - bias[index]) * worth
         if abs(exact) + reach[index] >= ACCUMULATOR_LIMIT or error[index] > CLOSE:
             if reach[index] * worth <= CLOSE:  # whatever it reads, the result is the bias
@@ -71,11 +71,16 @@ def fit(builder: Builder, term: Linear, step: float) -> Fitted:
                 gain = _gain(weight[index], exact, worth, int(reach[index]))
                 weight[index] *= gain
                 scale[index] /= gain
-                bias[index] = np.rint(exact * gain)
+                bias[index] = _whole(exact * gain)
                 error[index] = abs(exact - bias[index] / gain) * worth
                 finer[index] = gain
     _check(term, bias, error)
     return Fitted(weight=weight, bias=bias.astype(np.int32), scale=scale, error=error, finer=finer)
+
+
+def _whole(steps: float) -> int:
+    """Rounded; what is far beyond an accumulator stays so, and `_check` refuses it."""
+    return round(min(max(steps, -(2.0**62)), 2.0**62))
 
 
 def _saturated(steps: float) -> int:

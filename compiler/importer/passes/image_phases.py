@@ -18,6 +18,8 @@ from penstock.compiler.importer.net import Array, Net, OpNode
 BEFORE = frozenset(["Cast", "Concat", "DequantizeLinear", "QuantizeLinear", "Reshape", "Transpose"])
 BEFORE_IN_FLOAT = frozenset(["Add", "Div", "Mul", "Sub"])
 REACH = CONV_KERNELS[-1] // 2
+#: Of an image in phases: more than any core has.
+MOST_CHANNELS = 1 << 14
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,8 @@ def _axes(net: Net, node: OpNode) -> tuple[_Axis, _Axis] | None:
     strides, pads = node.attrs.get("strides", [1, 1]), node.attrs.get("pads", [0] * 4)
     if kernel == shape[2:] and made[2:] == (1, 1):
         return None  # a dense layer of the whole image
+    if shape[1] * math.prod(strides) > MOST_CHANNELS:
+        return None
     whole = [
         [
             _Axis(side=side, kernel=size, stride=step, pad=pad, out=out, before=before)

@@ -78,6 +78,15 @@ def test_a_coarse_bias_that_no_accumulator_keeps_is_refused(cube: Any, load: Any
         load(cube, cube.qdq(y, 0.01))
 
 
+@pytest.mark.parametrize("bias", [1e18, 1e30, -1e38])
+def test_a_bias_far_beyond_any_accumulator_is_refused(cube: Any, load: Any, bias: float) -> None:
+    """Of weights that make a difference to the result."""
+    weight = cube.dequantize(cube.const(np.full((1, 4, 1, 1), 127), np.int8), 0.5)
+    y = cube.node("Conv", cube.qdq("image", 1.0), weight, cube.const([bias]), name="c")
+    with pytest.raises(CompileError, match=r"node 'c' \(Conv\): accumulator could overflow"):
+        load(cube, cube.qdq(y, 0.01))
+
+
 def test_an_integer_bias_is_never_touched(cube: Any, load: Any) -> None:
     """int32 in steps of s_in * s_w, however coarse: exact as it is."""
     weight = coarse(cube, (3, 4, 1, 1), 0.5)
