@@ -35,3 +35,8 @@ def _names(model: onnx.ModelProto) -> Iterator[tuple[str, Any]]:
             yield "an attribute", attribute.ref_attr_name
     for value in (*graph.initializer, *graph.input, *graph.output, *graph.value_info):
         yield "a tensor", value.name
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            yield "a dimension", dim.dim_param
+    for opset in model.opset_import:
+        yield "an operator set", opset.domain

@@ -101,7 +101,7 @@ def two_operator_sets() -> onnx.ModelProto:
     return model
 
 
-for _what in ("node", "tensor", "attribute"):
+for _what in ("node", "tensor", "attribute", "dimension", "operator_set"):
 
     def _no_text(what: str = _what) -> bytes:
         """A name that is no UTF-8."""
@@ -112,6 +112,10 @@ for _what in ("node", "tensor", "attribute"):
         elif what == "tensor":
             after = next(n for n in model.graph.node if node.output[0] in n.input)
             node.output[0] = after.input[0] = "@@@@"
+        elif what == "dimension":
+            model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "@@@@"
+        elif what == "operator_set":
+            model.opset_import.add(domain="@@@@", version=1)
         else:
             node.attribute[0].name = "@@@@"
         return bytes(model.SerializeToString().replace(b"@@@@", b"\xff\xfe\xfa@"))
