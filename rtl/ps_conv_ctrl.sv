@@ -173,10 +173,20 @@ module ps_conv_ctrl
   logic [19:0] tile_pixels;
   logic [3:0] one_tile_q;                            // the map is one tile of that mode
 
+  // A mode for each eighth of a group, rounded up; without a carry chain.
   function automatic logic [1:0] mode_of(logic [ROW_W-1:0] rows, logic [15:0] split);
+    localparam int unsigned Low = P_OC > 8 ? $clog2(P_OC / 8) : 0;  // bits below an eighth
     logic [2:0] index;
     logic [1:0] mode;
-    index = 3'((32'(rows) * 8 + P_OC - 1) / (P_OC > 8 ? P_OC : 8));
+    logic carry;
+    carry = (ROW_W)'(rows << (ROW_W - Low)) != '0;
+    for (int unsigned i = 0; i < 3; i++) begin
+      index[i] = carry;
+      if (Low + i < ROW_W) begin
+        index[i] = rows[Low+i] ^ carry;
+        carry &= rows[Low+i];
+      end else carry = 1'b0;
+    end
     mode = split[{index, 1'b0}+:2];
     if (rows == ROW_W'(P_OC)) mode = 2'd0;
     return 32'(mode) < MODES ? mode : 2'(MODES - 1);
@@ -193,13 +203,33 @@ module ps_conv_ctrl
   logic unknown_q;                                   // next_pass_q is not that of pass_q yet
   logic [ROW_W-2:0] lane_q;                          // first row of the pass within the group
 
+  // Of more than 2**k rows, and those beyond them: bit by bit, without a carry chain.
+  function automatic logic above(logic [ROW_W-1:0] rows, int unsigned k);
+    return rows >> (k + 1) != '0 || (rows[k] && (ROW_W)'(rows << (ROW_W - k)) != '0);
+  endfunction
+
+  function automatic logic [ROW_W-1:0] beyond(logic [ROW_W-1:0] rows, int unsigned k);
+    logic borrow;
+    borrow = 1'b1;
+    beyond = rows;
+    for (int unsigned i = k; i < ROW_W; i++) begin
+      beyond[i] = rows[i] ^ borrow;
+      borrow &= !rows[i];
+    end
+  endfunction
+
   function automatic pass_t pass_of(logic [ROW_W-1:0] rows, logic [15:0] split, logic one_row);
-    logic [ROW_W-1:0] most;
-    pass_of.mode = one_row ? 2'(MODES - 1) : mode_of(rows, split);
-    most = one_row ? ROW_W'(1) : ROW_W'(P_OC) >> pass_of.mode;
-    pass_of.more = rows > most;
-    pass_of.rows = pass_of.more || one_row ? most : rows;
-    pass_of.left = pass_of.more ? rows - most : '0;
+    logic [1:0] mode;
+    mode = mode_of(rows, split);
+    pass_of = '{mode: one_row ? 2'(MODES - 1) : mode, rows: rows, left: '0, more: 1'b0};
+    for (int unsigned k = 0; k < ROW_W; k++) begin
+      if ((one_row ? k == 0 : 32'(mode) + k == ROW_W - 1) && above(rows, k)) begin
+        pass_of.rows = ROW_W'(1) << k;
+        pass_of.left = beyond(rows, k);
+        pass_of.more = 1'b1;
+      end
+    end
+    if (one_row) pass_of.rows = ROW_W'(1);
   endfunction
 
   // Known a cycle before they are taken: that of the next group from the rows that go to its
@@ -331,7 +361,7 @@ module ps_conv_ctrl
     logic [ROW_W-2:0] lane;
   } flags_t;
   flags_t flags_q1, flags_q2, flags_q3, flags_q4;
-  (* keep *) flags_t flags_q5;  // registers, no shift register: many sinks
+  flags_t flags_q5;  // mode and lane with an enable: no end of a shift register, for many sinks
   logic [WB-1:0] mask_q4, mask_q5;
 
   always_ff @(posedge clk_i) begin
@@ -352,7 +382,13 @@ module ps_conv_ctrl
     flags_q2      <= flags_q1;
     flags_q3      <= flags_q2;
     flags_q4      <= flags_q3;
-    flags_q5      <= flags_q4;
+    flags_q5.valid <= flags_q4.valid;
+    flags_q5.first <= flags_q4.first;
+    flags_q5.last  <= flags_q4.last;
+    if (flags_q4.valid) begin
+      flags_q5.mode <= flags_q4.mode;
+      flags_q5.lane <= flags_q4.lane;
+    end
     if (!rst_ni) begin
       flags_q1.valid <= 1'b0;
       flags_q2.valid <= 1'b0;

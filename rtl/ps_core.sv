@@ -66,6 +66,7 @@ module ps_core
   logic restart, desc_valid, desc_ready, desc_at_end;
   logic [31:0] restart_index, check_error, exit_pc;
   desc_t desc;
+  logic [3:0] desc_beats;
   logic [9:0] out_width;
   logic [19:0] out_pixels;
 
@@ -85,6 +86,7 @@ module ps_core
     .valid_o    (desc_valid),
     .ready_i    (desc_ready),
     .desc_o     (desc),
+    .beats_o    (desc_beats),
     .at_end_o   (desc_at_end)
   );
 
@@ -97,6 +99,7 @@ module ps_core
   ps_check u_check (
     .clk_i,
     .desc_i         (desc),
+    .beats_i        (desc_beats),
     .input_stride_i,
     .output_stride_i,
     .weight_bytes_i,

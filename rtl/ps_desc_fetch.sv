@@ -24,6 +24,7 @@ module ps_desc_fetch
   output logic        valid_o,
   input  logic        ready_i,
   output desc_t       desc_o,
+  output logic [3:0]  beats_o,  // of it that have come, all of them with valid_o
   output logic        at_end_o
 );
   localparam int unsigned Depth = 4;  // descriptors ahead
@@ -115,5 +116,6 @@ module ps_desc_fetch
 
   assign valid_o  = full_q;
   assign desc_o   = words_q;
+  assign beats_o  = full_q ? 4'(DESCRIPTOR_BEATS) : {1'b0, beat_q};
   assign at_end_o = active_q && !full_q && reserved_q == '0 && !more_q;
 endmodule

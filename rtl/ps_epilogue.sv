@@ -109,6 +109,7 @@ module ps_epilogue
   logic waiting_q, even_q, slow, take;
   logic [ROW_W-1:0] left_q;   // slices still in the shadow
   logic [ROW_W-1:0] row_q;    // row of the pass
+  logic [ROW_W-2:0] param_row_q;  // the same within the group
   logic [PX_W-1:0] pixels_q;  // pixels from this block on
   logic [FA_W-1:0] offset_q;
   logic first_block_q, last_block, row_wraps;
@@ -138,7 +139,7 @@ module ps_epilogue
   assign take = left_q != '0 && (!slow || even_q);
   assign array_shift_o = take;
   assign param_half_o = tile_q.half;
-  assign param_row_o = tile_q.lane + row_q[ROW_W-2:0];
+  assign param_row_o = param_row_q;
   assign release_o = take && left_q == ROW_W'(1) && tile_q.ends;
 
   // The shadow in the next cycle.
@@ -176,11 +177,13 @@ module ps_epilogue
     if (array_loaded_i) begin
       tile_q        <= next_q;
       row_q         <= '0;
+      param_row_q   <= next_q.lane;
       pixels_q      <= next_q.pixels;
       offset_q      <= next_q.offset;
       first_block_q <= 1'b1;
     end else if (take) begin
       row_q <= row_wraps ? '0 : row_q + ROW_W'(1);
+      param_row_q <= row_wraps ? tile_q.lane : param_row_q + (ROW_W-1)'(1);
       if (row_wraps) begin
         pixels_q      <= pixels_q - PX_W'(P_PX);
         offset_q      <= offset_q + FA_W'(P_PX);
@@ -222,7 +225,8 @@ module ps_epilogue
                        row: param_row_o, channel: param_channel_i};
     addr_q[1]     <= FA_W'(param_channel_i * dst_stride_q);
     addr_q[2]     <= addr_q[1] + offset_q1;
-    addr_q[7:3]   <= addr_q[6:2];
+    addr_q[6:3]   <= addr_q[5:2];
+    if (info_q[6].valid) addr_q[7] <= addr_q[6];  // no end of a shift register: many sinks
     info_q[Stages:2] <= info_q[Stages-1:1];
     mem_a_read_o     <= rst_ni && info_q[1].valid && res_en_q && port_a_q;
     if (!rst_ni) for (int s = 1; s <= Stages; s++) info_q[s].valid <= 1'b0;

@@ -40,22 +40,9 @@ module ps_feature_mem
     return (Sections > 1) ? SectionWidth'(addr >> BRot) : '0;
   endfunction
 
-  typedef logic [2*FB-1:0][7:0] pair_t;
-
-  // Bytes moved down, four ways a step: as much as one look-up table chooses from.
-  function automatic pair_t moved(pair_t bytes, logic [BRot-1:0] by);
-    logic [BRot:0] twice;
-    twice = {by, 1'b0};  // in halves of a byte: of an odd number of bits the lowest goes alone
-    moved = bytes;
-    for (int unsigned k = 1 - BRot % 2; k < BRot; k += 2) begin
-      moved = twice[k+1] ? (twice[k] ? moved >> (24 << k >> 1) : moved >> (16 << k >> 1))
-                         : (twice[k] ? moved >> (8 << k >> 1) : moved);
-    end
-  endfunction
-
-  // ---- port A: each position's byte is in one of the sections; then positions turn into lanes
-  logic [ARot-1:0] a_rot, a_rot_q1;
-  logic [BRot-1:0] a_rot_q2;
+  // ---- port A: the banks' bytes, turned so that the first one comes to lane 0
+  logic [ARot-1:0] a_rot, a_rot_q1, a_rot_q2;
+  logic [WB-1:0][7:0] a_banks, a_turned;
   logic [1:0] a_mode_q1, a_mode_q2;
   logic [RowWidth-1:0] a_row_q, a_row_next_q;
   logic [WB-1:0] a_wrapped_q;
@@ -84,7 +71,7 @@ module ps_feature_mem
     a_read_q1    <= a_read_i;
     a_read_q2    <= a_read_q1;
     a_rot_q1     <= a_rot;
-    a_rot_q2     <= a_rot_q1[BRot-1:0];
+    a_rot_q2     <= a_rot_q1;
     a_row_q      <= a_addr_i[FA_W-1:ARot];
     a_row_next_q <= a_addr_i[FA_W-1:ARot] + RowWidth'(1);
     a_wrapped_q  <= (WB)'({{WB{1'b0}}, {WB{1'b1}}} << a_rot >> WB);
@@ -93,26 +80,17 @@ module ps_feature_mem
     a_mode_q2  <= a_mode_q1;
   end
 
-  // Of each position, where the first FB lanes find their byte: the section in which the window
-  // begins, or, below its first byte, the next one.
-  logic [SectionWidth-1:0] a_place_q2 [FB];
-  always_ff @(posedge clk_i) begin
-    for (int unsigned k = 0; k < FB; k++) begin
-      a_place_q2[k] <= section_of(FA_W'(a_rot_q1))
-          + SectionWidth'(Sections > 1 && BRot'(k) < a_rot_q1[BRot-1:0]);
-    end
-  end
+  ps_rotate #(.Lanes(WB)) u_a_turn (
+    .data_i(a_banks),
+    .by_i  (a_rot_q2),
+    .data_o(a_turned)
+  );
 
   for (genvar s = 0; s < Sections; s++) begin : gen_window
-    logic [FB-1:0][7:0] found;
-    always_comb begin
-      for (int unsigned k = 0; k < FB; k++) begin
-        found[k] = a_section[a_place_q2[k] + SectionWidth'(s)][k];
-      end
-    end
+    assign a_banks[s*FB+:FB] = a_section[s];
     always_ff @(posedge clk_i) begin
       if (a_read_q2 && s * FB < ((P_PX << a_mode_q2) > FB ? P_PX << a_mode_q2 : FB)) begin
-        a_data_o[s*FB+:FB] <= (FB*8)'(moved({found, found}, a_rot_q2));
+        a_data_o[s*FB+:FB] <= a_turned[s*FB+:FB];
       end
     end
   end
@@ -121,16 +99,25 @@ module ps_feature_mem
   logic [FA_W-1:0] b_pos_addr_q [FB];
   logic [FB-1:0] b_pos_we_q;
   logic [FB-1:0][7:0] b_data_q, b_selected;
-  logic [BRot-1:0] b_rot, b_down, b_rot_q1, b_rot_q2;
-  /* verilator lint_off UNUSEDSIGNAL */  // the rest of both copies
-  pair_t b_turned;
-  /* verilator lint_on UNUSEDSIGNAL */
+  logic [BRot-1:0] b_rot, b_rot_q1, b_rot_q2;
+  logic [FB-1:0][7:0] b_placed, b_turned;
   logic [SectionWidth-1:0] b_section_q [FB];
   logic b_read_q1, b_read_q2, b_active_q;
 
   assign b_rot  = b_addr_i[BRot-1:0];
-  assign b_down = BRot'(FB - 1) - b_rot;  // and one more
-  assign b_turned = moved({b_data_i, b_data_i}, b_down);
+
+  // Down by all but b_rot: so many as its complement, and one more.
+  ps_rotate #(.Lanes(FB)) u_b_place (
+    .data_i(b_data_i),
+    .by_i  (~b_rot),
+    .data_o(b_placed)
+  );
+
+  ps_rotate #(.Lanes(FB)) u_b_turn (
+    .data_i(b_selected),
+    .by_i  (b_rot_q2),
+    .data_o(b_turned)
+  );
 
   // Position k serves lane k - b_rot, at an address that is k modulo FB: in the row of FB bytes where
   // its half begins, or, below b_rot, in the next one.
@@ -162,12 +149,12 @@ module ps_feature_mem
     b_rot_q1  <= b_rot;
     b_rot_q2  <= b_rot_q1;
     b_pos_we_q <= FB'({b_mask_i, b_mask_i} << b_rot >> FB);
-    b_data_q   <= b_turned[FB:1];
+    b_data_q   <= {b_placed[0], b_placed[FB-1:1]};
     if (b_read_q1) begin
       for (int unsigned k = 0; k < FB; k++) section[k] = section_of(b_pos_addr_q[k]);
       b_section_q <= section;
     end
-    if (b_read_q2) b_data_o <= (FB*8)'(moved({b_selected, b_selected}, b_rot_q2));
+    if (b_read_q2) b_data_o <= b_turned;
   end
 
   always_comb begin

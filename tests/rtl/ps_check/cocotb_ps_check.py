@@ -8,7 +8,14 @@ import cocotb
 from cocotb.clock import Clock
 
 from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.descriptor import DEPTHWISE, FIELD_BY_NAME, FIELDS, Descriptor, Op
+from penstock.program.descriptor import (
+    DEPTHWISE,
+    DESCRIPTOR_BYTES,
+    FIELD_BY_NAME,
+    FIELDS,
+    Descriptor,
+    Op,
+)
 from penstock.program.registers import ErrorCode
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng
 from penstock.sim.cocotb.stream import cycles
@@ -16,7 +23,8 @@ from penstock.sim.golden.checks import Limits, check, out_size
 from penstock.sim.golden.state import GoldenError
 
 DESCRIPTORS = 4500
-LATENCY = 8  # seven registers, read after the edge
+BEATS = DESCRIPTOR_BYTES // 8
+LATENCY = 3  # two registers behind the last beat, read after the edge
 
 
 def golden(d: Descriptor, limits: Limits, index: int = 0) -> int:
@@ -145,6 +153,22 @@ def _at_the_bound(rng: random.Random, values: dict[str, int], limits: Limits) ->
     values |= {"op": d.op, name: max(low + step * rng.choice([-1, 0, 1, 2]), 0) % top}
 
 
+async def _present(dut: Any, rng: random.Random, d: Descriptor) -> None:
+    """Beat by beat, with gaps, over the descriptor before; as ps_desc_fetch does."""
+    coming = int.from_bytes(d.encode(), "little")
+    seen = int(dut.desc_i.value)
+    dut.beats_i.value = 0
+    await cycles(dut.clk_i, rng.choice([0, 0, 1, 3]))
+    for beat in range(BEATS):
+        mask = (1 << 64) - 1 << 64 * beat
+        seen = seen & ~mask | coming & mask
+        dut.desc_i.value = seen
+        dut.beats_i.value = beat + 1
+        if beat < BEATS - 1:
+            await cycles(dut.clk_i, rng.choice([1, 1, 1, 1, 1, 1, 2, 5]))
+    await cycles(dut.clk_i, LATENCY)
+
+
 @cocotb.test(**TIMEOUT)
 async def same_code_as_golden(dut: Any) -> None:
     """error_o == the golden code; every operation is seen legal and with each kind of error."""
@@ -152,6 +176,8 @@ async def same_code_as_golden(dut: Any) -> None:
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
     seen: Counter[tuple[int, int]] = Counter()
     depthwise: Counter[int] = Counter()
+    dut.desc_i.value = 0
+    dut.beats_i.value = 0
     for index in range(DESCRIPTORS):
         limits = Limits(
             config=config,
@@ -168,14 +194,13 @@ async def same_code_as_golden(dut: Any) -> None:
             _mutate(rng, values, _edges(config, limits))
         values["op"] = values["op"] if rng.random() < 0.98 else rng.choice([0, max(Op) + 1, 255])
         d = Descriptor(values=dict.fromkeys(FIELD_BY_NAME, 0) | values)
-        dut.desc_i.value = int.from_bytes(d.encode(), "little")
         dut.input_stride_i.value = limits.input_stride
         dut.output_stride_i.value = limits.output_stride
         dut.weight_bytes_i.value = limits.weight_bytes
         dut.n_descriptors_i.value = limits.n_descriptors
         where = rng.choice([0, 0, 0, max(d.length - rng.randrange(3), 0)])
         dut.index_i.value = where
-        await cycles(dut.clk_i, LATENCY)
+        await _present(dut, rng, d)
         code = golden(d, limits, where)
         assert int(dut.error_o.value) == code, f"{ErrorCode(code).name} {limits} {d}"
         seen[d.op, code] += 1
@@ -193,11 +218,12 @@ async def same_code_as_golden(dut: Any) -> None:
 @cocotb.test(**TIMEOUT)
 async def longest_sides(dut: Any) -> None:
     """Halves of 1023 rows or columns, the most there may be."""
-    config = bench_config()
+    rng, config = bench_rng(), bench_config()
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
     limits = Limits(
         config=config, n_descriptors=1, input_stride=0, output_stride=64, weight_bytes=1 << 14
     )
+    dut.desc_i.value = 0
     for height, width in ((1023, 1), (1, 1023), (1022, 3), (3, 1022)):
         plane = (height + 1) // 2 * ((width + 1) // 2)
         whole = {"src_stride": 8, "dst_stride": 8, "kernel": 1, "cout": 1}
@@ -205,8 +231,7 @@ async def longest_sides(dut: Any) -> None:
             Descriptor.make(Op.POOL, height=height, width=width, stride2=s, **whole) for s in (0, 1)
         ]
         for d in pools:
-            dut.desc_i.value = int.from_bytes(d.encode(), "little")
-            await cycles(dut.clk_i, LATENCY)
+            await _present(dut, rng, d)
             assert int(dut.error_o.value) == golden(d, limits) == ErrorCode.NONE, d
             assert int(dut.out_width_o.value) == out_size(d)[1]
         for phase in (config.fmem_banks // 2, plane // 16 * 16 + 16 + config.fmem_banks // 2):
@@ -217,11 +242,10 @@ async def longest_sides(dut: Any) -> None:
             ):
                 lists = {"in_list": ALL_CHANNELS, "out_list": ALL_CHANNELS}
                 d = Descriptor.make(op, **sizes, **more, **lists)
-                dut.desc_i.value = int.from_bytes(d.encode(), "little")
                 dut.output_stride_i.value = limits.output_stride
                 dut.weight_bytes_i.value = limits.weight_bytes
                 dut.n_descriptors_i.value = limits.n_descriptors
-                await cycles(dut.clk_i, LATENCY)
+                await _present(dut, rng, d)
                 assert int(dut.error_o.value) == golden(d, limits), d
                 assert int(dut.out_width_o.value) == out_size(d)[1]
                 assert int(dut.out_pixels_o.value) == plane
