@@ -85,6 +85,7 @@ module ps_check
     out_width_q    <= out_size(desc_i.width[9:0]);
     taps_q         <= row_taps(desc_i.kernel[2:0], desc_i.w_rows);
     row_inputs_q   <= row_inputs;
+    dense_words_q  <= 13'((17'(desc_i.cin) + 17'd15) >> 4) + 13'd1;
     // Without channels there is no range to look at: that is an error, or (cin) nothing is read.
     channels_q     <= desc_i.cout - 16'd1;
     src_channels_q <= ((op_q.copy || op_q.pool) ? desc_i.cout : desc_i.cin) - 16'd1;
@@ -100,13 +101,12 @@ module ps_check
   localparam int unsigned CountWidth = $clog2(2 * MAX_CHANNELS) + 1;
   localparam int unsigned FactorWidth = CountWidth > 10 ? CountWidth : 10;  // or of a side
   wide_t pixels_q, out_pixels_q, src_last_q, phases_q, row_weights_q;
-  logic [19:0] words, scale;
+  logic [12:0] dense_words_q;
+  logic [19:0] scale;
   logic [FactorWidth-1:0] count;
   logic [FactorWidth+19:0] product_q;
   typedef enum logic [2:0] {Pixels, OutPixels, Source, Destination, Weights} product_e;
   product_e product, of_q;  // of_q: product_q is that of
-
-  assign words = dense_q ? {7'd0, 13'((17'(desc_i.cin) + 17'd15) >> 4) + 13'd1} : desc_i.w_stride[19:0];
 
   // The factors of each are there with the beat, and stay until the next descriptor's.
   always_comb begin
@@ -120,9 +120,18 @@ module ps_check
     unique case (product)
       Pixels:      {count, scale} = {FactorWidth'(desc_i.height[9:0]), 20'(desc_i.width[9:0])};
       OutPixels:   {count, scale} = {FactorWidth'(out_height_q), 20'(out_width_q)};
-      Source:      {count, scale} = {FactorWidth'(src_channels_q[CountWidth-1:0]), 20'(desc_i.src_stride[FA_W-1:0])};
-      Destination: {count, scale} = {FactorWidth'(channels_q[CountWidth-1:0]), 20'(desc_i.dst_stride[FA_W-1:0])};
-      default:     {count, scale} = {FactorWidth'(factor_q[CountWidth-1:0]), words};
+      Source: begin
+        count = FactorWidth'(src_channels_q[CountWidth-1:0]);
+        scale = 20'(desc_i.src_stride[FA_W-1:0]);
+      end
+      Destination: begin
+        count = FactorWidth'(channels_q[CountWidth-1:0]);
+        scale = 20'(desc_i.dst_stride[FA_W-1:0]);
+      end
+      default: begin
+        count = FactorWidth'(factor_q[CountWidth-1:0]);
+        scale = dense_q ? 20'(dense_words_q) : desc_i.w_stride[19:0];
+      end
     endcase
   end
 

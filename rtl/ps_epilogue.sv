@@ -69,7 +69,7 @@ module ps_epilogue
   localparam logic [ROW_W-1:0] Few = ROW_W'((Shadow - 1) / 2 < P_OC ? (Shadow - 1) / 2 : P_OC);
 
   // ---- descriptor
-  logic res_en_q, port_a_q, res_signed_q, res_sat8_q, pool_en_q;
+  logic res_en_q, port_a_q, old_a_q, old_b_q, res_signed_q, res_sat8_q, pool_en_q;
   logic signed [15:0] lo_q, hi_q;
   logic [FA_W-1:0] dst_q, dst_stride_q;
   logic [PA_W-1:0] pool_base_q;
@@ -78,6 +78,8 @@ module ps_epilogue
     if (start_i) begin
       res_en_q     <= desc_i.res_en;
       port_a_q     <= empty_i;
+      old_a_q      <= desc_i.res_en && empty_i;
+      old_b_q      <= desc_i.res_en && !empty_i;
       res_signed_q <= desc_i.res_signed;
       res_sat8_q   <= desc_i.res_sat8;
       pool_en_q    <= desc_i.pool_en;
@@ -257,8 +259,7 @@ module ps_epilogue
     );
 
     always_comb begin
-      sum = 18'(signed'(t_q5[p]));
-      if (res_en_q) sum = sum + 18'($signed({res_signed_q && old[p][7], old[p]}));
+      sum = 18'(signed'(t_q5[p])) + 18'($signed({res_signed_q && old[p][7], old[p]}));
     end
 
     always_ff @(posedge clk_i) begin
@@ -281,7 +282,7 @@ module ps_epilogue
   assign mem_mask_o  = info_q[7].valid ? info_q[7].lanes : '0;
   assign mem_read_o   = info_q[2].valid && slow;
   assign mem_a_addr_o = addr_q[2];
-  assign old = port_a_q ? mem_a_rdata_i : mem_rdata_i;
+  assign old = ({P_PX{{8{old_a_q}}}} & mem_a_rdata_i) | ({P_PX{{8{old_b_q}}}} & mem_rdata_i);
   assign mem_addr_o  = info_q[7].valid ? addr_q[7] : addr_q[2];
   assign mem_wdata_o = y_q7;
 
