@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from penstock.model.gate_network import plain_conv
-from penstock.model.geometry import ConvPlan, NetworkConfig
+from penstock.model.geometry import ConvPlan, NetworkGeometry
 from penstock.model.split import SplitConv, split_convs
 
 
@@ -44,7 +44,7 @@ def linked_weight(conv: nn.Conv2d) -> Tensor:
     return conv.weight * conv.live if isinstance(conv, MaskedConv) else conv.weight
 
 
-def backbone_conv(plan: ConvPlan, config: NetworkConfig) -> nn.Conv2d:
+def backbone_conv(plan: ConvPlan, config: NetworkGeometry) -> nn.Conv2d:
     """A convolution of the backbone, masked if the network is split."""
     return linked_conv(plan, None if config.split is None else split_convs(config))
 

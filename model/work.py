@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import fx, nn
 
-from penstock.model.own.outputs import MULTIPLIES, Returned, unviewed
-from penstock.model.qat.trace import shape_of
+from penstock.model.own.outputs import Returned, unviewed
+from penstock.model.qat.scores import MULTIPLIES
+from penstock.model.qat.trace import named, shape_of
 
 #: Of what a path of modules cannot change: a map, channel by channel.
 KEEP = (nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.Identity, nn.Dropout)
@@ -162,25 +163,25 @@ class _Walk:
         )
 
     def _is_score_of(self, reader: fx.Node, node: fx.Node) -> bool:
-        if _named(reader) not in MULTIPLIES:
+        if named(reader) not in MULTIPLIES:
             return False
         return unviewed(node) in self.refs or (self.found is None and reader.args[1] is node)
 
     def _decides(self, reader: fx.Node, node: fx.Node, channels: bool) -> Ref | None:
         """The score that `reader` multiplies a map with: a block's own, or a channel gate's."""
-        if _named(reader) not in MULTIPLIES or node not in reader.args[:2]:
+        if named(reader) not in MULTIPLIES or node not in reader.args[:2]:
             return None
         ref = self.refs.get(_other(reader, node))
         return ref if ref is not None and (ref[1] is not None) == channels else None
 
     def _keeps(self, node: fx.Node) -> bool:
         module = self._module(node)
-        return isinstance(module, KEEP) or _named(node) in KEEPS
+        return isinstance(module, KEEP) or named(node) in KEEPS
 
     def _behind(self, node: fx.Node) -> Ref | None:
         """The channel gate that has masked a node's map."""
         source = node.all_input_nodes[0] if node.all_input_nodes else None
-        if source is not None and _named(node) in MULTIPLIES:
+        if source is not None and named(node) in MULTIPLIES:
             if unviewed(source) in self.refs:
                 source = node.all_input_nodes[-1]
             own = self.refs.get(_other(node, source))
@@ -219,7 +220,3 @@ def _common(refs: Sequence[Ref | None]) -> Ref | None:
 def _pixels(node: fx.Node) -> int:
     shape = shape_of(node)
     return shape[2] * shape[3] if len(shape) == 4 else 1
-
-
-def _named(node: fx.Node) -> str:
-    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")

@@ -7,7 +7,7 @@ LC-Net is none of them: its gates share one average and have no convolutions (`m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from penstock.model.families import acs, blockdrop, iadi, moe, skipnet
@@ -15,7 +15,6 @@ from penstock.model.gate_plan import GatePlan
 from penstock.model.geometry import (
     BlockPlan,
     ConvPlan,
-    NetworkConfig,
     NetworkGeometry,
     block_plans,
 )
@@ -31,7 +30,7 @@ class Family:
     `router`: on the input of a pair of experts, a score each.
     """
 
-    policy: Callable[[NetworkConfig, int], GatePlan] | None = None
+    policy: Callable[[NetworkGeometry, Sequence[BlockPlan]], GatePlan] | None = None
     block: Callable[[BlockPlan], GatePlan | None] | None = None
     channel: Callable[[str, ConvPlan, tuple[int, int]], GatePlan] | None = None
     router: Callable[[BlockPlan], GatePlan | None] | None = None
@@ -53,9 +52,7 @@ NONE = Family()
 def policy_gate(config: NetworkGeometry) -> GatePlan | None:
     """The network that decides every block from the image."""
     policy = FAMILIES.get(config.gates, NONE).policy
-    if policy is None or not isinstance(config, NetworkConfig):
-        return None
-    return policy(config, sum(config.stage_blocks))
+    return policy(config, block_plans(config)) if policy else None
 
 
 def block_gate(config: NetworkGeometry, plan: BlockPlan) -> GatePlan | None:

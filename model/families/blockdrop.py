@@ -7,12 +7,14 @@ authors have a small ResNet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from penstock.model.gate_plan import GatePlan, gate_plan
-from penstock.model.geometry import NetworkConfig
+from penstock.model.geometry import BlockPlan, NetworkGeometry
 
 
-def policy(config: NetworkConfig, blocks: int) -> GatePlan:
-    """Two 3x3 of stride 2, half and all of the first stage's width; a score a block."""
-    width = config.widths[0]
+def policy(config: NetworkGeometry, blocks: Sequence[BlockPlan]) -> GatePlan:
+    """Two 3x3 of stride 2, half and all of the first block's width; a score a block."""
+    width = blocks[0].in_channels
     rows = ((3, max(width // 2, 1), 2), (3, width, 2))
-    return gate_plan("policy", config.in_channels, config.input_size, rows, blocks)
+    return gate_plan("policy", config.in_channels, config.input_size, rows, len(blocks))

@@ -11,15 +11,14 @@ import torch
 from torch import Tensor, fx
 
 from penstock.model.gates import Score
-from penstock.model.qat.scores import is_score
-from penstock.model.qat.trace import TraceError, shape_of
+from penstock.model.qat.scores import MULTIPLIES, is_score, is_sigmoid
+from penstock.model.qat.trace import TraceError, named, shape_of
 
 #: What leaves a score's numbers as they are.
 VIEWS = {
     *("unsqueeze", "view", "reshape", "float", "to", "type_as", "flatten", "squeeze"),
     "contiguous",
 }
-MULTIPLIES = {"mul", "imul", "mul_"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -145,13 +144,6 @@ def _value(node: fx.Node, known: Mapping[str, Tensor]) -> Tensor | None:
     return None
 
 
-def named(node: fx.Node) -> str:
-    """Of a function or a method; "" of a module."""
-    if node.op == "call_module":
-        return ""
-    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-
-
 def _is_logits(leaf: fx.Node) -> bool:
     return len(shape_of(leaf)) == 2 and not is_score(leaf)
 
@@ -164,9 +156,9 @@ def _is_view(node: fx.Node) -> bool:
 def _never_zero(traced: fx.GraphModule, root: fx.Node) -> bool:
     """Whether a score is a sigmoid's: it scales, and skips nothing."""
     if root.op == "call_module":
-        module = traced.get_submodule(str(root.target))
-        return isinstance(module, torch.nn.Sigmoid) or getattr(module, "kind", "") == "sigmoid"
-    return named(root) == "sigmoid"
+        kind = getattr(traced.get_submodule(str(root.target)), "kind", "")
+        return kind == "sigmoid" or is_sigmoid(traced, root)
+    return is_sigmoid(traced, root)
 
 
 def score_layers(traced: fx.GraphModule) -> dict[str, str]:

@@ -11,7 +11,7 @@ from torch import fx, nn
 from penstock.model.gates import Score
 from penstock.model.qat.builder import Builder
 from penstock.model.qat.layers import Kind
-from penstock.model.qat.trace import error, shape_of
+from penstock.model.qat.trace import error, named, shape_of
 from penstock.model.qat.values import Value
 
 #: What a score may pass on its way to the multiplication.
@@ -19,7 +19,7 @@ PASSES = {
     *("unsqueeze", "view", "reshape", "float", "to", "type_as", "flatten", "squeeze", "chunk"),
     *("getitem", "split", "gt", "ge", "cat", "concat", "contiguous", "sub"),
 }
-MULTIPLIES = {"mul", "imul"}
+MULTIPLIES = {"mul", "imul", "mul_"}
 
 
 def is_score(node: fx.Node) -> bool:
@@ -30,12 +30,19 @@ def is_score(node: fx.Node) -> bool:
     readers = list(node.users)
     while readers:
         reader = readers.pop()
-        name = _name(reader)
+        name = named(reader)
         if name in MULTIPLIES or (name == "boolean_dispatch"):
             return True
         if name in PASSES or reader.op == "output":
             readers += reader.users
     return False
+
+
+def is_sigmoid(traced: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node is a sigmoid, as a function or a layer."""
+    if node.op == "call_module":
+        return isinstance(traced.get_submodule(str(node.target)), nn.Sigmoid)
+    return named(node) == "sigmoid"
 
 
 def rule_clamp(build: Builder, node: fx.Node) -> Value:
@@ -55,7 +62,7 @@ def rule_clamp(build: Builder, node: fx.Node) -> Value:
 def rule_sigmoid(build: Builder, node: fx.Node) -> Value:
     """A sigmoid: of a threshold that follows, its argument; else a soft score."""
     x = build.values[_source(node)]
-    if any(_name(reader) in ("gt", "ge") for reader in node.users):
+    if any(named(reader) in ("gt", "ge") for reader in node.users):
         return x
     if not is_score(node):
         raise error(node, "is a sigmoid of what no gate reads", "as a gate's score it is supported")
@@ -65,14 +72,14 @@ def rule_sigmoid(build: Builder, node: fx.Node) -> Value:
 def rule_binary_threshold(build: Builder, node: fx.Node) -> Value:
     """z > 0, or sigmoid(z) > 1/2; `>=` keeps its ties."""
     source, threshold = node.args[0], node.args[1]
-    sigmoid = isinstance(source, fx.Node) and _name(source) in ("sigmoid", "Sigmoid")
+    sigmoid = isinstance(source, fx.Node) and is_sigmoid(build.source, source)
     if not isinstance(source, fx.Node) or threshold != (0.5 if sigmoid else 0):
         raise error(
             node,
             f"compares with {threshold}",
             "compare a gate's sum with 0, or its sigmoid with 0.5; put the threshold in the bias",
         )
-    kind: Kind = "binary" if _name(node) == "gt" else "binary_or_equal"
+    kind: Kind = "binary" if named(node) == "gt" else "binary_or_equal"
     return build.score(kind, build.values[source])
 
 
@@ -112,20 +119,13 @@ def _source(node: fx.Node) -> fx.Node:
     return source
 
 
-def _name(node: fx.Node) -> str:
-    """Of a function or method, or the class of a module."""
-    if node.op == "call_module" and node.graph.owning_module is not None:
-        return type(node.graph.owning_module.get_submodule(str(node.target))).__name__
-    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-
-
 def _limits(build: Builder, node: fx.Node) -> tuple[float | None, float | None]:
     """(lowest, highest) of a clamp in any of its spellings."""
     if node.op == "call_module":
         module = build.source.get_submodule(str(node.target))
         assert isinstance(module, nn.Hardtanh)
         return float(module.min_val), float(module.max_val)
-    name, given = _name(node), [*node.args[1:]]
+    name, given = named(node), [*node.args[1:]]
     if name == "relu6":
         return 0.0, 6.0
     if name == "hardtanh":

@@ -69,6 +69,13 @@ def shape_of(node: fx.Node) -> tuple[int, ...]:
     return tuple(meta.shape) if hasattr(meta, "shape") else ()
 
 
+def named(node: fx.Node) -> str:
+    """Of a function or a method; "" of a module."""
+    if node.op == "call_module":
+        return ""
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+
+
 def error(node: fx.Node, reason: str, hint: str = "") -> TraceError:
     """A TraceError about a node: what it is, the module and the line of the user's forward."""
     return TraceError(f"{describe(node)}{_source(node)}: {reason}", hint)
