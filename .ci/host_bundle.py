@@ -21,18 +21,12 @@ import onnx
 import torch
 
 from penstock.cli.main import main as penstock
-from penstock.model import (
-    DenseNetConfig,
-    NetworkConfig,
-    build_onnx,
-    random_images,
-    random_network,
-)
-from penstock.model.backbones import VggConfig
-from penstock.model.geometry import GATES
-from penstock.model.kinds import AnyConfig
-from penstock.model.quantize import QuantNetwork
-from penstock.model.split_plan import plain_split
+from penstock.model import DenseNetConfig, ResNetConfig, build_onnx, random_images, random_network
+from penstock.model.networks.registry import AnyConfig
+from penstock.model.networks.vgg import VggConfig
+from penstock.model.plans.network import GATES
+from penstock.model.plans.split import plain_split
+from penstock.model.quantize.twin import QuantNetwork
 from penstock.program.config import get_config
 from penstock.sim.csim.build import build_csim
 
@@ -80,7 +74,7 @@ def shaped(number: int, form: dict[str, Any]) -> AnyConfig:
     images = {"in_channels": channels, "input_size": size}
     if "growth" in form:
         return DenseNetConfig(**(DENSENET | images | form))
-    return NetworkConfig(**(RESNET | images | form))
+    return ResNetConfig(**(RESNET | images | form))
 
 
 def families(folder: Path) -> None:

@@ -23,13 +23,16 @@ from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.pipeline import compile_graph
 from penstock.engines import Memory, Run, mismatches, run_engine
 from penstock.model import build_onnx
-from penstock.model.config import TrainConfig
-from penstock.model.data import Dataset, load_dataset
-from penstock.model.dense_geometry import DenseNetConfig
-from penstock.model.flow import export_checkpoint, network_config, train_network
-from penstock.model.own.config import OwnConfig
-from penstock.model.random_network import random_network
-from penstock.model.recipe import load_recipe
+from penstock.model.checkpoint.export import export_checkpoint
+from penstock.model.data.dataset import Dataset
+from penstock.model.data.load import load_dataset
+from penstock.model.networks.densenet import DenseNetConfig
+from penstock.model.networks.own import OwnConfig
+from penstock.model.quantize.random_network import random_network
+from penstock.model.train.config import TrainConfig
+from penstock.model.train.flow import train_network
+from penstock.model.train.initial import network_config
+from penstock.model.train.recipe import load_recipe
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
 from penstock.program.config import get_config
 
@@ -85,7 +88,7 @@ def static_network(recipe: str, data: Dataset) -> dict[str, float] | None:
         if network.split is None or isinstance(network, DenseNetConfig | OwnConfig):
             return None
         onnx = BUILD / f"{recipe}-static.onnx"
-        model = build_onnx(random_network(dataclasses.replace(network, split=None)))
+        model = build_onnx(random_network(network.whole()))
         onnx.write_bytes(model.SerializeToString())
     compiled = compile_onnx(onnx, get_config(CONFIG))
     one = np.zeros(1, dtype=np.int64)

@@ -34,7 +34,7 @@ from penstock.model import (
     random_network,
     train_network,
 )
-from penstock.model.recipe import load_recipe
+from penstock.model.train.recipe import load_recipe
 from penstock.program.config import get_config
 
 STORE = ROOT / "docs" / "families.json"

@@ -5,24 +5,24 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from penstock.model.backbones import BackboneConfig, parse_backbone
-from penstock.model.dense_geometry import DenseNetConfig, parse_densenet
-from penstock.model.geometry import NetworkConfig
+from penstock.model.networks.densenet import DenseNetConfig
+from penstock.model.networks.registry import AnyConfig, parse_any
+from penstock.model.networks.resnet_config import ResNetConfig
 
 #: Name -> geometry (CIFAR: 32 x 32 x 3).
-NETWORKS: dict[str, NetworkConfig] = {
-    "resnet20": NetworkConfig(depth=20, in_channels=3, input_size=(32, 32)),
-    "resnet18": NetworkConfig(
+NETWORKS: dict[str, ResNetConfig] = {
+    "resnet20": ResNetConfig(depth=20, in_channels=3, input_size=(32, 32)),
+    "resnet18": ResNetConfig(
         depth=18, widths=(64, 128, 256, 512), in_channels=3, input_size=(32, 32)
     ),
 }
 
 #: Networks without gates: one row each, the dense run.
-BACKBONES: dict[str, BackboneConfig] = {
-    name: parse_backbone(name) for name in ("vgg16", "mobilenetv2", "mobilenetv2-shortcuts")
+BACKBONES: dict[str, AnyConfig] = {
+    name: parse_any(name) for name in ("vgg16", "mobilenetv2", "mobilenetv2-shortcuts")
 }
-DENSENETS = {name: parse_densenet(name) for name in ("densenet41", "densenet53")}
-STATIC: dict[str, BackboneConfig | DenseNetConfig] = {**BACKBONES, **DENSENETS}
+DENSENETS = {name: parse_any(name) for name in ("densenet41", "densenet53")}
+STATIC: dict[str, AnyConfig | DenseNetConfig] = {**BACKBONES, **DENSENETS}
 
 #: Side by side with the forced rows: the demo's network, trained, with its own masks.
 TRAINED = "lcnet-resnet8, trained"

@@ -24,7 +24,8 @@ from penstock.cli.output import step
 from penstock.cli.report import ratios
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.engines import Memory, Run, build_engines, mismatches, run_engine
-from penstock.model.data import Dataset, load_dataset
+from penstock.model.data.dataset import Dataset
+from penstock.model.data.load import load_dataset
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
 from penstock.program.config import get_config
 
@@ -71,7 +72,7 @@ def run_labels(
 
 
 def macs_per_image(compiled: CompiledNetwork, run: Run) -> list[int]:
-    """Backbone MACs that each image executes."""
+    """UnitNet MACs that each image executes."""
     return [
         round(compiled.macs(one, run.exits[i : i + 1]).executed)
         for i in range(len(run.logits))

@@ -112,7 +112,7 @@ def demo(
             quiet=json_to == STDOUT,
         )
         with step("export"):
-            load("penstock.model.flow").export_checkpoint(output / "checkpoint.pt", onnx_path)
+            load("penstock.model").export_checkpoint(output / "checkpoint.pt", onnx_path)
         accuracy = {"float": metrics["float_accuracy"], "qat": metrics["qat_accuracy"]}
     with step(f"compile for {config.name}"):
         made = load("penstock.building").build(onnx_path, target=config, schedule=schedule)
@@ -154,7 +154,7 @@ def save_test_images(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The test set, or its first `limit` images, as the network takes them; also written as
     images.npy and labels.npy."""
-    data = load("penstock.model.data").load_dataset(dataset, data_dir)
+    data = load("penstock.model.data.load").load_dataset(dataset, data_dir)
     images = data.normalize(data.test_images[:limit]).numpy().astype(np.float32)
     labels = data.test_labels[:limit].numpy().astype(np.int64)
     write_file(output / "images.npy", lambda file: np.save(file, images))

@@ -89,7 +89,7 @@ def evaluate(
             accuracy[f"{name}_with_exits"] = float((ended == labels).mean())
     scores = figures["fake_quantized"].scores
     config = loaded.quantized.config
-    macs = load("penstock.model.mac_report")
+    macs = load("penstock.model.macs.report")
     report = {
         "network": config.name,
         "dataset": data.name,
@@ -99,7 +99,7 @@ def evaluate(
         "macs": macs.mac_report(config, scores, plans=model.network_gates(loaded.quantized)),
     }
     if config.split is not None:
-        points = load("penstock.model.exit_points")
+        points = load("penstock.model.train.exit_points")
         report["exits"] = points.exit_report(loaded.quantized, data, thresholds(loaded))
     if per_image is not None:
         counts = {f"macs_{k}": v.numpy() for k, v in macs.macs_per_image(config, scores).items()}
@@ -116,7 +116,7 @@ def _test_set(loaded: Any, other: str | None, data_dir: Path | None, images: int
     name, place = loaded.training["dataset"], data_dir
     if other is not None:
         name, place = data_of(other)
-    elif load("penstock.model.reference").is_reference(name):
+    elif load("penstock.model.files.reference").is_reference(name):
         raise InputError(
             f"the data set is made by {name}, code that no file may start", hint=f"--data {name}"
         )
@@ -158,7 +158,7 @@ def _graphs(model: Any, loaded: Any, calibration: np.ndarray) -> dict[str, Any]:
 
 def thresholds(loaded: Any) -> list[float]:
     """Of a checkpoint's early exits; none without."""
-    found: list[float] = load("penstock.model.flow").exit_thresholds(loaded)
+    found: list[float] = load("penstock.model.checkpoint.export").exit_thresholds(loaded)
     return found
 
 

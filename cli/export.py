@@ -31,6 +31,6 @@ def export(checkpoint: Path, output: Path, in_float: bool, network: str | None) 
 
     Any ONNX runtime runs the file; `penstock compile` turns it into a program.
     """
-    flow = load("penstock.model.flow")
-    flow.export_checkpoint(checkpoint, output, quantized=not in_float, network=network)
+    model = load("penstock.model")
+    model.export_checkpoint(checkpoint, output, quantized=not in_float, network=network)
     note(f"wrote {output}")

@@ -75,7 +75,7 @@ def search(
     the same plans, with any number of workers. OUTPUT's neighbours *.jsonl and *.resume are the
     plans tried and the state that --resume goes on from, also to more --candidates.
     """
-    candidate = load("penstock.model.search_candidate")
+    candidate = load("penstock.model.search.candidate")
     trial = candidate.Trial(
         network=network,
         dataset=dataset,
@@ -90,7 +90,7 @@ def search(
         precision=precision,
         seed=seed,
     )
-    module = load("penstock.model.search")
+    module = load("penstock.model.search.run")
     config = module.SearchConfig(
         trial=trial,
         candidates=candidates,

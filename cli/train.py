@@ -12,22 +12,22 @@ from penstock.cli.output import STDOUT, emit, json_option, table
 
 def train_checkpoint(**settings: Any) -> dict[str, float]:
     """Train with the given TrainConfig fields (None: its default); the checkpoint's figures."""
-    return load("penstock.model.flow").train_network(train_config(**settings)).metrics
+    return load("penstock.model.train.flow").train_network(train_config(**settings)).metrics
 
 
 def train_config(recipe: str | None = None, **settings: Any) -> Any:
     """A TrainConfig: its defaults, over them the recipe, over that the settings that are given."""
     given = {name: value for name, value in settings.items() if value is not None}
-    known = {} if recipe is None else load("penstock.model.recipe").load_recipe(recipe)
-    return load("penstock.model.config").TrainConfig(**(known | given))
+    known = {} if recipe is None else load("penstock.model.train.recipe").load_recipe(recipe)
+    return load("penstock.model.train.config").TrainConfig(**(known | given))
 
 
 def data_of(text: str) -> tuple[str, Path | None]:
     """The name and the place of a data set, of a path or `pkg.module:function`."""
-    if load("penstock.model.reference").is_reference(text) and not Path(text).exists():
+    if load("penstock.model.files.reference").is_reference(text) and not Path(text).exists():
         return text, None
     path = Path(text)
-    return str(load("penstock.model.data").kind_of_data(path)), path
+    return str(load("penstock.model.data.load").kind_of_data(path)), path
 
 
 def parse_widths(text: str) -> tuple[int, ...]:
@@ -165,7 +165,7 @@ def train(
         split=split,
         quiet=json_to == STDOUT,
     )
-    trained = load("penstock.model.flow").train_network(config)
+    trained = load("penstock.model.train.flow").train_network(config)
     if not trained.writes:
         return  # under torchrun one process reports
     figures = trained.metrics

@@ -9,22 +9,22 @@ from penstock.program.optional import require
 explain_errors()
 require("torch")  # before a module of this package fails with less of an explanation
 
-from penstock.model.backbones import BackboneConfig, parse_backbone
-from penstock.model.checkpoint import Checkpoint, load_checkpoint
-from penstock.model.config import TrainConfig
-from penstock.model.data import Dataset, load_dataset
-from penstock.model.dense_geometry import DenseNetConfig, parse_densenet
+from penstock.model.checkpoint.export import export_checkpoint
+from penstock.model.checkpoint.file import Checkpoint, load_checkpoint
+from penstock.model.data.dataset import Dataset
+from penstock.model.data.load import load_dataset
 from penstock.model.errors import CheckpointError, ConfigError, DataError, ModelError
-from penstock.model.evaluation import Evaluation, evaluate
-from penstock.model.export import build_float_onnx, build_onnx
-from penstock.model.flow import TrainResult, export_checkpoint, train_network
-from penstock.model.geometry import NetworkConfig
-from penstock.model.kinds import parse_any
-from penstock.model.quantize import QuantNetwork, network_gates
-from penstock.model.random_network import random_images, random_network
+from penstock.model.export.networks import build_float_onnx, build_onnx
+from penstock.model.networks.densenet import DenseNetConfig
+from penstock.model.networks.registry import parse_any
+from penstock.model.networks.resnet_config import ResNetConfig
+from penstock.model.quantize.random_network import random_images, random_network
+from penstock.model.quantize.twin import QuantNetwork, network_gates
+from penstock.model.train.config import TrainConfig
+from penstock.model.train.evaluation import Evaluation, evaluate
+from penstock.model.train.flow import TrainResult, train_network
 
 __all__ = [
-    "BackboneConfig",
     "Checkpoint",
     "CheckpointError",
     "ConfigError",
@@ -33,8 +33,8 @@ __all__ = [
     "DenseNetConfig",
     "Evaluation",
     "ModelError",
-    "NetworkConfig",
     "QuantNetwork",
+    "ResNetConfig",
     "TrainConfig",
     "TrainResult",
     "build_float_onnx",
@@ -45,8 +45,6 @@ __all__ = [
     "load_dataset",
     "network_gates",
     "parse_any",
-    "parse_backbone",
-    "parse_densenet",
     "random_images",
     "random_network",
     "train_network",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.engines import Memory, Run
     from penstock.errors import PenstockWarning
     from penstock.gatelist import GateList
-    from penstock.model.qat import prepare_qat
+    from penstock.model.quantize import prepare_qat
     from penstock.network import Estimate, Network
     from penstock.program.errors import PenstockError
     from penstock.program.pixels import Pixels
@@ -42,7 +42,7 @@ _HOMES = {
     "Run": "penstock.engines",
     "compile": "penstock.building",
     "load": "penstock.building",
-    "prepare_qat": "penstock.model.qat",
+    "prepare_qat": "penstock.model.quantize",
 }
 
 __all__ = [

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from penstock.compiler.importer.load import set_properties
 from penstock.errors import InputError
-from penstock.model.export import build_float_onnx, build_onnx
-from penstock.model.qat import QatNetwork, export_qat
-from penstock.model.qat.trace import trace
-from penstock.model.quantize import AnyNet, QuantNetwork
+from penstock.model.export import export_qat
+from penstock.model.export.networks import build_float_onnx, build_onnx
+from penstock.model.networks.registry import AnyNet
+from penstock.model.quantize import QatNetwork
+from penstock.model.quantize.twin import QuantNetwork
+from penstock.model.trace.tracer import trace
 
 Array = npt.NDArray[np.float32]
 

@@ -4,16 +4,14 @@ from typing import Any
 
 from penstock.bench.cache import ROOT
 from penstock.compiler.api import compile_onnx
-from penstock.model.geometry import NetworkConfig
+from penstock.model.networks.resnet_config import ResNetConfig
 from penstock.program.config import CONFIGS
 from penstock.sim.rtl.engine import RtlCore
 from penstock.sim.rtl.profile import profile
 
 FOLDER = ROOT / "build" / "peers"
 MACS = 9 * 64 * 64 * 16 * 16
-SHAPE = NetworkConfig(
-    depth=8, gates="none", widths=(64, 64, 64), in_channels=3, input_size=(16, 16)
-)
+SHAPE = ResNetConfig(depth=8, gates="none", widths=(64, 64, 64), in_channels=3, input_size=(16, 16))
 LAYER = "stage0.block0.conv1"
 SEED = 0
 

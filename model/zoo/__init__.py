@@ -46,10 +46,10 @@ def add_to_zoo(
     `evaluation`: what `penstock evaluate --json` wrote for it; `commands`: what trained it, in
     order.  Raises ModelError.
     """
-    from penstock.model.checkpoint import load_checkpoint
-    from penstock.model.files import write_atomically
-    from penstock.model.flow import export_checkpoint
-    from penstock.model.recipe import PLACES
+    from penstock.model.checkpoint.export import export_checkpoint
+    from penstock.model.checkpoint.file import load_checkpoint
+    from penstock.model.files.atomic import write_atomically
+    from penstock.model.train.recipe import PLACES
 
     onnx_path = folder / f"{name}.onnx"
     metrics = export_checkpoint(checkpoint, onnx_path)

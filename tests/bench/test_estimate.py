@@ -45,10 +45,10 @@ def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small gated network."""
     import onnx
 
-    from penstock.model import NetworkConfig, build_onnx, random_network
+    from penstock.model import ResNetConfig, build_onnx, random_network
 
     path = tmp_path_factory.mktemp("estimate") / "net.onnx"
-    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
+    config = ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
     onnx.save(build_onnx(random_network(config, seed=3)), path)
     return path
 

@@ -47,9 +47,9 @@ def test_simulate_carries_counters_per_image_and_descriptor(
     import onnx
     import torch
 
-    from penstock.model import NetworkConfig, build_onnx, random_images, random_network
+    from penstock.model import ResNetConfig, build_onnx, random_images, random_network
 
-    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
+    config = ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
     onnx.save(build_onnx(random_network(config, seed=3)), tmp_path / "net.onnx")
     images = random_images(config, 3, torch.Generator().manual_seed(5)).numpy()
     np.save(tmp_path / "x.npy", images.astype(np.float32))

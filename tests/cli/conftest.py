@@ -61,10 +61,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
     torch = pytest.importorskip("torch")
 
-    from penstock.model import NetworkConfig, build_onnx, random_images, random_network
+    from penstock.model import ResNetConfig, build_onnx, random_images, random_network
 
     folder = tmp_path_factory.mktemp("cli")
-    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
+    config = ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
     net = random_network(config, keep_blocks=0.7, seed=3)
     onnx.save(build_onnx(net), folder / "net.onnx")
     images = random_images(config, 6, torch.Generator().manual_seed(5)).numpy()

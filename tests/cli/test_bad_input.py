@@ -133,9 +133,9 @@ def test_accumulator_that_could_overflow(penstock: Any, workspace: Any, tmp_path
 
 def test_network_that_does_not_fit(penstock: Any, tmp_path: Path) -> None:
     """The message says by how much, and which tensors take the room."""
-    from penstock.model import NetworkConfig, build_onnx, random_network
+    from penstock.model import ResNetConfig, build_onnx, random_network
 
-    config = NetworkConfig(widths=(32, 32, 32), in_channels=3, input_size=(32, 32))
+    config = ResNetConfig(widths=(32, 32, 32), in_channels=3, input_size=(32, 32))
     message = refuse(penstock, build_onnx(random_network(config)), tmp_path)
     assert "bytes" in message
     assert "16384" in message.replace(",", "").replace("_", "")

@@ -67,12 +67,12 @@ def test_export_of_a_network_that_diverged(
     bad: str, quantized: bool, tmp_path: Path, penstock: Any
 ) -> None:
     torch = pytest.importorskip("torch")
-    from penstock.model import NetworkConfig
-    from penstock.model.checkpoint import Checkpoint, save_checkpoint
-    from penstock.model.kinds import build_any
-    from penstock.model.quantize import QuantNetwork
+    from penstock.model import ResNetConfig
+    from penstock.model.checkpoint.file import Checkpoint, save_checkpoint
+    from penstock.model.networks.registry import build_any
+    from penstock.model.quantize.twin import QuantNetwork
 
-    net = build_any(NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6)), seed=1)
+    net = build_any(ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6)), seed=1)
     integers = QuantNetwork(net)
     for network in (net, integers):
         parameter = next(p for p in network.parameters() if p.dim() == 4)

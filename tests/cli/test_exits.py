@@ -13,10 +13,10 @@ def branchy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an untrained network of two exits and images."""
     import onnx
 
-    from penstock.model import NetworkConfig, build_onnx, random_network
+    from penstock.model import ResNetConfig, build_onnx, random_network
 
     folder = tmp_path_factory.mktemp("branchy")
-    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), exits=(0, 1))
+    config = ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), exits=(0, 1))
     onnx.save(
         build_onnx(random_network(config, seed=3), {"thresholds": "0.3,0.25"}), folder / "n.onnx"
     )

@@ -20,11 +20,11 @@ def files(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Pat
     from PIL import Image
 
     from penstock.cli.main import main
-    from penstock.model import NetworkConfig, build_float_onnx
-    from penstock.model.kinds import build_any
+    from penstock.model import ResNetConfig, build_float_onnx
+    from penstock.model.networks.registry import build_any
 
     folder = tmp_path_factory.mktemp("mistakes")
-    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
+    config = ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
     onnx.save(build_float_onnx(build_any(config, 3).eval()), folder / "net.onnx")
     x = np.load(workspace.images)
     np.save(folder / "x.npy", x)

@@ -20,7 +20,7 @@ def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from penstock.model import build_onnx, random_images, random_network
-    from penstock.model.backbones import VggConfig
+    from penstock.model.networks.vgg import VggConfig
 
     folder = tmp_path_factory.mktemp("several")
     stages = ((6, 1), (8, 1), (40, 2))

@@ -162,7 +162,7 @@ def test_path_model_and_module_are_one_program(images: Any, tmp_path: Path) -> N
     torch.manual_seed(3)
     qat = penstock.prepare_qat(own(), images[:1])
     qat.calibrate([images])
-    from penstock.model.qat import export_qat
+    from penstock.model.export import export_qat
 
     model = export_qat(qat.eval())
     onnx.save(model, tmp_path / "own.onnx")

@@ -15,8 +15,9 @@ torch = pytest.importorskip("torch")
 
 from penstock.compiler.api import MODEL_FILE  # noqa: E402
 from penstock.host.codec import InputCodec  # noqa: E402
-from penstock.model.config import TrainConfig  # noqa: E402
-from penstock.model.flow import export_checkpoint, train_network  # noqa: E402
+from penstock.model.checkpoint.export import export_checkpoint  # noqa: E402
+from penstock.model.train.config import TrainConfig  # noqa: E402
+from penstock.model.train.flow import train_network  # noqa: E402
 
 NAMES = ("ant", "bee", "cat", "dog", "eel")
 PHOTOS = penstock.Pixels(name="photos", full_scale=255, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
@@ -120,7 +121,7 @@ def test_training_records_it_and_simulate_uses_it(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from penstock.cli.main import main
-    from penstock.model.data import load_dataset
+    from penstock.model.data.load import load_dataset
 
     config = TrainConfig(
         widths=(4, 6, 8), epochs=1, qat_epochs=1, out=tmp_path / "n.pt", quiet=True

@@ -7,8 +7,8 @@ import torch
 
 from penstock.model import (
     Dataset,
-    NetworkConfig,
     QuantNetwork,
+    ResNetConfig,
     TrainConfig,
     TrainResult,
     export_checkpoint,
@@ -48,12 +48,12 @@ def digits_onnx(trained: TrainResult) -> Path:
 
 
 @pytest.fixture(scope="session")
-def odd_config() -> NetworkConfig:
+def odd_config() -> ResNetConfig:
     """A small network in which no size is a power of two."""
-    return NetworkConfig(depth=8, in_channels=3, input_size=(24, 20), widths=(12, 20, 36))
+    return ResNetConfig(depth=8, in_channels=3, input_size=(24, 20), widths=(12, 20, 36))
 
 
 @pytest.fixture(scope="session")
-def odd_network(odd_config: NetworkConfig) -> QuantNetwork:
+def odd_network(odd_config: ResNetConfig) -> QuantNetwork:
     """An untrained network of that shape, half its channels and most blocks open."""
     return random_network(odd_config, keep_channels=0.5, keep_blocks=0.8, seed=1)

@@ -27,14 +27,15 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_model
 from penstock.compiler.importer.load import infer, load_model
 from penstock.compiler.pipeline import compile_graph
-from penstock.model.config import TrainConfig
-from penstock.model.export import OUTPUT, build_onnx, exit_name
-from penstock.model.grouping import GroupingConv
-from penstock.model.kinds import OWN, AnyConfig, build_any, shaped_network
-from penstock.model.old_names import old_names
-from penstock.model.quantize import QuantNetwork
-from penstock.model.recipe import load_recipe, recipe_names
-from penstock.model.split_plan import parse_split
+from penstock.model.checkpoint.old_names import old_names
+from penstock.model.export.networks import build_onnx, exit_name
+from penstock.model.export.qdq import OUTPUT
+from penstock.model.gates.grouping import GroupingConv
+from penstock.model.networks.registry import OWN, AnyConfig, build_any, shaped_network
+from penstock.model.plans.split import parse_split
+from penstock.model.quantize.twin import QuantNetwork
+from penstock.model.train.config import TrainConfig
+from penstock.model.train.recipe import load_recipe, recipe_names
 from penstock.model.zoo import zoo_names, zoo_onnx
 from penstock.program.config import get_config
 

@@ -12,20 +12,16 @@ from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph
-from penstock.model import (
-    ModelError,
-    build_onnx,
-    parse_backbone,
-    random_images,
-    random_network,
-)
-from penstock.model.backbones import BackboneConfig, MobileNetConfig, VggConfig
-from penstock.model.macs import layer_macs
+from penstock.model import ModelError, build_onnx, random_images, random_network
+from penstock.model.macs.count import layer_macs
+from penstock.model.networks.mobilenet import MobileNetConfig
+from penstock.model.networks.registry import AnyConfig, parse_any
+from penstock.model.networks.vgg import VggConfig
 from penstock.program.config import get_config
 from penstock.sim import golden
 from tests.model.test_export import LOGIT_TOLERANCE, run
 
-SMALL: list[BackboneConfig] = [
+SMALL: list[AnyConfig] = [
     VggConfig(stages=((6, 2), (10, 1)), input_size=(9, 8), classes=4),
     MobileNetConfig(
         stages=((1, 5, 1, 1), (3, 6, 2, 1), (2, 8, 2, 2)),
@@ -55,7 +51,7 @@ SMALL: list[BackboneConfig] = [
     ],
 )
 def test_macs(name: str, macs: int, published: str) -> None:
-    counts = layer_macs(parse_backbone(name))
+    counts = layer_macs(parse_any(name))
     assert sum(counts.values()) == macs
     assert f"{macs / 1e6:.2f}" == published
 
@@ -70,18 +66,17 @@ def test_geometry_of_mobilenetv2() -> None:
     assert {conv.out_size[0] for conv in depthwise} == {32, 16, 8, 4}
     assert units[-1].convs[0].channels == 1280
     assert (
-        sum(unit.shortcut is not None for unit in parse_backbone("mobilenetv2-shortcuts").units())
-        == 4
+        sum(unit.shortcut is not None for unit in parse_any("mobilenetv2-shortcuts").units()) == 4
     )
 
 
 def test_unknown_name() -> None:
     with pytest.raises(ModelError, match=re.escape("unknown network 'vgg19' (one of vgg16")):
-        parse_backbone("vgg19")
+        parse_any("vgg19")
 
 
 @pytest.fixture(params=SMALL, ids=lambda config: config.name)
-def exported(request: Any) -> tuple[BackboneConfig, Any, onnx.ModelProto]:
+def exported(request: Any) -> tuple[AnyConfig, Any, onnx.ModelProto]:
     config = request.param
     net = random_network(config, seed=3, images=16)
     return config, net, build_onnx(net)

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from penstock.model.checkpoint import load_checkpoint
-from penstock.model.config import TrainConfig
+from penstock.model.checkpoint.export import export_checkpoint
+from penstock.model.checkpoint.file import load_checkpoint
 from penstock.model.errors import CheckpointError
-from penstock.model.flow import export_checkpoint, train_network
-from penstock.model.progress import RunLog
+from penstock.model.train.config import TrainConfig
+from penstock.model.train.flow import train_network
+from penstock.model.train.progress import RunLog
 
 Change = Callable[[dict[str, Any]], Any]
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from penstock.model import DataError, Dataset
-from penstock.model.batches import augment
-from penstock.model.data import CIFAR_RECORD, load_cifar10, load_dataset
+from penstock.model.data.batches import augment
+from penstock.model.data.cifar import CIFAR_RECORD, load_cifar10
+from penstock.model.data.load import load_dataset
 
 RECORDS = 3
 FILES = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]

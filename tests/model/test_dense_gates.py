@@ -27,11 +27,10 @@ from penstock.model import (
     random_network,
     train_network,
 )
-from penstock.model.checkpoint import Checkpoint, save_checkpoint
-from penstock.model.families import gate_networks
-from penstock.model.gate_network import GateNet
-from penstock.model.geometry import MASKS, Gates, block_plans
-from penstock.model.macs import (
+from penstock.model.checkpoint.file import Checkpoint, save_checkpoint
+from penstock.model.gates.families import gate_networks
+from penstock.model.gates.network import GateNet
+from penstock.model.macs.count import (
     dense_macs,
     executed_macs,
     executed_share,
@@ -39,9 +38,9 @@ from penstock.model.macs import (
     gate_macs,
     layer_macs,
 )
-from penstock.model.optimize import gate_parameters
-from penstock.model.quantize import QuantNetwork
-from penstock.model.random_network import random_float_network
+from penstock.model.plans.network import MASKS, Gates, block_plans
+from penstock.model.quantize.random_network import random_float_network
+from penstock.model.quantize.twin import QuantNetwork, gate_parameters
 from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Op

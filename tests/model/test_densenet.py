@@ -14,15 +14,9 @@ from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Concat
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.report import build_report
-from penstock.model import (
-    DenseNetConfig,
-    ModelError,
-    build_onnx,
-    parse_densenet,
-    random_images,
-    random_network,
-)
-from penstock.model.macs import layer_macs
+from penstock.model import DenseNetConfig, ModelError, build_onnx, random_images, random_network
+from penstock.model.macs.count import layer_macs
+from penstock.model.networks.registry import parse_any
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.sim import golden
@@ -67,13 +61,13 @@ def test_macs() -> None:
     assert (stem, sum(counts.values())) == (49 * 3 * 64 * 256, 69_569_984)
     both = layer_macs(DenseNetConfig(transition_last=True))
     assert sum(both.values()) - stem == 70_559_456
-    assert sum(layer_macs(parse_densenet("densenet53")).values()) - stem == 102_797_856
+    assert sum(layer_macs(parse_any("densenet53")).values()) - stem == 102_797_856
     assert norms(config) == 415_744
 
 
 def test_geometry() -> None:
-    config = parse_densenet("densenet41")
-    assert config == DenseNetConfig() and parse_densenet("densenet53").layers == (8, 8, 8)
+    config = parse_any("densenet41")
+    assert config == DenseNetConfig() and parse_any("densenet53").layers == (8, 8, 8)
     assert [(b.in_channels, b.channels, b.size) for b in config.blocks()] == [
         (64, 256, (16, 16)),
         (128, 320, (8, 8)),
@@ -83,7 +77,7 @@ def test_geometry() -> None:
     full = list(DenseNetConfig(transition_last=True).convs())
     assert len(full) + 1 == 41 and len(list(config.convs())) == 39
     with pytest.raises(ModelError, match=re.escape("unknown network 'densenet121' (one of dense")):
-        parse_densenet("densenet121")
+        parse_any("densenet121")
     with pytest.raises(ModelError, match="layers in every block"):
         DenseNetConfig(layers=(3, 0))
 
@@ -141,6 +135,6 @@ def test_a_block_is_one_row(exported: Any) -> None:
 @pytest.mark.parametrize(("name", "used"), [("densenet41", 131_072), ("densenet53", 163_840)])
 def test_published_networks_fit_the_z7020(name: str, used: int, tmp_path: Any) -> None:
     path = tmp_path / "net.onnx"
-    onnx.save(build_onnx(random_network(parse_densenet(name), images=4)), str(path))
+    onnx.save(build_onnx(random_network(parse_any(name), images=4)), str(path))
     report = build_report(compile_graph(import_onnx(path), get_config("z7020")))
     assert report["feature_bytes"]["used"] == used

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from penstock.model import Dataset, Evaluation, TrainResult, evaluate, load_checkpoint
-from penstock.model.macs import kept
+from penstock.model.macs.count import kept
 
 pytestmark = pytest.mark.slow
 

@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional as F
 
 from penstock.model import CheckpointError, ConfigError, TrainConfig, load_checkpoint, train_network
-from penstock.model.data import load_digits
-from penstock.model.distill import Teacher
-from penstock.model.flow import network_config
-from penstock.model.geometry import parse_network
-from penstock.model.networks import LCNet
+from penstock.model.data.digits import load_digits
+from penstock.model.networks.resnet import ResNet
+from penstock.model.networks.resnet_config import parse_resnet
+from penstock.model.train.distill import Teacher
+from penstock.model.train.initial import network_config
 
 SHORT = {"qat_epochs": 0, "widths": (4, 6, 8), "quiet": True}
 
@@ -51,7 +51,7 @@ def test_loss_has_both_targets(checkpoint: Path) -> None:
 def test_answers_are_the_softened_softmax(checkpoint: Path) -> None:
     own = teacher(checkpoint, 0.5, temperature=2.0)
     images = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(2))
-    assert isinstance(own.net, LCNet)
+    assert isinstance(own.net, ResNet)
     expected = F.log_softmax(own.net(images)[0] / 2.0, dim=1)
     assert torch.allclose(own.answers(images), expected)
     assert not own.answers(images).requires_grad
@@ -75,7 +75,7 @@ def test_teacher_shapes_the_student(checkpoint: Path, tmp_path: Path) -> None:
 
 def test_teacher_of_other_images_is_refused(checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="in_channels is 1, the network's is 3"):
-        Teacher(checkpoint, parse_network("resnet20"), "cpu", 0.5, 4.0)
+        Teacher(checkpoint, parse_resnet("resnet20"), "cpu", 0.5, 4.0)
 
 
 @pytest.mark.parametrize("setting", [{"teacher_weight": 1.5}, {"teacher_temperature": 0.0}])

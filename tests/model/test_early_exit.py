@@ -8,36 +8,38 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from penstock.model import NetworkConfig, TrainConfig, build_onnx, random_images, random_network
-from penstock.model.early_exit import (
+from penstock.model import ResNetConfig, TrainConfig, build_onnx, random_images, random_network
+from penstock.model.checkpoint.export import export_checkpoint
+from penstock.model.data.load import load_dataset
+from penstock.model.errors import CheckpointError, ConfigError
+from penstock.model.networks.resnet_config import exit_blocks
+from penstock.model.train.early_exit import (
     CANDIDATES,
     ExitLogits,
     choose_thresholds,
     joint_loss,
     split_validation,
 )
-from penstock.model.errors import CheckpointError, ConfigError
-from penstock.model.flow import export_checkpoint, load_dataset, train_network
-from penstock.model.geometry import exit_blocks
-from penstock.model.recipe import load_recipe
+from penstock.model.train.flow import train_network
+from penstock.model.train.recipe import load_recipe
 
-CONFIG = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), exits=(0, 1))
+CONFIG = ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), exits=(0, 1))
 
 
 def test_places() -> None:
     assert exit_blocks(CONFIG) == [0, 1]
-    deep = NetworkConfig(depth=20, exits=(1,))
+    deep = ResNetConfig(depth=20, exits=(1,))
     assert exit_blocks(deep) == [5] and deep.name == "lcnet-resnet20-exits"
     for bad in ((1, 0), (0, 0), (2,), (-1,)):
         with pytest.raises(ConfigError, match="exits behind stages"):
-            NetworkConfig(exits=bad)
+            ResNetConfig(exits=bad)
 
 
 @pytest.mark.parametrize("gates", ["lc", "none"])
 def test_exported_outputs_are_the_networks(gates: str, tmp_path: Path) -> None:
     """Of every exit, in onnxruntime, within two steps; the head reads what the gates read."""
     runtime = pytest.importorskip("onnxruntime")
-    config = NetworkConfig(
+    config = ResNetConfig(
         widths=(4, 6, 10), in_channels=2, input_size=(8, 6), exits=(0, 1), gates=gates
     )
     net = random_network(config, seed=1)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from penstock.model.early_exit import ExitLogits
-from penstock.model.exit_points import GRID, NEVER, ExitTable
+from penstock.model.train.early_exit import ExitLogits
+from penstock.model.train.exit_points import GRID, NEVER, ExitTable
 
 COSTS = [100, 300, 1000]
 

@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from penstock.compiler import ir
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_node
-from penstock.model import NetworkConfig, QuantNetwork, build_onnx, random_images, random_network
-from penstock.model.gate_network import GateNet, Router
-from penstock.model.gate_plan import gate_plan
-from penstock.model.geometry import block_plans
-from penstock.model.macs import dense_macs, executed_macs, gate_layer_macs
-from penstock.model.networks import build_network
-from penstock.model.optimize import load_balance
-from penstock.model.quantizers import QuantLinear
+from penstock.model import QuantNetwork, ResNetConfig, build_onnx, random_images, random_network
+from penstock.model.gates.experts import Router
+from penstock.model.gates.network import GateNet
+from penstock.model.gates.plan import gate_plan
+from penstock.model.macs.count import dense_macs, executed_macs, gate_layer_macs
+from penstock.model.networks.registry import build_any
+from penstock.model.plans.network import block_plans
+from penstock.model.quantize.quantizers import QuantLinear
+from penstock.model.train.pressure import load_balance
 
-CONFIG = NetworkConfig(
+CONFIG = ResNetConfig(
     depth=14, gates="moe", widths=(4, 6, 8), in_channels=2, input_size=(8, 6), classes=4
 )
 
@@ -34,7 +35,7 @@ def test_blocks_that_keep_their_shape_have_two_experts() -> None:
         *("stage1.block0", "stage1.block1.expert0", "stage1.block1.expert1"),
         *("stage2.block0", "stage2.block1.expert0", "stage2.block1.expert1"),
     ]
-    net = build_network(CONFIG, seed=0)
+    net = build_any(CONFIG, seed=0)
     routers = [module for module in net.modules() if isinstance(module, Router)]
     assert len(routers) == 4
     assert gate_layer_macs(CONFIG)["stage1.block1.router.fc"] == 12
@@ -101,7 +102,7 @@ def test_one_of_two_is_counted() -> None:
 
 def test_balance() -> None:
     """0 where both experts have half of the batch; its gradient moves towards that."""
-    net = build_network(CONFIG, seed=0).train()
+    net = build_any(CONFIG, seed=0).train()
     images = random_images(CONFIG, 16, torch.Generator().manual_seed(1))
     routers = [module for module in net.modules() if isinstance(module, GateNet)]
     for bias, expected in ((9.0, 1.0), (-9.0, 1.0)):
@@ -119,7 +120,7 @@ def test_balance() -> None:
     assert float(load_balance(CONFIG, half)) == 0.0
 
 
-TINY = NetworkConfig(
+TINY = ResNetConfig(
     depth=8, gates="moe", widths=(2, 2, 2), in_channels=1, input_size=(4, 4), classes=2
 )
 

@@ -11,14 +11,8 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from penstock.model import (
-    NetworkConfig,
-    QuantNetwork,
-    build_onnx,
-    random_images,
-    random_network,
-)
-from penstock.model.macs import kept
+from penstock.model import QuantNetwork, ResNetConfig, build_onnx, random_images, random_network
+from penstock.model.macs.count import kept
 
 # One value may fall on the other side of a rounding tie in onnxruntime; what follows can
 # carry that to the logits.
@@ -62,10 +56,10 @@ def test_format(model: onnx.ModelProto) -> None:
     }
 
 
-def test_schedule_is_recorded_and_changes_nothing_else(odd_config: NetworkConfig) -> None:
+def test_schedule_is_recorded_and_changes_nothing_else(odd_config: ResNetConfig) -> None:
     graphs, schedules = [], []
     for schedule in ("sequential", "parallel"):
-        config = NetworkConfig(widths=odd_config.widths, schedule=schedule)  # type: ignore[arg-type]
+        config = ResNetConfig(widths=odd_config.widths, schedule=schedule)  # type: ignore[arg-type]
         exported = build_onnx(random_network(config))
         graphs.append(exported.graph.SerializeToString())
         schedules += [p.value for p in exported.metadata_props if p.key == "penstock.schedule"]
@@ -103,7 +97,7 @@ def test_nothing_is_rounded_between_convolution_and_score(model: onnx.ModelProto
 
 
 def test_one_scale_along_each_chain() -> None:
-    config = NetworkConfig(depth=14, widths=(4, 6, 8))
+    config = ResNetConfig(depth=14, widths=(4, 6, 8))
     exported = build_onnx(random_network(config, seed=5))
     table, by_name = initializers(exported), nodes(exported)
     scales = []
@@ -139,7 +133,7 @@ def test_integer_formats(model: onnx.ModelProto) -> None:
 
 
 def test_dead_channel_keeps_its_bias_in_int32() -> None:
-    net = random_network(NetworkConfig(widths=(4, 6, 8)))
+    net = random_network(ResNetConfig(widths=(4, 6, 8)))
     with torch.no_grad():
         stem = net.layer("conv")
         stem.weight[1] = 0.0
@@ -175,9 +169,9 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_agrees_with_onnxruntime_on_odd_sizes(odd_config: NetworkConfig, form: str) -> None:
+def test_agrees_with_onnxruntime_on_odd_sizes(odd_config: ResNetConfig, form: str) -> None:
     usual = {"widths": (12, 20, 36), "in_channels": 3, "input_size": odd_config.input_size}
-    config = NetworkConfig(**{**usual, **FORMS[form]})
+    config = ResNetConfig(**{**usual, **FORMS[form]})
     net = random_network(config, keep_blocks=0.8, seed=1)
     x = random_images(config, 32, torch.Generator().manual_seed(9))
     with torch.no_grad():
@@ -189,7 +183,7 @@ def test_agrees_with_onnxruntime_on_odd_sizes(odd_config: NetworkConfig, form: s
 
 
 def test_resnet20_exports_and_keeps_the_requested_share() -> None:
-    config = NetworkConfig(depth=20, in_channels=3, input_size=(32, 32))
+    config = ResNetConfig(depth=20, in_channels=3, input_size=(32, 32))
     net = random_network(config, keep_channels=0.3, keep_blocks=0.7, seed=2)
     x = random_images(config, 64, torch.Generator().manual_seed(9))
     with torch.no_grad():
@@ -204,7 +198,7 @@ def test_resnet20_exports_and_keeps_the_requested_share() -> None:
 
 @pytest.mark.parametrize("keep", [0.0, 1.0])
 def test_random_network_with_all_gates_open_or_closed(keep: float) -> None:
-    config = NetworkConfig(widths=(4, 6, 8))
+    config = ResNetConfig(widths=(4, 6, 8))
     net = random_network(config, keep_channels=keep, keep_blocks=keep, seed=2)
     with torch.no_grad():
         _, scores = net(random_images(config, 64, torch.Generator().manual_seed(9)))
@@ -213,7 +207,7 @@ def test_random_network_with_all_gates_open_or_closed(keep: float) -> None:
         assert float(kept(score.block).float().mean()) == pytest.approx(keep, abs=0.08)
 
 
-def test_random_network_is_reproducible(odd_config: NetworkConfig, model: onnx.ModelProto) -> None:
+def test_random_network_is_reproducible(odd_config: ResNetConfig, model: onnx.ModelProto) -> None:
     again = random_network(odd_config, keep_channels=0.5, keep_blocks=0.8, seed=1)
     assert build_onnx(again, {"seed": "1"}).SerializeToString() == model.SerializeToString()
     other = random_network(odd_config, keep_channels=0.5, keep_blocks=0.8, seed=2)

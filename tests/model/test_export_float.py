@@ -11,15 +11,15 @@ from penstock.compiler import ir
 from penstock.compiler.calibrate import import_float, quantize_float
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
-from penstock.model import NetworkConfig, build_float_onnx, random_images
-from penstock.model.networks import LCNet
-from penstock.model.random_network import random_float_network
+from penstock.model import ResNetConfig, build_float_onnx, random_images
+from penstock.model.networks.resnet import ResNet
+from penstock.model.quantize.random_network import random_float_network
 from tests.model.test_export import FORMS, run
 
 
-def network(form: str) -> LCNet:
+def network(form: str) -> ResNet:
     usual = {"widths": (12, 20, 36), "in_channels": 3, "input_size": (24, 20)}
-    return random_float_network(NetworkConfig(**{**usual, **FORMS[form]}), keep_blocks=0.8, seed=1)
+    return random_float_network(ResNetConfig(**{**usual, **FORMS[form]}), keep_blocks=0.8, seed=1)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -14,22 +14,18 @@ from onnx import numpy_helper
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
-from penstock.model import (
-    build_float_onnx,
-    build_onnx,
-    parse_backbone,
-    random_images,
-    random_network,
-)
-from penstock.model.backbones import BackboneConfig, MobileNetConfig, VggConfig
+from penstock.model import build_float_onnx, build_onnx, random_images, random_network
 from penstock.model.errors import ConfigError
-from penstock.model.macs import layer_macs
-from penstock.model.random_network import random_float_network
-from penstock.model.split import exit_macs, split_convs, stage_layer_macs
-from penstock.model.split_plan import parse_split
+from penstock.model.macs.count import layer_macs
+from penstock.model.networks.mobilenet import MobileNetConfig
+from penstock.model.networks.registry import AnyConfig, parse_any
+from penstock.model.networks.vgg import VggConfig
+from penstock.model.plans.split import parse_split
+from penstock.model.quantize.random_network import random_float_network
+from penstock.model.stages.split import exit_macs, split_convs, stage_layer_macs
 from tests.model.test_split import CONFIG
 
-BACKBONES: list[BackboneConfig] = [
+BACKBONES: list[AnyConfig] = [
     VggConfig(
         stages=((8, 2), (12, 1), (12, 2)),
         input_size=(12, 9),
@@ -79,7 +75,7 @@ def test_onnxruntime_has_the_networks_logits(form: str) -> None:
 
 
 @pytest.mark.parametrize("config", BACKBONES, ids=lambda config: config.name)
-def test_onnxruntime_has_the_backbones_logits(config: BackboneConfig) -> None:
+def test_onnxruntime_has_the_backbones_logits(config: AnyConfig) -> None:
     net = random_network(config, seed=1)
     images = random_images(config, 16, torch.Generator().manual_seed(2))
     with torch.no_grad():
@@ -99,12 +95,12 @@ def test_onnxruntime_has_the_backbones_logits(config: BackboneConfig) -> None:
 def test_backbones_by_name() -> None:
     """Even stages of every network; of VGG16-BN they leave three quarters of the MACs."""
     for name in ("vgg16", "mobilenetv2", "mobilenetv2-shortcuts"):
-        config = parse_backbone(f"s2d-{name}")
+        config = parse_any(f"s2d-{name}")
         assert config.name == f"s2d-{name}" and config.early_exits == 2
         macs, whole = exit_macs(config), sum(layer_macs(config).values())
         assert 0.1 * whole < macs[0] < macs[1] < macs[2] < 0.75 * whole
     with pytest.raises(ConfigError, match="a split of 5 resolutions for 4"):
-        replace(parse_backbone("mobilenetv2"), split=parse_backbone("s2d-vgg16").split)
+        replace(parse_any("mobilenetv2"), split=parse_any("s2d-vgg16").split)
     with pytest.raises(ConfigError, match="10 channels cannot be cut"):
         VggConfig(stages=((10, 1),), split=parse_split("4: 1/1"))
 

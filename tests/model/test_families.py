@@ -11,7 +11,7 @@ import torch
 from penstock.compiler import ir
 from penstock.compiler.calibrate import import_float
 from penstock.model import (
-    NetworkConfig,
+    ResNetConfig,
     TrainConfig,
     build_float_onnx,
     build_onnx,
@@ -20,14 +20,17 @@ from penstock.model import (
     random_network,
     train_network,
 )
-from penstock.model.checkpoint import Checkpoint, save_checkpoint
-from penstock.model.families import FAMILIES, gate_networks
-from penstock.model.gate_network import GateNet, binary_score
-from penstock.model.geometry import block_plans, parse_network
-from penstock.model.macs import dense_macs, executed_macs, executed_share, gate_layer_macs
-from penstock.model.networks import build_network
-from penstock.model.optimize import GatePressure, gate_parameters
-from penstock.model.random_network import random_float_network
+from penstock.model.checkpoint.file import Checkpoint, save_checkpoint
+from penstock.model.gates.families import FAMILIES, gate_networks
+from penstock.model.gates.network import GateNet
+from penstock.model.gates.score import binary_score
+from penstock.model.macs.count import dense_macs, executed_macs, executed_share, gate_layer_macs
+from penstock.model.networks.registry import build_any
+from penstock.model.networks.resnet_config import parse_resnet
+from penstock.model.plans.network import block_plans
+from penstock.model.quantize.random_network import random_float_network
+from penstock.model.quantize.twin import gate_parameters
+from penstock.model.train.pressure import GatePressure
 from tests.model.test_export import LOGIT_TOLERANCE, run
 
 SMALL = {"depth": 14, "widths": (4, 6, 8), "in_channels": 2, "input_size": (8, 6), "classes": 4}
@@ -37,13 +40,13 @@ SMALL = {"depth": 14, "widths": (4, 6, 8), "in_channels": 2, "input_size": (8, 6
 WIDTHS = {gates: {"widths": (16, 32, 16)} for gates in ("acsdg", "acsdg-se")}
 
 
-def small(gates: str, **changes: object) -> NetworkConfig:
-    return NetworkConfig(**{**SMALL, "gates": gates, **WIDTHS.get(gates, {}), **changes})  # type: ignore[arg-type]
+def small(gates: str, **changes: object) -> ResNetConfig:
+    return ResNetConfig(**{**SMALL, "gates": gates, **WIDTHS.get(gates, {}), **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("gates", FAMILIES)
 def test_networks_have_names(gates: str) -> None:
-    config = parse_network(f"{gates}-resnet14")
+    config = parse_resnet(f"{gates}-resnet14")
     assert (config.gates, config.depth, config.name) == (gates, 14, f"{gates}-resnet14")
     assert config.gated
 
@@ -51,7 +54,7 @@ def test_networks_have_names(gates: str) -> None:
 @pytest.mark.parametrize(("gates", "cost"), [("skipnet1", 737_280), ("skipnet2", 589_824)])
 def test_skipnet_gates_cost_what_the_authors_say(gates: str, cost: int) -> None:
     """Beside a block of 4.719 M MACs: 0.737 M and 0.590 M, without the last layer."""
-    config = parse_network(f"{gates}-resnet38")
+    config = parse_resnet(f"{gates}-resnet38")
     gate = next(gate for gate in gate_networks(config) if gate.name == "stage0.block1.gate")
     assert sum(conv.macs for conv in block_plans(config)[1].convs) == 4_718_592
     assert sum(conv.macs for conv in gate.convs) == cost
@@ -109,7 +112,7 @@ def test_resource_term_is_the_share_of_executed_macs(gates: str, block: str) -> 
 
 @pytest.mark.parametrize("gates", [gates for gates in FAMILIES if gates != "moe"])
 def test_resource_term_reaches_every_gate(gates: str) -> None:
-    net = build_network(small(gates), seed=0).train()
+    net = build_any(small(gates), seed=0).train()
     _, scores = net(random_images(net.config, 8, torch.Generator().manual_seed(1)))
     executed_share(net.config, scores).backward()
     networks = [module for module in net.modules() if isinstance(module, GateNet)]

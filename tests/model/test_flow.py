@@ -15,9 +15,9 @@ from penstock.model import (
     load_checkpoint,
     train_network,
 )
-from penstock.model.files import write_atomically
-from penstock.model.networks import BlockScores
-from penstock.model.optimize import gate_l1
+from penstock.model.files.atomic import write_atomically
+from penstock.model.networks.scores import BlockScores
+from penstock.model.train.pressure import gate_l1
 
 
 def short(folder: Path, **changes: object) -> TrainConfig:

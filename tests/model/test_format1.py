@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from penstock.model import CheckpointError, build_onnx, load_checkpoint
-from penstock.model.checkpoint import save_checkpoint
+from penstock.model.checkpoint.file import save_checkpoint
 from tests.model.pinned import pin
 
 FOLDER = Path(__file__).with_name("format1")

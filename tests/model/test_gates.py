@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from penstock.model import NetworkConfig
-from penstock.model.gates import LEAK, CNet, LNet, global_average_pool
-from penstock.model.geometry import Gates, block_plans
-from penstock.model.networks import ResidualBlock, build_network
-from penstock.model.quantizers import identity_conv, quantize_score
+from penstock.model import ResNetConfig
+from penstock.model.gates.lcnet import CNet, LNet
+from penstock.model.gates.score import LEAK, global_average_pool
+from penstock.model.networks.registry import build_any
+from penstock.model.networks.resnet import ResidualBlock
+from penstock.model.plans.network import Gates, block_plans
+from penstock.model.quantize.quantizers import identity_conv, quantize_score
 
 Z = torch.tensor([-2.0, -0.25, 0.0, 0.25, 1.0, 3.0])
 
@@ -64,7 +66,7 @@ def test_quantized_score_keeps_the_leaky_gradient() -> None:
 
 def float_block(index: int) -> ResidualBlock:
     """A block of a fresh network in evaluation mode: 0 identity, 1 down-sampling."""
-    block = build_network(NetworkConfig(), seed=3).eval().blocks[index]
+    block = build_any(ResNetConfig(), seed=3).eval().blocks[index]
     assert isinstance(block, ResidualBlock)
     return block
 
@@ -110,18 +112,18 @@ def test_channel_with_score_zero_does_not_depend_on_its_weights() -> None:
 
 def test_every_block_is_gated_and_plain_networks_have_no_scores() -> None:
     x = torch.rand(2, 1, 8, 8)
-    config = NetworkConfig(depth=14)
-    _, scores = build_network(config, seed=0)(x)
+    config = ResNetConfig(depth=14)
+    _, scores = build_any(config, seed=0)(x)
     assert [s.channels.shape for s in scores] == [(2, p.channels) for p in block_plans(config)]
-    logits, scores = build_network(NetworkConfig(gates="none"), seed=0)(x)
+    logits, scores = build_any(ResNetConfig(gates="none"), seed=0)(x)
     assert logits.shape == (2, 10)
     assert scores == []
 
 
 @pytest.mark.parametrize("gates", ["l", "c"])
 def test_a_missing_gate_is_open(gates: Gates) -> None:
-    config = NetworkConfig(gates=gates, widths=(4, 6, 8))
-    net = build_network(config, seed=0).eval()
+    config = ResNetConfig(gates=gates, widths=(4, 6, 8))
+    net = build_any(config, seed=0).eval()
     _, scores = net(torch.rand(2, 1, 8, 8))
     for score, plan in zip(scores, block_plans(config), strict=True):
         missing = score.channels if gates == "l" else score.block
@@ -133,8 +135,8 @@ def test_a_missing_gate_is_open(gates: Gates) -> None:
 
 def bottleneck(gated_convs: int) -> ResidualBlock:
     """An identity bottleneck, 16 -> 4 -> 4 -> 16 channels, in evaluation mode."""
-    config = NetworkConfig(depth=20, block="bottleneck", widths=(4, 8, 16), gated_convs=gated_convs)
-    block = build_network(config, seed=3).eval().blocks[1]
+    config = ResNetConfig(depth=20, block="bottleneck", widths=(4, 8, 16), gated_convs=gated_convs)
+    block = build_any(config, seed=3).eval().blocks[1]
     assert isinstance(block, ResidualBlock) and not block.plan.changes_shape
     return block
 
@@ -158,8 +160,8 @@ def test_bottleneck_is_the_formula(gated_convs: int) -> None:
 
 
 def test_identity_shortcut_takes_every_second_pixel() -> None:
-    config = NetworkConfig(shortcuts="identity", widths=(2, 3, 4), input_size=(5, 4))
-    block = build_network(config, seed=0).eval().blocks[1]
+    config = ResNetConfig(shortcuts="identity", widths=(2, 3, 4), input_size=(5, 4))
+    block = build_any(config, seed=0).eval().blocks[1]
     assert isinstance(block, ResidualBlock) and block.shortcut is None
     close_block(block)
     x = torch.rand(2, 2, 5, 4)

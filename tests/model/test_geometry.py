@@ -5,18 +5,17 @@ from typing import Any
 
 import pytest
 
-from penstock.model import ConfigError, NetworkConfig
-from penstock.model.geometry import (
-    block_plans,
-    for_images,
-    network_from_plain,
-    parse_network,
+from penstock.model import ConfigError, ResNetConfig
+from penstock.model.networks.resnet_config import (
+    parse_resnet,
+    resnet_for_images,
     stem_plan,
 )
+from penstock.model.plans.network import block_plans
 
 
 def test_resnet50_has_its_published_shape() -> None:
-    config = parse_network("lcnet-resnet50")
+    config = parse_resnet("lcnet-resnet50")
     assert (config.gates, config.stage_blocks, config.classes) == ("lc", (3, 4, 6, 3), 1000)
     stem = stem_plan(config)
     assert (stem.kernel, stem.stride, stem.out_size) == (7, 2, (112, 112))
@@ -45,20 +44,20 @@ def test_resnet50_has_its_published_shape() -> None:
     ],
 )
 def test_names(name: str, blocks: tuple[int, ...], widths: tuple[int, ...]) -> None:
-    config = parse_network(name)
+    config = parse_resnet(name)
     assert (config.name, config.stage_blocks, config.widths) == (name, blocks, widths)
     assert config.input_size == (32, 32)
 
 
 def test_the_stem_follows_the_images() -> None:
-    small = for_images(parse_network("resnet50"), 1, (32, 28), 5)
+    small = resnet_for_images(parse_resnet("resnet50"), 1, (32, 28), 5)
     assert (small.stem, small.in_channels, small.input_size, small.classes) == (
         "cifar",
         1,
         (32, 28),
         5,
     )
-    large = for_images(parse_network("resnet18"), 3, (65, 64), 100)
+    large = resnet_for_images(parse_resnet("resnet18"), 3, (65, 64), 100)
     assert (large.stem, stem_plan(large).out_size) == ("imagenet", (33, 32))
     assert block_plans(large)[0].in_size == (17, 16)
 
@@ -76,13 +75,13 @@ def test_the_stem_follows_the_images() -> None:
 )
 def test_bad_configuration(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        replace(NetworkConfig(), **changes)
+        replace(ResNetConfig(), **changes)
 
 
 def test_plain_values_of_this_format_and_the_last() -> None:
-    config = parse_network("cnet-resnet50")
-    assert network_from_plain(asdict(config)) == config
+    config = parse_resnet("cnet-resnet50")
+    assert ResNetConfig.from_plain(asdict(config)) == config
     for gated, gates in ((True, "lc"), (False, "none")):
         old = {"depth": 14, "gated": gated, "widths": (4, 6, 8), "schedule": "parallel"}
-        found = network_from_plain(old)
+        found = ResNetConfig.from_plain(old)
         assert (found.depth, found.gates, found.schedule) == (14, gates, "parallel")

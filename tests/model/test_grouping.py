@@ -8,20 +8,21 @@ import onnx
 import pytest
 import torch
 
-from penstock.model import NetworkConfig, build_onnx, network_gates, random_network
+from penstock.model import ResNetConfig, build_onnx, network_gates, random_network
 from penstock.model.errors import ConfigError
-from penstock.model.families import gate_networks
-from penstock.model.gate_network import GateNet
-from penstock.model.grouping import GroupingConv
-from penstock.model.macs import dense_macs, gate_macs
-from penstock.model.networks import LCNet, build_network
-from penstock.model.optimize import grouping_share
-from penstock.model.random_network import random_float_network
+from penstock.model.gates.families import gate_networks
+from penstock.model.gates.grouping import GroupingConv
+from penstock.model.gates.network import GateNet
+from penstock.model.macs.count import dense_macs, gate_macs
+from penstock.model.networks.registry import build_any
+from penstock.model.networks.resnet import ResNet
+from penstock.model.quantize.random_network import random_float_network
+from penstock.model.train.pressure import grouping_share
 
 BITS = 3
 SHUFFLED = 5  # a seed with relations of which neither is the finer
 SIGNS = list(product([-1.0, 1.0], repeat=BITS))
-CONFIG = NetworkConfig(
+CONFIG = ResNetConfig(
     depth=8, gates="acsdg", widths=(32, 16, 32), in_channels=2, input_size=(8, 6), classes=5
 )
 
@@ -33,7 +34,7 @@ def convs_of(gate: GateNet) -> list[GroupingConv]:
     return found
 
 
-def first_gate(net: LCNet) -> GateNet:
+def first_gate(net: ResNet) -> GateNet:
     """On 32 channels, so with 8 inside."""
     gate = net.blocks[0].gate1
     assert isinstance(gate, GateNet)
@@ -71,7 +72,7 @@ def test_the_loss_of_the_classes_reaches_the_relations() -> None:
 def test_channels_are_a_power_of_two() -> None:
     with pytest.raises(ConfigError, match="power of two"):
         GroupingConv(12, 3, 1)
-    config = NetworkConfig(gates="acsdg", widths=(4, 24, 28))
+    config = ResNetConfig(gates="acsdg", widths=(4, 24, 28))
     assert {gate.pooled for gate in gate_networks(config)} == {1, 4}
 
 
@@ -102,7 +103,7 @@ def _identities(signs: tuple[float, ...]) -> set[int]:
 
 
 def test_macs_are_the_live_links() -> None:
-    net = build_network(CONFIG, seed=0)
+    net = build_any(CONFIG, seed=0)
     assert gate_macs(CONFIG, network_gates(net)) == gate_macs(CONFIG)
     gate = first_gate(net)
     for conv, bits in zip(convs_of(gate), ([0], [1, 2]), strict=True):
@@ -115,7 +116,7 @@ def test_macs_are_the_live_links() -> None:
 
 def test_resource_term_closes_groups() -> None:
     """Every relation has a cost: its part of the gates' MACs, over the backbone's."""
-    net = build_network(CONFIG, seed=0)
+    net = build_any(CONFIG, seed=0)
     share = grouping_share(net, CONFIG)
     assert isinstance(share, torch.Tensor)
     plans = [conv for gate in gate_networks(CONFIG) for conv in gate.convs if conv.grouping]
@@ -125,7 +126,7 @@ def test_resource_term_closes_groups() -> None:
     assert len(relations) == len(plans)
     for relation in relations:
         assert relation.grad is not None and bool((relation.grad > 0).all())
-    assert grouping_share(build_network(NetworkConfig(gates="acs"), 0), CONFIG) == 0.0
+    assert grouping_share(build_any(ResNetConfig(gates="acs"), 0), CONFIG) == 0.0
 
 
 def test_exported_convolutions_have_groups() -> None:

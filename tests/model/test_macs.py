@@ -5,15 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from penstock.model import ModelError, NetworkConfig
-from penstock.model.geometry import (
-    BlockPlan,
-    Shortcuts,
-    block_plans,
-    for_images,
-    parse_network,
-)
-from penstock.model.macs import (
+from penstock.model import ModelError, ResNetConfig
+from penstock.model.macs.count import (
     Convention,
     dense_macs,
     distribution,
@@ -23,10 +16,14 @@ from penstock.model.macs import (
     gate_macs,
     layer_macs,
 )
-from penstock.model.networks import BlockScores, build_network
+from penstock.model.networks.registry import build_any
+from penstock.model.networks.resnet_config import Shortcuts, parse_resnet, resnet_for_images
+from penstock.model.networks.scores import BlockScores
+from penstock.model.plans.layers import BlockPlan
+from penstock.model.plans.network import block_plans
 
 
-def all_scores(config: NetworkConfig, block: float, channel: float) -> list[BlockScores]:
+def all_scores(config: ResNetConfig, block: float, channel: float) -> list[BlockScores]:
     """The same scores everywhere, for two images."""
     return [
         BlockScores(torch.full((2, 1), block), torch.full((2, plan.gated_channels), channel))
@@ -69,7 +66,7 @@ PUBLISHED: list[tuple[str, Shortcuts, Convention, float, str]] = [
 
 @pytest.mark.parametrize("name, shortcuts", COUNTED)
 def test_dense_macs(name: str, shortcuts: Shortcuts) -> None:
-    config = replace(parse_network(name), shortcuts=shortcuts)
+    config = replace(parse_resnet(name), shortcuts=shortcuts)
     found = (dense_macs(config), dense_macs(config, "macs_bn"))
     assert found == COUNTED[name, shortcuts]
 
@@ -78,22 +75,22 @@ def test_dense_macs(name: str, shortcuts: Shortcuts) -> None:
 def test_counts_of_the_papers(
     name: str, shortcuts: Shortcuts, convention: Convention, unit: float, expected: str
 ) -> None:
-    count = dense_macs(replace(parse_network(name), shortcuts=shortcuts), convention) / unit
+    count = dense_macs(replace(parse_resnet(name), shortcuts=shortcuts), convention) / unit
     assert f"{count:.{len(expected.split('.')[1])}f}" == expected
 
 
 def test_backbones_of_lcnet_table_1_are_cut_not_rounded() -> None:
     """LC-Net, table 1: 0.55, 1.29 and 2.50 "GFLOPs" on CIFAR-10."""
     for name, published in (("resnet18", 55), ("resnet50", 129), ("resnet101", 250)):
-        config = for_images(parse_network(name), 3, (32, 32))
+        config = resnet_for_images(parse_resnet(name), 3, (32, 32))
         assert dense_macs(config) // 10_000_000 == published
 
 
 @pytest.mark.parametrize("name", ["resnet20", "resnet50"])
 def test_macs_are_those_of_the_layers(name: str) -> None:
     """The plan against what the torch modules are, in both conventions."""
-    config = for_images(parse_network(name), 3, (32, 32))
-    net, counted = build_network(replace(config, widths=config.widths), 0).eval(), {}
+    config = resnet_for_images(parse_resnet(name), 3, (32, 32))
+    net, counted = build_any(replace(config, widths=config.widths), 0).eval(), {}
 
     def count(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -112,7 +109,7 @@ def test_macs_are_those_of_the_layers(name: str) -> None:
 
 @pytest.mark.parametrize("schedule", ["sequential", "parallel"])
 def test_open_gates_execute_everything(schedule: str) -> None:
-    config = NetworkConfig(schedule=schedule)  # type: ignore[arg-type]
+    config = ResNetConfig(schedule=schedule)  # type: ignore[arg-type]
     count = executed_macs(config, all_scores(config, 1.0, 1.0))
     assert count.backbone.tolist() == [dense_macs(config)] * 2
     assert count.gates == 16 * 17 + 16 * 33 + 32 * 65 == gate_macs(config)
@@ -126,15 +123,15 @@ CONV1 = 9 * 16 * 16 * 64 + 9 * 16 * 32 * 16 + 9 * 32 * 64 * 4
 
 @pytest.mark.parametrize("block, channel", [(0.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
 def test_closed_gates_leave_what_cannot_skip(block: float, channel: float) -> None:
-    sequential = NetworkConfig()
+    sequential = ResNetConfig()
     scores = all_scores(sequential, block, channel)
     assert executed_macs(sequential, scores).backbone.tolist() == [FIXED] * 2
-    parallel = NetworkConfig(schedule="parallel")
+    parallel = ResNetConfig(schedule="parallel")
     assert executed_macs(parallel, scores).backbone.tolist() == [FIXED + CONV1] * 2
 
 
 def test_counts_follow_each_image() -> None:
-    config = NetworkConfig()
+    config = ResNetConfig()
     scores = all_scores(config, 1.0, 1.0)
     scores[0].channels[0, :6] = 0.0  # image 0 skips 6 of 16 channels
     scores[2].block[1] = 0.0  # image 1 skips the last block
@@ -144,14 +141,14 @@ def test_counts_follow_each_image() -> None:
 
 
 def test_a_score_that_rounds_to_zero_is_skipped() -> None:
-    config = NetworkConfig()
+    config = ResNetConfig()
     for score, backbone in ((0.5 / 128, FIXED), (0.51 / 128, dense_macs(config))):
         count = executed_macs(config, all_scores(config, 1.0, score))
         assert count.backbone.tolist() == [backbone] * 2
 
 
 # A bottleneck, 16 -> 4 -> 4 -> 16 channels on 8x8, then 16 -> 8 -> 8 -> 32 on 4x4, and on.
-NARROW = NetworkConfig(depth=11, block="bottleneck", widths=(4, 8, 16))
+NARROW = ResNetConfig(depth=11, block="bottleneck", widths=(4, 8, 16))
 
 
 def test_bottleneck_skips_what_its_gate_rules_out() -> None:
@@ -184,7 +181,7 @@ def test_two_gated_convolutions_of_a_bottleneck() -> None:
 
 
 def test_layers_add_up_and_gates_are_apart() -> None:
-    config = replace(parse_network("lcnet-resnet20"), schedule="parallel")
+    config = replace(parse_resnet("lcnet-resnet20"), schedule="parallel")
     scores = all_scores(config, 1.0, 1.0)
     layers = layer_macs(config)
     assert len(layers) == 1 + 18 + 2 + 1
@@ -200,7 +197,7 @@ def test_layers_add_up_and_gates_are_apart() -> None:
 
 
 def test_one_kind_of_gate_alone() -> None:
-    config = parse_network("lcnet-resnet20")
+    config = parse_resnet("lcnet-resnet20")
     block, channel = (gate_macs(replace(config, gates=g)) for g in ("l", "c"))  # type: ignore[arg-type]
     assert block + channel == gate_macs(config)
     assert block == sum(plan.in_channels for plan in block_plans(config))
@@ -214,14 +211,14 @@ def test_distribution_over_images() -> None:
 
 
 def test_odd_sizes_halve_upwards() -> None:
-    plans: list[BlockPlan] = block_plans(NetworkConfig(input_size=(9, 7)))
+    plans: list[BlockPlan] = block_plans(ResNetConfig(input_size=(9, 7)))
     assert [plan.out_size for plan in plans] == [(9, 7), (5, 4), (3, 2)]
 
 
 @pytest.mark.parametrize("name", ["resnet9", "lcnet-resnet2", "vgg16", "resnet", "lcnetresnet8"])
 def test_unknown_networks_are_refused(name: str) -> None:
     with pytest.raises(ModelError, match=r"resnetN is not|6n\+2"):
-        parse_network(name)
+        parse_resnet(name)
 
 
 @pytest.mark.parametrize(
@@ -230,9 +227,9 @@ def test_unknown_networks_are_refused(name: str) -> None:
 )
 def test_depth_must_suit_the_stages(depth: int, widths: tuple[int, ...], hint: str) -> None:
     with pytest.raises(ModelError, match=hint):
-        NetworkConfig(depth=depth, widths=widths)
+        ResNetConfig(depth=depth, widths=widths)
 
 
 def test_network_names() -> None:
     for name in ("lcnet-resnet20", "lnet-resnet18", "cnet-resnet50", "resnet8"):
-        assert parse_network(name).name == name
+        assert parse_resnet(name).name == name

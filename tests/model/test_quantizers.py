@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from penstock.model import NetworkConfig, build_onnx, random_images, random_network
-from penstock.model.quantize import QuantNetwork
-from penstock.model.quantizers import SCALE_GAIN, ActivationQuantizer, QuantLinear
+from penstock.model import ResNetConfig, build_onnx, random_images, random_network
+from penstock.model.quantize.quantizers import SCALE_GAIN, ActivationQuantizer, QuantLinear
+from penstock.model.quantize.twin import QuantNetwork
 
 
 def quantizer(scale: float) -> ActivationQuantizer:
@@ -60,7 +60,7 @@ def test_value_and_gradient_of_the_input_are_those_of_a_constant_scale() -> None
 
 @pytest.fixture
 def network() -> QuantNetwork:
-    return random_network(NetworkConfig(widths=(4, 6, 8)), keep_channels=0.8, seed=4)
+    return random_network(ResNetConfig(widths=(4, 6, 8)), keep_channels=0.8, seed=4)
 
 
 def fine_tune(net: QuantNetwork, steps: int, spoil: float = 1.0) -> list[float]:
@@ -109,7 +109,7 @@ def test_fixed_scales_are_what_checkpoints_hold(network: QuantNetwork) -> None:
 
 
 def test_learning_is_reproducible() -> None:
-    config = NetworkConfig(widths=(4, 6, 8))
+    config = ResNetConfig(widths=(4, 6, 8))
     runs = [random_network(config, seed=4) for _ in range(2)]
     assert fine_tune(runs[0], 5) == fine_tune(runs[1], 5)
     states = [net.state_dict() for net in runs]
@@ -125,7 +125,7 @@ def test_nothing_changes_without_steps(network: QuantNetwork) -> None:
 @pytest.mark.parametrize("unit", [1e-7, 1e-4, 1e4, 1e7])
 def test_images_in_other_units(unit: float) -> None:
     """Images times s, the first weights by s: the logits stay as they are, to a step or two."""
-    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
+    config = ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
     images = random_images(config, 8, torch.Generator().manual_seed(3))
     nets = [random_network(config, seed=4), random_network(config, seed=4)]
     with torch.no_grad():
@@ -142,7 +142,7 @@ def test_images_in_other_units(unit: float) -> None:
 
 def test_scales_of_what_is_always_zero() -> None:
     """Finite, and the biases behind it are what they were."""
-    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
+    config = ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
     net = random_network(config, seed=5)
     net.calibrate([torch.zeros(2, 2, 8, 6)])
     scales = [m.scale for m in net.modules() if isinstance(m, ActivationQuantizer)]

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from penstock.model import ConfigError, Dataset, TrainConfig, load_checkpoint, train_network
-from penstock.model import flow as training
-from penstock.model.flow import network_config
-from penstock.model.kinds import build_any
-from penstock.model.macs import dense_macs
-from penstock.model.optimize import build_optimizer, build_schedule, phases
-from penstock.model.recipe import load_recipe, recipe_names
-from penstock.model.search import SearchConfig
-from penstock.model.search_candidate import Trial
-from penstock.model.split_plan import plain_split
-from penstock.model.train import Trainer
-from penstock.model.workers import Workers
+from penstock.model.macs.count import dense_macs
+from penstock.model.networks.registry import build_any
+from penstock.model.plans.split import plain_split
+from penstock.model.search.candidate import Trial
+from penstock.model.search.run import SearchConfig
+from penstock.model.train import flow as training
+from penstock.model.train.initial import network_config
+from penstock.model.train.optimize import build_optimizer, build_schedule, phases
+from penstock.model.train.recipe import load_recipe, recipe_names
+from penstock.model.train.trainer import Trainer
+from penstock.model.train.workers import Workers
 
 FOR_GPU = [name for name in recipe_names() if load_recipe(name).get("device") == "cuda"]
 STATIC = {"lcnet-resnet18-cifar10-augment", "resnet18-cifar10", "resnet20-cifar10-exits"}

@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from penstock.model import NetworkConfig, TrainConfig, load_checkpoint, train_network
+from penstock.model import ResNetConfig, TrainConfig, load_checkpoint, train_network
 from penstock.model.errors import ConfigError
-from penstock.model.gate_network import BOUND, GateNet
-from penstock.model.networks import LCNet, build_network
-from penstock.model.recipe import load_recipe
-from penstock.model.reinforce import Reinforce
-from penstock.model.workers import Workers
+from penstock.model.gates.network import GateNet
+from penstock.model.gates.score import BOUND
+from penstock.model.networks.registry import build_any
+from penstock.model.networks.resnet import ResNet
+from penstock.model.train.recipe import load_recipe
+from penstock.model.train.reinforce import Reinforce
+from penstock.model.train.workers import Workers
 
 BLOCKS = 6
-CONFIG = NetworkConfig(
+CONFIG = ResNetConfig(
     depth=14, gates="blockdrop", widths=(4, 6, 8), in_channels=1, input_size=(8, 8), classes=3
 )
 SETTINGS = TrainConfig(
@@ -23,9 +25,9 @@ SETTINGS = TrainConfig(
 )
 
 
-def trained_policy(bias: float) -> tuple[LCNet, Reinforce]:
+def trained_policy(bias: float) -> tuple[ResNet, Reinforce]:
     """A network whose policy says the same for every image, with the curriculum over."""
-    net = build_network(CONFIG, seed=1).train()
+    net = build_any(CONFIG, seed=1).train()
     assert net.policy is not None
     net.policy.fc.weight.data.zero_()
     net.policy.fc.bias.data.fill_(bias)
@@ -116,7 +118,8 @@ def test_settings_are_checked(changes: dict[str, object], message: str) -> None:
 
 
 def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from penstock.model import flow, load_dataset
+    from penstock.model import load_dataset
+    from penstock.model.train import flow
 
     config = TrainConfig(network="blockdrop-resnet14", policy_gradient="reinforce", out=tmp_path)
     with pytest.raises(ConfigError, match="one process"):

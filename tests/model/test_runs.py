@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from penstock.model import CheckpointError, ConfigError, TrainConfig, load_checkpoint, train_network
-from penstock.model.progress import RunLog
-from penstock.model.recipe import load_recipe, recipe_names
+from penstock.model.train.progress import RunLog
+from penstock.model.train.recipe import load_recipe, recipe_names
 
 
 def short(out: Path, **changes: Any) -> TrainConfig:

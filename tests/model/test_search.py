@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from penstock.model import search as search_module
 from penstock.model.errors import ConfigError, DataError
-from penstock.model.search import SearchConfig, best_score, search
-from penstock.model.search_candidate import Score, Trial, try_plan
-from penstock.model.search_policy import PlanSpace, Policy, Ppo
-from penstock.model.split_plan import parse_split
+from penstock.model.plans.split import parse_split
+from penstock.model.search import run as search_module
+from penstock.model.search.candidate import Score, Trial, try_plan
+from penstock.model.search.policy import PlanSpace, Policy, Ppo
+from penstock.model.search.run import SearchConfig, best_score, search
 
 TINY = Trial(
     network="resnet8", dataset="digits", widths=(8, 8, 8), steps=2, batch_size=16, images=40

@@ -8,20 +8,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from penstock.model import Dataset, NetworkConfig, TrainConfig, load_checkpoint, train_network
+from penstock.model import Dataset, ResNetConfig, TrainConfig, load_checkpoint, train_network
 from penstock.model.errors import CheckpointError, ConfigError
-from penstock.model.flow import network_config
-from penstock.model.geometry import network_from_plain, parse_network
-from penstock.model.macs import dense_macs, layer_macs
-from penstock.model.masked_conv import MaskedConv
-from penstock.model.networks import LCNet
-from penstock.model.random_network import random_float_network, random_images, random_network
-from penstock.model.recipe import load_recipe
-from penstock.model.split import exit_macs, head_widths, split_convs, stage_layer_macs
-from penstock.model.split_plan import SplitPlan, parse_split, plain_split
+from penstock.model.macs.count import dense_macs, layer_macs
+from penstock.model.networks.resnet import ResNet
+from penstock.model.networks.resnet_config import parse_resnet
+from penstock.model.plans.split import SplitPlan, parse_split, plain_split
+from penstock.model.quantize.random_network import (
+    random_float_network,
+    random_images,
+    random_network,
+)
+from penstock.model.stages.masked_conv import MaskedConv
+from penstock.model.stages.split import exit_macs, head_widths, split_convs, stage_layer_macs
+from penstock.model.train.initial import network_config
+from penstock.model.train.recipe import load_recipe
 
 TEXT = "4: 1,3/101 2,3/011 1,2/110"
-CONFIG = NetworkConfig(
+CONFIG = ResNetConfig(
     depth=14,
     gates="none",
     widths=(8, 12, 16),
@@ -74,14 +78,14 @@ def test_networks_that_cannot_be_split() -> None:
 
 @pytest.mark.parametrize("depth", [20, 56, 110, 18, 50])
 def test_names(depth: int) -> None:
-    config = parse_network(f"s2d-resnet{depth}")
+    config = parse_resnet(f"s2d-resnet{depth}")
     assert config.name == f"s2d-resnet{depth}" and config.early_exits == 2
-    whole = parse_network(f"resnet{depth}")
+    whole = parse_resnet(f"resnet{depth}")
     assert dense_macs(config) == dense_macs(whole)
     assert replace(config, split=None) == whole
 
 
-def stage_by_stage(net: LCNet, x: Tensor) -> list[Tensor]:
+def stage_by_stage(net: ResNet, x: Tensor) -> list[Tensor]:
     """Logits of every stage, each stage's maps computed from the maps that it reads alone.
 
     `made[resolution-layer]` holds the maps of the stages run so far; nothing of a later stage is
@@ -133,7 +137,7 @@ def stage_by_stage(net: LCNet, x: Tensor) -> list[Tensor]:
     [CONFIG, replace(CONFIG, depth=11, block="bottleneck"), replace(CONFIG, split=None)],
     ids=["basic", "bottleneck", "one stage"],
 )
-def test_masked_network_is_its_stages(config: NetworkConfig) -> None:
+def test_masked_network_is_its_stages(config: ResNetConfig) -> None:
     """One masked forward pass has the logits of all stages, run one after the other."""
     if config.split is None:
         halves = SplitPlan(groups=4, points=((1,), (2,), (3,)), reuse=((False,),) * 3)
@@ -163,7 +167,7 @@ def test_stages_do_not_see_later_ones() -> None:
 
 
 def test_macs_are_those_of_live_links() -> None:
-    net = LCNet(CONFIG)
+    net = ResNet(CONFIG)
     convs = split_convs(CONFIG)
     expected = 0
     for name, layer in backbone(net).items():
@@ -181,7 +185,7 @@ def test_macs_are_those_of_live_links() -> None:
     assert exit_macs(CONFIG, "macs_bn")[-1] == totals[-1] + outputs
 
 
-def backbone(net: LCNet) -> dict[str, MaskedConv]:
+def backbone(net: ResNet) -> dict[str, MaskedConv]:
     """Convolutions by the names of their plans."""
     found = {"stem.conv": net.conv}
     for block in net.blocks:
@@ -241,7 +245,7 @@ def test_training_from_a_static_network(tmp_path: Path) -> None:
 
 def test_checkpoints_without_a_split_load() -> None:
     plain = {"depth": 8, "gates": "none", "widths": (4, 6, 8)}
-    assert network_from_plain(plain).split is None
+    assert ResNetConfig.from_plain(plain).split is None
 
 
 @pytest.mark.parametrize("name", ["s2d-resnet8-digits", "s2d-resnet20-cifar10-cpu"])

@@ -9,19 +9,19 @@ import torch
 
 from penstock.compiler import ir
 from penstock.compiler.api import compile_onnx
-from penstock.model import NetworkConfig, build_onnx, random_images, random_network
-from penstock.model.families import gate_networks
-from penstock.model.gate_network import GateNet
-from penstock.model.macs import gate_layer_macs
-from penstock.model.quantizers import sigmoid_score
-from penstock.model.random_network import random_float_network
-from penstock.model.squeeze import SqueezeExcite, hidden_channels
+from penstock.model import ResNetConfig, build_onnx, random_images, random_network
+from penstock.model.gates.families import gate_networks
+from penstock.model.gates.network import GateNet
+from penstock.model.gates.squeeze import SqueezeExcite, hidden_channels
+from penstock.model.macs.count import gate_layer_macs
+from penstock.model.quantize.quantizers import sigmoid_score
+from penstock.model.quantize.random_network import random_float_network
 from penstock.program.config import get_config
 from penstock.program.descriptor import GateKind
 from penstock.program.sigmoid import SIGMOID_TABLE
 
 SHUFFLED = 5  # a seed with relations of which neither is the finer
-CONFIG = NetworkConfig(
+CONFIG = ResNetConfig(
     depth=8, gates="acsdg-se", widths=(32, 16, 32), in_channels=2, input_size=(8, 6), classes=5
 )
 
@@ -80,7 +80,7 @@ def test_the_scores_are_the_cores() -> None:
 
 def test_its_macs() -> None:
     """Both dense layers, of every gate; the scaling by scores is never counted."""
-    plain = gate_layer_macs(NetworkConfig(**{**vars_of(CONFIG), "gates": "acsdg"}))
+    plain = gate_layer_macs(ResNetConfig(**{**vars_of(CONFIG), "gates": "acsdg"}))
     counts = gate_layer_macs(CONFIG)
     more = {name: count for name, count in counts.items() if name not in plain}
     assert {name: counts[name] for name in plain} == plain
@@ -91,7 +91,7 @@ def test_its_macs() -> None:
     assert not more
 
 
-def vars_of(config: NetworkConfig) -> dict[str, object]:
+def vars_of(config: ResNetConfig) -> dict[str, object]:
     return {name: getattr(config, name) for name in config.__dataclass_fields__}
 
 

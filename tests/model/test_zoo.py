@@ -13,7 +13,7 @@ import pytest
 
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.model import ConfigError
-from penstock.model.recipe import recipe_names
+from penstock.model.train.recipe import recipe_names
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
 from penstock.program.config import get_config
 from penstock.sim.golden import run as run_golden

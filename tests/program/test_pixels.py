@@ -30,7 +30,7 @@ def test_codes_are_those_of_the_real_values(dtype: type) -> None:
 
 def test_training_made_the_same_numbers() -> None:
     torch = pytest.importorskip("torch")
-    from penstock.model.data import load_dataset
+    from penstock.model.data.load import load_dataset
 
     data = load_dataset("digits", None)
     pixels = Pixels(name="digits", full_scale=data.full_scale, mean=data.mean, std=data.std)

@@ -10,8 +10,8 @@ import torch
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.cost import compare
 from penstock.engines import COUNTED
-from penstock.model import NetworkConfig, build_onnx, random_images, random_network
-from penstock.model.families import FAMILIES
+from penstock.model import ResNetConfig, build_onnx, random_images, random_network
+from penstock.model.gates.families import FAMILIES
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.sim import golden
@@ -29,7 +29,7 @@ WIDTHS = dict.fromkeys(
 @pytest.fixture(params=FAMILIES)
 def compiled(request: pytest.FixtureRequest, tmp_path: Path) -> CompiledNetwork:
     """A small random ResNet-14 of the family."""
-    config = NetworkConfig(
+    config = ResNetConfig(
         depth=14,
         gates=request.param,
         widths=WIDTHS.get(request.param, (4, 6, 10)),
@@ -43,7 +43,7 @@ def compiled(request: pytest.FixtureRequest, tmp_path: Path) -> CompiledNetwork:
 
 def inputs_of(compiled: CompiledNetwork) -> np.ndarray:
     channels, height, width = compiled.input_shape
-    config = NetworkConfig(in_channels=channels, input_size=(height, width))
+    config = ResNetConfig(in_channels=channels, input_size=(height, width))
     images = random_images(config, IMAGES, torch.Generator().manual_seed(4))
     return compiled.quantize_input(images.numpy())
 

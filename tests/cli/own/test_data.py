@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from penstock.model.data import kind_of_data, load_dataset
-from penstock.model.datasets.cifar import load_cifar100
+from penstock.model.data.cifar import load_cifar100
+from penstock.model.data.load import kind_of_data, load_dataset
 from penstock.model.errors import ModelError
 
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from penstock.compiler.api import compile_onnx
-from penstock.model.checkpoint import load_checkpoint
-from penstock.model.config import TrainConfig
-from penstock.model.data import load_dataset
+from penstock.model.checkpoint.export import export_checkpoint
+from penstock.model.checkpoint.file import load_checkpoint
+from penstock.model.data.load import load_dataset
 from penstock.model.errors import ModelError
-from penstock.model.evaluation import evaluate
-from penstock.model.flow import export_checkpoint, train_network
-from penstock.model.macs import executed_macs, network_layers
-from penstock.model.own.config import OwnConfig, arguments_text, build_own, examined
+from penstock.model.macs.count import executed_macs, network_layers
+from penstock.model.networks.own import OwnConfig, arguments_text, build_own, examined
+from penstock.model.train.config import TrainConfig
+from penstock.model.train.evaluation import evaluate
+from penstock.model.train.flow import train_network
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.sim.golden import run

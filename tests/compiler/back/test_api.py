@@ -22,10 +22,10 @@ SHAPE = (2, 8, 6)
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network, half of whose channels each image skips."""
     pytest.importorskip("torch")
-    from penstock.model import NetworkConfig, build_onnx, random_network
+    from penstock.model import ResNetConfig, build_onnx, random_network
 
     path = tmp_path_factory.mktemp("api") / "net.onnx"
-    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
+    config = ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), classes=5)
     onnx.save(build_onnx(random_network(config, keep_blocks=0.7, seed=3)), path)
     return path
 

@@ -51,16 +51,16 @@ def test_golden_equals_graph_and_macs_equal_the_models(
 ) -> None:
     """An option A shortcut is a convolution on the core: its MACs count there only."""
     from penstock.model import (
-        NetworkConfig,
+        ResNetConfig,
         build_onnx,
         network_gates,
         random_images,
         random_network,
     )
-    from penstock.model.macs import dense_macs, executed_macs, gate_macs
+    from penstock.model.macs.count import dense_macs, executed_macs, gate_macs
 
     usual = {"widths": (4, 6, 10), "in_channels": 2, "input_size": (8, 6), "classes": 5}
-    config = NetworkConfig(**{**usual, **FORMS[form], "schedule": schedule})
+    config = ResNetConfig(**{**usual, **FORMS[form], "schedule": schedule})
     path = tmp_path / "net.onnx"
     model = random_network(config, keep_blocks=0.7, seed=3)
     onnx.save(build_onnx(model), path)
@@ -96,8 +96,9 @@ def block_gates(plan: Any) -> list[str]:
 
 def block_scores(config: Any, scores: dict[str, Any]) -> list[Any]:
     """Scores of a program, uint8 by gate name, as the model has them."""
-    from penstock.model.geometry import block_plans
-    from penstock.model.networks import cnet_names, join_scores
+    from penstock.model.networks.resnet import cnet_names
+    from penstock.model.networks.scores import join_scores
+    from penstock.model.plans.network import block_plans
 
     joined = []
     like = torch.from_numpy(next(iter(scores.values()))) / 128

@@ -29,12 +29,12 @@ def test_golden_equals_graph_and_macs_equal_the_models(
     split: str, block: str, tmp_path: Path
 ) -> None:
     """Ended at each stage in turn, then wherever thresholds in between end an image."""
-    from penstock.model import NetworkConfig, build_onnx, random_network
-    from penstock.model.macs import dense_macs
-    from penstock.model.split import exit_macs
-    from penstock.model.split_plan import parse_split
+    from penstock.model import ResNetConfig, build_onnx, random_network
+    from penstock.model.macs.count import dense_macs
+    from penstock.model.plans.split import parse_split
+    from penstock.model.stages.split import exit_macs
 
-    config = NetworkConfig(
+    config = ResNetConfig(
         depth=14 if block == "basic" else 11,
         block=block,  # type: ignore[arg-type]
         gates="none",
@@ -53,7 +53,7 @@ def test_golden_equals_graph_and_macs_equal_the_models(
 def test_backbones(name: str, tmp_path: Path) -> None:
     """A chain with pools, and depthwise convolutions with residuals."""
     from penstock.model import build_onnx, random_network
-    from penstock.model.split import exit_macs
+    from penstock.model.stages.split import exit_macs
     from tests.model.test_export_split import BACKBONES
 
     config = BACKBONES[0 if name == "vgg" else 2]

@@ -23,9 +23,9 @@ OUTPUTS = ["exit0", "exit1", "logits"]
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gated network of this project's export with two exits, thresholds 0.3 and 0.25."""
     pytest.importorskip("torch")
-    from penstock.model import NetworkConfig, build_onnx, random_network
+    from penstock.model import ResNetConfig, build_onnx, random_network
 
-    config = NetworkConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), exits=(0, 1))
+    config = ResNetConfig(widths=(4, 6, 10), in_channels=2, input_size=(8, 6), exits=(0, 1))
     model = build_onnx(random_network(config, seed=3), {"thresholds": "0.3,0.25"})
     path = tmp_path_factory.mktemp("exits") / "net.onnx"
     onnx.save(model, path)

@@ -45,11 +45,11 @@ NETWORKS: dict[str, dict[str, Any]] = {
 def exported(request: Any, tmp_path: Path) -> tuple[Any, Any, Path]:
     """(configuration, ONNX model, its file)"""
     from penstock.model import build_onnx
-    from penstock.model.geometry import NetworkConfig
-    from penstock.model.random_network import random_network
+    from penstock.model.networks.resnet_config import ResNetConfig
+    from penstock.model.quantize.random_network import random_network
 
     torch.set_num_threads(1)
-    config = NetworkConfig(**NETWORKS[request.param])
+    config = ResNetConfig(**NETWORKS[request.param])
     model = build_onnx(random_network(config, seed=3))
     path = tmp_path / "net.onnx"
     path.write_bytes(model.SerializeToString())

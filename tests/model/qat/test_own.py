@@ -14,10 +14,11 @@ from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Gate
 from penstock.compiler.numerics import quantize
 from penstock.model.errors import ModelError
+from penstock.model.export import export_qat
 from penstock.model.gates import BlockGate, ChannelGate, Step
-from penstock.model.qat import export_qat, prepare_qat
-from penstock.model.qat.network import QatNetwork
-from penstock.model.qat.trace import TraceError
+from penstock.model.quantize import prepare_qat
+from penstock.model.quantize.network import QatNetwork
+from penstock.model.trace.tracer import TraceError
 
 
 class GatedBlock(nn.Module):

@@ -18,8 +18,9 @@ from penstock.compiler.importer.load import infer
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Gate
 from penstock.compiler.numerics import quantize
+from penstock.model.export import export_qat
 from penstock.model.gates import BlockGate, ChannelGate, SigmoidScore
-from penstock.model.qat import export_qat, prepare_qat
+from penstock.model.quantize import prepare_qat
 
 CLASSES = 5
 #: Steps of the logits, of 127, that any may be away, and their mean.  One step of a pooled value

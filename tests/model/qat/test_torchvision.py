@@ -10,7 +10,8 @@ from penstock.compiler.importer.load import infer
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph
-from penstock.model.qat import export_qat, prepare_qat
+from penstock.model.export import export_qat
+from penstock.model.quantize import prepare_qat
 from penstock.program.config import get_config
 from penstock.sim.golden import run
 

@@ -23,9 +23,9 @@ torch = pytest.importorskip("torch")
 def check(path: Path, config: str, *, widths: tuple[int, ...], side: int, calibration: int) -> None:
     """One image, bit-exact; untrained, half of the channels and most blocks open."""
     from penstock.model import build_onnx, random_images, random_network
-    from penstock.model.geometry import parse_network
+    from penstock.model.networks.resnet_config import parse_resnet
 
-    form = parse_network("lcnet-resnet50")
+    form = parse_resnet("lcnet-resnet50")
     form = dataclasses.replace(form, widths=widths, input_size=(side, side), gated_convs=2)
     net = random_network(form, keep_channels=0.5, keep_blocks=0.8, seed=1, images=calibration)
     onnx.save(build_onnx(net), path)

@@ -1,0 +1,1 @@
+"""Checkpoints: the file, its older forms, and its exports."""

@@ -1,0 +1,1 @@
+"""Data sets: files, arrays, functions, and batches of them."""

@@ -1,1 +1,0 @@
-"""Data sets: the standard ones, and images of one's own."""

@@ -1,0 +1,5 @@
+"""ONNX files from traces."""
+
+from penstock.model.export.qdq import export_qat
+
+__all__ = ["export_qat"]

@@ -1,0 +1,1 @@
+"""Files and objects from outside: written whole, and looked at before they are used."""

@@ -1,0 +1,1 @@
+"""Multiply-accumulates: of layers from the trace, and what scores leave of them."""

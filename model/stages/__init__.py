@@ -1,0 +1,1 @@
+"""Networks that run in stages along their channels (S2DNAS)."""

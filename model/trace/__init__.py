@@ -1,0 +1,1 @@
+"""The trace of a module, and what it shows: logits, exits, scores."""

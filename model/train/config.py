@@ -1,0 +1,124 @@
+"""The configuration of a training run; the network's is in `penstock.model.networks`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from penstock.model.data.load import DATASETS
+from penstock.model.errors import ConfigError
+from penstock.model.files.reference import is_reference
+from penstock.model.networks.registry import parse_any
+from penstock.model.plans.network import SCHEDULES, Schedule
+from penstock.model.plans.split import parse_split
+
+Precision = Literal["fp32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+PolicyGradient = Literal["straight_through", "reinforce"]
+POLICY_GRADIENTS: tuple[PolicyGradient, ...] = ("straight_through", "reinforce")
+Decay = Literal["cosine", "step", "halves"]
+DECAYS: tuple[Decay, ...] = ("cosine", "step", "halves")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """A training run.  The defaults train the demo: a gated ResNet-8 on digits.
+
+    `model/recipes/*.yaml` hold such runs by name (`penstock.model.train.recipe`).
+    """
+
+    network: str = "lcnet-resnet8"  # a name, or pkg.module:factory of a module of one's own
+    network_args: dict[str, Any] | None = None  # of that factory
+    dataset: str = "digits"  # one of DATASETS, or pkg.module:function
+    data_dir: Path | None = None  # the data set's files; digits and a function need none
+    epochs: int = 48
+    qat_epochs: int = 10
+    batch_size: int = 64
+    lr: float = 0.1
+    qat_lr: float = 0.005
+    # Of the learning rate; "step": a tenth every `step_epochs`; "halves": a tenth at half and at
+    # three quarters of the epochs (S2DNAS, section 4.1).
+    decay: Decay = "cosine"
+    step_epochs: int = 90
+    warmup: float = 0.0  # epochs in which the learning rate rises to its full value
+    gate_lr: float | None = None  # learning rate of the gates; None: that of the backbone
+    weight_decay: float = 5e-4
+    l1: float = 1.2  # weight in the loss of the mean gate score, or of the share of MACs executed
+    free_epochs: int = 0  # at the start, without that term: the first of ACS's two steps
+    policy_gradient: PolicyGradient = "straight_through"  # of a policy network (BlockDrop)
+    wrong_reward: float = 5.0  # REINFORCE: what a wrong answer costs, a correct one earns up to 1
+    strict_gates: bool = False  # train on the scores that run, not on the paper's leaky ones
+    mac_target: float | None = None  # executed / dense MACs that `l1` is steered to
+    init: Path | None = None  # a checkpoint whose backbone to start from, its gates if it has any
+    teacher: Path | None = None  # a checkpoint whose answers are a second target (distillation)
+    teacher_weight: float = 0.9  # of that target in the loss, the labels have the rest
+    teacher_temperature: float = 4.0
+    precision: Precision = "fp32"  # of the training's arithmetic; figures are always float32
+    seed: int = 0
+    exits: tuple[int, ...] | None = None  # stages with an early exit behind them; None: none
+    exit_weight: float = 0.3  # of each exit's loss, the network's own has 1
+    exit_tolerance: float = 0.005  # accuracy that the thresholds may cost on held-out images
+    exit_margin: float = 0.0  # standard errors added to that, of a split network
+    exit_reward: float | None = None  # of a split network instead: w of ACC x COST^w, see S2DNAS
+    split: str | None = None  # stages along the channels, see `penstock.model.plans.split`
+    schedule: Schedule = "sequential"
+    widths: tuple[int, ...] | None = None  # channels of the stages; None: the network's own
+    layers: tuple[int, ...] | None = None  # of a DenseNet's blocks; None: as named
+    growth: int | None = None  # channels that each of them adds; None: 32
+    out: Path = Path("build/lcnet-resnet8-digits.pt")
+    threads: int = 1  # more than one is slower on a small shared machine
+    device: str = "cpu"
+    eval_every: int = 0  # epochs between figures on the test set in the log; 0: at the end only
+    resume: bool = False  # go on from the state that an interrupted run of the same settings left
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        for place in ("data_dir", "init", "teacher", "out"):
+            given = getattr(self, place)
+            if isinstance(given, str):  # as a notebook has it
+                object.__setattr__(self, place, Path(given))
+        parse_any(self.network)
+        if self.dataset not in DATASETS and not is_reference(self.dataset):
+            raise ConfigError(f"unknown dataset {self.dataset!r}", f"one of {DATASETS}")
+        if self.schedule not in SCHEDULES:
+            raise ConfigError(f"unknown schedule {self.schedule!r}", f"one of {SCHEDULES}")
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"unknown precision {self.precision!r}", f"one of {PRECISIONS}")
+        if self.decay not in DECAYS:
+            raise ConfigError(f"unknown decay {self.decay!r}", f"one of {DECAYS}")
+        if self.policy_gradient not in POLICY_GRADIENTS:
+            raise ConfigError(
+                f"unknown policy_gradient {self.policy_gradient!r}", f"one of {POLICY_GRADIENTS}"
+            )
+        if self.reinforce and parse_any(self.network).gates != "blockdrop":
+            raise ConfigError(
+                f"{self.network} has no policy to train by REINFORCE", "blockdrop-resnetN has one"
+            )
+        if self.reinforce and self.mac_target is not None:
+            raise ConfigError("REINFORCE has no weight to steer", "leave mac_target out")
+        for field in ("epochs", "step_epochs", "batch_size", "threads"):
+            if getattr(self, field) < 1:
+                raise ConfigError(f"{field} is {getattr(self, field)}", "it starts at 1")
+        for field in (
+            *("qat_epochs", "free_epochs", "eval_every", "warmup", "lr", "qat_lr"),
+            *("weight_decay", "l1", "exit_weight", "exit_tolerance", "exit_margin"),
+            "wrong_reward",
+        ):
+            if not 0 <= getattr(self, field) < float("inf"):
+                raise ConfigError(f"{field} is {getattr(self, field)}", "it cannot be negative")
+        if self.split is not None:
+            parse_split(self.split)
+        if self.gate_lr is not None and not 0 <= self.gate_lr < float("inf"):
+            raise ConfigError(f"gate_lr is {self.gate_lr}", "it cannot be negative")
+        if not 0 <= self.teacher_weight <= 1:
+            raise ConfigError(f"teacher_weight is {self.teacher_weight}", "a share, 0..1")
+        if not 0 < self.teacher_temperature < float("inf"):
+            raise ConfigError(f"teacher_temperature is {self.teacher_temperature}", "above 0")
+        if self.mac_target is not None and not 0 < self.mac_target <= 1:
+            raise ConfigError(f"mac_target is {self.mac_target}", "a share of the dense MACs, 0..1")
+
+    @property
+    def reinforce(self) -> bool:
+        """Whether a policy learns by REINFORCE."""
+        return self.policy_gradient == "reinforce"
