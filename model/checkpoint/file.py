@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from penstock.model.checkpoint.old_names import old_names, renamed
+from penstock.model.checkpoint.old_names import old_names, renamed, second_names
 from penstock.model.errors import CheckpointError
 from penstock.model.files.atomic import write_atomically
 from penstock.model.files.checked import (
@@ -31,8 +31,8 @@ from penstock.model.networks.registry import (
 )
 from penstock.model.quantize.twin import QuantNetwork
 
-FORMAT = 2
-FIRST = 1  # the tensors of its quantised networks had other names
+FORMAT = 3
+FORMATS = (1, 2, FORMAT)  # tensors had other names (`penstock.model.checkpoint.old_names`)
 HINT = "write one with train_network (penstock train)"
 
 
@@ -79,14 +79,14 @@ def load_checkpoint(path: Path | str, network: str | None = None) -> Checkpoint:
     path = Path(path)
     content = read_torch(path, HINT)
     version = content.get("penstock_checkpoint")
-    if version not in (FIRST, FORMAT) or isinstance(version, bool):
-        known = f"{FIRST} or {FORMAT}"
+    if version not in FORMATS or isinstance(version, bool):
+        known = f"1 to {FORMAT}"
         raise CheckpointError(f"{path}: not a Penstock checkpoint of format {known}", HINT)
     with as_checkpoint_error(path, "the network in it", HINT):
-        return _checkpoint(content, network, first=version == FIRST)
+        return _checkpoint(content, network, version)
 
 
-def _checkpoint(content: dict[str, Any], network: str | None, *, first: bool) -> Checkpoint:
+def _checkpoint(content: dict[str, Any], network: str | None, version: int) -> Checkpoint:
     """The checkpoint of a file's content, field by field."""
     # There was no other kind when this was not written.
     kind = entry(content, "kind", str) if "kind" in content else "resnet"
@@ -98,13 +98,16 @@ def _checkpoint(content: dict[str, Any], network: str | None, *, first: bool) ->
         )
     in_float = state_dict(content, "float_state")
     quantised = state_dict(content, "quantized_state")
-    _check_size(config, in_float)
+    _check_size(config, in_float, version)
     net = build_any(config, seed=0)
+    in_float = _present(net, in_float, version)
     check_shapes(net, in_float, "float_state")
     net.load_state_dict(in_float)
     quantized = QuantNetwork(net)
-    if first:
-        quantised = renamed(quantised, old_names(net, quantized))
+    if version < FORMAT:
+        second = second_names(net, quantized.state_dict())
+        names = second if version > 1 else old_names(net, quantized)
+        quantised = renamed(quantised, names, "quantized_state")
     check_shapes(quantized, quantised, "quantized_state")
     quantized.load_state_dict(quantised)
     training = entry(content, "training", dict)
@@ -134,7 +137,14 @@ def _class_names(content: dict[str, Any], classes: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_size(config: AnyConfig, state: dict[str, torch.Tensor]) -> None:
+def _present(net: AnyNet, state: dict[str, torch.Tensor], version: int) -> dict[str, torch.Tensor]:
+    """The state of a floating-point network under the names that it has now."""
+    if version == FORMAT:
+        return state
+    return renamed(state, second_names(net, net.state_dict()), "float_state")
+
+
+def _check_size(config: AnyConfig, state: dict[str, torch.Tensor], version: int) -> None:
     """CheckpointError of a configuration whose network is not the file's, before it is built.
 
     A configuration of a few bytes may name a network of terabytes.
@@ -144,4 +154,5 @@ def _check_size(config: AnyConfig, state: dict[str, torch.Tensor]) -> None:
         raise CheckpointError(f"{layers} layers in field 'network', {len(state)} tensors")
     if 4 * 9 * layers * widest**2 > BUILT_UNSEEN:
         with torch.device("meta"):  # shapes alone
-            check_shapes(build_any(config, seed=0), state, "float_state")
+            net = build_any(config, seed=0)
+            check_shapes(net, _present(net, state, version), "float_state")

@@ -37,9 +37,8 @@ class GateNet(nn.Module):
     def __init__(self, plan: GatePlan) -> None:
         super().__init__()
         self.plan = plan
-        for number, conv in enumerate(plan.convs, start=1):
-            self.add_module(f"conv{number}", gate_conv(conv))
-            self.add_module(f"bn{number}", nn.BatchNorm2d(conv.channels))
+        self.convs = nn.ModuleList(gate_conv(conv) for conv in plan.convs)
+        self.bns = nn.ModuleList(nn.BatchNorm2d(conv.channels) for conv in plan.convs)
         self.excite = None
         if plan.squeeze:
             self.excite = SqueezeExcite(plan.convs[plan.squeeze - 1].channels)
@@ -50,8 +49,7 @@ class GateNet(nn.Module):
 
     def layers(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
         """The convolutions with their batch norms."""
-        numbers = range(1, len(self.plan.convs) + 1)
-        return [(getattr(self, f"conv{n}"), getattr(self, f"bn{n}")) for n in numbers]
+        return list(zip(self.convs, self.bns, strict=True))  # type: ignore[arg-type]
 
     @property
     def learns_groups(self) -> bool:
@@ -65,9 +63,8 @@ class GateNet(nn.Module):
             return self
         layers, fc = settle(self.layers(), self.fc)
         gate = GateNet(self.settled_plan())
-        for number, layer in enumerate(layers, start=1):
-            gate.add_module(f"conv{number}", layer.conv)
-            gate.add_module(f"bn{number}", layer.bn)
+        gate.convs = nn.ModuleList(layer.conv for layer in layers)
+        gate.bns = nn.ModuleList(layer.bn for layer in layers)
         if self.excite is not None:
             gate.excite = self.excite.reordered(layers[self.plan.squeeze - 1].lies)
         gate.orders, gate.fc = [layer.order for layer in layers], fc

@@ -21,11 +21,18 @@ def layer_labels(net: nn.Module) -> dict[str, str]:
             labels |= {
                 f"{path}.{part}": f"{plan.name}.transition.{part}" for part in ("norm", "conv")
             }
+        for index in range(len(getattr(module, "cnets", ()))):
+            labels[f"{path}.cnets.{index}"] = f"{plan.name}.{cnet_name(index)}"
         for index in range(len(getattr(module, "convs", ()))):
             labels[f"{path}.convs.{index}"] = plan.convs[index].name
     for index in range(len(getattr(net, "heads", ()))):
         labels[f"heads.{index}"] = f"exit{index}.fc"
     return labels
+
+
+def cnet_name(index: int) -> str:
+    """Of the channel gate of a block's convolution `index`, from 0."""
+    return f"cnet{index + 1 if index else ''}"
 
 
 def labelled(labels: dict[str, str], path: str) -> str:

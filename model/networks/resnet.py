@@ -40,20 +40,15 @@ class ResidualBlock(nn.Module):
     convolution, conv1 unless configured otherwise, is scaled by S_C behind its ReLU.  All
     gates of LC-Net read the same pooled input.
 
-    Other families' gates are networks: `gate` reads x and decides the block, `gate1`, `gate2`
-    and so on read the input of convolution 1, 2, ... and mask its output.
+    Other families' gates are networks: `gate` reads x and decides the block, each of `gates` reads
+    the input of the convolution whose number, from 0, is its key, and masks its output.
     """
-
-    conv1: nn.Conv2d
-    bn1: nn.BatchNorm2d
-    cnet: CNet | None  # of conv1; "cnet2", if there, is of conv2
 
     def __init__(self, plan: BlockPlan, config: ResNetConfig) -> None:
         super().__init__()
         self.plan = plan
-        for number, conv in enumerate(plan.convs, start=1):
-            self.add_module(f"conv{number}", backbone_conv(conv, config))
-            self.add_module(f"bn{number}", nn.BatchNorm2d(conv.channels))
+        self.convs = nn.ModuleList(backbone_conv(conv, config) for conv in plan.convs)
+        self.bns = nn.ModuleList(nn.BatchNorm2d(conv.channels) for conv in plan.convs)
         self.shortcut: nn.Conv2d | None = None
         self.shortcut_bn: nn.Module | None = None
         if plan.shortcut is not None:
@@ -65,23 +60,17 @@ class ResidualBlock(nn.Module):
         router = expert_router(config, plan)
         self.router = Router(router) if router is not None else None
         self.source = Source() if plan.expert is not None else None
-        for number in range(1, len(plan.convs) + 1):
-            channel = channel_gate(config, plan, number)
-            if channel is not None:
-                self.add_module(f"gate{number}", GateNet(channel))
-        self.cnet = None
+        channel = {index: channel_gate(config, plan, index + 1) for index in range(len(plan.convs))}
+        self.gates = nn.ModuleDict(
+            {str(index): GateNet(gate) for index, gate in channel.items() if gate is not None}
+        )
+        self.cnets = nn.ModuleList()  # of the first convolutions
         if config.channel_gates:
-            for name, conv in zip(cnet_names(plan), plan.gated, strict=True):
-                setattr(self, name, CNet(plan.in_channels, conv.channels))
+            self.cnets.extend(CNet(plan.in_channels, conv.channels) for conv in plan.gated)
 
     def layers(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
         """The convolutions of F with their batch norms."""
-        numbers = range(1, len(self.plan.convs) + 1)
-        return [(getattr(self, f"conv{n}"), getattr(self, f"bn{n}")) for n in numbers]
-
-    def cnets(self) -> list[CNet]:
-        """The channel gates, one a gated convolution; empty without C-Net."""
-        return [] if self.cnet is None else [getattr(self, n) for n in cnet_names(self.plan)]
+        return list(zip(self.convs, self.bns, strict=True))  # type: ignore[arg-type]
 
     def block_score(self, x: Tensor, pooled: Tensor | None, policy: Tensor | None) -> Tensor | None:
         """The block's score, float [N, 1]: of a policy, a gate network or an L-Net; None: open."""
@@ -113,29 +102,24 @@ class ResidualBlock(nn.Module):
         self, x: Tensor, policy: Tensor | None = None, source: Tensor | None = None
     ) -> tuple[Tensor, Decided]:
         """The same with the scores of the gates that there are."""
-        lc = self.lnet is not None or self.cnet is not None
+        lc = self.lnet is not None or len(self.cnets) > 0
         pooled = global_average_pool(x) if lc else None  # [N, Cin]
         block = self.block_score(x, pooled, policy)
-        masks = dict(enumerate([cnet(pooled) for cnet in self.cnets()], start=1))
+        masks = dict(enumerate([cnet(pooled) for cnet in self.cnets]))
         shortcut = self.skip(x)  # [N, C, H', W']
         layers, channels = self.layers(), []
         y = x if self.source is None or source is None else self.source(x, source)
-        for number, (conv, bn) in enumerate(layers, start=1):
-            gate = getattr(self, f"gate{number}", None)
-            score = masks.get(number) if gate is None else gate(y)
+        for index, (conv, bn) in enumerate(layers):
+            key = str(index)
+            score = self.gates[key](y) if key in self.gates else masks.get(index)
             y = bn(conv(y))
-            y = F.relu(y) if number < len(layers) else y
+            y = F.relu(y) if index < len(layers) - 1 else y
             if score is not None:
                 channels.append(score)
                 y = y * score[:, :, None, None]
         if block is not None:
             y = y * block[:, :, None, None]  # [N, C, H', W']
         return F.relu(y + shortcut), (block, channels)
-
-
-def cnet_names(plan: BlockPlan) -> list[str]:
-    """Attributes of the channel gates, one a gated convolution."""
-    return ["cnet" if index == 0 else f"cnet{index + 1}" for index in range(len(plan.gated))]
 
 
 class ResNet(Network):

@@ -120,7 +120,7 @@ def _set_gates(
     for block, decided in zip(net.blocks, policy, strict=True):
         assert isinstance(block, ResidualBlock)
         pooled = global_average_pool(x)
-        for cnet in block.cnets():
+        for cnet in block.cnets:
             _set_gate(cnet, pooled, channels, generator)
         if block.lnet is not None:
             _set_gate(block.lnet, pooled, blocks, generator)
@@ -135,10 +135,11 @@ def _set_gates(
 
 def _set_masks(block: ResidualBlock, x: Tensor, keep: float, generator: torch.Generator) -> None:
     """The gates of the block's convolutions; each reads what the ones before let through."""
-    for number, (conv, bn) in enumerate(block.layers(), start=1):
-        gate = getattr(block, f"gate{number}", None)
-        if gate is None:
+    for index, (conv, bn) in enumerate(block.layers()):
+        if str(index) not in block.gates:
             return
+        gate = block.gates[str(index)]
+        assert isinstance(gate, GateNet)
         _set_gate(gate, gate.pooled(x), keep, generator)
         x = F.relu(bn(conv(x))) * gate(x)[:, :, None, None]
 

@@ -15,7 +15,7 @@ from penstock.model.train.config import TrainConfig
 from penstock.model.train.early_exit import inherit_heads
 
 # Parameters of gates in a state dict: of LC-Net, of gate networks, of a policy; heads of exits.
-GATE_NAMES = re.compile(r"\.(lnet|cnet\d?|gate\d?)\.|^policy\.|^heads\.")
+GATE_NAMES = re.compile(r"\.(lnet|cnets|gate|gates|gate2|router)\.|^policy\.|^heads\.")
 
 
 def network_config(config: TrainConfig, data: Dataset) -> AnyConfig:

@@ -80,9 +80,9 @@ def test_a_block_is_the_chosen_expert() -> None:
         assert 0 < float(first.mean()) < 1
         for number, expert in enumerate(("blocks.0", "blocks.1")):
             chosen = first == 1 - number
-            inner = net.layer(f"scales.{expert.replace('.', '_')}_conv1")
-            hidden = inner(torch.relu(net.layer(f"{expert}.conv1")(x, net.scale("conv"))))
-            branch = net.layer(f"{expert}.conv2")(hidden, inner.scale)
+            inner = net.layer(f"scales.{expert.replace('.', '_')}_convs_0")
+            hidden = inner(torch.relu(net.layer(f"{expert}.convs.0")(x, net.scale("conv"))))
+            branch = net.layer(f"{expert}.convs.1")(hidden, inner.scale)
             alone = net.layer("scales.conv")(torch.relu(branch + x))
             assert torch.equal(y[chosen], alone[chosen])
 

@@ -132,10 +132,10 @@ def test_first_step_is_free() -> None:
 def test_closed_channels_of_a_sum_are_the_shortcut() -> None:
     net = random_float_network(small("acs"), seed=4)
     block = net.blocks[1]
-    for gate in (block.gate1, block.gate2):
+    for gate in block.gates.values():
         gate.fc.weight.data.zero_()
         gate.fc.bias.data.fill_(-1.0)
-    block.gate2.fc.bias.data[:2] = 1.0
+    block.gates["1"].fc.bias.data[:2] = 1.0
     x = torch.rand(3, 4, 8, 6, generator=torch.Generator().manual_seed(2))
     y, scores = block(x)
     assert scores.channels.tolist() == [[0.0] * 4 + [1.0] * 2 + [0.0] * 2] * 3

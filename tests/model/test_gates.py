@@ -96,17 +96,17 @@ def test_down_sampling_block_with_score_zero_is_its_shortcut() -> None:
 
 def test_channel_with_score_zero_does_not_depend_on_its_weights() -> None:
     block = float_block(0)
-    assert block.cnet is not None
+    (cnet,) = block.cnets
     with torch.no_grad():
-        block.cnet.fc.weight.zero_()
-        block.cnet.fc.bias.copy_(torch.tensor([-1.0] + [0.7] * 15))
+        cnet.fc.weight.zero_()
+        cnet.fc.bias.copy_(torch.tensor([-1.0] + [0.7] * 15))
     x = torch.rand(2, 16, 8, 8)
     before = block(x)[0]
     with torch.no_grad():
-        block.conv1.weight[0] += 1.0
+        block.convs[0].weight[0] += 1.0
     assert torch.equal(block(x)[0], before)
     with torch.no_grad():
-        block.conv1.weight[1] += 1.0
+        block.convs[0].weight[1] += 1.0
     assert not torch.equal(block(x)[0], before)
 
 
@@ -129,8 +129,8 @@ def test_a_missing_gate_is_open(gates: Gates) -> None:
         missing = score.channels if gates == "l" else score.block
         assert torch.equal(missing, torch.ones_like(missing))
         assert score.channels.shape == (2, plan.channels)
-    names = {name.split(".")[2] for name in net.state_dict() if "net." in name}
-    assert names == {f"{gates}net"}
+    names = {name.split(".")[2] for name in net.state_dict() if ".fc." in name}
+    assert names == {{"l": "lnet", "c": "cnets"}[gates]}
 
 
 def bottleneck(gated_convs: int) -> ResidualBlock:

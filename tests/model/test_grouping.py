@@ -36,7 +36,7 @@ def convs_of(gate: GateNet) -> list[GroupingConv]:
 
 def first_gate(net: ResNet) -> GateNet:
     """On 32 channels, so with 8 inside."""
-    gate = net.blocks[0].gate1
+    gate = net.blocks[0].gates["0"]
     assert isinstance(gate, GateNet)
     return gate
 

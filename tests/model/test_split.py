@@ -199,7 +199,7 @@ def backbone(net: ResNet) -> dict[str, MaskedConv]:
 
 def test_missing_links_stay_missing_in_the_quantised_network() -> None:
     net = random_network(CONFIG, seed=5)
-    conv = net.layer("blocks.1.conv1")
+    conv = net.layer("blocks.1.convs.0")
     live = split_convs(CONFIG)["stage0.block1.conv1"].live()
     weight, _, scale = conv.integers(net.scale("conv"))
     assert torch.equal(

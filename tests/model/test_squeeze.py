@@ -28,7 +28,7 @@ CONFIG = ResNetConfig(
 
 def first_gate(seed: int) -> GateNet:
     """On 32 channels, so with 8 inside and 2 hidden."""
-    gate = random_float_network(CONFIG, seed=seed).blocks[0].gate1
+    gate = random_float_network(CONFIG, seed=seed).blocks[0].gates["0"]
     assert isinstance(gate, GateNet)
     return gate
 

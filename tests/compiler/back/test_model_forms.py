@@ -96,7 +96,7 @@ def block_gates(plan: Any) -> list[str]:
 
 def block_scores(config: Any, scores: dict[str, Any]) -> list[Any]:
     """Scores of a program, uint8 by gate name, as the model has them."""
-    from penstock.model.networks.resnet import cnet_names
+    from penstock.model.networks.labels import cnet_name
     from penstock.model.networks.scores import join_scores
     from penstock.model.plans.network import block_plans
 
@@ -111,7 +111,10 @@ def block_scores(config: Any, scores: dict[str, Any]) -> list[Any]:
             ]
             for names in (
                 (*(f"{gate}.score.quantize" for gate in block_gates(plan)), f"policy.{number}"),
-                *((f"{plan.name}.{cnet}.score.quantize",) for cnet in cnet_names(plan)),
+                *(
+                    (f"{plan.name}.{cnet_name(index)}.score.quantize",)
+                    for index in range(len(plan.gated))
+                ),
                 *((f"{plan.name}.gate{conv}.score.quantize",) for conv in range(1, 4)),
             )
         )
