@@ -27,7 +27,7 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_model
 from penstock.compiler.importer.load import infer, load_model
 from penstock.compiler.pipeline import compile_graph
-from penstock.model.checkpoint.old_names import old_names
+from penstock.model.checkpoint.old_names import old_names, second_names
 from penstock.model.export.networks import build_onnx, exit_name
 from penstock.model.export.qdq import OUTPUT
 from penstock.model.gates.grouping import GroupingConv
@@ -75,9 +75,10 @@ def recipe_onnx(name: str) -> onnx.ModelProto:
     """The exported network of a recipe, in its filled state."""
     config = recipe_network(name)
     float_net = build_any(config, seed=0)
+    second = second_names(float_net, float_net.state_dict())
     for label, module in float_net.named_modules():
         if isinstance(module, GroupingConv):  # its groups become the links of the quantised one
-            module.relations.data = filled(f"{label}.relations", module.relations)
+            module.relations.data = filled(second[f"{label}.relations"], module.relations)
     net = QuantNetwork(float_net)
     old = old_names(float_net, net)  # Programs were pinned under these names
     net.load_state_dict({key: filled(old[key], value) for key, value in net.state_dict().items()})
