@@ -84,7 +84,7 @@ CRAFTED: dict[str, tuple[Change, str]] = {
     "a list": (lambda c: [c], "not a checkpoint"),
     "a tensor": (lambda c: torch.zeros(3), "not a checkpoint"),
     "a state dict": (lambda c: c["float_state"], "not a Penstock checkpoint of format 1"),
-    "other version": (put("penstock_checkpoint", to=3), "format 1"),
+    "other version": (put("penstock_checkpoint", to=4), "format 1"),
     "version as text": (put("penstock_checkpoint", to="1"), "format 1"),
     "version true": (put("penstock_checkpoint", to=True), "format 1"),
     **{f"no {name}": (drop(name), f"field '{name}' is missing") for name in FIELDS[1:]},
