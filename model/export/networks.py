@@ -20,10 +20,11 @@ from penstock.model.networks.registry import AnyNet
 from penstock.model.networks.resnet import ResidualBlock
 from penstock.model.plans.layers import plain_conv
 from penstock.model.plans.network import NetworkGeometry
-from penstock.model.quantize.prepare import copied, deployed
+from penstock.model.quantize.prepare import copied
 from penstock.model.quantize.quantizers import identity_conv
 from penstock.model.quantize.twin import QuantNetwork
 from penstock.model.stages.masked_conv import MaskedConv, linked_weight
+from penstock.model.trace.tracer import deployed
 
 
 def exit_name(index: int) -> str:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from penstock.model.gates.grouping import GroupingConv, settle, settled_groups
 from penstock.model.gates.plan import GatePlan
-from penstock.model.gates.score import Decision, global_average_pool
+from penstock.model.gates.score import Decision, Score, global_average_pool
 from penstock.model.gates.squeeze import SqueezeExcite
 from penstock.model.plans.layers import ConvPlan, plain_conv
 
@@ -42,9 +42,10 @@ class GateNet(nn.Module):
         self.excite = None
         if plan.squeeze:
             self.excite = SqueezeExcite(plan.convs[plan.squeeze - 1].channels)
-        self.fc = nn.Linear(plan.pooled, plan.outputs)
+        self.hidden = nn.Linear(plan.pooled, plan.hidden) if plan.hidden else None
+        self.fc = nn.Linear(plan.hidden or plan.pooled, plan.outputs)
         nn.init.constant_(self.fc.bias, OPEN)
-        self.decide = Decision()
+        self.decide: Score = Decision()
         self.orders: list[tuple[int, ...]] = [() for _ in plan.convs]
 
     def layers(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
@@ -59,7 +60,7 @@ class GateNet(nn.Module):
     def deployed(self) -> GateNet:
         """The same gate as it is exported: learned groups are groups, channels in the order that
         they need.  `prepare_qat` asks every module that has such a method."""
-        if not self.learns_groups:
+        if not self.learns_groups or self.fc.weight.is_meta:
             return self
         layers, fc = settle(self.layers(), self.fc)
         gate = GateNet(self.settled_plan())
@@ -87,7 +88,7 @@ class GateNet(nn.Module):
         return macs
 
     def pooled(self, x: Tensor) -> Tensor:
-        """What the fully connected layer sees: float [N, C, H, W] -> [N, pooled]."""
+        """What the last layer sees: float [N, C, H, W] -> [N, pooled], or [N, hidden]."""
         x = F.max_pool2d(x, 2) if self.plan.halve else x
         for number, (conv, bn) in enumerate(self.layers(), start=1):
             order = self.orders[number - 1]
@@ -95,9 +96,10 @@ class GateNet(nn.Module):
             x = F.relu(bn(conv(x)))
             if self.excite is not None and number == self.plan.squeeze:
                 x = self.excite(x)
-        return global_average_pool(x)
+        pooled = global_average_pool(x)
+        return pooled if self.hidden is None else F.relu(self.hidden(pooled))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map, float [N, C, H, W] -> scores 0 or 1, [N, outputs]."""
+        """Map, float [N, C, H, W] -> scores, [N, outputs]."""
         scores: Tensor = self.decide(self.fc(self.pooled(x)))
         return scores

@@ -1,7 +1,7 @@
 """The geometry of a gate that is a network of its own: from a map to scores.
 
     [2x2 max-pool] -> (convolution, batch norm, ReLU [, squeeze-and-excite]) x n -> global average
-    -> fully connected -> sigmoid > 1/2
+    [-> fully connected, ReLU] -> fully connected -> score
 
 The families of `penstock.model.gates.families` differ in which map their gates read, in the
 convolutions, and in what the scores decide.
@@ -26,6 +26,7 @@ class GatePlan:
     convs: tuple[ConvPlan, ...]  # none: it reads the map's average
     outputs: int  # scores
     squeeze: int = 0  # the convolution, from 1, that squeeze-and-excite is behind; 0: there is none
+    hidden: int = 0  # outputs of a fully connected layer with a ReLU before the last; 0: none
 
     @property
     def pooled(self) -> int:
@@ -43,10 +44,12 @@ def gate_plan(
     halve: bool = False,
     grouping: frozenset[int] = frozenset(),
     squeeze: int = 0,
+    hidden: int = 0,
 ) -> GatePlan:
     """A gate network on a map; one that is a single row or column is not halved.
 
-    `grouping`: the convolutions, from 1, whose groups are learned.  `squeeze` as in `GatePlan`.
+    `grouping`: the convolutions, from 1, whose groups are learned.  `squeeze`, `hidden` as in
+    `GatePlan`.
     """
     halve = halve and min(in_size) > 1
     size = (in_size[0] // 2, in_size[1] // 2) if halve else in_size
@@ -73,4 +76,5 @@ def gate_plan(
         convs=tuple(convs),
         outputs=outputs,
         squeeze=squeeze,
+        hidden=hidden,
     )

@@ -84,6 +84,14 @@ def binary_score(z: Tensor, training: bool) -> Tensor:
     return hard + (soft - soft.detach())
 
 
+class Sampled(Score):
+    """A score that is random in training; a training step calls `draw` first."""
+
+    def draw(self, images: int, generator: torch.Generator) -> None:
+        """Random numbers for the next forward pass, of so many images."""
+        raise NotImplementedError
+
+
 # Probabilities stay within 1 - BOUND .. BOUND while they are sampled, so that all is tried
 # (BlockDrop: alpha = 0.8).
 BOUND = 0.8

@@ -23,7 +23,7 @@ from penstock.model.networks.own import OwnConfig, build_own, parts_of
 from penstock.model.networks.registry import build_any
 from penstock.model.networks.scores import BlockScores
 from penstock.model.plans.network import LC, NetworkGeometry, block_plans
-from penstock.model.trace.tracer import trace
+from penstock.model.trace.tracer import deployed, trace
 
 Convention = Literal["macs", "macs_bn"]
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
@@ -79,7 +79,7 @@ def network_layers(config: NetworkGeometry) -> dict[str, Layer]:
     with torch.device("meta"):  # shapes alone
         net = build_any(config.whole(), seed=0)
         example = torch.zeros(1, config.in_channels, *config.input_size)
-        found = layers_of(trace(net.eval(), example, "outputs"))
+        found = layers_of(trace(deployed(net.eval()), example, "outputs"))
     labels = layer_labels(net)
     return {labelled(labels, layer.path): layer for layer in found}
 

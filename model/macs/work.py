@@ -68,7 +68,11 @@ class _Walk:
             self.own, self.refs = logits[-1], _references(decided)
         else:
             self.own, self.refs = found.own, _gates_of(found)
-        self.rests = {node.args[1]: node for node in self.nodes if node.target is operator.sub}
+        self.rests = {
+            node.args[1]: node
+            for node in self.nodes
+            if node.target is operator.sub and node.args[0] == 1  # 1 - score, not z1 - z0
+        }
         self.gates: set[fx.Node] = set()
         self.beside: set[fx.Node] = set()  # of early exits alone
         self.blocks: dict[fx.Node, Ref | None] = {}

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from penstock.model.errors import ConfigError
-from penstock.model.gates.families import channel_gate
-from penstock.model.gates.network import GateNet
+from penstock.model.gates.families import channel_gate, gate_net
 from penstock.model.gates.score import global_average_pool
 from penstock.model.networks.network import Kind, Network
 from penstock.model.networks.scores import Decided, Outputs
@@ -234,7 +233,7 @@ class DenseLayer(nn.Module):
         self.conv1, self.bn1 = plain_conv(first), nn.BatchNorm2d(first.channels)
         self.conv2 = plain_conv(second)
         gate = channel_gate(config, plan, 2)
-        self.gate2 = GateNet(gate) if gate is not None else None
+        self.gate2 = gate_net(config, gate) if gate is not None else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Decided]:
         """Float [N, C, H, W] of all maps so far -> [N, growth, H, W], and its scores."""

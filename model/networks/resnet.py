@@ -8,9 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from penstock.model.gates.experts import Routed, Router, Source
-from penstock.model.gates.families import block_gate, channel_gate, expert_router, policy_gate
+from penstock.model.gates.families import (
+    block_gate,
+    channel_gate,
+    expert_router,
+    gate_net,
+    policy_gate,
+)
 from penstock.model.gates.lcnet import CNet, LNet
-from penstock.model.gates.network import GateNet
 from penstock.model.gates.score import global_average_pool
 from penstock.model.networks.network import Kind, Network, exit_heads
 from penstock.model.networks.resnet_config import (
@@ -56,13 +61,13 @@ class ResidualBlock(nn.Module):
             self.shortcut_bn = nn.BatchNorm2d(plan.shortcut.channels)
         self.lnet = LNet(plan.in_channels) if config.block_gates else None
         gate = block_gate(config, plan)
-        self.gate = GateNet(gate) if gate is not None else None
+        self.gate = gate_net(config, gate) if gate is not None else None
         router = expert_router(config, plan)
         self.router = Router(router) if router is not None else None
         self.source = Source() if plan.expert is not None else None
         channel = {index: channel_gate(config, plan, index + 1) for index in range(len(plan.convs))}
         self.gates = nn.ModuleDict(
-            {str(index): GateNet(gate) for index, gate in channel.items() if gate is not None}
+            {str(n): gate_net(config, gate) for n, gate in channel.items() if gate is not None}
         )
         self.cnets = nn.ModuleList()  # of the first convolutions
         if config.channel_gates:
@@ -137,7 +142,7 @@ class ResNet(Network):
         self.blocks = nn.ModuleList(ResidualBlock(plan, config) for plan in block_plans(config))
         self.fc = nn.Linear(config.out_channels, config.classes)
         policy = policy_gate(config)
-        self.policy = GateNet(policy) if policy is not None else None
+        self.policy = gate_net(config, policy) if policy is not None else None
         plans = block_plans(config)
         self.exit_blocks = exit_blocks(config)
         widths = [plans[block].channels for block in self.exit_blocks]

@@ -25,11 +25,13 @@ Gates = Literal[
     "acsdg-se",
     "iadi",
     "moe",
+    "aig",
+    "fbs",
 ]
 GATES: tuple[Gates, ...] = get_args(Gates)  # those after "none": `penstock.model.gates.families`
 LC = ("lc", "l", "c")  # LC-Net and its halves
 # Those that mask the channels of every convolution, or the new maps of a DenseNet's layers.
-MASKS = ("acs", "acsdg", "acsdg-se", "iadi")
+MASKS = ("acs", "acsdg", "acsdg-se", "iadi", "fbs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

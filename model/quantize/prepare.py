@@ -12,7 +12,7 @@ from penstock.model.quantize.builder import Builder
 from penstock.model.quantize.network import QatNetwork
 from penstock.model.quantize.rules import rule_of
 from penstock.model.quantize.values import Grid, Value
-from penstock.model.trace.tracer import TraceError, shape_of, trace
+from penstock.model.trace.tracer import TraceError, deployed, shape_of, trace
 
 
 def prepare_qat(net: nn.Module, example: Tensor, method: str = "forward") -> QatNetwork:
@@ -115,12 +115,3 @@ def copied(net: nn.Module) -> nn.Module:
                 if isinstance(value, Tensor) and not value.is_leaf:
                     memo[id(value)] = value.detach()
     return copy.deepcopy(net, memo)
-
-
-def deployed(net: nn.Module) -> nn.Module:
-    """The module with every part that is exported in another form than trained in that form."""
-    for path, module in list(net.named_modules()):
-        form = getattr(module, "deployed", None)
-        if callable(form) and path:
-            net.set_submodule(path, form())
-    return net

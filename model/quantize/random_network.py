@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from penstock.model.gates.experts import Routed
+from penstock.model.gates.families.aig import TwoLogits
 from penstock.model.gates.grouping import GroupingConv
 from penstock.model.gates.lcnet import Gate
 from penstock.model.gates.network import GateNet
@@ -160,3 +161,6 @@ def _set_gate(
     # all alike, must not lie on its threshold.
     if keep >= 1 or isinstance(gate, GateNet):
         gate.fc.bias.add_(1 / 64)
+    if isinstance(gate, TwoLogits):  # the second logit above 0 for that share, the first at 0
+        gate.fc.weight[0].zero_()
+        gate.fc.bias[0].zero_()

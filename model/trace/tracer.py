@@ -63,6 +63,15 @@ def trace(net: nn.Module, example: Tensor, method: str = "forward") -> fx.GraphM
     return module
 
 
+def deployed(net: nn.Module) -> nn.Module:
+    """The module with every part that is exported in another form than trained in that form."""
+    for path, module in list(net.named_modules()):
+        form = getattr(module, "deployed", None)
+        if callable(form) and path:
+            net.set_submodule(path, form())
+    return net
+
+
 def shape_of(node: fx.Node) -> tuple[int, ...]:
     """The shape of a node's tensor, as the example had it; () of what is no tensor."""
     meta = node.meta.get("tensor_meta")

@@ -45,6 +45,7 @@ class TrainConfig:
     gate_lr: float | None = None  # learning rate of the gates; None: that of the backbone
     weight_decay: float = 5e-4
     l1: float = 1.2  # weight in the loss of the mean gate score, or of the share of MACs executed
+    gate_rate: float = 0.5  # share of an image's channels that win (FBS), of images (ConvNet-AIG)
     free_epochs: int = 0  # at the start, without that term: the first of ACS's two steps
     policy_gradient: PolicyGradient = "straight_through"  # of a policy network (BlockDrop)
     wrong_reward: float = 5.0  # REINFORCE: what a wrong answer costs, a correct one earns up to 1
@@ -111,6 +112,8 @@ class TrainConfig:
             parse_split(self.split)
         if self.gate_lr is not None and not 0 <= self.gate_lr < float("inf"):
             raise ConfigError(f"gate_lr is {self.gate_lr}", "it cannot be negative")
+        if not 0 < self.gate_rate <= 1:
+            raise ConfigError(f"gate_rate is {self.gate_rate}", "a share, above 0 up to 1")
         if not 0 <= self.teacher_weight <= 1:
             raise ConfigError(f"teacher_weight is {self.teacher_weight}", "a share, 0..1")
         if not 0 < self.teacher_temperature < float("inf"):

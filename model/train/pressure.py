@@ -54,6 +54,13 @@ def load_balance(config: NetworkGeometry, scores: list[BlockScores]) -> Tensor:
     return (2 * torch.stack(first) - 1).square().mean()
 
 
+def rate_error(scores: list[BlockScores], rate: float) -> Tensor:
+    """Squared distance of each block gate's share of a batch from `rate`, mean over the gates
+    (ConvNet-AIG, section 3.3)."""
+    shares = torch.stack([score.block.mean() for score in scores])
+    return (shares - rate).square().mean()
+
+
 class GatePressure:
     """The weight of `penalty` in the loss: ramped in, and steered towards a share of the MACs.
 
@@ -67,7 +74,7 @@ class GatePressure:
         ramp_steps: float,
         free_steps: float = 0.0,
     ) -> None:
-        self.base = config.l1
+        self.base, self.rate = config.l1, config.gate_rate
         self.free_steps = free_steps
         self.target = config.mac_target
         self.network = network
@@ -83,15 +90,18 @@ class GatePressure:
         return self.base * ramp * math.exp(self.exponent)
 
     def penalty(self, scores: list[BlockScores]) -> Tensor:
-        """What the gates cost: LC-Net's mean score, or the share of MACs they leave.
+        """What the gates cost: LC-Net's mean score, the share of MACs they leave, ...
 
         Whichever expert runs costs the same: routers pay for an uneven choice.
         """
-        if self.network.gates == "moe":
+        family = FAMILIES.get(self.network.gates)
+        cost = "share" if isinstance(self.network, OwnConfig) else "score"
+        cost = cost if family is None else family.cost
+        if cost == "balance":
             return load_balance(self.network, scores)
-        if self.network.gates in FAMILIES or isinstance(self.network, OwnConfig):
-            return executed_share(self.network, scores)
-        return gate_l1(scores)
+        if cost == "rate":
+            return rate_error(scores, self.rate)
+        return executed_share(self.network, scores) if cost == "share" else gate_l1(scores)
 
     def mac_ratio(
         self, scores: list[BlockScores], gates: Iterable[GatePlan] | None = None

@@ -13,7 +13,9 @@ from torch.nn import functional as F
 
 from penstock.model.data.batches import batches
 from penstock.model.data.dataset import Dataset
+from penstock.model.gates.families.fbs import Winners
 from penstock.model.gates.lcnet import Gate
+from penstock.model.gates.score import Sampled
 from penstock.model.networks.registry import AnyNet
 from penstock.model.plans.network import block_plans
 from penstock.model.quantize.twin import QuantNetwork, network_gates
@@ -76,6 +78,9 @@ class Trainer:
         self.generator, self.workers = generator, workers
         for gate in (module for module in net.modules() if isinstance(module, Gate)):
             gate.strict = config.strict_gates
+        for winners in (module for module in net.modules() if isinstance(module, Winners)):
+            winners.rate = config.gate_rate
+        self.sampled = [module for module in net.modules() if isinstance(module, Sampled)]
         self.replica = workers.replicate(net)
         self.teacher = _teacher(config, net, workers.device)
         self.epoch_steps = -(-len(data.train_labels) // config.batch_size)
@@ -138,6 +143,8 @@ class Trainer:
         low = self.config.precision == "bf16"
         if self.reinforce is not None:
             self.reinforce.explore(len(images), self.epoch, self.generator)
+        for score in self.sampled:
+            score.draw(len(images), self.generator)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=low):
             logits, scores = self.replica(images)
             answers = self.teacher.answers(images) if self.teacher is not None else None

@@ -10,11 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from penstock.model.gates.families import acs, blockdrop, iadi, moe, skipnet
+from penstock.model.gates.families import acs, aig, blockdrop, fbs, iadi, moe, skipnet
+from penstock.model.gates.network import GateNet
 from penstock.model.gates.plan import GatePlan
 from penstock.model.plans.layers import BlockPlan, ConvPlan
 from penstock.model.plans.network import NetworkGeometry, block_plans
+
+#: The share of the MACs that scores leave, an uneven load of experts, shares of images that are not
+#: as wanted, or the mean score.
+Cost = Literal["share", "balance", "rate", "score"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +31,17 @@ class Family:
     `channel`: on a convolution's input, or that of the DenseNet's layer which ends in it, a score
     for each of its output channels.
     `router`: on the input of a pair of experts, a score each.
+
+    `net`: the module of a gate.  `cost`: what the scores cost in the loss
+    (`penstock.model.train.pressure`).
     """
 
     policy: Callable[[NetworkGeometry, Sequence[BlockPlan]], GatePlan] | None = None
     block: Callable[[BlockPlan], GatePlan | None] | None = None
     channel: Callable[[str, ConvPlan, tuple[int, int]], GatePlan] | None = None
     router: Callable[[BlockPlan], GatePlan | None] | None = None
+    net: type[GateNet] = GateNet
+    cost: Cost = "share"
 
 
 FAMILIES: dict[str, Family] = {
@@ -41,9 +52,16 @@ FAMILIES: dict[str, Family] = {
     "acsdg": Family(channel=acs.grouping_gate),
     "acsdg-se": Family(channel=acs.excited_gate),
     "iadi": Family(channel=iadi.gate),
-    "moe": Family(router=moe.router),
+    "moe": Family(router=moe.router, cost="balance"),
+    "aig": Family(block=aig.gate, net=aig.TwoLogits, cost="rate"),
+    "fbs": Family(channel=fbs.gate, net=fbs.Salient, cost="score"),
 }
 NONE = Family()
+
+
+def gate_net(config: NetworkGeometry, plan: GatePlan) -> GateNet:
+    """The module of a gate of the network's family."""
+    return FAMILIES[config.gates].net(plan)
 
 
 def policy_gate(config: NetworkGeometry) -> GatePlan | None:
