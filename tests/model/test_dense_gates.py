@@ -67,6 +67,9 @@ def small(gates: Gates = "acs") -> DenseNetConfig:
     )
 
 
+BINARY = [gates for gates in MASKS if gates != "fbs"]
+
+
 def images(config: DenseNetConfig, count: int = IMAGES) -> torch.Tensor:
     return random_images(config, count, torch.Generator().manual_seed(6))
 
@@ -121,10 +124,11 @@ def test_executed_macs(gates: Gates) -> None:
     _, scores = random_network(config, seed=2)(images(config))
     share, counts = executed_share(config, scores), executed_macs(config, scores)
     mean = float(counts.backbone.double().mean())
-    assert float(share) == pytest.approx(mean / dense_macs(config))
+    if gates in BINARY:
+        assert float(share) == pytest.approx(mean / dense_macs(config))
     dense, expected = layer_macs(config), torch.zeros(IMAGES, dtype=torch.int64)
     for plan, score in zip(block_plans(config), scores, strict=True):
-        kept = score.channels.sum(dim=1).long()
+        kept = (score.channels > 0).sum(dim=1)
         expected += (16 - kept) * (dense[plan.convs[1].name] // 16)
     assert torch.equal(dense_macs(config) - counts.backbone, expected)
     assert 0 < float(share) < 1
@@ -157,7 +161,8 @@ def test_both_exports(gates: Gates, tmp_path: Path) -> None:
     onnx.save(build_float_onnx(floating), tmp_path / "float.onnx")
     graph = import_float(tmp_path / "float.onnx", x.numpy())
     found = [node for node in graph.nodes if isinstance(node, ir.Gate) and node.decides]
-    assert [len(gate.bias) for gate in found] == [16] * 4 and all(gate.binary for gate in found)
+    assert [len(gate.bias) for gate in found] == [16] * 4
+    assert {gate.binary for gate in found} == {gates in BINARY}
 
 
 @pytest.mark.parametrize("gates", MASKS)
@@ -173,7 +178,8 @@ def test_every_engine_has_the_same_bytes(gates: Gates, tmp_path: Path) -> None:
         np.testing.assert_array_equal(got[:, COUNTER_BYTES:], records[:, COUNTER_BYTES:])
     scores = compiled.decode_output(records).scores
     kept = np.concatenate([values > 0 for values in scores.values()], axis=1)
-    assert (kept.any(axis=0) & ~kept.all(axis=0)).sum() > 32
+    alive = (kept.any(axis=0) & ~kept.all(axis=0)).sum()
+    assert alive > (32 if gates in BINARY else 16)  # a random linear gate decides less
     names = [layer["name"] for layer in compiled.package.meta["layers"]]
     walks = {
         name: (d.in_list != ALL_CHANNELS, d.out_list != ALL_CHANNELS)
