@@ -9,6 +9,7 @@
 module fetch_bench
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 #(
   parameter bit Rows = 1'b1,
   parameter int unsigned Kernel = 1,
@@ -62,11 +63,11 @@ module fetch_bench
   end
 
   logic start, begun_q = 1'b0, ran_q, running_q, ready_wait_q;
-  logic busy, req_valid, group_valid, group_last, row_valid;
+  logic busy, req_valid, group_valid;
+  mem_request_t req;
+  group_t group;
   logic [63:0] req_addr;
-  logic [15:0] req_beats, group_beats;
-  logic [ROW_W-1:0] group_rows;
-  logic [CH_W-1:0] row_channel;
+  logic [15:0] req_beats;
   logic [LI_W+CH_W-2:0] list_addr;
   logic [CH_W-2:0] list_data_q;
   logic [2:0] held_q;  // halves of the weight buffer in use
@@ -83,17 +84,13 @@ module fetch_bench
     .busy_o       (busy),
     .list_addr_o  (list_addr),
     .list_data_i  (list_data_q),
-    .group_valid_o(group_valid),
-    .group_rows_o (group_rows),
-    .group_last_o (group_last),
-    .group_beats_o(group_beats),
-    .row_valid_o  (row_valid),
-    .row_channel_o(row_channel),
-    .req_valid_o  (req_valid),
-    .req_addr_o   (req_addr),
-    .req_beats_o  (req_beats),
+    .group_o      (group),
+    .row_o        (),
+    .req_o        (req),
     .req_ready_i
   );
+  assign {req_valid, req_addr, req_beats} = req;
+  assign group_valid = group.valid;
 
   always_ff @(posedge clk_i) list_data_q <= entries_q[list_addr[1:0]];
 

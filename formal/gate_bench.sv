@@ -8,6 +8,7 @@
 module gate_bench
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 #(
   parameter int unsigned Inputs = 1,
   parameter int unsigned Outputs = 3,
@@ -50,17 +51,24 @@ module gate_bench
   end
 
   logic begun_q = 1'b0, ran_q, ended_q, ended_qq, start, busy;
-  logic [7:0] mask;
-  logic list_begin, list_append, list_close, mem_we;
+  score_write_t score_write;
+  list_write_t list_write;
+  access_t access;
+  logic [7:0] mask, score;
+  logic list_begin, list_append, mem_we;
   logic [SA_W-1:0] score_addr;
-  logic [7:0] score;
   logic [LI_W-1:0] list;
   logic [CH_W-2:0] list_id, entry_a, entry_b;
-  logic [CH_W-1:0] list_new_bound;
   logic [N_LISTS-1:0][CH_W-1:0] list_count, list_bound;
   logic [LI_W+CH_W-2:0] list_addr;
 
   assign start = begun_q && rst_ni && !ran_q;
+  assign {mask, score_addr, score} = score_write;
+  assign list_begin = list_write.begins;
+  assign list_append = list_write.append;
+  assign list = list_write.list;
+  assign list_id = list_write.id;
+  assign mem_we = access.mask != '0;
 
   ps_gate_unit u_gate (
     .clk_i,
@@ -72,46 +80,26 @@ module gate_bench
     .sums_busy_i  (1'b0),
     .score_hold_i (1'b0),
     .mem_hold_i   (1'b0),
-    .gmem_we_i    (1'b0),
-    .gmem_addr_i  ('0),
-    .gmem_data_i  ('0),
+    .gmem_i       ('0),
     .table_read_i (1'b0),
     .table_addr_i ('0),
     .table_word_o (),
-    .pool_we_i    (1'b0),
-    .pool_addr_i  ('0),
-    .pool_data_i  ('0),
-    .score_mask_o (mask),
-    .score_addr_o (score_addr),
-    .score_data_o (score),
-    .list_begin_o (list_begin),
-    .list_append_o(list_append),
-    .list_close_o (list_close),
-    .list_o       (list),
-    .list_id_o    (list_id),
-    .list_bound_o (list_new_bound),
-    .mem_we_o     (mem_we),
-    .mem_addr_o   (),
-    .mem_data_o   ()
+    .sum_i        ('0),
+    .score_o      (score_write),
+    .list_o       (list_write),
+    .access_o     (access)
   );
 
   ps_gate_store u_store (
     .clk_i,
     .rst_ni,
-    .score_mask_i  (mask),
-    .score_addr_i  (score_addr),
-    .score_data_i  (score),
+    .score_i       (score_write),
     .score_a_addr_i('0),
     .score_a_word_o(),
     .score_a_o     (),
     .score_b_addr_i('0),
     .score_b_o     (),
-    .list_begin_i  (list_begin),
-    .list_append_i (list_append),
-    .list_close_i  (list_close),
-    .list_i        (list),
-    .list_id_i     (list_id),
-    .list_bound_i  (list_new_bound),
+    .list_i        (list_write),
     .list_count_o  (list_count),
     .list_bound_o  (list_bound),
     .list_a_addr_i (list_addr),

@@ -13,6 +13,7 @@
 module interlock_bench
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input logic       clk_i,
   input logic       rst_ni,
@@ -51,30 +52,34 @@ module interlock_bench
   assign starts[Leave] = state_q == Unit && unit_free && op_q == OP_EXIT_IF;
   assign starts[Move]  = state_q == Unit && unit_free && !is_gate && op_q != OP_EXIT_IF;
 
+  // COPY or POOL, record or not: of the unit's descriptor.
+  logic copies_pool_q, records;
+  starts_t unit_starts;
+  busy_t unit_busy;
+  always_ff @(posedge clk_i) if (starts[Copy]) copies_pool_q <= op_q == OP_POOL;
+  assign records = op_q == OP_HALT;
+  assign unit_starts = '{fetch: starts[Fetch], conv: conv_start, copy: starts[Copy],
+                         gate: starts[Gate], exits: starts[Leave],
+                         move: starts[Move] && !records, record: starts[Move] && records};
+  assign unit_busy = '{fetch: busy[Fetch], conv: busy[Issue], drain: busy[Drain],
+                       copy: busy[Copy] && !copies_pool_q, pool: busy[Copy] && copies_pool_q,
+                       gate: busy[Gate], exits: busy[Leave], move: busy[Move]};
+
   ps_interlock u_interlock (
     .clk_i,
     .rst_ni,
-    .op_i           (op_q),
-    .fetch_start_i  (starts[Fetch]),
-    .conv_start_i   (conv_start),
-    .copy_start_i   (starts[Copy]),
-    .gate_start_i   (starts[Gate] || starts[Leave]),
-    .move_start_i   (starts[Move]),
-    .pool_en_i      (pool_q),
-    .fetch_busy_i   (busy[Fetch]),
-    .conv_busy_i    (busy[Issue]),
-    .epilogue_busy_i(busy[Drain]),
-    .copy_busy_i    (busy[Copy]),
-    .gate_busy_i    (busy[Gate] || busy[Leave]),
-    .move_busy_i    (busy[Move]),
-    .fetch_free_o   (fetch_free),
-    .array_free_o   (array_free),
-    .unit_free_o    (unit_free),
-    .unit_done_o    (unit_done),
-    .idle_o         (idle),
-    .sums_busy_o    (sums_busy),
-    .score_hold_o   (score_hold),
-    .memory_hold_o  (memory_hold)
+    .op_i         (op_q),
+    .starts_i     (unit_starts),
+    .busy_i       (unit_busy),
+    .pool_en_i    (pool_q),
+    .fetch_free_o (fetch_free),
+    .array_free_o (array_free),
+    .unit_free_o  (unit_free),
+    .unit_done_o  (unit_done),
+    .idle_o       (idle),
+    .sums_busy_o  (sums_busy),
+    .score_hold_o (score_hold),
+    .memory_hold_o(memory_hold)
   );
 
   // ---- the dispatcher

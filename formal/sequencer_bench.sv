@@ -10,6 +10,7 @@
 module sequencer_bench
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 #(
   parameter int unsigned Descriptors = 3,
   parameter int unsigned Wait = 1,
@@ -46,13 +47,19 @@ module sequencer_bench
   logic [Units-1:0] starts, busy, busy_q;
   logic [Units-1:0][2:0] age_q;
   logic [2:0] age_stop_q, age_next_q;
-  logic jump, exit_start, record_start, gate_start, move_start, fetch_start, conv_start, copy_start;
+  logic jump, pool_q, exits_q;
+  starts_t unit_starts;
+  busy_t unit_busy;
   desc_t desc;
 
   assign desc = program_q[next_q[1:0]];
   assign desc_valid = next_q < count_q && (shown_q || comes_i || 32'(age_next_q) >= Wait);
   assign jump = running && restart && desc.op == OP_EXIT_IF;
-  assign starts = {move_start || record_start, gate_start || exit_start, copy_start, conv_start, fetch_start};
+  assign starts = {unit_starts.move || unit_starts.record, unit_starts.gate || unit_starts.exits,
+                   unit_starts.copy, unit_starts.conv, unit_starts.fetch};
+  assign unit_busy = '{fetch: busy[0], conv: busy[1], drain: 1'b0, copy: busy[2] && !pool_q,
+                       pool: busy[2] && pool_q, gate: busy[3] && !exits_q,
+                       exits: busy[3] && exits_q, move: busy[4]};
   always_comb begin
     for (int unsigned u = 0; u < Units; u++) begin
       busy[u] = busy_q[u] && busy_i[u] && 32'(age_q[u]) < Busy;
@@ -63,65 +70,47 @@ module sequencer_bench
     .clk_i,
     .rst_ni,
     .start_i,
-    .done_o             (done),
-    .running_o          (running),
-    .stop_o             (stop),
-    .error_o            (),
-    .position_o         (),
-    .image_o            (),
-    .config_hash_i      (hash_i),
-    .n_images_i         (images_q),
-    .input_stride_i     ('0),
-    .output_stride_i    ('0),
-    .misaligned_i       (1'b0),
-    .input_i            ('0),
-    .output_i           ('0),
-    .image_input_o      (),
-    .image_output_o     (),
-    .restart_o          (restart),
-    .restart_index_o    (restart_index),
-    .desc_valid_i       (desc_valid),
-    .desc_ready_o       (desc_ready),
-    .desc_i             (desc),
-    .desc_at_end_i      (next_q >= count_q),
-    .check_error_i      (check_i),
-    .score_addr_o       (),
+    .done_o          (done),
+    .running_o       (running),
+    .stop_o          (stop),
+    .error_o         (),
+    .position_o      (),
+    .image_o         (),
+    .run_i           ('{n_images: images_q, config_hash: hash_i, default: '0}),
+    .image_input_o   (),
+    .image_output_o  (),
+    .restart_o       (restart),
+    .restart_index_o (restart_index),
+    .desc_valid_i    (desc_valid),
+    .desc_ready_o    (desc_ready),
+    .desc_i          (desc),
+    .desc_at_end_i   (next_q >= count_q),
+    .check_error_i   (check_i),
+    .score_addr_o    (),
     .score_i,
     .list_count_i,
     .list_bound_i,
-    .n_in_o             (),
-    .n_out_o            (),
-    .fetch_start_o      (fetch_start),
-    .conv_start_o       (conv_start),
-    .copy_start_o       (copy_start),
-    .gate_start_o       (gate_start),
-    .move_start_o       (move_start),
-    .exit_start_o       (exit_start),
-    .record_start_o     (record_start),
-    .fetch_busy_i       (busy[0]),
-    .conv_busy_i        (busy[1]),
-    .epilogue_busy_i    (1'b0),
-    .copy_busy_i        (busy[2]),
-    .gate_busy_i        (busy[3]),
-    .exit_taken_i       (taken_i),
-    .move_busy_i        (busy[4]),
-    .sums_busy_o        (),
-    .score_hold_o       (),
-    .memory_hold_o      (),
-    .masters_busy_i     (masters_busy_i && running && 32'(age_stop_q) < Busy),
-    .read_error_i       (1'b0),
-    .write_error_i      (1'b0),
-    .hung_i             (1'b0),
-    .counters_clear_o   (),
-    .executed_o         (),
-    .skipped_o          (),
-    .channels_executed_o(),
-    .channels_skipped_o (),
-    .exit_o             ()
+    .n_in_o          (),
+    .n_out_o         (),
+    .starts_o        (unit_starts),
+    .busy_i          (unit_busy),
+    .exit_taken_i    (taken_i),
+    .sums_busy_o     (),
+    .score_hold_o    (),
+    .memory_hold_o   (),
+    .masters_busy_i  (masters_busy_i && running && 32'(age_stop_q) < Busy),
+    .read_error_i    (1'b0),
+    .write_error_i   (1'b0),
+    .hung_i          (1'b0),
+    .counters_clear_o(),
+    .outcome_o       (),
+    .exit_o          ()
   );
 
   always_ff @(posedge clk_i) begin
     begun_q <= 1'b1;
+    if (unit_starts.copy) pool_q <= desc.op == OP_POOL;
+    if (unit_starts.gate || unit_starts.exits) exits_q <= unit_starts.exits;
     past_q  <= rst_ni;
     age_stop_q <= !stop ? '0 : (32'(age_stop_q) < Busy) ? age_stop_q + 3'd1 : age_stop_q;
     for (int unsigned u = 0; u < Units; u++) begin

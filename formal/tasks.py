@@ -52,7 +52,7 @@ class Task:
     def sources(self) -> list[Path]:
         """Packages, units, properties.  The configuration is the small one of formal/."""
         units = [RTL / f"{name}.sv" for name in self.units]
-        packages = [RTL / "ps_pkg.sv", HERE / "ps_cfg_formal.sv"]
+        packages = [RTL / "ps_pkg.sv", HERE / "ps_cfg_formal.sv", RTL / "ps_types.sv"]
         return [*packages, *units, *(HERE / f"{name}.sv" for name in self.properties)]
 
 

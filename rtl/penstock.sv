@@ -66,8 +66,7 @@ module penstock (
 );
   logic start, done, flush, rd_busy, rd_error, wr_busy, wr_error;
   logic [31:0] error, position, image;
-  logic [63:0] program_addr, weights_addr, input_addr, output_addr;
-  logic [31:0] n_descriptors, n_images, input_stride, output_stride, weight_bytes, config_hash;
+  ps_types::run_t run;
 
   ps_axil_regs u_regs (
     .clk_i(ap_clk),
@@ -95,16 +94,16 @@ module penstock (
     .error_i(error),
     .position_i(position),
     .image_i   (image),
-    .program_o(program_addr),
-    .weights_o(weights_addr),
-    .input_o(input_addr),
-    .output_o(output_addr),
-    .n_descriptors_o(n_descriptors),
-    .n_images_o(n_images),
-    .input_stride_o(input_stride),
-    .output_stride_o(output_stride),
-    .weight_bytes_o(weight_bytes),
-    .config_hash_o(config_hash)
+    .program_o(run.program_at),
+    .weights_o(run.weights_at),
+    .input_o(run.input_at),
+    .output_o(run.output_at),
+    .n_descriptors_o(run.n_descriptors),
+    .n_images_o(run.n_images),
+    .input_stride_o(run.input_stride),
+    .output_stride_o(run.output_stride),
+    .weight_bytes_o(run.weight_bytes),
+    .config_hash_o(run.config_hash)
   );
 
   // R and B are always ready.
@@ -113,13 +112,11 @@ module penstock (
       || (m_axi_gmem_awvalid && m_axi_gmem_awready)
       || (m_axi_gmem_wvalid && m_axi_gmem_wready) || m_axi_gmem_rvalid || m_axi_gmem_bvalid;
 
-  logic [2:0] rd_req_valid, rd_req_ready, rd_valid;
-  logic [2:0][63:0] rd_req_addr;
-  logic [2:0][15:0] rd_req_beats;
-  logic [63:0] rd_data;
-  logic wr_req_valid, wr_req_ready, wr_valid, wr_ready;
-  logic [63:0] wr_req_addr, wr_data;
-  logic [15:0] wr_req_beats;
+  ps_types::mem_request_t [2:0] rd_req;
+  ps_types::mem_request_t wr_req;
+  logic [2:0] rd_req_ready, rd_valid;
+  logic wr_req_ready, wr_valid, wr_ready;
+  logic [63:0] rd_data, wr_data;
 
   ps_core u_core (
     .clk_i(ap_clk),
@@ -129,27 +126,14 @@ module penstock (
     .error_o(error),
     .position_o(position),
     .image_o   (image),
-    .program_i(program_addr),
-    .weights_i(weights_addr),
-    .input_i(input_addr),
-    .output_i(output_addr),
-    .n_descriptors_i(n_descriptors),
-    .n_images_i(n_images),
-    .input_stride_i(input_stride),
-    .output_stride_i(output_stride),
-    .weight_bytes_i(weight_bytes),
-    .config_hash_i(config_hash),
-    .rd_req_valid_o(rd_req_valid),
-    .rd_req_addr_o(rd_req_addr),
-    .rd_req_beats_o(rd_req_beats),
+    .run_i(run),
+    .rd_req_o(rd_req),
     .rd_req_ready_i(rd_req_ready),
     .rd_valid_i(rd_valid),
     .rd_data_i(rd_data),
     .rd_busy_i(rd_busy),
     .rd_error_i(rd_error),
-    .wr_req_valid_o(wr_req_valid),
-    .wr_req_addr_o(wr_req_addr),
-    .wr_req_beats_o(wr_req_beats),
+    .wr_req_o(wr_req),
     .wr_req_ready_i(wr_req_ready),
     .wr_valid_o(wr_valid),
     .wr_data_o(wr_data),
@@ -163,9 +147,9 @@ module penstock (
   ps_axi_read #(.NumClients(3), .MaxOutstanding(ps_cfg::MAX_OUTSTANDING)) u_read (
     .clk_i(ap_clk),
     .rst_ni(ap_rst_n),
-    .req_valid_i(rd_req_valid),
-    .req_addr_i(rd_req_addr),
-    .req_beats_i(rd_req_beats),
+    .req_valid_i({rd_req[2].valid, rd_req[1].valid, rd_req[0].valid}),
+    .req_addr_i({rd_req[2].addr, rd_req[1].addr, rd_req[0].addr}),
+    .req_beats_i({rd_req[2].beats, rd_req[1].beats, rd_req[0].beats}),
     .req_ready_o(rd_req_ready),
     .rsp_valid_o(rd_valid),
     .rsp_data_o(rd_data),
@@ -197,9 +181,9 @@ module penstock (
   ps_axi_write u_write (
     .clk_i(ap_clk),
     .rst_ni(ap_rst_n),
-    .req_valid_i(wr_req_valid),
-    .req_addr_i(wr_req_addr),
-    .req_beats_i(wr_req_beats),
+    .req_valid_i(wr_req.valid),
+    .req_addr_i(wr_req.addr),
+    .req_beats_i(wr_req.beats),
     .req_ready_o(wr_req_ready),
     .data_valid_i(wr_valid),
     .data_i(wr_data),

@@ -18,6 +18,7 @@
 module ps_conv_ctrl
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -35,36 +36,18 @@ module ps_conv_ctrl
   output logic [LI_W+CH_W-2:0] list_addr_o,
   input  logic [CH_W-2:0]   list_data_i,
 
-  input  logic              group_valid_i,
+  input  token_t            group_i,
   output logic              group_ready_o,
-  input  logic [ROW_W-1:0]  group_rows_i,
-  input  logic              group_last_i,
 
-  output logic [FA_W-1:0]   window_addr_o,
-  output logic [1:0]        window_mode_o,
+  output window_t           window_o,       // read: steps are on their way to the array
   output logic              weight_half_o,
   output logic [WA_W-1:0]   weight_addr_o,
 
-  output logic              pending_o,      // steps on their way to the array
-  output logic              mac_valid_o,
-  output logic              mac_first_o,
-  output logic              mac_last_o,
-  output logic [WB-1:0]     mac_mask_o,
-  output logic [1:0]        mac_mode_o,
-  output logic [ROW_W-2:0]  mac_lane_o,
+  output mac_t              mac_o,
   output logic              step_o,        // a step with a real product is issued
 
   input  logic              shadow_free_i,
-  output logic              tile_valid_o,  // pulse, with the last step
-  output logic [FA_W-1:0]   tile_offset_o,
-  output logic [PX_W-1:0]   tile_pixels_o,
-  output logic              tile_first_o,   // of its pass
-  output logic              tile_last_o,
-  output logic              tile_end_o,     // last of its group
-  output logic              tile_half_o,
-  output logic [ROW_W-1:0]  tile_rows_o,
-  output logic [ROW_W-2:0]  tile_lane_o,
-  output logic [1:0]        tile_mode_o
+  output tile_t             tile_o
 );
   localparam int unsigned Setup = 4;        // of ps_conv_window
 
@@ -152,10 +135,10 @@ module ps_conv_ctrl
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) token_valid_q <= 1'b0;
-    else if (group_ready_o) token_valid_q <= group_valid_i;
+    else if (group_ready_o) token_valid_q <= group_i.valid;
     if (group_ready_o) begin
-      token_rows_q <= group_rows_i;
-      token_last_q <= group_last_i;
+      token_rows_q <= group_i.rows;
+      token_last_q <= group_i.last;
     end
   end
 
@@ -236,7 +219,7 @@ module ps_conv_ctrl
   // register; the next one of this group, since between two tiles' last steps lie several cycles, and
   // a last step right behind the group's first cycle waits for it.
   always_ff @(posedge clk_i) begin
-    first_pass_q <= group_ready_o ? pass_of(group_rows_i, split_q, depthwise_q)
+    first_pass_q <= group_ready_o ? pass_of(group_i.rows, split_q, depthwise_q)
                                   : pass_of(token_rows_q, split_q, depthwise_q);
     next_pass_q  <= pass_of(pass_q.left, split_q, depthwise_q);
     unknown_q    <= group_take && first_pass_q.more;
@@ -310,16 +293,10 @@ module ps_conv_ctrl
 
   assign taps_begin = state_q == Prepare || (step && tap_last_q);
 
-  assign tile_valid_o  = step && last_step;
-  assign tile_offset_o = tile_offset_q;
-  assign tile_first_o  = tile_first_q;
-  assign tile_last_o   = tile_is_last_q;
-  assign tile_half_o   = half_q;
-  assign tile_end_o    = group_done;
-  assign tile_rows_o   = pass_q.rows;
-  assign tile_lane_o   = lane_q;
-  assign tile_mode_o   = pass_q.mode;
-  assign tile_pixels_o = PX_W'(tile_is_last_q ? left_q : tile_pixels);
+  assign tile_o = '{valid: step && last_step, offset: tile_offset_q,
+                    pixels: PX_W'(tile_is_last_q ? left_q : tile_pixels), first: tile_first_q,
+                    last: tile_is_last_q, ends: group_done, half: half_q, rows: pass_q.rows,
+                    lane: lane_q, mode: pass_q.mode};
 
   // ---- geometry
   logic [FA_W-1:0] tap_offset;
@@ -350,7 +327,7 @@ module ps_conv_ctrl
   );
 
   // ---- pipeline: two stages to the addresses, then flags wait three more for the data
-  logic [FA_W-1:0] base_q1, offset_q1;
+  logic [FA_W-1:0] base_q1, offset_q1, window_addr_q;
   logic [WA_W-1:0] weight_q1;
   logic half_q1, empty_q1, empty_q2, empty_q3;
   typedef struct packed {
@@ -372,7 +349,7 @@ module ps_conv_ctrl
     empty_q1      <= empty_q;
     empty_q2      <= empty_q1;
     empty_q3      <= empty_q2;
-    window_addr_o <= base_q1 + offset_q1;
+    window_addr_q <= base_q1 + offset_q1;
     weight_addr_o <= weight_q1;
     weight_half_o <= half_q1;
     if (flags_q3.valid) mask_q4 <= empty_q3 ? '0 : mask;
@@ -398,16 +375,12 @@ module ps_conv_ctrl
     end
   end
 
-  assign pending_o = flags_q1.valid || flags_q2.valid || flags_q3.valid || flags_q4.valid
+  assign window_o.read = flags_q1.valid || flags_q2.valid || flags_q3.valid || flags_q4.valid
       || flags_q5.valid;
-
-  assign window_mode_o = flags_q2.mode;
-  assign mac_valid_o = flags_q5.valid;
-  assign mac_first_o = flags_q5.first;
-  assign mac_last_o  = flags_q5.last;
-  assign mac_mode_o  = flags_q5.mode;
-  assign mac_lane_o  = flags_q5.lane;
-  assign mac_mask_o  = mask_q5;
+  assign window_o.mode = flags_q2.mode;
+  assign window_o.addr = window_addr_q;
+  assign mac_o = '{valid: flags_q5.valid, first: flags_q5.first, last: flags_q5.last,
+                   mode: flags_q5.mode, lane: flags_q5.lane, mask: mask_q5};
 
 `ifndef SYNTHESIS
   assert property (@(posedge clk_i) disable iff (!rst_ni)

@@ -8,6 +8,7 @@
 module ps_copy
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -20,10 +21,8 @@ module ps_copy
 
   output logic [FA_W-1:0]   rd_addr_o,
   input  logic [FB-1:0][7:0] rd_data_i,
-  output logic [FA_W-1:0]   wr_addr_o,
-  output logic [FA_W-1:0]   wr_upper_o,     // lane i of the upper half goes to wr_upper_o + i
-  output logic [FB-1:0]     wr_mask_o,
-  output logic [FB-1:0][7:0] wr_data_o
+  output access_t           access_o,
+  output logic [FA_W-1:0]   upper_o         // lane i of the upper half goes to upper_o + i
 );
   localparam int unsigned Latency = 3;  // of the feature memory
 
@@ -111,6 +110,7 @@ module ps_copy
 
   // ---- destination and column mask wait for the data
   logic [FB-1:0] lanes;
+  logic [FB-1:0][7:0] data;
   logic [Latency-1:0] valid_q;
   logic [Latency-1:0][FA_W-1:0] addr_q;
   logic [Latency-1:0][FB-1:0] lanes_q;
@@ -118,7 +118,7 @@ module ps_copy
   for (genvar i = 0; i < FB; i++) begin : gen_lane
     localparam int unsigned Source = (i < FB / 2) ? 2 * i : 2 * (i - FB / 2) + 1;
     assign lanes[i] = 10'(Source) < left_q;
-    assign wr_data_o[i] = rd_data_i[Source];
+    assign data[i] = rd_data_i[Source];
   end
 
   always_ff @(posedge clk_i) begin
@@ -127,15 +127,15 @@ module ps_copy
     lanes_q <= {lanes_q[Latency-2:0], lanes};
   end
 
-  assign wr_addr_o    = addr_q[Latency-1];
-  assign wr_upper_o   = addr_q[Latency-1] + apart_q;
-  assign wr_mask_o    = valid_q[Latency-1] ? lanes_q[Latency-1] : '0;
-  assign busy_o       = active_q || valid_q != '0;
+  assign access_o = '{read: 1'b0, addr: addr_q[Latency-1],
+                      mask: valid_q[Latency-1] ? lanes_q[Latency-1] : '0, data: data};
+  assign upper_o  = addr_q[Latency-1] + apart_q;
+  assign busy_o   = active_q || valid_q != '0;
 
 `ifndef SYNTHESIS
   localparam int unsigned Rot = $clog2(FB);
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      |wr_mask_o |-> wr_upper_o[Rot-1:0] == wr_addr_o[Rot-1:0])
+      |access_o.mask |-> upper_o[Rot-1:0] == access_o.addr[Rot-1:0])
     else $error("ps_copy: halves of a write share banks");
 `endif
 endmodule

@@ -6,6 +6,7 @@
 // for lies past them.
 module ps_desc_fetch
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic        clk_i,
   input  logic        rst_ni,
@@ -14,9 +15,7 @@ module ps_desc_fetch
   input  logic [63:0] program_i,
   input  logic [31:0] count_i,
 
-  output logic        req_valid_o,
-  output logic [63:0] req_addr_o,
-  output logic [15:0] req_beats_o,
+  output mem_request_t req_o,
   input  logic        req_ready_i,
   input  logic        rsp_valid_i,
   input  logic [63:0] rsp_data_i,
@@ -35,7 +34,7 @@ module ps_desc_fetch
   logic [2:0] pending_q;     // descriptors asked for whose beats are not all in
   logic [2:0] stale_q;       // of them, those of the old stream
   logic [2:0] rsp_beat_q, beat_q;
-  logic active_q, full_q, rsp_last, request, assembled;
+  logic active_q, full_q, rsp_last, wanted, request, assembled;
   logic fifo_valid, fifo_take;
   logic [63:0] fifo_data;
   logic [DESCRIPTOR_BEATS-1:0][63:0] words_q;
@@ -60,10 +59,10 @@ module ps_desc_fetch
     else if (request) more_q <= next_q != last_q;
   end
 
-  assign req_valid_o = active_q && more_q && reserved_q < 3'(Depth) && pending_q < 3'(Depth);
-  assign req_addr_o  = program_i + {26'd0, next_q, 6'd0};
-  assign req_beats_o = 16'(DESCRIPTOR_BEATS);
-  assign request     = req_valid_o && req_ready_i;
+  assign wanted      = active_q && more_q && reserved_q < 3'(Depth) && pending_q < 3'(Depth);
+  assign req_o       = '{valid: wanted, addr: program_i + {26'd0, next_q, 6'd0},
+                         beats: 16'(DESCRIPTOR_BEATS)};
+  assign request     = wanted && req_ready_i;
   assign rsp_last    = rsp_valid_i && rsp_beat_q == 3'(DESCRIPTOR_BEATS - 1);
   assign fifo_take   = fifo_valid && !full_q;
   assign assembled   = fifo_take && beat_q == 3'(DESCRIPTOR_BEATS - 1);

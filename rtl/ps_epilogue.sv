@@ -8,12 +8,13 @@
 // fall on even cycles, writes on odd ones, five stages later.  Without input channels (empty_i) the
 // array reads nothing: then the old bytes come through port A, one slice a cycle.
 //
-// tile_valid_i announces a tile (with the controller's last step); array_loaded_i says its sums are
+// tile_i announces a tile (with the controller's last step); array_loaded_i says its sums are
 // in the shadow.  shadow_free_o: a last step issued now finds the shadow empty.  release_o: the
 // last tile of a weight group has left, its half may be refilled.
 module ps_epilogue
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -24,16 +25,7 @@ module ps_epilogue
   /* verilator lint_on UNUSEDSIGNAL */
   output logic              busy_o,
 
-  input  logic              tile_valid_i,
-  input  logic [FA_W-1:0]   tile_offset_i,
-  input  logic [PX_W-1:0]   tile_pixels_i,
-  input  logic              tile_first_i,   // of its pass
-  input  logic              tile_last_i,
-  input  logic              tile_end_i,     // last of its group
-  input  logic              tile_half_i,
-  input  logic [ROW_W-1:0]  tile_rows_i,
-  input  logic [ROW_W-2:0]  tile_lane_i,
-  input  logic [1:0]        tile_mode_i,
+  input  tile_t             tile_i,
   output logic              shadow_free_o,
   output logic              release_o,
 
@@ -41,25 +33,15 @@ module ps_epilogue
   output logic              array_shift_o,
   input  logic signed [31:0] array_row_i [P_PX],
 
-  output logic              param_half_o,
-  output logic [ROW_W-2:0]  param_row_o,
-  input  logic signed [31:0] param_bias_i,
-  input  logic [15:0]       param_multiplier_i,
-  input  logic [5:0]        param_shift_i,
-  input  logic [CH_W-1:0]   param_channel_i,
+  output place_t            place_o,
+  input  scale_t            scale_i,
 
-  output logic [FA_W-1:0]   mem_addr_o,
-  output logic              mem_read_o,
-  output logic              mem_a_read_o,
-  output logic [FA_W-1:0]   mem_a_addr_o,
-  input  logic [P_PX-1:0][7:0] mem_a_rdata_i,
-  output logic [P_PX-1:0]   mem_mask_o,   // non-zero: write
-  output logic [P_PX-1:0][7:0] mem_wdata_o,
+  output window_t           residual_o,   // port A
+  input  logic [P_PX-1:0][7:0] residual_i,
+  output access_t           access_o,     // port B
   input  logic [P_PX-1:0][7:0] mem_rdata_i,
 
-  output logic              pool_we_o,
-  output logic [PA_W-1:0]   pool_addr_o,
-  output logic signed [31:0] pool_data_o
+  output sum_write_t        sum_o
 );
   // Cycles from a last step to array_loaded_i, less one: rows that leave by then do not collide.
   localparam int unsigned Shadow = 9;
@@ -92,21 +74,8 @@ module ps_epilogue
   end
 
   // ---- the tile that waits for its sums, and the one being drained
-  typedef struct packed {
-    logic [FA_W-1:0]  offset;
-    logic [PX_W-1:0]  pixels;
-    logic             first;
-    logic             last;
-    logic             ends;
-    logic             half;
-    logic [ROW_W-1:0] rows;
-    logic [ROW_W-2:0] lane;
-    logic [1:0]       mode;
-  } tile_t;
-
-  tile_t next_q;
   /* verilator lint_off UNUSEDSIGNAL */  // offset and pixels move on in registers of their own
-  tile_t tile_q;
+  tile_t next_q, tile_q;
   /* verilator lint_on UNUSEDSIGNAL */
   logic waiting_q, even_q, slow, take;
   logic [ROW_W-1:0] left_q;   // slices still in the shadow
@@ -140,8 +109,7 @@ module ps_epilogue
   assign slow = res_en_q && !port_a_q;  // reads and writes share port B
   assign take = left_q != '0 && (!slow || even_q);
   assign array_shift_o = take;
-  assign param_half_o = tile_q.half;
-  assign param_row_o = param_row_q;
+  assign place_o = '{half: tile_q.half, row: param_row_q};
   assign release_o = take && left_q == ROW_W'(1) && tile_q.ends;
 
   // The shadow in the next cycle.
@@ -153,7 +121,7 @@ module ps_epilogue
   end
 
   always_ff @(posedge clk_i) begin
-    shadow_free_o <= !rst_ni || (soon_free && !tile_valid_i);
+    shadow_free_o <= !rst_ni || (soon_free && !tile_i.valid);
   end
 
   always_ff @(posedge clk_i) begin
@@ -163,7 +131,7 @@ module ps_epilogue
       waiting_q <= 1'b0;
       left_q    <= '0;
     end else begin
-      if (tile_valid_i) waiting_q <= 1'b1;
+      if (tile_i.valid) waiting_q <= 1'b1;
       else if (array_loaded_i) waiting_q <= 1'b0;
       if (array_loaded_i) left_q <= slices_q;
       else if (take) left_q <= left_q - ROW_W'(1);
@@ -171,11 +139,7 @@ module ps_epilogue
   end
 
   always_ff @(posedge clk_i) begin
-    if (tile_valid_i) begin
-      next_q <= '{offset: tile_offset_i, pixels: tile_pixels_i, first: tile_first_i,
-                  last: tile_last_i, ends: tile_end_i, half: tile_half_i, rows: tile_rows_i,
-                  lane: tile_lane_i, mode: tile_mode_i};
-    end
+    if (tile_i.valid) next_q <= tile_i;
     if (array_loaded_i) begin
       tile_q        <= next_q;
       row_q         <= '0;
@@ -212,6 +176,7 @@ module ps_epilogue
   logic [46:0] half_q1;
   logic [5:0] shift_q1;
   logic [FA_W-1:0] offset_q1;
+  logic residual_read_q;
   logic signed [P_PX-1:0][16:0] t4;
   logic signed [P_PX-1:0][16:0] t_q5;
   logic [P_PX-1:0][7:0] old, y_q6, y_q7;
@@ -219,26 +184,26 @@ module ps_epilogue
 
   always_ff @(posedge clk_i) begin
     if (take) begin
-      for (int p = 0; p < P_PX; p++) acc_q1[p] <= $signed(array_row_i[p]) + param_bias_i;
+      for (int p = 0; p < P_PX; p++) acc_q1[p] <= $signed(array_row_i[p]) + scale_i.bias;
     end
     offset_q1     <= offset_q + dst_q;
     info_q[1]     <= '{valid: take && row_q < tile_q.rows, first: tile_q.first && first_block_q,
                        last: tile_q.last && last_block, lanes: lanes,
-                       row: param_row_o, channel: param_channel_i};
-    addr_q[1]     <= FA_W'(param_channel_i * dst_stride_q);
+                       row: place_o.row, channel: scale_i.channel};
+    addr_q[1]     <= FA_W'(scale_i.channel * dst_stride_q);
     addr_q[2]     <= addr_q[1] + offset_q1;
     addr_q[6:3]   <= addr_q[5:2];
     if (info_q[6].valid) addr_q[7] <= addr_q[6];  // no end of a shift register: many sinks
     info_q[Stages:2] <= info_q[Stages-1:1];
-    mem_a_read_o     <= rst_ni && info_q[1].valid && res_en_q && port_a_q;
+    residual_read_q  <= rst_ni && info_q[1].valid && res_en_q && port_a_q;
     if (!rst_ni) for (int s = 1; s <= Stages; s++) info_q[s].valid <= 1'b0;
   end
 
   ps_scale u_scale (
     .clk_i,
     .enable_i    (1'b1),
-    .multiplier_i(param_multiplier_i),
-    .shift_i     (param_shift_i),
+    .multiplier_i(scale_i.multiplier),
+    .shift_i     (scale_i.shift),
     .multiplier_o(multiplier_q1),
     .triple_o    (triple_q1),
     .half_o      (half_q1),
@@ -279,12 +244,11 @@ module ps_epilogue
   end
 
   // Stage 2 asks for the old bytes (they come in stage 5), stage 7 writes.
-  assign mem_mask_o  = info_q[7].valid ? info_q[7].lanes : '0;
-  assign mem_read_o   = info_q[2].valid && slow;
-  assign mem_a_addr_o = addr_q[2];
-  assign old = ({P_PX{{8{old_a_q}}}} & mem_a_rdata_i) | ({P_PX{{8{old_b_q}}}} & mem_rdata_i);
-  assign mem_addr_o  = info_q[7].valid ? addr_q[7] : addr_q[2];
-  assign mem_wdata_o = y_q7;
+  assign residual_o = '{read: residual_read_q, mode: '0, addr: addr_q[2]};
+  assign old = ({P_PX{{8{old_a_q}}}} & residual_i) | ({P_PX{{8{old_b_q}}}} & mem_rdata_i);
+  assign access_o = '{read: info_q[2].valid && slow,
+                      addr: info_q[7].valid ? addr_q[7] : addr_q[2],
+                      mask: info_q[7].valid ? FB'(info_q[7].lanes) : '0, data: (8*FB)'(y_q7)};
 
   // ---- pooled sums: of a quarter of the lanes (7), of all (8), with those of the channel before (9)
   localparam int unsigned SumWidth = 16 + $clog2(P_PX);
@@ -320,9 +284,8 @@ module ps_epilogue
   assign total = (info_q[8].first ? 32'sd0 : pool_q[info_q[8].row]) + 32'(row_sum_q8);
 
   always_ff @(posedge clk_i) begin
-    pool_we_o   <= rst_ni && info_q[8].valid && info_q[8].last && pool_en_q;
-    pool_addr_o <= pool_base_q + PA_W'(info_q[8].channel);
-    pool_data_o <= total;
+    sum_o <= '{valid: rst_ni && info_q[8].valid && info_q[8].last && pool_en_q,
+               addr: pool_base_q + PA_W'(info_q[8].channel), data: total};
   end
 
   always_comb begin

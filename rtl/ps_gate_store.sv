@@ -7,27 +7,21 @@
 // name; counts and bounds are zero after reset.
 module ps_gate_store
   import ps_cfg::*;
+  import ps_types::*;
 (
   input  logic              clk_i,
   input  logic              rst_ni,
 
-  input  logic [7:0]        score_mask_i,   // bytes of the word of score_addr_i
   /* verilator lint_off UNUSEDSIGNAL */  // the mask says which bytes of the word
-  input  logic [SA_W-1:0]   score_addr_i,
+  input  score_write_t      score_i,
   /* verilator lint_on UNUSEDSIGNAL */
-  input  logic [7:0]        score_data_i,
   input  logic [SA_W-1:0]   score_a_addr_i,
   output logic [63:0]       score_a_word_o,
   output logic [7:0]        score_a_o,
   input  logic [SA_W-1:0]   score_b_addr_i,
   output logic [7:0]        score_b_o,
 
-  input  logic              list_begin_i,
-  input  logic              list_append_i,
-  input  logic              list_close_i,
-  input  logic [LI_W-1:0]   list_i,
-  input  logic [CH_W-2:0]   list_id_i,
-  input  logic [CH_W-1:0]   list_bound_i,
+  input  list_write_t       list_i,
   output logic [N_LISTS-1:0][CH_W-1:0] list_count_o,
   output logic [N_LISTS-1:0][CH_W-1:0] list_bound_o,
   input  logic [LI_W+CH_W-2:0] list_a_addr_i,
@@ -49,18 +43,18 @@ module ps_gate_store
 
   ps_ram #(.Width(64), .Depth(SCORE_DEPTH / 8)) u_scores_a (
     .clk_i,
-    .wr_en_i  (score_mask_i),
-    .wr_addr_i(score_addr_i[SA_W-1:3]),
-    .wr_data_i({8{score_data_i}}),
+    .wr_en_i  (score_i.mask),
+    .wr_addr_i(score_i.addr[SA_W-1:3]),
+    .wr_data_i({8{score_i.data}}),
     .rd_addr_i(score_a_addr_i[SA_W-1:3]),
     .rd_data_o(score_a_word_o)
   );
 
   ps_ram #(.Width(64), .Depth(SCORE_DEPTH / 8)) u_scores_b (
     .clk_i,
-    .wr_en_i  (score_mask_i),
-    .wr_addr_i(score_addr_i[SA_W-1:3]),
-    .wr_data_i({8{score_data_i}}),
+    .wr_en_i  (score_i.mask),
+    .wr_addr_i(score_i.addr[SA_W-1:3]),
+    .wr_data_i({8{score_i.data}}),
     .rd_addr_i(score_b_addr_i[SA_W-1:3]),
     .rd_data_o(score_b_word)
   );
@@ -70,14 +64,14 @@ module ps_gate_store
   logic [ListBytes-1:0] list_we;
   logic [LI_W+CH_W-2:0] list_addr;
 
-  assign list_we = {ListBytes{list_append_i}};
-  assign list_addr = {list_i, list_count_o[list_i][CH_W-2:0]};
+  assign list_we = {ListBytes{list_i.append}};
+  assign list_addr = {list_i.list, list_count_o[list_i.list][CH_W-2:0]};
 
   ps_ram #(.Width(CH_W - 1), .Depth(N_LISTS * MAX_CHANNELS)) u_list_a (
     .clk_i,
     .wr_en_i  (list_we),
     .wr_addr_i(list_addr),
-    .wr_data_i(list_id_i),
+    .wr_data_i(list_i.id),
     .rd_addr_i(list_a_addr_i),
     .rd_data_o(list_a_data_o)
   );
@@ -86,7 +80,7 @@ module ps_gate_store
     .clk_i,
     .wr_en_i  (list_we),
     .wr_addr_i(list_addr),
-    .wr_data_i(list_id_i),
+    .wr_data_i(list_i.id),
     .rd_addr_i(list_b_addr_i),
     .rd_data_o(list_b_data_o)
   );
@@ -96,9 +90,9 @@ module ps_gate_store
       list_count_o <= '0;
       list_bound_o <= '0;
     end else begin
-      if (list_begin_i) list_count_o[list_i] <= '0;
-      else if (list_append_i) list_count_o[list_i] <= list_count_o[list_i] + CH_W'(1);
-      if (list_close_i) list_bound_o[list_i] <= list_bound_i;
+      if (list_i.begins) list_count_o[list_i.list] <= '0;
+      else if (list_i.append) list_count_o[list_i.list] <= list_count_o[list_i.list] + CH_W'(1);
+      if (list_i.closes) list_bound_o[list_i.list] <= list_i.bound;
     end
   end
 endmodule

@@ -15,11 +15,12 @@
 // A vector that is still that of the GATE before (same sums, same parameters) is not made again.
 //
 // Gate memory, from w_addr on, in words of 16 bytes: parameters of the pool, then per output a word
-// with its parameters and its weights (docs/program.md).  gmem_* writes it (GLOAD).  pool_* writes
+// with its parameters and its weights (docs/program.md).  gmem_i writes it (GLOAD).  sum_i writes
 // the pooled sums (epilogue), sums_begin_i before each convolution.  table_* lends the memory out.
 module ps_gate_unit
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -34,31 +35,16 @@ module ps_gate_unit
   input  logic              score_hold_i,  // lists and scores are being read
   input  logic              mem_hold_i,    // feature memory is
 
-  input  logic              gmem_we_i,
-  input  logic [GA_W-1:0]   gmem_addr_i,
-  input  logic [63:0]       gmem_data_i,
+  input  gate_write_t       gmem_i,
   input  logic              table_read_i,  // another reader, while this unit is idle
   input  logic [GA_W-2:0]   table_addr_i,
   output logic [8*GATE_WORD_BYTES-1:0] table_word_o,
 
-  input  logic              pool_we_i,
-  input  logic [PA_W-1:0]   pool_addr_i,
-  input  logic [31:0]       pool_data_i,
+  input  sum_write_t        sum_i,
 
-  output logic [7:0]        score_mask_o,  // bytes of the word of score_addr_o
-  output logic [SA_W-1:0]   score_addr_o,
-  output logic [7:0]        score_data_o,
-
-  output logic              list_begin_o,
-  output logic              list_append_o,
-  output logic              list_close_o,
-  output logic [LI_W-1:0]   list_o,
-  output logic [CH_W-2:0]   list_id_o,
-  output logic [CH_W-1:0]   list_bound_o,
-
-  output logic              mem_we_o,
-  output logic [FA_W-1:0]   mem_addr_o,
-  output logic [7:0]        mem_data_o
+  output score_write_t      score_o,
+  output list_write_t       list_o,
+  output access_t           access_o
 );
   localparam int unsigned Lanes = GATE_WORD_BYTES;
   localparam int unsigned LaneBits = $clog2(Lanes);
@@ -117,7 +103,7 @@ module ps_gate_unit
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || sums_begin_i) mark_q <= '0;
-    else if (pool_we_i) mark_q <= (PA_W+1)'(pool_addr_i) + (PA_W+1)'(1);
+    else if (sum_i.valid) mark_q <= (PA_W+1)'(sum_i.addr) + (PA_W+1)'(1);
   end
 
   // ---- vector: one element a cycle as its sum becomes final
@@ -143,7 +129,7 @@ module ps_gate_unit
       same_q <= desc_i.cin[CH_W-1:0] == cin_q && desc_i.pool_base[PA_W-1:0] == pool_base_q
                 && desc_i.src_signed == src_signed_q;
     end
-    if (!rst_ni || pool_we_i || sums_begin_i || (start_i && sums_busy_i)) known_q <= 1'b0;
+    if (!rst_ni || sum_i.valid || sums_begin_i || (start_i && sums_busy_i)) known_q <= 1'b0;
     else if (state_q == Drain) known_q <= !sums_busy_i;
     if (state_q == HeadData) begin
       head_q  <= param;
@@ -253,18 +239,18 @@ module ps_gate_unit
 
   ps_ram #(.Width(8 * Lanes), .Depth(GATE_MEM_BYTES / Lanes)) u_gmem (
     .clk_i,
-    .wr_en_i  ({{8{gmem_we_i && gmem_addr_i[0]}}, {8{gmem_we_i && !gmem_addr_i[0]}}}),
-    .wr_addr_i(gmem_addr_i[GA_W-1:1]),
-    .wr_data_i({2{gmem_data_i}}),
+    .wr_en_i  ({{8{gmem_i.valid && gmem_i.addr[0]}}, {8{gmem_i.valid && !gmem_i.addr[0]}}}),
+    .wr_addr_i(gmem_i.addr[GA_W-1:1]),
+    .wr_data_i({2{gmem_i.data}}),
     .rd_addr_i(table_read_i ? table_addr_i : gmem_rd_q),
     .rd_data_o(gmem_word)
   );
 
   ps_ram #(.Width(32), .Depth(POOL_DEPTH)) u_pool (
     .clk_i,
-    .wr_en_i  ({4{pool_we_i}}),
-    .wr_addr_i(pool_addr_i),
-    .wr_data_i(pool_data_i),
+    .wr_en_i  ({4{sum_i.valid}}),
+    .wr_addr_i(sum_i.addr),
+    .wr_data_i(sum_i.data),
     .rd_addr_i(pool_base_q + PA_W'(index_q)),
     .rd_data_o(pool_sum)
   );
@@ -440,9 +426,10 @@ module ps_gate_unit
   end
 
   // ---- results: a score and a byte of each, registered
-  logic result, open_q, begun_q, deciding_q;
+  logic result, open_q, begun_q, deciding_q, mem_we_q;
   logic [CH_W:0] out;
-  logic [7:0] score, score_d, mem_data_d, entry;
+  logic [7:0] score, score_d, mem_data_d, mem_data_q, entry;
+  logic [FA_W-1:0] mem_addr_q;
 
   // The table's entry of the result saturated to int8.  (Its index is no register: a synthesiser
   // would move that behind the table, to the end of the requantiser's longest path.)
@@ -471,9 +458,9 @@ module ps_gate_unit
     result     <= rst_ni && !stopped && res_valid_q[Scale];
     out        <= res_out_q[Scale];
     score      <= score_d;
-    mem_we_o   <= rst_ni && !stopped && res_valid_q[Scale] && dense_q;
-    mem_addr_o <= mem_dst_q + FA_W'(res_out_q[Scale]);
-    mem_data_o <= mem_data_d;
+    mem_we_q   <= rst_ni && !stopped && res_valid_q[Scale] && dense_q;
+    mem_addr_q <= mem_dst_q + FA_W'(res_out_q[Scale]);
+    mem_data_q <= mem_data_d;
     deciding_q <= stop_q && res_out_q[Scale] == from_q - (CH_W+1)'(1);
   end
 
@@ -506,24 +493,22 @@ module ps_gate_unit
     fill_q <= (state_q == Fill) ? fill_q + (SA_W-3)'(1) : fill_from[SA_W-1:3];
   end
 
+  logic [SA_W-1:0] score_addr;
+  assign score_addr = score_dst_q + SA_W'(out);
+
   always_comb begin
-    if (state_q == Fill) begin
-      score_mask_o = fill_mask;
-      score_addr_o = {fill_q, 3'd0};
-      score_data_o = 8'd0;
-    end else begin
-      score_addr_o = score_dst_q + SA_W'(out);
-      score_mask_o = (result && !dense_q) ? 8'h01 << score_addr_o[2:0] : 8'h00;
-      score_data_o = score;
-    end
+    if (state_q == Fill) score_o = '{mask: fill_mask, addr: {fill_q, 3'd0}, data: 8'd0};
+    else score_o = '{mask: (result && !dense_q) ? 8'h01 << score_addr[2:0] : 8'h00,
+                     addr: score_addr, data: score};
   end
 
-  assign list_o        = list_q;
-  assign list_begin_o  = listed_q && issue && pass_end && !begun_q && list_base_q == '0;
-  assign list_append_o = result && listed_q && out >= from_q && score != '0;
-  assign list_id_o     = (CH_W-1)'(out - from_q) + list_base_q[CH_W-2:0];
-  assign list_close_o  = state_q == Drain && active_q == '0 && !stopped && listed_q;
-  assign list_bound_o  = CH_W'(cout_q - from_q) + list_base_q;
+  assign list_o = '{begins: listed_q && issue && pass_end && !begun_q && list_base_q == '0,
+                    append: result && listed_q && out >= from_q && score != '0,
+                    closes: state_q == Drain && active_q == '0 && !stopped && listed_q,
+                    list: list_q, id: (CH_W-1)'(out - from_q) + list_base_q[CH_W-2:0],
+                    bound: CH_W'(cout_q - from_q) + list_base_q};
+  assign access_o = '{read: 1'b0, addr: mem_addr_q, mask: FB'(mem_we_q),
+                      data: (8*FB)'(mem_data_q)};
 
 `ifndef SYNTHESIS
   assert property (@(posedge clk_i) disable iff (!rst_ni)
@@ -531,15 +516,15 @@ module ps_gate_unit
           && single_q == (first_q == last_q) && pass_end == (pass_q == last_pass_q))
     else $error("ps_gate_unit: the place in a pass is not what its flags say");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      pool_we_i && !sums_begin_i |-> (PA_W+1)'(pool_addr_i) >= mark_q)
+      sum_i.valid && !sums_begin_i |-> (PA_W+1)'(sum_i.addr) >= mark_q)
     else $error("ps_gate_unit: pooled sums out of order");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       result |-> !sums_busy_i && !hold && made_q == cin_q && made_all_q)
     else $error("ps_gate_unit: a result before its sums are final");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      pool_we_i && state_q != Idle && state_q != Head && state_q != HeadData
-      |-> pool_addr_i < pool_base_q
-          || (PA_W+1)'(pool_addr_i) >= (PA_W+1)'(pool_base_q) + (PA_W+1)'(index_q))
+      sum_i.valid && state_q != Idle && state_q != Head && state_q != HeadData
+      |-> sum_i.addr < pool_base_q
+          || (PA_W+1)'(sum_i.addr) >= (PA_W+1)'(pool_base_q) + (PA_W+1)'(index_q))
     else $error("ps_gate_unit: a sum is written that was read before");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       vector_q1 |-> !done_q5)

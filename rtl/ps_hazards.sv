@@ -10,6 +10,7 @@
 module ps_hazards
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic            clk_i,
   input  logic            rst_ni,
@@ -17,26 +18,13 @@ module ps_hazards
   input  desc_t           desc_i,
   /* verilator lint_on UNUSEDSIGNAL */
   input  logic [19:0]     out_pixels_i,
-  input  logic            fetch_start_i,
-  input  logic            conv_start_i,
-  input  logic            copy_start_i,
-  input  logic            move_start_i,
-  input  logic            exit_start_i,
-  input  logic            fetch_busy_i,
-  input  logic            conv_busy_i,      // issues steps
-  input  logic            array_busy_i,     // issues or drains
-  input  logic            copy_busy_i,
-  input  logic            move_busy_i,
-  input  logic            exit_busy_i,
-  input  logic            gate_mem_we_i,
-  input  logic [FA_W-1:0] gate_mem_addr_i,
-  input  logic            gate_idle_i,
-  input  logic [7:0]      score_mask_i,
-  /* verilator lint_off UNUSEDSIGNAL */  // the mask says which bytes of the word
-  input  logic [SA_W-1:0] score_addr_i,
+  /* verilator lint_off UNUSEDSIGNAL */  // a GATE writes what is looked at
+  input  starts_t         starts_i,
+  input  busy_t           busy_i,
+  input  access_t         dense_i,          // what the gate unit writes
+  input  score_write_t    score_i,
+  input  list_write_t     list_i
   /* verilator lint_on UNUSEDSIGNAL */
-  input  logic            list_write_i,
-  input  logic [LI_W-1:0] list_i
 );
   // Bytes lo .. hi - 1; none if equal.
   typedef struct packed {
@@ -98,8 +86,9 @@ module ps_hazards
   logic [1:0] listed_q, fetch_listed_q;           // input, output list
   logic [1:0][LI_W-1:0] list_q, fetch_list_q;
 
-  assign starts = {exit_start_i, move_start_i, copy_start_i, conv_start_i};
-  assign busy   = {exit_busy_i, move_busy_i, copy_busy_i, array_busy_i};
+  assign starts = {starts_i.exits, starts_i.move, starts_i.copy, starts_i.conv};
+  assign busy   = {busy_i.exits, busy_i.move, busy_i.copy || busy_i.pool,
+                   busy_i.conv || busy_i.drain};
 
   always_ff @(posedge clk_i) begin
     for (int unsigned u = 0; u < Units; u++) begin
@@ -109,13 +98,13 @@ module ps_hazards
         old_q[u]    <= old;
       end
     end
-    if (fetch_start_i) begin
+    if (starts_i.fetch) begin
       fold_q <= map(32'(desc_i.fold_slot), 16'(desc_i.fold_en),
                     '0, desc_i.fold_channel ? 32'(desc_i.cout) : 32'd1);
       fetch_listed_q <= {desc_i.out_list != ALL_CHANNELS, desc_i.in_list != ALL_CHANNELS};
       fetch_list_q   <= {desc_i.out_list[LI_W-1:0], desc_i.in_list[LI_W-1:0]};
     end
-    if (conv_start_i) begin
+    if (starts_i.conv) begin
       listed_q <= {desc_i.out_list != ALL_CHANNELS, desc_i.in_list != ALL_CHANNELS};
       list_q   <= {desc_i.out_list[LI_W-1:0], desc_i.in_list[LI_W-1:0]};
     end
@@ -126,7 +115,7 @@ module ps_hazards
   span_t dense;
 
   always_comb begin
-    dense = '{lo: 32'(gate_mem_addr_i), hi: 32'(gate_mem_addr_i) + 32'd1};
+    dense = '{lo: 32'(dense_i.addr), hi: 32'(dense_i.addr) + 32'd1};
     start_meets = 1'b0;
     byte_meets  = 1'b0;
     for (int unsigned u = 0; u < Units; u++) begin
@@ -137,18 +126,18 @@ module ps_hazards
       end
     end
     start_meets = start_meets && starts != '0;
-    byte_meets  = byte_meets && gate_mem_we_i;
+    byte_meets  = byte_meets && dense_i.mask != '0;
     score_meets = 1'b0;
     for (int unsigned k = 0; k < 8; k++) begin
-      score_meets = score_meets || (fetch_busy_i && score_mask_i[k]
-          && {score_addr_i[SA_W-1:3], 3'(k)} >= fold_q.lo[SA_W-1:0]
-          && 32'({score_addr_i[SA_W-1:3], 3'(k)}) < fold_q.hi);
+      score_meets = score_meets || (busy_i.fetch && score_i.mask[k]
+          && {score_i.addr[SA_W-1:3], 3'(k)} >= fold_q.lo[SA_W-1:0]
+          && 32'({score_i.addr[SA_W-1:3], 3'(k)}) < fold_q.hi);
     end
     list_meets = 1'b0;
     for (int unsigned k = 0; k < 2; k++) begin
-      list_meets = list_meets || (list_write_i
-          && ((conv_busy_i && listed_q[k] && list_q[k] == list_i)
-              || (fetch_busy_i && fetch_listed_q[k] && fetch_list_q[k] == list_i)));
+      list_meets = list_meets || ((list_i.begins || list_i.append)
+          && ((busy_i.conv && listed_q[k] && list_q[k] == list_i.list)
+              || (busy_i.fetch && fetch_listed_q[k] && fetch_list_q[k] == list_i.list)));
     end
   end
 
@@ -161,7 +150,7 @@ module ps_hazards
   assert property (@(posedge clk_i) disable iff (!rst_ni) !list_meets)
     else $error("ps_hazards: a GATE writes a list that is being walked");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      starts != '0 || fetch_start_i |-> gate_idle_i)
+      starts != '0 || starts_i.fetch |-> !busy_i.gate)
     else $error("ps_hazards: a unit starts beside a GATE or DENSE");
 endmodule
 `endif

@@ -31,23 +31,14 @@
 // longer than it says.  So no unit's logic is behind another's start.
 module ps_interlock
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic       clk_i,
   input  logic       rst_ni,           // and no unit is held in reset
   input  logic [7:0] op_i,             // of the descriptor whose turn it is
-  input  logic       fetch_start_i,
-  input  logic       conv_start_i,
-  input  logic       copy_start_i,     // COPY, POOL
-  input  logic       gate_start_i,     // GATE, DENSE, EXIT_IF
-  input  logic       move_start_i,     // LOAD, GLOAD, STORE, record
+  input  starts_t    starts_i,
+  input  busy_t      busy_i,
   input  logic       pool_en_i,        // the CONV that starts makes sums
-
-  input  logic       fetch_busy_i,
-  input  logic       conv_busy_i,      // issues steps
-  input  logic       epilogue_busy_i,  // drains
-  input  logic       copy_busy_i,      // COPY, POOL
-  input  logic       gate_busy_i,      // GATE, DENSE, EXIT_IF
-  input  logic       move_busy_i,      // LOAD, GLOAD, STORE, record
 
   output logic       fetch_free_o,     // the fetch of a CONV may start
   output logic       array_free_o,     // CONV, COPY, POOL may start
@@ -62,12 +53,13 @@ module ps_interlock
   logic fetch, conv, array, copy, unit, sums;
   logic sums_q, gate_op_q, dense_op_q, dense_free_q;
 
-  assign fetch = fetch_start_i || fetch_busy_i;
-  assign conv  = conv_start_i || conv_busy_i;
-  assign copy  = copy_start_i || copy_busy_i;
-  assign array = conv || epilogue_busy_i || copy;
-  assign unit  = gate_start_i || gate_busy_i || move_start_i || move_busy_i;
-  assign sums  = (conv_start_i ? pool_en_i : sums_q) && (conv || epilogue_busy_i);
+  assign fetch = starts_i.fetch || busy_i.fetch;
+  assign conv  = starts_i.conv || busy_i.conv;
+  assign copy  = starts_i.copy || busy_i.copy || busy_i.pool;
+  assign array = conv || busy_i.drain || copy;
+  assign unit  = starts_i.gate || starts_i.exits || starts_i.move || starts_i.record
+      || busy_i.gate || busy_i.exits || busy_i.move;
+  assign sums  = (starts_i.conv ? pool_en_i : sums_q) && (conv || busy_i.drain);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -87,9 +79,9 @@ module ps_interlock
       idle_o        <= !fetch && !array && !unit;
       sums_busy_o   <= sums;
       score_hold_o  <= fetch || conv || sums;
-      memory_hold_o <= conv || epilogue_busy_i;
+      memory_hold_o <= conv || busy_i.drain;
     end
-    if (conv_start_i) sums_q <= pool_en_i;
+    if (starts_i.conv) sums_q <= pool_en_i;
     gate_op_q  <= op_i == OP_GATE;
     dense_op_q <= op_i == OP_DENSE;
   end

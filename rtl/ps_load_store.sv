@@ -9,6 +9,7 @@
 module ps_load_store
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -24,30 +25,20 @@ module ps_load_store
   output logic              busy_o,
   output logic              store_beat_o,  // a beat of a STORE is accepted
 
-  output logic              rd_req_valid_o,
-  output logic [63:0]       rd_req_addr_o,
-  output logic [15:0]       rd_req_beats_o,
+  output mem_request_t      rd_req_o,
   input  logic              rd_req_ready_i,
   input  logic              rd_valid_i,
   input  logic [63:0]       rd_data_i,
 
-  output logic              wr_req_valid_o,
-  output logic [63:0]       wr_req_addr_o,
-  output logic [15:0]       wr_req_beats_o,
+  output mem_request_t      wr_req_o,
   input  logic              wr_req_ready_i,
   output logic              wr_valid_o,
   output logic [63:0]       wr_data_o,
   input  logic              wr_ready_i,
   input  logic              wr_busy_i,
 
-  output logic              gmem_we_o,
-  output logic [GA_W-1:0]   gmem_addr_o,
-  output logic [63:0]       gmem_data_o,
-
-  output logic [7:0]        mem_mask_o,    // feature memory, port B
-  output logic [FA_W-1:0]   mem_addr_o,
-  output logic [7:0][7:0]   mem_data_o,
-
+  output gate_write_t       gmem_o,
+  output access_t           access_o,      // feature memory, port B
   output logic [FA_W-1:0]   mem_rd_addr_o, // feature memory, port A
   input  logic [7:0][7:0]   mem_rd_data_i,
   output logic [SA_W-1:0]   score_addr_o,
@@ -114,15 +105,12 @@ module ps_load_store
   end
 
   // ---- loads
-  assign rd_req_valid_o = state_q == LoadRequest;
-  assign rd_req_addr_o  = addr_q;
-  assign rd_req_beats_o = beats_q;
-  assign gmem_we_o   = state_q == Load && rd_valid_i && gate_memory_q;
-  assign gmem_addr_o = local_q[GA_W+2:3];
-  assign gmem_data_o = rd_data_i;
-  assign mem_mask_o  = (state_q == Load && rd_valid_i && !gate_memory_q) ? lanes : '0;
-  assign mem_addr_o  = local_q[FA_W-1:0];
-  assign mem_data_o  = rd_data_i;
+  logic loaded;
+  assign loaded   = state_q == Load && rd_valid_i;
+  assign rd_req_o = '{valid: state_q == LoadRequest, addr: addr_q, beats: beats_q};
+  assign gmem_o   = '{valid: loaded && gate_memory_q, addr: local_q[GA_W+2:3], data: rd_data_i};
+  assign access_o = '{read: 1'b0, addr: local_q[FA_W-1:0],
+                      mask: loaded && !gate_memory_q ? FB'(lanes) : '0, data: (8*FB)'(rd_data_i)};
 
   // ---- stores
   logic fifo_ready, fifo_valid;
@@ -133,9 +121,7 @@ module ps_load_store
   logic [63:0] data, masked;
   logic [63:0] score_q1, score_q2;
 
-  assign wr_req_valid_o = state_q == StoreRequest;
-  assign wr_req_addr_o  = addr_q;
-  assign wr_req_beats_o = beats_q;
+  assign wr_req_o       = '{valid: state_q == StoreRequest, addr: addr_q, beats: beats_q};
   assign mem_rd_addr_o  = local_q[FA_W-1:0];
   assign score_addr_o   = local_q[SA_W-1:0];
   assign issue = state_q == Store && fill + 4'(valid_q[0]) + 4'(valid_q[1]) + 4'(valid_q[2])

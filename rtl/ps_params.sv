@@ -6,30 +6,19 @@
 module ps_params
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic              clk_i,
-  input  logic              wr_valid_i,
-  input  logic              wr_half_i,
-  input  logic [ROW_W-2:0]  wr_row_i,
-  input  logic [CH_W-1:0]   wr_channel_i,
   /* verilator lint_off UNUSEDSIGNAL */  // the zero byte and the upper bits of the shift
-  input  param_t            wr_param_i,
+  input  param_write_t      write_i,
   /* verilator lint_on UNUSEDSIGNAL */
-  input  logic              fold_i,
-  input  logic              fold_channel_i,
-  input  logic [SA_W-1:0]   fold_slot_i,
+  input  fold_t             fold_i,
   output logic [SA_W-1:0]   score_addr_o,
   input  logic [7:0]        score_i,
 
-  input  logic              rd_half_i,
-  input  logic [ROW_W-2:0]  rd_row_i,
-  output logic signed [31:0] rd_bias_o,
-  output logic [15:0]       rd_multiplier_o,
-  output logic [5:0]        rd_shift_o,
-  output logic [CH_W-1:0]   rd_channel_o
+  input  place_t            place_i,
+  output scale_t            scale_o
 );
-  localparam int unsigned Width = 32 + 16 + 6 + CH_W;
-
   typedef struct packed {
     logic                valid;
     logic                half;
@@ -45,7 +34,7 @@ module ps_params
   logic [7:0] score_q2;
   logic [23:0] scaled_q3;
   logic [15:0] multiplier;
-  logic [Width-1:0] entry_q [2][P_OC];
+  scale_t entry_q [2][P_OC];
 
   // m * score + 64, by a tree of sums: a multiplier of the device is worth more elsewhere.
   function automatic logic [23:0] scaled(logic [15:0] factor, logic [7:0] score);
@@ -57,22 +46,22 @@ module ps_params
     return terms[0] + 24'd64;
   endfunction
 
-  assign score_addr_o = fold_slot_i + (fold_channel_i ? SA_W'(wr_channel_i) : '0);
+  assign score_addr_o = fold_i.slot + (fold_i.by_channel ? SA_W'(write_i.channel) : '0);
   assign multiplier = item_q3.fold ? 16'(scaled_q3 >> 7) : item_q3.multiplier;
 
   always_ff @(posedge clk_i) begin
-    item_q1   <= '{valid: wr_valid_i, half: wr_half_i, fold: fold_i, row: wr_row_i,
-                   channel: wr_channel_i, bias: wr_param_i.bias,
-                   multiplier: wr_param_i.multiplier, shift: wr_param_i.shift[5:0]};
+    item_q1   <= '{valid: write_i.valid, half: write_i.place.half, fold: fold_i.enable,
+                   row: write_i.place.row, channel: write_i.channel, bias: write_i.param.bias,
+                   multiplier: write_i.param.multiplier, shift: write_i.param.shift[5:0]};
     item_q2   <= item_q1;
     score_q2  <= score_i;
     item_q3   <= item_q2;
     scaled_q3 <= scaled(item_q2.multiplier, score_q2);
     if (item_q3.valid) begin
-      entry_q[item_q3.half][item_q3.row] <= {item_q3.bias, multiplier, item_q3.shift,
-                                             item_q3.channel};
+      entry_q[item_q3.half][item_q3.row] <= '{bias: item_q3.bias, multiplier: multiplier,
+                                               shift: item_q3.shift, channel: item_q3.channel};
     end
   end
 
-  assign {rd_bias_o, rd_multiplier_o, rd_shift_o, rd_channel_o} = entry_q[rd_half_i][rd_row_i];
+  assign scale_o = entry_q[place_i.half][place_i.row];
 endmodule

@@ -10,6 +10,7 @@
 module ps_pool
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -25,9 +26,7 @@ module ps_pool
   /* verilator lint_off UNUSEDSIGNAL */  // every other byte of a window with stride 2
   input  logic [WB-1:0][7:0] rd_data_i,
   /* verilator lint_on UNUSEDSIGNAL */
-  output logic [FA_W-1:0]   wr_addr_o,
-  output logic [FB-1:0]     wr_mask_o,
-  output logic [FB-1:0][7:0] wr_data_o
+  output access_t           access_o
 );
   localparam int unsigned Latency = 3;                              // of the feature memory
   localparam int unsigned Wide = WB >= 2 * FB ? FB : FB / 2;        // lanes with stride 2
@@ -357,17 +356,16 @@ module ps_pool
   end
 
   always_comb begin
-    wr_mask_o = '0;
-    wr_data_o = '0;
+    access_o = '0;
     if (average_q) begin
-      wr_addr_o = out_q.addr;
-      wr_mask_o[Slice-1:0] = out_q.mask;
-      wr_data_o[Slice-1:0] = averages_q;
+      access_o.addr = out_q.addr;
+      access_o.mask[Slice-1:0] = out_q.mask;
+      access_o.data[Slice-1:0] = averages_q;
     end else begin
-      wr_addr_o = total_addr_q;
+      access_o.addr = total_addr_q;
       for (int unsigned i = 0; i < FB; i++) begin
-        wr_mask_o[i] = total_valid_q && total_lanes_q[i];
-        wr_data_o[i] = total_q[i][7:0];
+        access_o.mask[i] = total_valid_q && total_lanes_q[i];
+        access_o.data[i] = total_q[i][7:0];
       end
     end
   end

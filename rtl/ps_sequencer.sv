@@ -14,6 +14,7 @@
 module ps_sequencer
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic        clk_i,
   input  logic        rst_ni,
@@ -25,13 +26,9 @@ module ps_sequencer
   output logic [31:0] position_o,     // descriptor
   output logic [31:0] image_o,
 
-  input  logic [31:0] config_hash_i,
-  input  logic [31:0] n_images_i,
-  input  logic [31:0] input_stride_i,
-  input  logic [31:0] output_stride_i,
-  input  logic        misaligned_i,   // a buffer does not begin with a whole beat
-  input  logic [63:0] input_i,
-  input  logic [63:0] output_i,
+  /* verilator lint_off UNUSEDSIGNAL */  // ps_core and ps_check use the rest
+  input  run_t        run_i,
+  /* verilator lint_on UNUSEDSIGNAL */
   output logic [63:0] image_input_o,
   output logic [63:0] image_output_o,
 
@@ -52,20 +49,9 @@ module ps_sequencer
   output logic [CH_W-1:0] n_in_o,
   output logic [CH_W-1:0] n_out_o,
 
-  output logic        fetch_start_o,
-  output logic        conv_start_o,
-  output logic        copy_start_o,   // COPY, POOL
-  output logic        gate_start_o,
-  output logic        move_start_o,   // LOAD, GLOAD, STORE
-  output logic        exit_start_o,   // EXIT_IF; gate_busy_i while it runs
-  output logic        record_start_o,
-  input  logic        fetch_busy_i,
-  input  logic        conv_busy_i,    // a convolution issues steps
-  input  logic        epilogue_busy_i,  // a convolution drains
-  input  logic        copy_busy_i,    // COPY, POOL
-  input  logic        gate_busy_i,    // GATE, DENSE, EXIT_IF
+  output starts_t     starts_o,
+  input  busy_t       busy_i,
   input  logic        exit_taken_i,   // right when an EXIT_IF has run
-  input  logic        move_busy_i,
   output logic        sums_busy_o,    // for the gate unit: see ps_interlock
   output logic        score_hold_o,
   output logic        memory_hold_o,
@@ -75,10 +61,7 @@ module ps_sequencer
   input  logic        hung_i,         // pulse: nothing has moved for long
 
   output logic        counters_clear_o,
-  output logic        executed_o,
-  output logic        skipped_o,
-  output logic [CH_W-1:0] channels_executed_o,
-  output logic [CH_W-1:0] channels_skipped_o,
+  output outcome_t    outcome_o,
   output logic [31:0] exit_o
 );
   typedef enum logic [3:0] {
@@ -91,7 +74,7 @@ module ps_sequencer
   logic [CH_W-1:0] n_in_q, n_out_q;
   logic fetch_free, array_free, unit_free, unit_done;
   logic skip, no_output, all_idle, bad_list, master_error;
-  logic jump;
+  logic jump, misaligned;
 
   // What the decision rests on is there before it: scores and lists come with the GATE before, the
   // descriptor's operation, predicate and lists with its first beats, the arguments with the start.
@@ -103,28 +86,22 @@ module ps_sequencer
   assign skip = desc_i.pred_en && score_zero_q != desc_i.pred_not;
   assign score_addr_o = desc_i.pred_slot[SA_W-1:0];
   assign master_error = read_error_i || write_error_i;
+  // A buffer does not begin with a whole beat.
+  assign misaligned = (run_i.program_at[2:0] | run_i.weights_at[2:0] | run_i.input_at[2:0]
+                       | run_i.output_at[2:0]) != '0;
 
   ps_interlock u_interlock (
     .clk_i,
     .rst_ni,
-    .op_i           (desc_i.op),
-    .fetch_start_i  (fetch_start_o),
-    .conv_start_i   (conv_start_o),
-    .copy_start_i   (copy_start_o),
-    .gate_start_i   (gate_start_o || exit_start_o),
-    .move_start_i   (move_start_o || record_start_o),
-    .pool_en_i      (desc_i.pool_en),
-    .fetch_busy_i,
-    .conv_busy_i,
-    .epilogue_busy_i,
-    .copy_busy_i,
-    .gate_busy_i,
-    .move_busy_i,
-    .fetch_free_o   (fetch_free),
-    .array_free_o   (array_free),
-    .unit_free_o    (unit_free),
-    .unit_done_o    (unit_done),
-    .idle_o         (all_idle),
+    .op_i         (desc_i.op),
+    .starts_i     (starts_o),
+    .busy_i,
+    .pool_en_i    (desc_i.pool_en),
+    .fetch_free_o (fetch_free),
+    .array_free_o (array_free),
+    .unit_free_o  (unit_free),
+    .unit_done_o  (unit_done),
+    .idle_o       (all_idle),
     .sums_busy_o,
     .score_hold_o,
     .memory_hold_o
@@ -145,11 +122,11 @@ module ps_sequencer
     is_gate        <= desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
     moves_maps     <= desc_i.op == OP_COPY || desc_i.op == OP_POOL;
     is_halt        <= desc_i.op == OP_HALT;
-    last_image_q   <= n_images_i - 32'd1;
+    last_image_q   <= run_i.n_images - 32'd1;
     last_image     <= image_q == last_image_q;
-    foreign_q      <= config_hash_i != CONFIG_HASH;
-    bad_argument_q <= n_images_i == '0 || misaligned_i || input_stride_i[2:0] != '0
-        || output_stride_i[2:0] != '0;
+    foreign_q      <= run_i.config_hash != CONFIG_HASH;
+    bad_argument_q <= run_i.n_images == '0 || misaligned || run_i.input_stride[2:0] != '0
+        || run_i.output_stride[2:0] != '0;
     stopped_q      <= {stopped_q[0], state_q == Stop};
     masters_busy_q <= masters_busy_i;
   end
@@ -195,8 +172,8 @@ module ps_sequencer
       image_q        <= '0;
       pc_q           <= '0;
       error_q        <= masters_busy_q ? ERR_WATCHDOG : ERR_NONE;
-      image_input_o  <= input_i;
-      image_output_o <= output_i;
+      image_input_o  <= run_i.input_at;
+      image_output_o <= run_i.output_at;
     end
     if (state_q == Hash && foreign_q) error_q <= ERR_CONFIG;
     else if (state_q == Hash && bad_argument_q) error_q <= ERR_FIELD;
@@ -222,8 +199,8 @@ module ps_sequencer
     if (state_q == RecordWait && all_idle && !last_image) begin
       image_q        <= image_q + 32'd1;
       pc_q           <= desc_i.length;
-      image_input_o  <= image_input_o + 64'(input_stride_i);
-      image_output_o <= image_output_o + 64'(output_stride_i);
+      image_input_o  <= image_input_o + 64'(run_i.input_stride);
+      image_output_o <= image_output_o + 64'(run_i.output_stride);
     end
   end
 
@@ -231,30 +208,34 @@ module ps_sequencer
   assign n_in_o  = n_in_q;
   assign n_out_o = n_out_q;
 
-  assign fetch_start_o  = state_q == Fetch && !no_output && fetch_free;
-  assign conv_start_o   = state_q == Array && is_conv && array_free;
-  assign copy_start_o   = state_q == Array && !is_conv && array_free;
-  assign gate_start_o   = state_q == Unit && unit_free && is_gate;
-  assign exit_start_o   = state_q == Unit && unit_free && is_exit;
-  assign move_start_o   = state_q == Unit && unit_free && !is_gate && !is_exit;
-  assign record_start_o = state_q == Record && all_idle;
+  assign starts_o.fetch  = state_q == Fetch && !no_output && fetch_free;
+  assign starts_o.conv   = state_q == Array && is_conv && array_free;
+  assign starts_o.copy   = state_q == Array && !is_conv && array_free;
+  assign starts_o.gate   = state_q == Unit && unit_free && is_gate;
+  assign starts_o.exits  = state_q == Unit && unit_free && is_exit;
+  assign starts_o.move   = state_q == Unit && unit_free && !is_gate && !is_exit;
+  assign starts_o.record = state_q == Record && all_idle;
 
   // The descriptor is held until its unit has latched or finished it.
   assign desc_ready_o = (state_q == Decide && skip && !(is_conv && desc_i.pred_empty))
       || (state_q == Fetch && no_output) || (state_q == Array && array_free)
       || (state_q == UnitWait && unit_done && !jump);
   assign jump = state_q == UnitWait && unit_done && is_exit && exit_taken_i;
-  assign restart_o = (state_q == Idle && start_i && !misaligned_i) || jump
+  assign restart_o = (state_q == Idle && start_i && !misaligned) || jump
       || (state_q == RecordWait && all_idle && !last_image);
   assign restart_index_o = state_q == Idle ? '0 : desc_i.length;
 
-  assign executed_o = fetch_start_o || (state_q == Fetch && no_output) || copy_start_o
-      || gate_start_o || exit_start_o || move_start_o || record_start_o;
-  assign skipped_o = state_q == Decide && skip && !(is_conv && desc_i.pred_empty);
-  assign channels_executed_o = (is_conv && !skipped_o) ? n_out_q : '0;
-  assign channels_skipped_o = !is_conv ? '0 : skipped_o ? desc_i.cout[CH_W-1:0]
-                                                        : desc_i.cout[CH_W-1:0] - n_out_q;
-  assign counters_clear_o = (state_q == Idle && start_i) || record_start_o;
+  logic skipped;
+  assign skipped = state_q == Decide && skip && !(is_conv && desc_i.pred_empty);
+  always_comb begin
+    outcome_o.executed = starts_o.fetch || (state_q == Fetch && no_output) || starts_o.copy
+        || starts_o.gate || starts_o.exits || starts_o.move || starts_o.record;
+    outcome_o.skipped = skipped;
+    outcome_o.channels_executed = (is_conv && !skipped) ? n_out_q : '0;
+    outcome_o.channels_skipped = !is_conv ? '0 : skipped ? desc_i.cout[CH_W-1:0]
+                                                         : desc_i.cout[CH_W-1:0] - n_out_q;
+  end
+  assign counters_clear_o = (state_q == Idle && start_i) || starts_o.record;
   assign exit_o = pc_q;
 
   assign running_o  = state_q != Idle;

@@ -6,13 +6,10 @@
 // weights_o follows three cycles later, in step with the feature memory.
 module ps_weight_buffer
   import ps_cfg::*;
+  import ps_types::*;
 (
   input  logic                          clk_i,
-  input  logic [P_OC-1:0]               wr_rows_i,
-  input  logic                          wr_half_i,
-  input  logic [WA_W-4:0]               wr_word_i,
-  input  logic [7:0]                    wr_bytes_i,
-  input  logic [P_OC-1:0][63:0]         wr_data_i,
+  input  weight_write_t                 write_i,
   input  logic                          rd_half_i,
   input  logic [WA_W-1:0]               rd_addr_i,
   output logic [P_OC-1:0][7:0]          weights_o
@@ -24,7 +21,7 @@ module ps_weight_buffer
   logic [WordWidth-1:0] wr_addr, rd_addr_q;
   logic [2:0] sel_q1, sel_q2;
 
-  assign wr_addr = WordWidth'(wr_word_i) + (wr_half_i ? WordWidth'(HalfWords) : '0);
+  assign wr_addr = WordWidth'(write_i.word) + (write_i.half ? WordWidth'(HalfWords) : '0);
 
   always_ff @(posedge clk_i) begin
     rd_addr_q <= WordWidth'(rd_addr_i[WA_W-1:3]) + (rd_half_i ? WordWidth'(HalfWords) : '0);
@@ -36,9 +33,9 @@ module ps_weight_buffer
     logic [7:0][7:0] word;
     ps_ram #(.Width(64), .Depth(Words)) u_ram (
       .clk_i,
-      .wr_en_i  (wr_rows_i[r] ? wr_bytes_i : 8'h00),
+      .wr_en_i  (write_i.rows[r] ? write_i.bytes : 8'h00),
       .wr_addr_i(wr_addr),
-      .wr_data_i(wr_data_i[r]),
+      .wr_data_i(write_i.data[r]),
       .rd_addr_i(rd_addr_q),
       .rd_data_o(word)
     );

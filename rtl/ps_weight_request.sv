@@ -11,6 +11,7 @@
 module ps_weight_request
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -27,17 +28,9 @@ module ps_weight_request
   output logic [LI_W+CH_W-2:0] list_addr_o,
   input  logic [CH_W-2:0]   list_data_i,
 
-  output logic              group_valid_o,  // pulse
-  output logic [ROW_W-1:0]  group_rows_o,
-  output logic              group_last_o,
-  output logic [15:0]       group_beats_o,  // of the whole group, parameters included
-
-  output logic              row_valid_o,    // pulse
-  output logic [CH_W-1:0]   row_channel_o,
-
-  output logic              req_valid_o,
-  output logic [63:0]       req_addr_o,
-  output logic [15:0]       req_beats_o,
+  output group_t            group_o,
+  output row_t              row_o,
+  output mem_request_t      req_o,
   input  logic              req_ready_i
 );
   typedef enum logic [2:0] {Idle, Group, Announce, Walk, Multiply, Request} state_e;
@@ -198,13 +191,8 @@ module ps_weight_request
     end
   end
 
-  assign group_valid_o = state_q == Announce;
-  assign group_rows_o  = rows_left_q;
-  assign group_last_o  = left_q == '0;
-  assign group_beats_o = 16'(P_OC) + walked_beats_q;
-  assign row_valid_o   = state_q == Request && req_ready_i && w_rows_q;
-  assign row_channel_o = first_q;
-  assign req_valid_o   = state_q == Request;
-  assign req_addr_o    = origin_q + 64'(offset_q);
-  assign req_beats_o   = beats_q;
+  assign group_o = '{valid: state_q == Announce, rows: rows_left_q, last: left_q == '0,
+                     beats: 16'(P_OC) + walked_beats_q};
+  assign row_o   = '{valid: state_q == Request && req_ready_i && w_rows_q, channel: first_q};
+  assign req_o   = '{valid: state_q == Request, addr: origin_q + 64'(offset_q), beats: beats_q};
 endmodule

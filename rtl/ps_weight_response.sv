@@ -9,6 +9,7 @@
 module ps_weight_response
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic              clk_i,
   input  logic              rst_ni,
@@ -18,35 +19,18 @@ module ps_weight_response
   /* verilator lint_on UNUSEDSIGNAL */
   output logic              busy_o,
 
-  input  logic              group_valid_i,
-  input  logic [ROW_W-1:0]  group_rows_i,
-  input  logic              group_last_i,
-  input  logic [15:0]       group_beats_i,
-  input  logic              row_valid_i,
-  input  logic [CH_W-1:0]   row_channel_i,
+  input  group_t            group_i,
+  input  row_t              row_i,
 
   input  logic              beat_valid_i,
   input  logic [63:0]       beat_data_i,
 
-  output logic [P_OC-1:0]   wr_rows_o,
-  output logic              wr_half_o,
-  output logic [WA_W-4:0]   wr_word_o,
-  output logic [7:0]        wr_bytes_o,
-  output logic [P_OC-1:0][63:0] wr_data_o,
+  output weight_write_t     weights_o,
+  output param_write_t      param_o,
+  output fold_t             fold_o,
 
-  output logic              param_valid_o,
-  output logic              param_half_o,
-  output logic [ROW_W-2:0]  param_row_o,
-  output logic [CH_W-1:0]   param_channel_o,
-  output param_t            param_o,
-  output logic              fold_o,
-  output logic              fold_channel_o,
-  output logic [SA_W-1:0]   fold_slot_o,
-
-  output logic              token_valid_o,
-  input  logic              token_ready_i,
-  output logic [ROW_W-1:0]  token_rows_o,
-  output logic              token_last_o
+  output token_t            token_o,
+  input  logic              token_ready_i
 );
 
   logic w_rows_q;
@@ -56,9 +40,8 @@ module ps_weight_response
     if (start_i) begin
       w_rows_q       <= desc_i.w_rows;
       row_beats_q    <= 16'(desc_i.w_stride[19:3]);
-      fold_o         <= desc_i.fold_en;
-      fold_channel_o <= desc_i.fold_channel;
-      fold_slot_o    <= desc_i.fold_slot[SA_W-1:0];
+      fold_o         <= '{enable: desc_i.fold_en, by_channel: desc_i.fold_channel,
+                          slot: desc_i.fold_slot[SA_W-1:0]};
     end
   end
 
@@ -76,9 +59,9 @@ module ps_weight_response
   ps_fifo #(.Width(1 + ROW_W + 16), .Depth(2)) u_jobs (
     .clk_i,
     .rst_ni,
-    .in_valid_i (group_valid_i),
+    .in_valid_i (group_i.valid),
     .in_ready_o (job_ready),
-    .in_data_i  ({group_last_i, group_rows_i, group_beats_i}),
+    .in_data_i  ({group_i.last, group_i.rows, group_i.beats}),
     .out_valid_o(job_valid),
     .out_ready_i(job_done),
     .out_data_o ({job_last, job_rows, job_beats}),
@@ -88,9 +71,9 @@ module ps_weight_response
   ps_fifo #(.Width(CH_W), .Depth(2 * P_OC)) u_rows (
     .clk_i,
     .rst_ni,
-    .in_valid_i (row_valid_i),
+    .in_valid_i (row_i.valid),
     .in_ready_o (row_ready),
-    .in_data_i  (row_channel_i),
+    .in_data_i  (row_i.channel),
     .out_valid_o(row_known),
     .out_ready_i(row_take),
     .out_data_o (row_channel),
@@ -137,26 +120,28 @@ module ps_weight_response
   end
 
   // ---- writes
-  assign param_valid_o   = beat_valid_i && is_param;
-  assign param_half_o    = half_q;
-  assign param_row_o     = w_rows_q ? row_q[ROW_W-2:0] : beat_q[ROW_W-2:0];
-  assign param_channel_o = w_rows_q ? row_channel : group_channel_q + CH_W'(beat_q[ROW_W-2:0]);
-  assign param_o         = beat_data_i;
+  always_comb begin
+    param_o.valid      = beat_valid_i && is_param;
+    param_o.place.half = half_q;
+    param_o.place.row  = w_rows_q ? row_q[ROW_W-2:0] : beat_q[ROW_W-2:0];
+    param_o.channel    = w_rows_q ? row_channel : group_channel_q + CH_W'(beat_q[ROW_W-2:0]);
+    param_o.param      = beat_data_i;
+  end
 
   assign word_beat = w_rows_q ? beat_q - 16'd1 : beat_q - 16'(P_OC);
   assign tap       = word_beat * 16'(TAPS_PER_BEAT) / 16'(BEATS_PER_TAP);
   assign part      = 16'(word_beat % 16'(BEATS_PER_TAP));
 
   always_ff @(posedge clk_i) begin
-    wr_rows_o <= '0;
+    weights_o.rows <= '0;
     if (rst_ni && beat_valid_i && !is_param) begin
-      wr_half_o  <= half_q;
-      wr_word_o  <= w_rows_q ? word_beat[WA_W-4:0] : tap[WA_W-1:3];
-      wr_bytes_o <= w_rows_q ? 8'hFF : 8'((1 << TAPS_PER_BEAT) - 1) << tap[2:0];
+      weights_o.half  <= half_q;
+      weights_o.word  <= w_rows_q ? word_beat[WA_W-4:0] : tap[WA_W-1:3];
+      weights_o.bytes <= w_rows_q ? 8'hFF : 8'((1 << TAPS_PER_BEAT) - 1) << tap[2:0];
       for (int unsigned r = 0; r < P_OC; r++) begin
-        wr_rows_o[r] <= w_rows_q ? row_q == ROW_W'(r) : part == 16'(r / 8);
+        weights_o.rows[r] <= w_rows_q ? row_q == ROW_W'(r) : part == 16'(r / 8);
         for (int unsigned k = 0; k < 8; k++) begin
-          wr_data_o[r][8*k+:8] <= w_rows_q ? beat_data_i[8*k+:8]
+          weights_o.data[r][8*k+:8] <= w_rows_q ? beat_data_i[8*k+:8]
               : beat_data_i[8*((k%TAPS_PER_BEAT)*BeatRows+r%BeatRows)+:8];
         end
       end
@@ -183,9 +168,9 @@ module ps_weight_response
     .in_valid_i (done_q),
     .in_ready_o (token_room),
     .in_data_i  (token_q),
-    .out_valid_o(token_valid_o),
+    .out_valid_o(token_o.valid),
     .out_ready_i(token_ready_i),
-    .out_data_o ({token_last_o, token_rows_o}),
+    .out_data_o ({token_o.last, token_o.rows}),
     .count_o    (token_count)
   );
 

@@ -21,22 +21,26 @@ CACHE_VARIABLE = "PENSTOCK_CACHE_DIR"
 #: The top module of the core.
 TOP = "penstock"
 
+#: Packages among the sources of a core, before its modules.
+PACKAGES = 3
+
 
 def rtl_sources(config_name: str) -> list[Path]:
     """Source files of the core in configuration `config_name`, in the order tools need.
 
-    The package comes first, then the package of the configuration, then the modules by name.
+    The packages come first, as many as PACKAGES: instruction set, configuration, bundles of
+    signals; then the modules by name.
 
     Raises:
         KeyError: the configuration is not known.
         FileNotFoundError: the configuration's package has not been generated.
     """
     name = get_config(config_name).name
-    package, sizes = RTL / "ps_pkg.sv", RTL / "config" / f"ps_cfg_{name}.sv"
-    for path in (package, sizes):
+    packages = [RTL / "ps_pkg.sv", RTL / "config" / f"ps_cfg_{name}.sv", RTL / "ps_types.sv"]
+    for path in packages[:2]:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: generate the SystemVerilog packages first")
-    return [package, sizes, *sorted(path for path in RTL.glob("*.sv") if path != package)]
+    return [*packages, *sorted(path for path in RTL.glob("*.sv") if path not in packages)]
 
 
 def build_root() -> Path:

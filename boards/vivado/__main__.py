@@ -15,6 +15,7 @@ from penstock.boards.vivado.wrapper import TOP, wrapper_text
 from penstock.program.config import CONFIGS, get_config
 from penstock.program.errors import PenstockError
 from penstock.program.folder import write_folder
+from penstock.sim.sources import rtl_sources
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -44,10 +45,7 @@ def write_scripts(build: Build, *, force: bool = False) -> Path:
 
 def rtl_files(config: str, folder: Path) -> tuple[Path, ...]:
     """The core's SystemVerilog in configuration `config`, and the Verilog top in `folder`."""
-    rtl = ROOT / "rtl"
-    first = [rtl / "ps_pkg.sv", rtl / "config" / f"ps_cfg_{config}.sv"]
-    modules = sorted(path for path in rtl.glob("*.sv") if path not in first)
-    return (*first, *modules, folder / f"{TOP}.v")
+    return (*rtl_sources(config), folder / f"{TOP}.v")
 
 
 def plan(board_name: str, core: str, config_name: str | None, folder: Path, ip: Path) -> Build:

@@ -13,18 +13,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from penstock.sim.sources import RTL, rtl_sources
+from penstock.sim.sources import PACKAGES, RTL, rtl_sources
 from tests.mutation import explained, report
 from tests.mutation.benches import fails_bench, fails_proof
 from tests.mutation.runs import CONFIG, build, run_all
 from tests.mutation.sites import Mutant, mutants_of, sample
 
-#: The packages have no logic.
-PACKAGES = 2
-
 
 def every_mutant() -> list[Mutant]:
-    """All mutants of all modules of the core."""
+    """All mutants of all modules of the core; the packages have no logic."""
     return [mutant for path in rtl_sources(CONFIG)[PACKAGES:] for mutant in mutants_of(path)]
 
 

@@ -27,7 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {
     "ps_bank_ram": "ps_ram",
     "ps_conv_window": "ps_conv_ctrl",
+    "ps_convolve": "penstock",
     "ps_core": "penstock",
+    "ps_feature_ports": "penstock",
     "ps_gate_store": "ps_gate_unit",
     "ps_interlock": "ps_sequencer",
     "ps_operands": "ps_array",

@@ -7,7 +7,7 @@ module, and of several runs and configurations, are one: it is hit if it was hit
 - A line is hit if every block and every arm on it is.
 - A branch is an arm of an `if` or `?:`; a toggle is a bit that went up, or down.
 
-Assertions (`ifndef SYNTHESIS`) and generated packages do not count.  coverage.yaml names the lines
+Assertions (`ifndef SYNTHESIS`) and packages do not count.  coverage.yaml names the lines
 that cannot be reached, each with a reason, and the least share of toggles of each module.
 """
 
@@ -24,8 +24,8 @@ from penstock.program.errors import PenstockError
 #: Share of the lines, and of the branches, of a module that has to be hit.
 LINE_FLOOR = 0.95
 
-#: Files of rtl/ that are generated.
-GENERATED = frozenset({"ps_pkg.sv"})
+#: Files of rtl/ that are no modules.
+PACKAGES = frozenset({"ps_pkg.sv", "ps_types.sv"})
 
 
 class CoverageError(PenstockError):
@@ -72,7 +72,7 @@ def _parse(text: str, where: str, rtl: Path) -> tuple[Point | None, int]:
         raise CoverageError("it has a line that is no count", where)
     fields = dict(part.split("\x02", 1) for part in match[1].split("\x01")[1:])
     path = Path(fields["f"])
-    if path.parent != rtl or path.name in GENERATED:
+    if path.parent != rtl or path.name in PACKAGES:
         return None, 0
     kind = fields["page"].removeprefix("v_").split("/")[0]
     point = Point(

@@ -18,7 +18,7 @@ from penstock.sim.rtl.build import build_library
 from penstock.sim.rtl.engine import ZERO_SEED, RtlCore
 from penstock.sim.sources import RTL, TOP, build_root, rtl_sources
 from tests.quality.coverage import (
-    GENERATED,
+    PACKAGES,
     Module,
     Point,
     as_json,
@@ -76,7 +76,7 @@ def measure(configs: Sequence[HwConfig]) -> tuple[dict[Point, int], list[str]]:
 
 def module_sources() -> dict[str, str]:
     """Text of every module of the core by file name; none that is there in simulation alone."""
-    texts = {p.name: p.read_text() for p in sorted(RTL.glob("*.sv")) if p.name not in GENERATED}
+    texts = {p.name: p.read_text() for p in sorted(RTL.glob("*.sv")) if p.name not in PACKAGES}
     return {name: text for name, text in texts.items() if _in_hardware(text)}
 
 

@@ -1,6 +1,7 @@
 // Operands and array as they stand in ps_core, with packed ports for the bench.
 module ps_array_bench
   import ps_cfg::*;
+  import ps_types::*;
 (
   input  logic                   clk_i,
   input  logic                   rst_ni,
@@ -25,13 +26,10 @@ module ps_array_bench
   ps_operands u_operands (
     .clk_i,
     .rst_ni,
-    .valid_i,
-    .first_i,
-    .last_i,
-    .mode_i,
-    .lane_i,
+    .mac_i    ('{
+      valid: valid_i, first: first_i, last: last_i, mode: mode_i, lane: lane_i, mask: mask_i
+    }),
     .signed_i,
-    .mask_i,
     .window_i,
     .weights_i,
     .valid_o  (valid),

@@ -3,6 +3,7 @@
 module ps_epilogue_bench
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic clk_i,
   input  logic rst_ni,
@@ -41,12 +42,19 @@ module ps_epilogue_bench
   output logic signed [31:0] pool_data_o
 );
   logic signed [31:0] row [P_PX];
-  logic half;
-  logic [ROW_W-2:0] param_row;
+  place_t place;
   param_t param;
+  window_t residual;
+  access_t access;
+  sum_write_t sum;
 
   assign tile_valid_o = tile_wanted_i && shadow_free_o;
-  assign param = params_i[half][param_row];
+  assign param = params_i[place.half][place.row];
+  assign {mem_a_read_o, mem_a_addr_o} = {residual.read, residual.addr};
+  assign {mem_read_o, mem_addr_o} = {access.read, access.addr};
+  assign mem_mask_o = access.mask[P_PX-1:0];
+  assign mem_wdata_o = access.data[P_PX-1:0];
+  assign {pool_we_o, pool_addr_o, pool_data_o} = sum;
 
   for (genvar p = 0; p < P_PX; p++) begin : gen_lane
     assign row[p] = array_row_i[p];
@@ -59,37 +67,25 @@ module ps_epilogue_bench
     .empty_i,
     .desc_i,
     .busy_o,
-    .tile_valid_i (tile_valid_o),
-    .tile_offset_i,
-    .tile_pixels_i,
-    .tile_first_i,
-    .tile_last_i,
-    .tile_end_i,
-    .tile_half_i,
-    .tile_rows_i,
-    .tile_lane_i,
-    .tile_mode_i,
+    .tile_i       ('{
+      valid: tile_valid_o, offset: tile_offset_i, pixels: tile_pixels_i, first: tile_first_i,
+      last: tile_last_i, ends: tile_end_i, half: tile_half_i, rows: tile_rows_i,
+      lane: tile_lane_i, mode: tile_mode_i
+    }),
     .shadow_free_o,
     .release_o,
     .array_loaded_i,
     .array_shift_o,
     .array_row_i  (row),
-    .param_half_o (half),
-    .param_row_o  (param_row),
-    .param_bias_i (param.bias),
-    .param_multiplier_i(param.multiplier),
-    .param_shift_i(param.shift[5:0]),
-    .param_channel_i(channels_i[half][param_row]),
-    .mem_addr_o,
-    .mem_read_o,
-    .mem_a_read_o,
-    .mem_a_addr_o,
-    .mem_a_rdata_i,
-    .mem_mask_o,
-    .mem_wdata_o,
+    .place_o      (place),
+    .scale_i      ('{
+      bias: param.bias, multiplier: param.multiplier, shift: param.shift[5:0],
+      channel: channels_i[place.half][place.row]
+    }),
+    .residual_o   (residual),
+    .residual_i   (mem_a_rdata_i),
+    .access_o     (access),
     .mem_rdata_i,
-    .pool_we_o,
-    .pool_addr_o,
-    .pool_data_o
+    .sum_o        (sum)
   );
 endmodule

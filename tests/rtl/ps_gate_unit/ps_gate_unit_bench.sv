@@ -2,6 +2,7 @@
 module ps_gate_unit_bench
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic                  clk_i,
   input  logic                  rst_ni,
@@ -36,12 +37,13 @@ module ps_gate_unit_bench
   input  logic [LI_W+CH_W-2:0]  list_b_addr_i,
   output logic [CH_W-2:0]       list_b_data_o
 );
-  logic list_begin, list_close;
-  logic [SA_W-1:0] score_addr;
-  logic [7:0] score_data;
-  logic [LI_W-1:0] list;
-  logic [CH_W-2:0] list_id;
-  logic [CH_W-1:0] list_bound;
+  score_write_t score;
+  list_write_t list;
+  access_t access;
+
+  assign score_mask_o = score.mask;
+  assign list_append_o = list.append;
+  assign {mem_we_o, mem_addr_o, mem_data_o} = {access.mask[0], access.addr, access.data[0]};
 
   ps_gate_unit u_unit (
     .clk_i,
@@ -53,46 +55,26 @@ module ps_gate_unit_bench
     .sums_busy_i,
     .score_hold_i,
     .mem_hold_i,
-    .gmem_we_i,
-    .gmem_addr_i,
-    .gmem_data_i,
+    .gmem_i       ('{valid: gmem_we_i, addr: gmem_addr_i, data: gmem_data_i}),
     .table_read_i (1'b0),
     .table_addr_i ('0),
     .table_word_o (),
-    .pool_we_i,
-    .pool_addr_i,
-    .pool_data_i,
-    .score_mask_o,
-    .score_addr_o (score_addr),
-    .score_data_o (score_data),
-    .list_begin_o (list_begin),
-    .list_append_o,
-    .list_close_o (list_close),
+    .sum_i        ('{valid: pool_we_i, addr: pool_addr_i, data: pool_data_i}),
+    .score_o      (score),
     .list_o       (list),
-    .list_id_o    (list_id),
-    .list_bound_o (list_bound),
-    .mem_we_o,
-    .mem_addr_o,
-    .mem_data_o
+    .access_o     (access)
   );
 
   ps_gate_store u_store (
     .clk_i,
     .rst_ni,
-    .score_mask_i (score_mask_o),
-    .score_addr_i (score_addr),
-    .score_data_i (score_data),
+    .score_i      (score),
     .score_a_addr_i,
     .score_a_word_o,
     .score_a_o,
     .score_b_addr_i,
     .score_b_o,
-    .list_begin_i (list_begin),
-    .list_append_i(list_append_o),
-    .list_close_i (list_close),
     .list_i       (list),
-    .list_id_i    (list_id),
-    .list_bound_i (list_bound),
     .list_count_o,
     .list_bound_o,
     .list_a_addr_i,

@@ -393,7 +393,8 @@ async def refused_at_once(dut: Any) -> None:
         ({"n_images": 0}, ErrorCode.FIELD),
         ({"input_stride": 68}, ErrorCode.FIELD),
         ({"input_stride": 64, "output_stride": 129}, ErrorCode.FIELD),
-        ({"output_stride": 128, "misaligned": 1}, ErrorCode.FIELD),
+        # Any of the lowest bits of any buffer's address.
+        *(({"output_stride": 128, "misaligned": 1 << bit}, ErrorCode.FIELD) for bit in range(12)),
     ):
         assert await bench.run(program, 1, None, **arguments) == (code, (0, 0)), arguments
         assert bench.events == []

@@ -2,6 +2,7 @@
 module ps_weight_buffer_bench
   import ps_cfg::*;
   import ps_pkg::*;
+  import ps_types::*;
 (
   input  logic                  clk_i,
   input  logic                  rst_ni,
@@ -42,16 +43,21 @@ module ps_weight_buffer_bench
   input  logic [WA_W-1:0]       rd_addr_i,
   output logic [P_OC-1:0][7:0]  weights_o
 );
-  logic request_busy, response_busy, group_last, row_valid, wr_half;
-  logic [ROW_W-1:0] group_rows;
-  logic [15:0] group_beats;
-  logic [CH_W-1:0] row_channel;
-  logic [P_OC-1:0] wr_rows;
-  logic [WA_W-4:0] wr_word;
-  logic [7:0] wr_bytes;
-  logic [P_OC-1:0][63:0] wr_data;
+  logic request_busy, response_busy;
+  mem_request_t req;
+  group_t group;
+  row_t row;
+  weight_write_t write;
+  param_write_t param;
+  fold_t fold;
+  token_t token;
 
   assign busy_o = request_busy || response_busy;
+  assign {req_valid_o, req_addr_o, req_beats_o} = req;
+  assign group_valid_o = group.valid;
+  assign {param_valid_o, param_half_o, param_row_o, param_channel_o, param_o} = param;
+  assign {fold_o, fold_channel_o, fold_slot_o} = fold;
+  assign {token_valid_o, token_rows_o, token_last_o} = token;
 
   ps_weight_request u_request (
     .clk_i,
@@ -65,15 +71,9 @@ module ps_weight_buffer_bench
     .busy_o       (request_busy),
     .list_addr_o,
     .list_data_i,
-    .group_valid_o,
-    .group_rows_o (group_rows),
-    .group_last_o (group_last),
-    .group_beats_o(group_beats),
-    .row_valid_o  (row_valid),
-    .row_channel_o(row_channel),
-    .req_valid_o,
-    .req_addr_o,
-    .req_beats_o,
+    .group_o      (group),
+    .row_o        (row),
+    .req_o        (req),
     .req_ready_i
   );
 
@@ -83,40 +83,20 @@ module ps_weight_buffer_bench
     .start_i,
     .desc_i,
     .busy_o        (response_busy),
-    .group_valid_i (group_valid_o),
-    .group_rows_i  (group_rows),
-    .group_last_i  (group_last),
-    .group_beats_i (group_beats),
-    .row_valid_i   (row_valid),
-    .row_channel_i (row_channel),
+    .group_i       (group),
+    .row_i         (row),
     .beat_valid_i,
     .beat_data_i,
-    .wr_rows_o     (wr_rows),
-    .wr_half_o     (wr_half),
-    .wr_word_o     (wr_word),
-    .wr_bytes_o    (wr_bytes),
-    .wr_data_o     (wr_data),
-    .param_valid_o,
-    .param_half_o,
-    .param_row_o,
-    .param_channel_o,
-    .param_o,
-    .fold_o,
-    .fold_channel_o,
-    .fold_slot_o,
-    .token_valid_o,
-    .token_ready_i,
-    .token_rows_o,
-    .token_last_o
+    .weights_o     (write),
+    .param_o       (param),
+    .fold_o        (fold),
+    .token_o       (token),
+    .token_ready_i
   );
 
   ps_weight_buffer u_buffer (
     .clk_i,
-    .wr_rows_i (wr_rows),
-    .wr_half_i (wr_half),
-    .wr_word_i (wr_word),
-    .wr_bytes_i(wr_bytes),
-    .wr_data_i (wr_data),
+    .write_i  (write),
     .rd_half_i,
     .rd_addr_i,
     .weights_o
