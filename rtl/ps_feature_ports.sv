@@ -24,8 +24,10 @@ module ps_feature_ports
   input  logic            pool_wide_i,    // reads 2 * FB bytes
 
   input  access_t         epilogue_i,     // CONV
+  /* verilator lint_off UNUSEDSIGNAL */  // they have a byte and eight: no other lane is switched
   input  access_t         dense_i,        // DENSE
   input  access_t         move_i,
+  /* verilator lint_on UNUSEDSIGNAL */
   input  access_t         copy_i,
   input  logic [FA_W-1:0] copy_upper_i,
   input  access_t         pool_i,
@@ -74,8 +76,15 @@ module ps_feature_ports
 
   // ---- port B
   always_comb begin
-    b_o = dense_i.mask != '0 ? dense_i : epilogue_i;
-    if (owner_q.move) b_o = move_i;
+    b_o = epilogue_i;
+    if (dense_i.mask != '0) begin
+      b_o.addr = dense_i.addr;
+      b_o.data[0] = dense_i.data[0];
+    end
+    if (owner_q.move) begin
+      b_o.addr = move_i.addr;
+      b_o.data[7:0] = move_i.data[7:0];
+    end
     if (owner_q.copy) b_o = copy_i;
     if (owner_q.pool) b_o = pool_i;
     b_upper_o = owner_q.copy ? copy_upper_i : b_o.addr;
