@@ -33,6 +33,8 @@ FOLDERS = {
     "ps_gate_store": "ps_gate_unit",
     "ps_interlock": "ps_sequencer",
     "ps_operands": "ps_array",
+    "ps_rotate": "ps_feature_mem",
+    "ps_rotate_step": "ps_feature_mem",
     "ps_weight_request": "ps_weight_buffer",
     "ps_weight_response": "ps_weight_buffer",
 }
