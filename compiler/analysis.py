@@ -165,7 +165,7 @@ def _keeps_zeros(conv: Conv) -> bool:
     In general it does not: a masked channel of a pre-activation network is relu(beta - mu * gamma /
     sigma) behind the next batch norm, and must be read.
     """
-    if not conv.depthwise or conv.fold is not None or conv.residual is not None:
+    if not conv.depthwise or conv.fold is not None or conv.residual is not None or conv.pad:
         return False
     factors = conv.requantize
     constant = requantize(conv.bias.astype(np.int64), factors.multiplier, factors.shift)

@@ -69,6 +69,8 @@ def _conv(d: Descriptor, owner: dict[int, str]) -> str:
         f"-> {d.cout}{_list(d.out_list)} x {rows} x {columns} @{d.dst:#x}",
         f"clamp {d.clamp_lo}..{d.clamp_hi}",
     ]
+    if d.pad_value:
+        parts.append(f"off the map {d.pad_value - (d.pad_value & 128) * 2 * d.src_signed}")
     if d.res_en:
         parts.append(f"+ {_type(d.res_signed)} in place{', after int8' if d.res_sat8 else ''}")
     if d.fold_en:

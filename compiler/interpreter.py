@@ -100,7 +100,9 @@ def _conv(node: ir.Conv, values: Mapping[str, IntArray]) -> IntArray:
     source = source.reshape(len(source), -1, 1, 1) if node.pixels > 1 else source
     sources = np.split(source, node.groups, axis=1)
     weights = np.split(node.weight, node.groups)
-    groups = [_accumulate(x, w, node.stride) for x, w in zip(sources, weights, strict=True)]
+    groups = [
+        _accumulate(x, w, node.stride, node.pad) for x, w in zip(sources, weights, strict=True)
+    ]
     acc = np.concatenate(groups, axis=1)
     acc += node.bias.astype(np.int64)[:, None, None]
     multiplier = node.requantize.multiplier.astype(np.int64)[None, :]  # (1, O)
@@ -157,11 +159,12 @@ def _requantize(acc: IntArray, factors: ir.Requantize) -> IntArray:
     return numerics.requantize(acc, factors.multiplier, factors.shift)
 
 
-def _accumulate(source: IntArray, weight: IntArray, stride: int) -> IntArray:
-    """sum(w * x) of a convolution padded by K // 2: (N, O, H', W') int64."""
+def _accumulate(source: IntArray, weight: IntArray, stride: int, outside: int) -> IntArray:
+    """sum(w * x) of a convolution padded by K // 2 of `outside`: (N, O, H', W') int64."""
     outputs, channels, kernel, _ = weight.shape
     pad = kernel // 2
-    padded = np.pad(source, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    sides = ((0, 0), (0, 0), (pad, pad), (pad, pad))
+    padded = np.pad(source, sides, constant_values=outside)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(2, 3))
     windows = windows[:, :, ::stride, ::stride]  # (N, C, H', W', K, K)
     count, _, height, width = windows.shape[:4]

@@ -21,9 +21,8 @@ IntArray = npt.NDArray[Any]
 class Value:
     """A tensor: `shape` (C, H, W) for maps, (n,) for vectors.
 
-    Its real numbers are (integer - zero_point) * scale.  The zero point is another than 0 only
-    where nothing reads the code 0 as 0: at the image and the logits, and before layers whose bias
-    makes up for it.
+    Its real numbers are (integer - zero_point) * scale.  What reads it has the zero point in its
+    bias, and off the map in its `pad`.
     """
 
     name: str
@@ -57,6 +56,7 @@ class Conv:
     ceil(W / stride).  Of G groups the g-th has outputs and inputs g * O / G .. and g * I / G ..
     With an `order` input i of the convolution is channel order[i] of the map (a channel shuffle).
     With `pixels` above 1 the map C x H x W is read as one of C * H * W channels of one pixel.
+    Off the map there is `pad`, the zero point of what it reads.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Conv:
     groups: int = 1
     order: tuple[int, ...] = ()  # of a grouped convolution; empty: as they are
     pixels: int = 1  # H * W where each pixel of the map is a channel: a dense layer of it, K = 1
+    pad: int = 0
 
     @property
     def depthwise(self) -> bool:

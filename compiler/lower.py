@@ -190,6 +190,7 @@ class _Lowering:
             src_stride=src_stride * step.src_step,
             dst_stride=self.stride(step.dst),
             phase_stride=phase_stride,
+            pad_value=conv.pad & 0xFF,
             clamp_lo=conv.clamp[0],
             clamp_hi=conv.clamp[1],
             w_addr=self.weights[key],

@@ -219,7 +219,8 @@ def reads(step: Step) -> tuple[Span, ...]:
     match step:
         case ConvStep():
             inputs = step.conv.weight.shape[1] * step.conv.groups // step.conv.pixels
-            read = (step.src, step.src_first, step.src_first + inputs)
+            last = max(inputs - 1, 0) * step.src_step
+            read = (step.src, step.src_first, step.src_first + (last + 1 if inputs else 0))
             written = writes(step)
             return (read, written) if step.conv.residual and written else (read,)
         case CopyStep():

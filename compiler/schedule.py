@@ -123,7 +123,7 @@ class _Scheduler:
 
     def in_list(self, conv: Conv) -> str | None:
         """The gate whose survivors a convolution walks; None: every channel of a group."""
-        walks = conv.groups == 1 and conv.pixels == 1
+        walks = conv.groups == 1 and conv.pixels == 1 and conv.pad == 0
         return self.analysis.survivors(conv.input) if walks else None
 
     def out_list(self, conv: Conv) -> str | None:
@@ -486,7 +486,7 @@ class _Scheduler:
     def _walked(self, value: str) -> bool:
         readers = self.analysis.readers(value)
         return any(
-            isinstance(node, Conv) and node.input == value and node.groups == 1 and node.pixels == 1
+            isinstance(node, Conv) and node.input == value and self.in_list(node) is not None
             for node in readers
         )
 

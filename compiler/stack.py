@@ -19,7 +19,6 @@ import numpy as np
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Conv, Requantize
 from penstock.compiler.limits import MAX_SIDE
-from penstock.compiler.numerics import type_range
 from penstock.compiler.plan import (
     Buffer,
     ConvStep,
@@ -194,7 +193,8 @@ class _Stacker:
         return dataclasses.replace(step, rows=self._rows(step.src), images=self.images)
 
     def _clears(self, step: ConvStep) -> Iterator[ConvStep]:
-        """Zeros in the rows between the images of what a step reads, where they are needed."""
+        """What is off the map, zeros as a rule, in the rows between the images of what a step
+        reads, where that is needed."""
         if step.conv.weight.shape[2] == 1:
             return
         span = reads(step)[0]
@@ -202,7 +202,7 @@ class _Stacker:
             return
         self.cleared.append(span)
         buffer, first, end = span
-        conv = _zeros(end - first, step.conv.input, self.plan)
+        conv = _constant(end - first, step.conv.input, step.conv.pad)
         height = self.plan.buffers[buffer].shape[1]
         for image in range(self.images - 1):
             yield ConvStep(
@@ -271,10 +271,10 @@ def _within(a: Span, b: Span) -> bool:
     return a[0] == b[0] and b[1] <= a[1] and a[2] <= b[2]
 
 
-def _zeros(channels: int, value: str, plan: Plan) -> Conv:
-    """A convolution without inputs that writes zeros; all of one size share their parameters."""
+def _constant(channels: int, value: str, code: int) -> Conv:
+    """A convolution without inputs that writes one code; all of one size share their parameters."""
     return Conv(
-        name=f"{channels} channels of zeros",
+        name=f"{channels} channels of {code or 'zeros'}",
         input=value,
         output=value,
         weight=np.zeros((channels, 0, 1, 1), np.int8),
@@ -283,7 +283,7 @@ def _zeros(channels: int, value: str, plan: Plan) -> Conv:
             multiplier=np.zeros(channels, np.uint16), shift=np.ones(channels, np.uint8)
         ),
         stride=1,
-        clamp=type_range(plan.graph.values[value].signed),
+        clamp=(code, code),
     )
 
 

@@ -5,7 +5,7 @@ import json
 import zlib
 
 #: Bumped whenever a descriptor, register or record changes meaning; part of every hash.
-ISA_VERSION = 7
+ISA_VERSION = 8
 
 #: Bytes of one beat of the AXI4 master (design section 8: 64 bit).
 BEAT_BYTES = 8

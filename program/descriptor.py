@@ -101,7 +101,8 @@ FIELDS: tuple[Field, ...] = (
     Field("dst", 6, 0, 32, "byte address of the destination (GATE: score, GLOAD: gate memory)"),
     Field("src_stride", 7, 0, 32, "bytes from one source channel to the next"),
     Field("dst_stride", 8, 0, 32, "bytes from one destination channel to the next"),
-    Field("phase_stride", 9, 0, 32, "bytes from one polyphase plane to the next"),
+    Field("phase_stride", 9, 0, 24, "bytes from one polyphase plane to the next"),
+    Field("pad_value", 9, 24, 8, "CONV: the byte off the map, the zero point of the source"),
     Field("clamp_lo", 10, 0, 16, "lower bound of the result", signed=True),
     Field("clamp_hi", 10, 16, 16, "upper bound of the result", signed=True),
     Field(

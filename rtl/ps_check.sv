@@ -244,7 +244,7 @@ module ps_check
     bad_d.map       = desc_i.height == '0 || desc_i.height > 16'd1023
         || desc_i.width == '0 || desc_i.width > 16'd1023;
     bad_d.clamp     = desc_i.clamp_lo > desc_i.clamp_hi;
-    bad_d.phase     = desc_i.phase_stride >= FMEM || wide_t'(desc_i.phase_stride) < out_pixels_q
+    bad_d.phase     = 32'(desc_i.phase_stride) >= FMEM || wide_t'(desc_i.phase_stride) < out_pixels_q
         || desc_i.phase_stride[$clog2(FB)-1:0] != ($clog2(FB))'(FB / 2);
     bad_d.window    = bad_kernel || big_average
         || 17'(desc_i.kernel) > 17'(desc_i.height) + 17'({desc_i.pad, 1'b0})

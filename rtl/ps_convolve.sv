@@ -156,9 +156,13 @@ module ps_convolve
   logic signed [15:0] op_pixels [P_OC][P_PX];
   logic signed [7:0] op_weights [P_OC];
   logic signed [31:0] array_row [P_PX];
+  logic [7:0] pad_q;
 
   always_ff @(posedge clk_i) begin
-    if (start_i) src_signed_q <= desc_i.src_signed;
+    if (start_i) begin
+      src_signed_q <= desc_i.src_signed;
+      pad_q        <= n_in_i == '0 ? '0 : desc_i.pad_value;  // without inputs every sum is 0
+    end
   end
 
   ps_operands u_operands (
@@ -166,6 +170,7 @@ module ps_convolve
     .rst_ni,
     .mac_i    (mac),
     .signed_i (src_signed_q),
+    .pad_i    (pad_q),
     .window_i,
     .weights_i(weights),
     .valid_o  (op_valid),

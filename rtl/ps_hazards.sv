@@ -51,7 +51,7 @@ module ps_hazards
 
   assign pixels = desc_i.height * desc_i.width;
   assign made = 32'(out_pixels_i);
-  assign planes = 32'd3 * desc_i.phase_stride + made;
+  assign planes = 32'd3 * 32'(desc_i.phase_stride) + made;
   assign channels = desc_i.op == OP_CONV ? desc_i.cin : desc_i.cout;
 
   always_comb begin

@@ -2,7 +2,7 @@
 //
 // In mode k the array has R = P_oc >> k rows of P_px << k lanes.  Physical row s works as row
 // s % R of the pass on block s / R of the window: it takes the weight of that row (lane + row
-// within the group) and P_px pixels.  Masked lanes are 0; bytes are extended by their type.
+// within the group) and P_px pixels.  Masked lanes are pad_i; bytes are extended by their type.
 // One register stage; valid, first and last travel along.
 module ps_operands
   import ps_cfg::*;
@@ -12,6 +12,7 @@ module ps_operands
   input  logic                           rst_ni,
   input  mac_t                           mac_i,
   input  logic                           signed_i,
+  input  logic [7:0]                     pad_i,
   input  logic [WB-1:0][7:0]             window_i,
   input  logic [P_OC-1:0][7:0]           weights_i,
   output logic                           valid_o,
@@ -20,6 +21,9 @@ module ps_operands
   output logic signed [7:0]              weights_o [P_OC],
   output logic signed [15:0]             pixels_o [P_OC][P_PX]
 );
+  logic [8:0] pad;
+  assign pad = {signed_i && pad_i[7], pad_i};
+
   always_ff @(posedge clk_i) begin
     logic signed [15:0] blocks [WB/P_PX][P_PX];
     valid_o <= rst_ni && mac_i.valid;
@@ -32,6 +36,8 @@ module ps_operands
           for (int i = 0; i < P_PX; i++) begin
             if (mac_i.mask[b*P_PX+i]) begin
               blocks[b][i] = {{8{signed_i && window_i[b*P_PX+i][7]}}, window_i[b*P_PX+i]};
+            end else begin
+              blocks[b][i] = 16'($signed(pad));
             end
           end
         end

@@ -162,7 +162,7 @@ class _Tally:
             return None
         array = array.reshape(len(array), *value.shape)
         if array.dtype.kind in "fb":  # a score, a maximum or a view without a quantiser
-            return quantize(array, value.scale, value.signed)
+            return quantize(array, value.scale, value.signed, value.zero_point)
         if array.dtype == (np.uint8 if value.signed else np.int8):  # other codes, moved by 128
             return (array.astype(np.int16) + (-128 if value.signed else 128)).astype(
                 np.int8 if value.signed else np.uint8

@@ -24,6 +24,7 @@ class Builder:
         self.gates: dict[Hashable, Stored] = {}
         self.concats: dict[tuple[str, ...], Stored] = {}  # by the maps joined
         self.linears: dict[str, Linear] = {}  # a dense layer's value -> its accumulator
+        self.convolutions: dict[str, Linear] = {}  # the same of maps
         self.rounding: dict[str, ir.BiasRounding] = {}  # by layer
 
     def term(self, name: str) -> Term:
@@ -128,4 +129,5 @@ class Builder:
                 "put the activation before the quantiser of the layer that makes it",
             )
         item = dataclasses.replace(item, clamp=clamp, output=output)
-        return self.add_node(node, item, signed, self.values[value].scale)
+        known = self.values[value]
+        return self.add_node(node, item, signed, known.scale, known.zero_point)

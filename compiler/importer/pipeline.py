@@ -29,7 +29,6 @@ from penstock.compiler.importer.passes.fold_constants import fold_constants
 from penstock.compiler.importer.passes.fold_to_fixpoint import fold_to_fixpoint
 from penstock.compiler.importer.passes.global_max import global_max
 from penstock.compiler.importer.passes.image_phases import image_phases
-from penstock.compiler.importer.passes.image_planes import image_planes
 from penstock.compiler.importer.passes.merge_equal import merge_equal
 from penstock.compiler.importer.passes.prune import prune
 
@@ -45,7 +44,7 @@ FLOAT_PASSES: Passes = (
     fold_batch_norm,
     fold_bias,
 )
-END_PASSES: Passes = (global_max, image_planes, image_phases, dense_as_conv, peel, prune)
+END_PASSES: Passes = (global_max, image_phases, dense_as_conv, peel, prune)
 CANONICAL_PASSES: Passes = (drop_expands, canonical_blends, canonical_scores, prune)
 CHECK_PASSES: Passes = (check_image, check_operators, check_attributes)
 

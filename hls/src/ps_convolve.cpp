@@ -137,7 +137,7 @@ step_loop:
     }
     if (step) {
       mask_window(geometry, places, tap, at.tile.offset, at.tile.mode, d.src_signed,
-                  nest.n_in == 0, window, pixels);
+                  byte_t(d.pad_value), nest.n_in == 0, window, pixels);
       const uint32_t place = nest.by_channel ? uint32_t(span(channel, nest.taps)) : at.place;
       accumulate(at.tile, at.position == 0 && at.tap == 0, last, place + at.tap, wbuf, pixels, acc,
                  shadow);

@@ -127,16 +127,17 @@ inline Tap tap_of(const Geometry& g, uint32_t kh, uint32_t kw) {
   return tap;
 }
 
-// The window as pixels, zero where a lane falls off the map.
+// The window as pixels, `pad` where a lane falls off the map, zero for an empty input list.
 inline void mask_window(const Geometry& g, const Places& p, const Tap& tap, uint32_t tile_offset,
-                        uint32_t mode, bool is_signed, bool empty, const byte_t window[WB],
-                        pixel_t pixels[WB]) {
+                        uint32_t mode, bool is_signed, byte_t pad, bool empty,
+                        const byte_t window[WB], pixel_t pixels[WB]) {
 #pragma HLS INLINE
   const int edge = tap.top ? int(tap.rows_pixels) - int(tile_offset)
                            : int(g.pixels) - int(tile_offset) - int(tap.rows_pixels);
   const int16_t bound = int16_t(edge < 0 || empty ? 0 : edge > WB ? WB : edge);
   const bool from = tap.top && !empty;
   const int sign = is_signed ? 128 : 0;  // the bit that counts as -128, not 128
+  const int outer = empty ? 0 : int(pad);
 mask_blocks:
   for (uint32_t b = 0; b < BLOCKS; ++b) {
 #pragma HLS UNROLL
@@ -152,9 +153,8 @@ mask_blocks:
   mask_lanes:
     for (uint32_t i = 0; i < P_PX; ++i) {
 #pragma HLS UNROLL
-      const int value = int(window[b * P_PX + i]);
-      const int pixel = value - ((value & sign) << 1);
-      pixels[b * P_PX + i] = pixel_t(pixel & -int(inside >> i & 1));
+      const int value = (inside >> i & 1) != 0 ? int(window[b * P_PX + i]) : outer;
+      pixels[b * P_PX + i] = pixel_t(value - ((value & sign) << 1));
     }
   }
 }

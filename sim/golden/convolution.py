@@ -80,14 +80,14 @@ def _source(d: Descriptor, fmem: Array, ics: Array) -> Array:
 
 
 def _columns(d: Descriptor, fmem: Array, ics: Array, dtype: type) -> Array:
-    """(n * K * K, Ho * Wo) input windows, zero outside the map."""
-    maps = _source(d, fmem, ics)
+    """(n * K * K, Ho * Wo) input windows, `pad_value` outside the map."""
+    maps, outside = _source(d, fmem, ics), np.array(d.pad_value, np.uint8)
     if d.src_signed:
-        maps = maps.view(np.int8)
+        maps, outside = maps.view(np.int8), outside.view(np.int8)
     stride = 2 if d.polyphase else 1
     rows, columns = out_size(d)
     pad = d.kernel // 2
-    padded = np.zeros((len(ics), d.height + 2 * pad, d.width + 2 * pad), dtype)
+    padded = np.full((len(ics), d.height + 2 * pad, d.width + 2 * pad), outside, dtype)
     padded[:, pad : pad + d.height, pad : pad + d.width] = maps
     windows = sliding_window_view(padded, (d.kernel, d.kernel), axis=(1, 2))
     windows = windows[:, ::stride, ::stride].transpose(0, 3, 4, 1, 2)

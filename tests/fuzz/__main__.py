@@ -26,6 +26,7 @@ OPTIONS = {
     "concats": ("concats", "networks with Concats"),
     "squeeze": ("squeeze", "networks with squeeze-and-excite"),
     "skips": ("skips", "networks with skipped descriptors"),
+    "codes": ("codes", "networks with zero points and sums at three scales"),
     "several": ("images", "several images a run"),
 }
 TANGLES = "programs on few addresses"

@@ -33,8 +33,10 @@ from tests.fuzz.networks import (
     Excite,
     Join,
     Layer,
+    Pair,
     Recipe,
     build,
+    coded,
     excited,
     joined,
     recipe,
@@ -55,6 +57,7 @@ FAMILIES = {
     "squeeze": excited,
     "images": several,
     "skips": skipping,
+    "codes": coded,
 }
 #: Networks drawn for a case until the configuration has room for one.
 ATTEMPTS = 50
@@ -261,11 +264,15 @@ def features(case: Case) -> list[str]:
         if isinstance(layer, Excite):
             found["squeeze-and-excite"] += 1
             continue
+        if isinstance(layer, Pair):
+            found["sum at three scales"] += 1
+            continue
         if not isinstance(layer, Layer):
             found[("average" if layer.average else "maximum") + f" pool stride {layer.stride}"] += 1
             continue
         found[f"kernel {layer.kernel} stride {layer.stride}"] += 1
         found["residual"] += layer.residual is not None
+        found["zero point off the map"] += bool(layer.pad) and layer.kernel > 1
         groups = "depthwise" if layer.groups == layer.channels else "groups"
         found[f"{groups} stride {layer.stride}"] += layer.groups > 1
         if layer.gate is not None:

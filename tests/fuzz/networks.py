@@ -50,6 +50,7 @@ class Layer:
     residual: int | None = None
     saturate: bool = False
     groups: int = 1
+    pad: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,14 @@ class Join:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """The sum of two maps of one shape and type, each times a factor of its own."""
+
+    inputs: tuple[int, int]
+    signed: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Excite:
     """Squeeze-and-excite of a map."""
 
@@ -86,7 +95,7 @@ class Recipe:
     shape: Shape
     signed: bool
     gates: tuple[GateSpec, ...]
-    layers: tuple[Layer | Window | Join | Excite, ...]
+    layers: tuple[Layer | Window | Join | Excite | Pair, ...]
     classes: int
     schedule: str
     exits: tuple[tuple[int, float], ...] = ()  # (map, threshold) of early exits
@@ -117,6 +126,9 @@ def build(recipe: Recipe) -> Graph:
         if isinstance(layer, Excite):
             maps.append(builder.excite(maps[layer.input], layer.hidden))
             continue
+        if isinstance(layer, Pair):
+            maps.append(builder.pair(*(maps[index] for index in layer.inputs), layer.signed))
+            continue
         fold = None
         if layer.gate is not None:
             spec = recipe.gates[layer.gate]
@@ -127,7 +139,9 @@ def build(recipe: Recipe) -> Graph:
         residual = None if layer.residual is None else maps[layer.residual]
         shape = (layer.channels, layer.kernel, layer.stride, layer.signed)
         extra = {"fold": fold, "residual": residual, "saturate_before_add": layer.saturate}
-        extra["groups"] = layer.groups
+        source = builder.values[maps[layer.input]]
+        extra |= {"groups": layer.groups}
+        extra |= {"pad": layer.pad - 256 * (source.signed and layer.pad > 127)}
         maps.append(builder.conv(maps[layer.input], *shape, **extra))
         if layer.clamp is not None:
             builder.nodes[-1] = dataclasses.replace(builder.nodes[-1], clamp=layer.clamp)
@@ -166,7 +180,7 @@ class Composer:
     def __init__(self, random: stdlib.Random, shape: Shape) -> None:
         self.random = random
         self.maps = [shape]
-        self.layers: list[Layer | Window | Join | Excite] = []
+        self.layers: list[Layer | Window | Join | Excite | Pair] = []
         self.gates: list[GateSpec] = []
         self.macs = 0
         self.signed = False  # the image
@@ -365,12 +379,30 @@ class Composer:
         self.layers.append(Excite(input=source, hidden=self.random.choice((1, 2, 5, 16, 33))))
         self.maps.append(self.maps[source])
 
+    def pair(self) -> None:
+        """The sum of the last map and another of its shape and type, itself if need be, or of two
+        convolutions of it; where there is a gate, often of a block of its own."""
+        kinds, last = self.kinds(), len(self.maps) - 1
+        alike = [
+            index
+            for index, kind in enumerate(kinds)
+            if (self.maps[index], kind) == (self.maps[last], kinds[last])
+        ]
+        if self.chance(0.7):
+            channels, signed = self.maps[last][0], kinds[last][2]
+            made = Layer(input=last, channels=channels, kernel=self.random.choice((1, 3)))
+            gate = self.any_gate(channels)
+            alike.append(self.convolve(dataclasses.replace(made, signed=signed, gate=gate)))
+        inputs = (last, alike[-1] if self.chance(0.7) else self.random.choice(alike))
+        self.layers.append(Pair(inputs=inputs, signed=self.chance(0.4)))
+        self.maps.append(self.maps[last])
+
     def kinds(self) -> list[tuple[int, int, bool]]:
         """(rows, columns, signed) of every map."""
         signs = [self.signed]
         for layer in self.layers:
             match layer:
-                case Layer():
+                case Layer() | Pair():
                     signs.append(layer.signed)
                 case Window() | Excite():
                     signs.append(signs[layer.input])
@@ -389,7 +421,24 @@ def excited(random: stdlib.Random) -> Recipe:
     return recipe(random, joins=random.random() < 0.3, excites=True)
 
 
-def recipe(random: stdlib.Random, joins: bool = False, excites: bool = False) -> Recipe:
+def coded(random: stdlib.Random) -> Recipe:
+    """A random network with zero points, so that other bytes than 0 are read off the maps, and
+    sums of maps at scales of their own; at times for several images."""
+    chosen = recipe(random, joins=random.random() < 0.2, pairs=True)
+    if random.random() < 0.15:
+        chosen = _several(chosen, random)
+    layers = [
+        dataclasses.replace(layer, pad=random.randint(-128, 127) & 255)
+        if isinstance(layer, Layer) and random.random() < 0.6
+        else layer
+        for layer in chosen.layers
+    ]
+    return dataclasses.replace(chosen, layers=tuple(layers))
+
+
+def recipe(
+    random: stdlib.Random, joins: bool = False, excites: bool = False, pairs: bool = False
+) -> Recipe:
     """A random network; equal generators give equal ones."""
     channels = random.choice((1, 3, 4, 9, 40))
     sides = [random.randint(1, random.choice((3, 7, 12, 19, 45))) for _ in range(2)]
@@ -405,6 +454,8 @@ def recipe(random: stdlib.Random, joins: bool = False, excites: bool = False) ->
         parts = (*parts, *["join"] * len(parts))
     if excites:
         parts = (*parts, *["excite"] * len(parts))
+    if pairs:
+        parts = (*parts, *["pair"] * (len(parts) // 2))
     for _ in range(random.randint(3, 9) if joins or excites else random.randint(1, 6)):
         getattr(compose, random.choice(parts))()
         if compose.macs > MAC_BUDGET:
@@ -441,7 +492,10 @@ def _exits(chosen: Recipe) -> tuple[tuple[int, float], ...]:
 
 def several(random: stdlib.Random) -> Recipe:
     """A network without gates and exits, for several images a run."""
-    chosen = recipe(random, joins=random.random() < 0.3)
+    return _several(recipe(random, joins=random.random() < 0.3), random)
+
+
+def _several(chosen: Recipe, random: stdlib.Random) -> Recipe:
     layers = [
         dataclasses.replace(layer, gate=None) if isinstance(layer, Layer) else layer
         for layer in chosen.layers

@@ -24,6 +24,7 @@ from tests.fuzz.networks import (
     MAX_CHANNELS,
     Layer,
     Recipe,
+    coded,
     excited,
     joined,
     recipe,
@@ -35,6 +36,7 @@ CONCATS = range(24)
 SQUEEZE = range(18)
 SEVERAL = range(16)
 SKIPS = range(24)
+CODES = range(24)
 
 
 @pytest.mark.parametrize("seed", SLICE)
@@ -65,6 +67,12 @@ def test_every_engine_agrees_on_several_images(seed: int) -> None:
 def test_every_engine_agrees_on_skipped_descriptors(seed: int) -> None:
     mismatches = case.run(case.draw(seed, ["tiny"], "skips")).mismatches
     assert not mismatches, f"{mismatches}; again: make fuzz SKIPS=1 SEED={seed}, all others 0"
+
+
+@pytest.mark.parametrize("seed", CODES)
+def test_every_engine_agrees_on_zero_points_and_three_scales(seed: int) -> None:
+    mismatches = case.run(case.draw(seed, ["tiny"], "codes")).mismatches
+    assert not mismatches, f"{mismatches}; again: make fuzz CODES=1 SEED={seed}, all others 0"
 
 
 def test_a_copy_of_more_channels_than_one_descriptor_has() -> None:
@@ -111,7 +119,7 @@ def test_a_dense_does_not_overtake_a_convolution_that_drains(
     assert not case.run(case.draw(seed, configs.split(","), family)).mismatches
 
 
-@given(chosen=recipes() | recipes(joined) | recipes(excited))
+@given(chosen=recipes() | recipes(joined) | recipes(excited) | recipes(coded))
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_programs_mean_what_their_graphs_do(chosen: Recipe) -> None:
     """graph == golden alone, where hypothesis can shrink a failure."""
@@ -143,6 +151,14 @@ def test_the_slice_has_several_images() -> None:
     found = [name for one in cases for name in case.features(one)]
     wanted = [f"{count} images a run" for count in (2, 3, 4)]
     wanted += ["rows between images cleared", "residual", "depthwise stride 1", "dense head"]
+    assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
+
+
+def test_the_slice_has_zero_points_and_three_scales() -> None:
+    cases = [case.draw(seed, ["tiny"], "codes") for seed in CODES]
+    found = [name for one in cases for name in case.features(one)]
+    wanted = ["sum at three scales", "zero point off the map", "block gate", "channel gate"]
+    wanted += ["rows between images cleared", "part copied", "extreme numbers"]
     assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
 
 
@@ -223,7 +239,14 @@ def test_a_failure_says_how_to_repeat_it(
     assert summary["mismatches"] == 1
     again = "make fuzz N=1 CONCATS=0 SQUEEZE=0 SKIPS=0 SEVERAL=0 TANGLES=0 FILES=0 ONNX=0"
     assert f"{again} SEED=7 CONFIGS=tiny" in capsys.readouterr().out
-    for option in ("concats", "squeeze", "skips", "several", "tangles"):  # each its own, alone
+    for option in (
+        "concats",
+        "squeeze",
+        "skips",
+        "codes",
+        "several",
+        "tangles",
+    ):  # each its own, alone
         numbers = _numbers(OPTIONS.get(option, ("tangles", ""))[0])
         assert f"{option.upper()}=1" in numbers and numbers.count("=1") == 1
     assert summary["failures"][0]["mismatches"] == ("csim: OSError: gone",)

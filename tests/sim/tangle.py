@@ -189,6 +189,7 @@ class Tangle:
             "in_list": ALL_CHANNELS, "out_list": ALL_CHANNELS, "split": self._int(0, 1 << 16),
             "variant": DEPTHWISE if depthwise else 0, "polyphase": int(halved),
             "phase_stride": phase if halved else 0, "src_signed": self._int(0, 2),
+            "pad_value": self._int(0, 256) * self._int(0, 2),
         }  # fmt: skip
         if pool_base is None and rng.random() < 0.3:  # the first has no scores yet
             per_channel = self._int(0, 2)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from penstock.compiler import ir
 from penstock.compiler.importer.axes import axis_of
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.scales import scale_text
 from penstock.compiler.importer.lower.stored import UNQUANTIZED, is_stored_map, settle
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
@@ -37,13 +36,19 @@ def lower_concat(builder: Builder, node: OpNode) -> Term:
     if len(parts) == 1:
         return parts[0][1]
     stored = [term for _, term in parts if isinstance(term, Stored | Pending)]
-    if len(stored) < len(parts):
-        return Joined(node=node, parts=tuple(parts))
+    if len(stored) < len(parts) or len({_codes(builder, term.value) for term in stored}) > 1:
+        return Joined(node=node, parts=tuple(parts))  # the quantiser behind it has the last word
     values = [
-        settle(builder, node, term, name).value
+        settle(builder, node, term, name, zero=True).value
         for (name, _), term in zip(parts, stored, strict=True)
     ]
     return concat_values(builder, node, values, node.output)
+
+
+def _codes(builder: Builder, name: str) -> tuple[float, bool, int]:
+    """Scale, signedness and zero point."""
+    value = builder.values[name]
+    return value.scale, value.signed, value.zero_point
 
 
 def _part(builder: Builder, node: OpNode, name: str) -> Term:
@@ -70,24 +75,12 @@ def _part(builder: Builder, node: OpNode, name: str) -> Term:
 
 
 def concat_values(builder: Builder, node: OpNode, values: Sequence[str], output: str) -> Stored:
-    """The Concat of integer maps; equal ones are one."""
+    """The Concat of integer maps in codes of one kind; equal ones are one."""
     first = builder.values[values[0]]
-    for value in (builder.values[name] for name in values):
-        if value.scale != first.scale:
-            texts = [
-                f"'{v.name}' has scale {scale_text(v.scale)} "
-                f"(node '{builder.origin[v.name].label}')"
-                for v in (first, value)
-            ]
-            raise node.error(f"scales that cannot be unified: {', '.join(texts)}", HINT_SCALE)
-        if value.signed != first.signed:
-            names = [v.name for v in sorted((first, value), key=lambda v: not v.signed)]
-            raise node.error(
-                f"joins int8 and uint8 maps: '{names[0]}' and '{names[1]}'",
-                "quantise all of them as int8, or all as uint8",
-            )
     key = tuple(values)
     if key not in builder.concats:
         item = ir.Concat(name=node.label, inputs=key, output=output)
-        builder.concats[key] = builder.add_node(node, item, first.signed, first.scale)
+        builder.concats[key] = builder.add_node(
+            node, item, first.signed, first.scale, first.zero_point
+        )
     return builder.concats[key]

@@ -9,10 +9,11 @@ from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.gates import score_value, signum
 from penstock.compiler.importer.lower.linear import identity, one_per_output, with_bias
-from penstock.compiler.importer.lower.scales import code_zero, scale_text, zero_point_error
+from penstock.compiler.importer.lower.scales import code_zero, scale_text
 from penstock.compiler.importer.lower.stored import (
     is_stored_map,
     pending,
+    real_range,
     settle,
     simplest,
     stored_input,
@@ -68,7 +69,9 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
 def _operand(builder: Builder, node: OpNode, name: str) -> Term:
     """An operand of an addition; a pending clip of a stored one is carried out."""
     term = builder.term(name)
-    return settle(builder, node, term, name) if isinstance(term, Stored | Pending) else term
+    if isinstance(term, Stored | Pending):
+        return settle(builder, node, term, name, zero=True)
+    return term
 
 
 def lower_mul(builder: Builder, node: OpNode) -> Term:
@@ -87,7 +90,8 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
         elif is_stored_map(builder, term):
             score = score_value(builder, node, score_name)
             if score is not None and not _decides(builder, score):
-                source = stored_input(builder, node, list(node.inputs).index(map_name))
+                index = list(node.inputs).index(map_name)
+                source = stored_input(builder, node, index, zero=True)
                 conv = identity(builder, node, source)
                 return _scored(builder, node, conv, score, score_name)
             if score is not None:
@@ -188,13 +192,11 @@ def _clip_stored(
 ) -> Stored | Pending:
     """A pending clip on an integer value, forgotten if the value never leaves the bounds."""
     value = builder.values[term.value]
-    if value.zero_point:
-        raise zero_point_error(builder.origin[term.value], value.zero_point)
     kind = builder.net.types.get(node.inputs[0], "float32")
     if kind != "float32":  # between the quantiser and its twin
-        zero = code_zero(kind, value.signed)
+        zero = value.zero_point or code_zero(kind, value.signed)
         low, high = (low - zero) * value.scale, (high - zero) * value.scale
-    least, greatest = (step * value.scale for step in builder.integer_range(term.value))
+    least, greatest = real_range(builder, term.value)
     low = -INF if low <= least else low
     high = INF if high >= greatest else high
     low, high = min(max(term.low, low), high), max(min(term.high, high), low)

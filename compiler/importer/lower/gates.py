@@ -109,7 +109,8 @@ def lower_sigmoid(builder: Builder, node: OpNode) -> Term:
 def _sigmoid_of_steps(builder: Builder, node: OpNode, term: Stored | Pending) -> Logistic:
     """Of a quantised dense layer: exactly what a SIGMOID gate makes of it before its table."""
     value = builder.values[term.value]
-    if isinstance(term, Pending) or builder.integer_range(term.value) != (-128, 127):
+    clipped = isinstance(term, Pending) or builder.integer_range(term.value) != (-128, 127)
+    if clipped or value.zero_point:
         raise node.error("its input is clipped", "put Sigmoid behind the dense layer itself")
     if value.scale * SIGMOID_STEPS != 1.0:
         raise node.error(

@@ -8,7 +8,6 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.kernels import core_kernel, whole_map
-from penstock.compiler.importer.lower.scales import zero_point_error
 from penstock.compiler.importer.lower.shapes import check_vector
 from penstock.compiler.importer.lower.stored import ordered_input
 from penstock.compiler.importer.net import Array, OpNode
@@ -59,14 +58,9 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
 
 
 def _of_zero_point(builder: Builder, source: str, weight: Array) -> Array:
-    """What the zero point of the input adds to each sum, in steps of the accumulator.
-
-    Off its map the core reads the code 0, which stands for something else then: so a kernel that
-    leaves the map is refused.
-    """
+    """What the zero point of the input adds to each sum, in steps of the accumulator; off the map
+    the core reads it as well."""
     value = builder.values[source]
-    if value.zero_point and weight.ndim == 4 and weight.shape[2:] != (1, 1):
-        raise zero_point_error(builder.origin[source], value.zero_point)
     return value.zero_point * weight.reshape(len(weight), -1).astype(np.int64).sum(axis=1)
 
 
@@ -106,7 +100,8 @@ def lower_gemm(builder: Builder, node: OpNode) -> Term:
 
 
 def identity(builder: Builder, node: OpNode, value: str) -> Linear:
-    """The accumulator of an integer map itself: weight 1, each channel of its own."""
+    """The accumulator of an integer map itself: weight 1, each channel of its own, its zero point
+    in the bias."""
     source = builder.values[value]
     channels = source.shape[0]
     return Linear(
@@ -114,7 +109,7 @@ def identity(builder: Builder, node: OpNode, value: str) -> Linear:
         dense=False,
         input=value,
         weight=np.ones((channels, 1, 1, 1), np.int8),
-        bias=np.zeros(channels, np.int64),
+        bias=np.full(channels, -source.zero_point, np.int64),
         offset=np.zeros(channels),
         scale=np.full(channels, source.scale),
         groups=channels,

@@ -10,7 +10,7 @@ from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.keys import frozen
 from penstock.compiler.importer.lower.bias import fit
 from penstock.compiler.importer.lower.concat import concat_values
-from penstock.compiler.importer.lower.convolution import make_conv
+from penstock.compiler.importer.lower.convolution import quantize_conv
 from penstock.compiler.importer.lower.gates import is_relu1, make_gate
 from penstock.compiler.importer.lower.linear import identity
 from penstock.compiler.importer.lower.map_pool import quantize_window
@@ -65,9 +65,7 @@ def _quantized(
     source = ("mean", term.value) if isinstance(term, Mean) else ("term", frozen(term))
     key = (*source, scale, signed, zero)
     if key not in builder.made:
-        quantize = _with_zero_point if zero or _has_zero_point(builder, term) else _quantize
-        codes = (scale, signed, zero) if quantize is _with_zero_point else (scale, signed)
-        builder.made[key] = quantize(builder, node, term, *codes)
+        builder.made[key] = _quantize(builder, node, term, scale, signed, zero)
     return builder.made[key]
 
 
@@ -93,8 +91,8 @@ def lower_dequantize(builder: Builder, node: OpNode) -> Term:
     if value.scale != scale:
         hint = "dequantise with the scale of the quantiser"
         raise unequal_scales(builder, node, value.name, scale, hint)
-    codes = codes_of(builder, node, builder.net.types[node.inputs[0]])
-    if codes != (value.signed, value.zero_point):
+    signed, zero = codes_of(builder, node, builder.net.types[node.inputs[0]])
+    if zero - value.zero_point != 128 * (value.signed - signed):  # codes of the other type: moved
         raise node.error(
             f"its zero point is not that of the quantiser '{builder.origin[value.name].label}'",
             "dequantise with the quantiser's",
@@ -133,73 +131,46 @@ def _centred(builder: Builder, node: OpNode, integers: Array, axis: int) -> Arra
 
 
 def _quantize(
-    builder: Builder, node: OpNode, term: Term, scale: float, signed: bool
+    builder: Builder, node: OpNode, term: Term, scale: float, signed: bool, zero: int
 ) -> Stored | Pending:
+    """The codes of a term.  A zero point is part of the bias of what makes them.
+
+    Raises:
+        CompileError: nothing has a bias to hold the zero point, or a score would scale it.
+    """
     match term:
         case Image():
-            return _image(builder, node, term, scale, signed)
+            return _image(builder, node, term, scale, signed, zero)
         case Stored() | Pending():
-            return _requantize(builder, node, pending(term), scale, signed)
+            return _requantize(builder, node, pending(term), scale, signed, zero)
         case Mean():
-            return _pool(builder, node, term, scale, signed)
+            return _pool(builder, node, term, scale, signed, zero)
         case Window():
-            return quantize_window(builder, node, term, scale, signed)
+            return quantize_window(builder, node, term, scale, signed, zero)
         case Joined():
-            return _joined(builder, node, term, scale, signed)
+            return _joined(builder, node, term, scale, signed, zero)
         case Sum():
-            return lower_sum(builder, node, term, scale, signed)
+            return lower_sum(builder, node, term, scale, signed, zero)
         case Linear(dense=False):
-            return _conv(builder, node, term, scale, signed)
+            return quantize_conv(builder, node, term, scale, signed, zero)
         case Linear() | Binary() | Logistic():
-            return _vector(builder, node, term, scale, signed)
+            return _vector(builder, node, term, scale, signed, zero)
     raise node.error(f"cannot quantise '{node.inputs[0]}'")
 
 
-def _joined(builder: Builder, node: OpNode, term: Joined, scale: float, signed: bool) -> Stored:
+def _joined(
+    builder: Builder, node: OpNode, term: Joined, scale: float, signed: bool, zero: int
+) -> Stored:
     """Each operand quantised alone, as the quantiser behind the Concat does: then they are joined.
 
-    What was quantised before the Concat must have that scale already.
+    One that was quantised before the Concat with other steps is rescaled.
     """
     values = []
     for index, (name, operand) in enumerate(term.parts):
         alone = dataclasses.replace(node, outputs=(builder.fresh(f"{node.output}.part{index}"),))
-        part = _quantized(builder, alone, operand, scale, signed)
-        values.append(settle(builder, node, part, name).value)
+        part = _quantized(builder, alone, operand, scale, signed, zero)
+        values.append(settle(builder, node, part, name, zero=True).value)
     return concat_values(builder, term.node, values, node.output)
-
-
-def _has_zero_point(builder: Builder, term: Term) -> bool:
-    """Whether a stored value, or one that is averaged, has a zero point."""
-    return isinstance(term, Stored | Pending | Mean) and bool(builder.values[term.value].zero_point)
-
-
-def _with_zero_point(
-    builder: Builder, node: OpNode, term: Term, scale: float, signed: bool, zero: int
-) -> Stored | Pending:
-    """Codes whose zero point the core need not know: it is in the bias that makes them, or they
-    are those of what is quantised again, or averaged, at the same scale and zero point.
-
-    Raises:
-        CompileError: it would have to be added to something else.
-    """
-    if isinstance(term, Image):
-        return _image(builder, node, term, scale, signed, zero)
-    if isinstance(term, Linear) and term.score is None:
-        clamp = integer_bounds(term.low, term.high, scale, signed, zero)
-        moved = dataclasses.replace(term, offset=term.offset + zero * scale)
-        if term.dense:
-            return _dense(builder, node, moved, scale, signed, clamp, zero)
-        item = make_conv(builder, node, moved, scale, clamp)
-        return builder.add_node(node, item, signed, scale, zero)
-    if isinstance(term, Stored | Pending | Mean):
-        value = builder.values[term.value]
-        same = (value.scale, value.signed, value.zero_point) == (scale, signed, zero)
-        if same and isinstance(term, Mean):
-            return _pool(builder, node, term, scale, signed, zero)
-        if same and isinstance(term, Stored):
-            return term
-    point = zero or builder.values[term.value].zero_point  # type: ignore[union-attr]
-    raise zero_point_error(node, point)
 
 
 def _image(
@@ -218,22 +189,23 @@ def _image(
 
 
 def _requantize(
-    builder: Builder, node: OpNode, term: Pending, scale: float, signed: bool
+    builder: Builder, node: OpNode, term: Pending, scale: float, signed: bool, zero: int
 ) -> Stored | Pending:
     """Quantising a dequantised value again, which may only narrow it; its order stays."""
     value = builder.values[term.value]
-    if value.scale != scale:
-        return _rescaled(builder, node, term, scale, signed)
-    bounds = integer_bounds(term.low, term.high, scale, signed)
+    if (value.scale, value.zero_point) != (scale, zero):
+        return _rescaled(builder, node, term, scale, signed, zero)
+    bounds = integer_bounds(term.low, term.high, scale, signed, zero)
     name = in_order(builder, term, node.output)
     narrowed = builder.narrow(node, term.value, bounds, signed, name)
     return simplest(Pending(value=narrowed.value, order=term.order))
 
 
 def _rescaled(
-    builder: Builder, node: OpNode, term: Pending, scale: float, signed: bool
+    builder: Builder, node: OpNode, term: Pending, scale: float, signed: bool, zero: int
 ) -> Stored | Pending:
-    """A stored map in steps of another scale: a convolution of every channel by itself.
+    """A stored map in steps of another scale, or with another zero point: a convolution of every
+    channel by itself.
 
     Quantised, clipped, quantised again: both roundings stay what they are.
     """
@@ -241,8 +213,8 @@ def _rescaled(
         hint = "remove one of the two quantisers"
         raise unequal_scales(builder, node, term.value, scale, hint)
     conv = dataclasses.replace(identity(builder, node, term.value), low=term.low, high=term.high)
-    name = in_order(builder, term, node.output)
-    made = _conv(builder, dataclasses.replace(node, outputs=(name,)), conv, scale, signed)
+    named = dataclasses.replace(node, outputs=(in_order(builder, term, node.output),))
+    made = quantize_conv(builder, named, conv, scale, signed, zero)
     return simplest(Pending(value=made.value, order=term.order))
 
 
@@ -250,6 +222,8 @@ def _pool(
     builder: Builder, node: OpNode, term: Mean, scale: float, signed: bool, zero: int = 0
 ) -> Stored:
     source = builder.values[term.value]
+    if (zero or source.zero_point) and (source.scale, source.zero_point) != (scale, zero):
+        raise zero_point_error(node, zero or source.zero_point)
     real = source.scale / (scale * source.shape[1] * source.shape[2])
     factor = builder.requantize(node, np.array([real]))
     item = ir.Pool(
@@ -262,17 +236,16 @@ def _pool(
     return builder.add_node(node, item, signed, scale, zero)
 
 
-def _conv(builder: Builder, node: OpNode, term: Linear, scale: float, signed: bool) -> Stored:
-    clamp = integer_bounds(term.low, term.high, scale, signed)
-    item = make_conv(builder, node, term, scale, clamp)
-    return builder.add_node(node, item, signed, scale)
-
-
 def _vector(
-    builder: Builder, node: OpNode, term: Linear | Binary | Logistic, scale: float, signed: bool
+    builder: Builder,
+    node: OpNode,
+    term: Linear | Binary | Logistic,
+    scale: float,
+    signed: bool,
+    zero: int,
 ) -> Stored:
     """A gate if it is quantised as scores are, else a dense layer."""
-    score = not signed and scale == SCORE_SCALE
+    score = not signed and scale == SCORE_SCALE and not zero
     if score and (isinstance(term, Binary | Logistic) or is_relu1(term)):
         return make_gate(builder, node, term, node.output)
     if isinstance(term, Binary | Logistic):
@@ -281,21 +254,15 @@ def _vector(
             f"quantises a gate score as {kind} with scale {scale_text(scale)}",
             f"scores are uint8 with scale 1/128 ({SCORE_SCALE})",
         )
-    clamp = integer_bounds(term.low, term.high, scale, signed)
-    return _dense(builder, node, term, scale, signed, clamp)
+    return _dense(builder, node, term, scale, signed, zero)
 
 
 def _dense(
-    builder: Builder,
-    node: OpNode,
-    term: Linear,
-    scale: float,
-    signed: bool,
-    clamp: tuple[int, int],
-    zero: int = 0,
+    builder: Builder, node: OpNode, term: Linear, scale: float, signed: bool, zero: int
 ) -> Stored:
     """A dense layer of the gate unit's."""
-    fitted = fit(builder, term, scale)
+    clamp = integer_bounds(term.low, term.high, scale, signed, zero)
+    fitted = fit(builder, dataclasses.replace(term, offset=term.offset + zero * scale), scale)
     builder.note_rounding(term.node, fitted.error, fitted.finer)
     item = ir.Dense(
         name=term.node.label,

@@ -62,7 +62,7 @@ def zero_point_error(node: OpNode, point: int) -> CompileError:
     return node.error(
         f"its zero point is {point}, not 0",
         "quantise symmetrically (int8, or uint8 after a ReLU, zero point 0); others are read by "
-        "dense layers, 1x1 convolutions without padding and averages alone",
+        "convolutions, dense layers and maxima, added, and averaged at the same scale",
     )
 
 

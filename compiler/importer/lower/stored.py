@@ -61,20 +61,19 @@ def limited(
     """The value with its pending clip carried out, in the order in which it is stored.
 
     The clip's bounds must be values that it can have: on its grid and within its range.  A value
-    with a zero point is read where `zero` is, and cannot be clipped.
+    with a zero point is read where `zero` is.
     """
     point = builder.values[term.value].zero_point
-    if point and (not zero or simplest(pending(term)) != Stored(value=term.value)):
-        origin = builder.origin[term.value]
-        raise zero_point_error(origin, point)
+    if point and not zero:
+        raise zero_point_error(builder.origin[term.value], point)
     if isinstance(term, Stored) or not np.isfinite([term.low, term.high]).any():
         return term.value
     value = builder.values[term.value]
-    least, greatest = (step * value.scale for step in builder.integer_range(term.value))
-    bounds = integer_bounds(term.low, term.high, value.scale, value.signed)
+    least, greatest = real_range(builder, term.value)
+    bounds = integer_bounds(term.low, term.high, value.scale, value.signed, point)
     active = (term.low > least, term.high < greatest)
     for real, step, acts in zip((term.low, term.high), bounds, active, strict=True):
-        if acts and np.float32(real) != np.float32(step) * np.float32(value.scale):
+        if acts and np.float32(real) != np.float32(step - point) * np.float32(value.scale):
             raise node.error(
                 f"'{name}' is clipped at {real:.6g}, which is not among its values "
                 f"{least:.6g}..{greatest:.6g} in steps of {scale_text(value.scale)}",
@@ -82,6 +81,13 @@ def limited(
             )
     name = in_order(builder, term, name)
     return builder.narrow(node, term.value, bounds, value.signed, name).value
+
+
+def real_range(builder: Builder, name: str) -> tuple[float, float]:
+    """Least and greatest real number that an integer value can stand for."""
+    value = builder.values[name]
+    least, greatest = builder.integer_range(name)
+    return (least - value.zero_point) * value.scale, (greatest - value.zero_point) * value.scale
 
 
 def in_order(builder: Builder, term: Pending, name: str) -> str:

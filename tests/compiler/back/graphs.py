@@ -83,6 +83,14 @@ class GraphBuilder:
         shape = (sum(tensor.shape[0] for tensor in tensors), *tensors[0].shape[1:])
         return self.value(f"{name}.y", shape, tensors[0].signed)
 
+    def pair(self, left: str, right: str, signed: bool) -> str:
+        """The sum of two maps of one size and type at scales of their own."""
+        channels = self.values[left].shape[0]
+        order = np.arange(2 * channels).reshape(2, channels).T.reshape(-1)
+        both = self.concat(left, right)
+        extra = {"groups": channels, "order": tuple(order.tolist())}
+        return self.conv(both, channels, 1, signed=signed, **extra)
+
     def map_pool(
         self, source: str, kernel: int, stride: int, pad: int = 0, average: bool = False
     ) -> str:

@@ -70,6 +70,7 @@ class Bench:
         rows = config.p_oc >> mode
         lane = int(rng.integers(config.p_oc - rows + 1))
         signed = bool(rng.integers(2))
+        pad = int(rng.choice([0, 128, 255, rng.integers(256)]))
         total = np.zeros((config.p_oc, config.p_px), np.int64)
         for step in range(steps):
             window = rng.integers(0, 256, config.window_bytes)
@@ -90,10 +91,12 @@ class Bench:
             dut.mode_i.value = mode
             dut.lane_i.value = lane
             dut.signed_i.value = int(signed)
+            dut.pad_i.value = pad
             dut.mask_i.value = pack(mask, 1)
             dut.window_i.value = pack(window, 8)
             dut.weights_i.value = pack(weights, 8)
-            pixels = np.where(signed & (window > 127), window - 256, window) * mask
+            window = np.where(mask, window, pad)
+            pixels = np.where(signed & (window > 127), window - 256, window)
             for s in range(config.p_oc):
                 block = s // rows * config.p_px
                 total[s] += weights[lane + s % rows] * pixels[block : block + config.p_px]
@@ -111,7 +114,7 @@ class Bench:
 @cocotb.test(**TIMEOUT)
 @cocotb.parametrize(idle=STALLS, back_pressure=STALLS)
 async def sums(dut: Any, idle: str, back_pressure: str) -> None:
-    """Sums of one step and of many, in every mode, back to back; masked and signed lanes."""
+    """Sums of one step and of many, in every mode, back to back; padded and signed lanes."""
     bench = Bench(dut)
     await bench.start(back_pressure)
     lengths = [1, 1, 2, 3, 9, 1, 30]

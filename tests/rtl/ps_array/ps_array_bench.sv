@@ -11,6 +11,7 @@ module ps_array_bench
   input  logic [1:0]             mode_i,
   input  logic [ROW_W-2:0]       lane_i,
   input  logic                   signed_i,
+  input  logic [7:0]             pad_i,
   input  logic [WB-1:0]          mask_i,
   input  logic [WB-1:0][7:0]     window_i,
   input  logic [P_OC-1:0][7:0]   weights_i,
@@ -30,6 +31,7 @@ module ps_array_bench
       valid: valid_i, first: first_i, last: last_i, mode: mode_i, lane: lane_i, mask: mask_i
     }),
     .signed_i,
+    .pad_i,
     .window_i,
     .weights_i,
     .valid_o  (valid),
