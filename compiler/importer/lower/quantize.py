@@ -48,7 +48,7 @@ from penstock.compiler.importer.terms import (
     Term,
     Window,
 )
-from penstock.compiler.numerics import SCORE_SCALE
+from penstock.compiler.numerics import SCORE_SCALE, type_range
 
 
 def lower_quantize(builder: Builder, node: OpNode) -> Term:
@@ -192,8 +192,11 @@ def _requantize(
     builder: Builder, node: OpNode, term: Pending, scale: float, signed: bool, zero: int
 ) -> Stored | Pending:
     """Quantising a dequantised value again, which may only narrow it; its order stays."""
-    value = builder.values[term.value]
-    if (value.scale, value.zero_point) != (scale, zero):
+    value, (least, greatest) = builder.values[term.value], type_range(signed)
+    low, high = builder.integer_range(term.value)
+    retyped = value.signed != signed and not (least <= low and high <= greatest)
+    pooled = retyped and isinstance(builder.nodes.get(term.value), ir.MapPool | ir.Concat)
+    if (value.scale, value.zero_point) != (scale, zero) or pooled:
         return _rescaled(builder, node, term, scale, signed, zero)
     bounds = integer_bounds(term.low, term.high, scale, signed, zero)
     name = in_order(builder, term, node.output)

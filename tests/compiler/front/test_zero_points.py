@@ -85,7 +85,7 @@ def residual(net: Qdq, x: str) -> str:
 READERS: dict[str, Any] = {
     "3x3": lambda n, x: n.conv(x, 4),
     "5x5 strided": lambda n, x: n.conv(x, 4, kernel=5, strides=[2, 2]),
-    "one side padded": lambda n, x: n.conv(x, 4, kernel=3, pads=[0, 0, 1, 1], strides=[2, 2]),
+    "one side padded": lambda n, x: n.conv(x, 4, kernel=3, pads=[0, 1, 1, 1], strides=[2, 2]),
     "padded 1x1": lambda n, x: n.conv(x, 4, kernel=1, pads=[0, 1, 0, 0], strides=[2, 2]),
     "depthwise": lambda n, x: n.node("Conv", x, n.weight((4, 1, 3, 3)), group=4, pads=[1] * 4),
     "groups": lambda n, x: n.node("Conv", x, n.weight((6, 2, 3, 3)), group=2, pads=[1] * 4),
