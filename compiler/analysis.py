@@ -41,8 +41,9 @@ class Analysis:
         table: dict[str, list[Node]] = {}
         for node in self.graph.nodes:
             names = set(node.inputs) if isinstance(node, Concat) else {node.input}
-            if isinstance(node, Conv) and node.residual:
-                names.add(node.residual)
+            if isinstance(node, Conv):
+                names = names if node.weight.shape[1] else set()
+                names |= {node.residual} if node.residual else set()
             for name in names:
                 table.setdefault(name, []).append(node)
         return table

@@ -98,6 +98,7 @@ def _conv(node: ir.Conv, values: Mapping[str, IntArray]) -> IntArray:
     source = values[node.input]
     source = source[:, node.order] if node.order else source
     source = source.reshape(len(source), -1, 1, 1) if node.pixels > 1 else source
+    source = source if node.weight.shape[1] else source[:, :0]
     sources = np.split(source, node.groups, axis=1)
     weights = np.split(node.weight, node.groups)
     groups = [
@@ -169,6 +170,8 @@ def _accumulate(source: IntArray, weight: IntArray, stride: int, outside: int) -
     windows = windows[:, :, ::stride, ::stride]  # (N, C, H', W', K, K)
     count, _, height, width = windows.shape[:4]
     taps = channels * kernel * kernel
+    if not taps:
+        return np.zeros((count, outputs, height, width), dtype=np.int64)
     flat = weight.reshape(outputs, taps)
     step = max(1, PATCH_ELEMENTS // (taps * height * width))
     result = np.empty((count, outputs, height, width), dtype=np.int64)

@@ -56,7 +56,8 @@ class Conv:
     ceil(W / stride).  Of G groups the g-th has outputs and inputs g * O / G .. and g * I / G ..
     With an `order` input i of the convolution is channel order[i] of the map (a channel shuffle).
     With `pixels` above 1 the map C x H x W is read as one of C * H * W channels of one pixel.
-    Off the map there is `pad`, the zero point of what it reads.
+    Off the map there is `pad`, the zero point of what it reads.  With weights of no input channel
+    it reads nothing, and its input only says how large the map is.
     """
 
     name: str
@@ -126,7 +127,7 @@ class Gate:
 
     name: str
     input: str
-    output: str  # (n,) uint8, scale 1/128
+    output: str  # (n,) uint8, scale 1/128 as a rule
     weight: IntArray  # (n, C) int8
     bias: IntArray  # (n,) int32
     requantize: Requantize

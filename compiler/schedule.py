@@ -123,7 +123,7 @@ class _Scheduler:
 
     def in_list(self, conv: Conv) -> str | None:
         """The gate whose survivors a convolution walks; None: every channel of a group."""
-        walks = conv.groups == 1 and conv.pixels == 1 and conv.pad == 0
+        walks = conv.groups == 1 and conv.pixels == 1 and conv.pad == 0 and conv.weight.size > 0
         return self.analysis.survivors(conv.input) if walks else None
 
     def out_list(self, conv: Conv) -> str | None:

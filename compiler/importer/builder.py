@@ -130,4 +130,6 @@ class Builder:
             )
         item = dataclasses.replace(item, clamp=clamp, output=output)
         known = self.values[value]
+        if value in self.linears:
+            self.linears[output] = self.linears[value]
         return self.add_node(node, item, signed, known.scale, known.zero_point)

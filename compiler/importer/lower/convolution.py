@@ -2,12 +2,15 @@
 
 import dataclasses
 
+import numpy as np
+
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.bias import fit
 from penstock.compiler.importer.lower.scales import integer_bounds, zero_point_error
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Linear, Stored
+from penstock.compiler.numerics import SCORE_ONE
 
 
 def make_conv(
@@ -19,9 +22,10 @@ def make_conv(
     residual: str | None = None,
 ) -> ir.Conv:
     """A convolution requantised to `scale`, writing the output of quantiser `node`."""
-    fold = None
+    fold, unit = None, 1.0
     if term.score is not None:
         fold = ir.Fold(scores=term.score, per_channel=term.per_channel)
+        unit = builder.values[term.score].scale * SCORE_ONE  # what a score of 128 stands for
     fitted = fit(builder, term, scale)
     builder.note_rounding(term.node, fitted.error, fitted.finer)
     return ir.Conv(
@@ -30,7 +34,7 @@ def make_conv(
         output=node.output,
         weight=fitted.weight,
         bias=fitted.bias,
-        requantize=builder.requantize(term.node, fitted.scale / scale),
+        requantize=builder.requantize(term.node, fitted.scale * unit / scale),
         stride=term.stride,
         clamp=clamp,
         fold=fold,
@@ -47,14 +51,40 @@ def quantize_conv(
 ) -> Stored:
     """A map in codes with zero point `zero`, which is part of its bias.
 
+    A score would scale the bias too: behind one the zero point is there before, and is added to.
+
     Raises:
-        CompileError: a score would scale the zero point with the rest.
+        CompileError: it would have to be, behind a stride.
     """
-    if zero and term.score is not None:
-        raise zero_point_error(node, zero)
     clamp = integer_bounds(term.low, term.high, scale, signed, zero)
-    moved = dataclasses.replace(term, offset=term.offset + zero * scale)
-    item = make_conv(builder, node, moved, scale, clamp)
+    if zero and term.score is not None:
+        before = _filled(builder, node, term, scale, signed, zero)
+        item = make_conv(builder, node, term, scale, clamp, residual=before)
+    else:
+        moved = dataclasses.replace(term, offset=term.offset + zero * scale)
+        item = make_conv(builder, node, moved, scale, clamp)
     made = builder.add_node(node, item, signed, scale, zero)
     builder.convolutions[made.value] = term
     return made
+
+
+def _filled(
+    builder: Builder, node: OpNode, term: Linear, scale: float, signed: bool, zero: int
+) -> str:
+    """A map of one code, as large as what a convolution makes of its input."""
+    if term.stride != 1 or term.pixels != 1:
+        raise zero_point_error(node, zero)
+    outputs = len(term.bias)
+    item = ir.Conv(
+        name=f"{term.node.label}.zero",
+        input=term.input,
+        output=builder.fresh(f"{node.output}.zero"),
+        weight=np.zeros((outputs, 0, 1, 1), np.int8),
+        bias=np.zeros(outputs, np.int32),
+        requantize=ir.Requantize(
+            multiplier=np.zeros(outputs, np.uint16), shift=np.ones(outputs, np.uint8)
+        ),
+        stride=1,
+        clamp=(zero, zero),
+    )
+    return builder.add_node(node, item, signed, scale, zero).value

@@ -75,8 +75,8 @@ def _operand(builder: Builder, node: OpNode, name: str) -> Term:
 
 
 def lower_mul(builder: Builder, node: OpNode) -> Term:
-    """A convolution times a gate's scores (per channel, or one for the block); a map times a
-    sigmoid's (squeeze-and-excite) is a convolution of every channel by itself."""
+    """A convolution times a gate's scores (per channel, or one for the block); a quantised map
+    times scores is a convolution of every channel by itself."""
     for map_name, score_name in (node.inputs, node.inputs[::-1]):
         term, factor = builder.term(map_name), builder.term(score_name)
         if isinstance(factor, Const) and isinstance(term, Signum | Linear):
@@ -89,16 +89,11 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
                 return _scored(builder, node, term, score, score_name)
         elif is_stored_map(builder, term):
             score = score_value(builder, node, score_name)
-            if score is not None and not _decides(builder, score):
+            if score is not None:
                 index = list(node.inputs).index(map_name)
                 source = stored_input(builder, node, index, zero=True)
                 conv = identity(builder, node, source)
                 return _scored(builder, node, conv, score, score_name)
-            if score is not None:
-                raise node.error(
-                    f"'{map_name}' is quantised before it is multiplied by its score",
-                    "remove that quantiser: the score scales the accumulator",
-                )
     for name in node.inputs:
         if isinstance(term := builder.term(name), Linear) and term.dense:
             raise node.error(
@@ -110,7 +105,7 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
             raise node.error(
                 f"its score '{value.name}' is quantised as {'int8' if value.signed else 'uint8'} "
                 f"with scale {scale_text(value.scale)}",
-                "scores are uint8 with scale 1/128 (0.0078125), after Clip(0, 1)",
+                "scores are never negative: Relu or Clip(0, 1) before the quantiser, zero point 0",
             )
     raise node.error(
         "is not a convolution times a gate score",
@@ -132,11 +127,6 @@ def _multiplied(
         return None
     real = np.broadcast_to(real.reshape(-1), term.scale.shape)
     return dataclasses.replace(term, scale=term.scale * real, offset=term.offset * real)
-
-
-def _decides(builder: Builder, score: str) -> bool:
-    gate = builder.nodes[score]
-    return isinstance(gate, ir.Gate) and gate.decides
 
 
 def _scored(builder: Builder, node: OpNode, conv: Linear, score: str, name: str) -> Linear:

@@ -41,10 +41,13 @@ def is_relu1(term: Term) -> bool:
 def score_value(builder: Builder, node: OpNode, name: str) -> str | None:
     """The Gate value behind tensor `name`, None if it is not a score.
 
-    A score without a quantiser gets the fixed format, UQ1.7.
+    A score without a quantiser gets the fixed format, UQ1.7; one that is quantised in other steps
+    has 128 of its own.
     """
     term = builder.term(name)
     if isinstance(term, Stored | Pending):
+        if isinstance(builder.nodes.get(term.value), ir.Dense):
+            return _score_of_codes(builder, node, settle(builder, node, term, name, zero=True))
         if not isinstance(builder.nodes.get(term.value), ir.Gate):
             return None
         low, high = pending(term).low, pending(term).high
@@ -57,6 +60,31 @@ def score_value(builder: Builder, node: OpNode, name: str) -> str | None:
     if isinstance(term, Binary | Logistic) or (isinstance(term, Linear) and is_relu1(term)):
         return make_gate(builder, node, term, name).value
     return None
+
+
+def _score_of_codes(builder: Builder, node: OpNode, term: Stored) -> str | None:
+    """The Gate of a quantised dense layer that is never negative; None if it may be.
+
+    Its 128 is the largest number that the codes stand for; those of int8 are the scores.
+    """
+    value, linear = builder.values[term.value], builder.linears.get(term.value)
+    low, high = builder.integer_range(term.value)
+    if linear is None or value.zero_point or low < 0 or high <= 0:
+        return None
+    key = ("codes", term.value)
+    if key not in builder.gates:
+        step = value.scale * (1.0 if high == SCORE_ONE - 1 else high / SCORE_ONE)
+        fitted = fit(builder, linear, step)
+        item = ir.Gate(
+            name=linear.node.label,
+            input=linear.input,
+            output=builder.fresh(f"{term.value}.score"),
+            weight=fitted.weight,
+            bias=fitted.bias,
+            requantize=builder.requantize(linear.node, fitted.scale / step),
+        )
+        builder.gates[key] = builder.add_node(node, item, signed=False, scale=step)
+    return builder.gates[key].value
 
 
 def make_gate(
@@ -127,6 +155,8 @@ def lower_greater(builder: Builder, node: OpNode) -> Term:
     integer bias included; for >= the bound is ceil((t - offset) / scale) - 1.
     """
     term = builder.term(node.inputs[0])
+    if isinstance(term, Stored | Pending) and term.value in builder.linears:
+        return _greater_of_codes(builder, node, term)
     linear = term.linear if isinstance(term, Logistic) else term
     if not isinstance(linear, Linear) or not linear.dense:
         raise node.error(
@@ -144,6 +174,31 @@ def lower_greater(builder: Builder, node: OpNode) -> Term:
     elif not _monotone(linear, threshold, strict):
         raise node.error("the threshold lies outside the bounds of the activation before it")
     return Binary(linear=_moved(builder, linear, _bounds(linear, threshold), strict))
+
+
+def _greater_of_codes(builder: Builder, node: OpNode, term: Stored | Pending) -> Binary:
+    """A quantised dense layer against a constant: the sum against where the codes change.
+
+    The first code c that is greater begins at (c - zero point - 1/2) steps, where half to even
+    takes an even number up.
+    """
+    name = settle(builder, node, term, node.inputs[0], zero=True).value
+    value, linear = builder.values[name], builder.linears[name]
+    low, high = builder.integer_range(name)
+    codes = np.arange(low, high + 1)
+    real = (codes - value.zero_point).astype(np.float32) * np.float32(value.scale)
+    moved = []
+    for output, limit in enumerate(_threshold(builder, node, linear).astype(np.float32)):
+        above = codes[real > limit if node.op == "Greater" else real >= limit]
+        if len(above) in (0, len(codes)):
+            bound, strict = Fraction((1 << 40) * (1 if len(above) == 0 else -1)), True
+        else:
+            first = int(above[0]) - value.zero_point
+            edge = Fraction(2 * first - 1, 2) * Fraction(value.scale)
+            offset, scale = (Fraction(float(a[output])) for a in (linear.offset, linear.scale))
+            bound, strict = (edge - offset) / scale, first % 2 != 0
+        moved.append(math.floor(bound) if strict else math.ceil(bound) - 1)
+    return Binary(linear=_moved(builder, linear, [Fraction(bound) for bound in moved], strict=True))
 
 
 def _bounds(linear: Linear, threshold: Array) -> list[Fraction]:

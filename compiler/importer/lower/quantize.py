@@ -50,11 +50,25 @@ from penstock.compiler.importer.terms import (
 )
 from penstock.compiler.numerics import SCORE_SCALE, type_range
 
+#: How far a code may be from 1 that stands for it, relatively: scales are float32.
+ONE_TOLERANCE = 1e-6
+
 
 def lower_quantize(builder: Builder, node: OpNode) -> Term:
     """The integer value a quantiser makes; equal quantisers of one tensor make one value."""
     scale, (signed, zero) = activation_scale(builder, node), quantized_codes(builder, node)
-    return _quantized(builder, node, builder.term(node.inputs[0]), scale, signed, zero)
+    term = builder.term(node.inputs[0])
+    if isinstance(term, Binary) and _has_one(scale, signed, zero) and not term.tie:
+        return term
+    return _quantized(builder, node, term, scale, signed, zero)
+
+
+def _has_one(scale: float, signed: bool, zero: int) -> bool:
+    """Whether codes have 0 and, within float32, 1: what a comparison gives stays what it is."""
+    least, greatest = type_range(signed)
+    one = round(1 / scale) + zero
+    exact = abs((one - zero) * scale - 1) <= ONE_TOLERANCE
+    return exact and least <= one <= greatest and scale != SCORE_SCALE
 
 
 def _quantized(
@@ -74,6 +88,8 @@ def lower_dequantize(builder: Builder, node: OpNode) -> Term:
     term = builder.term(node.inputs[0])
     if isinstance(term, Const):
         return _constant(builder, node, term.array)
+    if isinstance(term, Binary):  # 0 and 1, whatever their codes are
+        return term
     scale = activation_scale(builder, node)
     if isinstance(term, Image):
         kind = builder.net.types[node.inputs[0]]
