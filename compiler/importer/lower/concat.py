@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from penstock.compiler import ir
 from penstock.compiler.importer.axes import axis_of
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.scales import scale_text
 from penstock.compiler.importer.lower.stored import UNQUANTIZED, is_stored_map, settle
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
@@ -21,7 +22,9 @@ from penstock.compiler.importer.terms import (
 )
 
 HINT_AXIS = "concatenate channels: axis 1 of N x C x H x W"
-HINT_SCALE = "quantise all of them with one scale; --calibration of the float network chooses one"
+HINT_SCALE = "quantise all of them with one scale, or quantise behind the Concat"
+#: What a quantiser behind it may be behind.
+CLIPS = ("Clip", "Concat", "Max", "Min", "Relu")
 
 
 def lower_concat(builder: Builder, node: OpNode) -> Term:
@@ -36,13 +39,24 @@ def lower_concat(builder: Builder, node: OpNode) -> Term:
     if len(parts) == 1:
         return parts[0][1]
     stored = [term for _, term in parts if isinstance(term, Stored | Pending)]
-    if len(stored) < len(parts) or len({_codes(builder, term.value) for term in stored}) > 1:
-        return Joined(node=node, parts=tuple(parts))  # the quantiser behind it has the last word
+    alike = len({_codes(builder, term.value) for term in stored}) == 1
+    if len(stored) < len(parts) or (not alike and _quantized_behind(builder, node.output)):
+        return Joined(node=node, parts=tuple(parts))
     values = [
         settle(builder, node, term, name, zero=True).value
         for (name, _), term in zip(parts, stored, strict=True)
     ]
     return concat_values(builder, node, values, node.output)
+
+
+def _quantized_behind(builder: Builder, name: str) -> bool:
+    """Whether a quantiser reads a tensor, at most clipped or joined again: it has the last word."""
+    readers = [node for node in builder.net.nodes if name in node.inputs]
+    return bool(readers) and all(
+        node.op == "QuantizeLinear"
+        or (node.op in CLIPS and _quantized_behind(builder, node.output))
+        for node in readers
+    )
 
 
 def _codes(builder: Builder, name: str) -> tuple[float, bool, int]:
@@ -77,6 +91,20 @@ def _part(builder: Builder, node: OpNode, name: str) -> Term:
 def concat_values(builder: Builder, node: OpNode, values: Sequence[str], output: str) -> Stored:
     """The Concat of integer maps in codes of one kind; equal ones are one."""
     first = builder.values[values[0]]
+    for value in (builder.values[name] for name in values):
+        if (value.scale, value.zero_point) != (first.scale, first.zero_point):
+            texts = [
+                f"'{v.name}' has scale {scale_text(v.scale)} "
+                f"(node '{builder.origin[v.name].label}')"
+                for v in (first, value)
+            ]
+            raise node.error(f"scales that cannot be unified: {', '.join(texts)}", HINT_SCALE)
+        if value.signed != first.signed:
+            names = [v.name for v in sorted((first, value), key=lambda v: not v.signed)]
+            raise node.error(
+                f"joins int8 and uint8 maps: '{names[0]}' and '{names[1]}'",
+                "quantise all of them as int8, or all as uint8, or quantise behind the Concat",
+            )
     key = tuple(values)
     if key not in builder.concats:
         item = ir.Concat(name=node.label, inputs=key, output=output)

@@ -14,7 +14,7 @@ Case = Callable[[Any], str]
 
 def score_scale(net: Any) -> str:
     x = net.stem()
-    score = net.qdq(net.clip(net.gemm(net.pool(x), 4)), 1 / 255, signed=False, name="score")
+    score = net.qdq(net.gemm(net.pool(x), 4), 1 / 64, name="score")
     return net.qdq(net.node("Mul", net.conv(x, 4), net.map_shape(score)), Y)
 
 
@@ -58,12 +58,6 @@ def two_scores(net: Any) -> str:
     x = net.stem()
     y = net.node("Mul", net.conv(x, 4), net.gate(net.pool(x), 4))
     return net.qdq(net.node("Mul", y, net.gate(net.pool(x), 1), name="mul"), Y)
-
-
-def quantized_before_score(net: Any) -> str:
-    x = net.stem()
-    y = net.node("Mul", net.qdq(net.conv(x, 4), Y), net.gate(net.pool(x), 4), name="mul")
-    return net.qdq(y, Y)
 
 
 def score_on_columns(net: Any) -> str:
@@ -168,7 +162,7 @@ def one_weight_for_all(op: str, *shape: int) -> Case:
 CASES: list[tuple[Case, str]] = [
     (
         score_scale,
-        "node 'mul*' (Mul): its score 'score*' is quantised as uint8 with scale 0.0039*; scores",
+        "node 'mul*' (Mul): its score 'score*' is quantised as int8 with scale 0.0156*; scores",
     ),
     (unlimited_score, "node 'mul' (Mul): 'reshape*' is multiplied without * [0, 1]; put Clip"),
     (sigmoid_of_a_map, "node 'sigmoid' (Sigmoid): Sigmoid is supported only behind a dense"),
@@ -177,7 +171,6 @@ CASES: list[tuple[Case, str]] = [
     (sigmoid_as_int8, "node 'score' (Quant*): quantises a gate score as int8 with scale 0.0078"),
     (rounded_threshold, "node 'greater' (Greater): compares a sigmoid that was quantised"),
     (two_scores, "node 'mul' (Mul): the convolution has a score already"),
-    (quantized_before_score, "node 'mul' (Mul): '*' is quantised before it is multiplied"),
     (score_on_columns, "node 'mul' (Mul): scores of shape (1, 5) do not match 5 channels"),
     (clipped_before_score, "node 'mul' (Mul): a clipped activation before the score"),
     (times_constant, "node 'mul' (Mul): is not a convolution times a gate score"),

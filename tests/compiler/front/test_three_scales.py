@@ -121,6 +121,33 @@ def test_a_gated_block(per_channel: bool, tmp_path: Path, rng: Any) -> None:
     finished(net, total, tmp_path)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("steps", [1 / 255, 1 / 127, 1 / 60, 1 / 300])
+def test_scores_in_steps_of_their_own(steps: float, signed: bool, tmp_path: Path, rng: Any) -> None:
+    """The convolution is quantised before the product, and the score as ranges have it."""
+    net = Qdq(rng)
+    x = net.stem()
+    score = net.map_shape(net.qdq(net.clip(net.gemm(net.pool(x), 4)), steps, signed))
+    y = net.node("Mul", net.qdq(net.conv(x, 4), 0.05), score)
+    network = finished(net, net.qdq(net.node("Add", net.qdq(y, 0.04), x), 0.06), tmp_path)
+    assert [gate["count"] for gate in network.package.meta["gates"]] == [4]
+
+
+@pytest.mark.parametrize("op", ["Greater", "GreaterOrEqual"])
+@pytest.mark.parametrize("limit", [0.0, 0.031, -0.06, 5.0, -5.0])
+def test_a_quantised_layer_compared(op: str, limit: float, tmp_path: Path, rng: Any) -> None:
+    """The codes decide: flips are ties of the accumulator alone, and there are none here."""
+    net = Qdq(rng)
+    x = net.stem()
+    z = pair(net, net.gemm(net.pool(x), 4, bias=0.0), 0.02, 7)
+    score = net.node("Cast", net.node(op, z, net.const(limit)), to=1)
+    score = net.map_shape(pair(net, score, 1 / 255, 0, "uint8"))
+    y = net.qdq(net.node("Mul", net.conv(x, 4), score), 0.05)
+    network = finished(net, net.qdq(net.node("Add", y, x), 0.06), tmp_path)
+    checked = network.check(IMAGES).checked
+    assert checked is not None and not any(gate.flips for gate in checked.gates)
+
+
 @given(st.floats(1e-6, 1e3), st.floats(1e-6, 1e3))
 def test_weights_say_the_ratio(left: float, right: float) -> None:
     """The larger within 2^-13, what the other may be off below a step of the larger's int8."""
