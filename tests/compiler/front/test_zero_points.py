@@ -82,6 +82,11 @@ def residual(net: Qdq, x: str) -> str:
     return net.node("Add", x, net.qdq(net.conv(net.image(), 4), 0.04))
 
 
+def scored(net: Qdq, x: str) -> str:
+    gate = net.gate(net.pool(net.stem()), 4)
+    return net.conv(pair(net, net.node("Mul", net.conv(net.image(), 4), gate), 0.04, 9), 4)
+
+
 READERS: dict[str, Any] = {
     "3x3": lambda n, x: n.conv(x, 4),
     "5x5 strided": lambda n, x: n.conv(x, 4, kernel=5, strides=[2, 2]),
@@ -101,6 +106,7 @@ READERS: dict[str, Any] = {
     "clip behind it": lambda n, x: n.conv(n.node("Relu", x), 4),
     "another zero point": lambda n, x: n.conv(pair(n, x, 0.04, 10), 4),
     "another scale": lambda n, x: n.conv(pair(n, x, 0.07, -20), 4),
+    "scored": lambda n, x: scored(n, x),
     "concat": lambda n, x: n.conv(n.node("Concat", x, x, axis=1), 4, group=2),
     "concat of others": lambda n, x: n.conv(
         pair(n, n.node("Concat", x, n.qdq(n.conv(n.image(), 4), 0.04), axis=1), 0.05, -7), 4,
@@ -141,11 +147,6 @@ def test_image_under_padding(zero: int, tmp_path: Path, rng: Any) -> None:
     same(network, images_of((3, 6, 5)))
 
 
-def scored(net: Qdq, x: str) -> str:
-    gate = net.gate(net.pool(net.stem()), 4)
-    return net.conv(pair(net, net.node("Mul", net.conv(net.image(), 4), gate), 0.04, 9), 4)
-
-
 REFUSED = {
     "average at another scale": lambda n, x: n.conv(
         pair(n, n.node("GlobalAveragePool", x), 0.03, 9), 4, kernel=1
@@ -153,7 +154,6 @@ REFUSED = {
     "padded average": lambda n, x: n.conv(
         pair(n, n.node("AveragePool", x, kernel_shape=[3, 3], pads=[1] * 4), 0.04, 9), 4
     ),
-    "scored": scored,
 }
 
 
