@@ -66,12 +66,12 @@ def plane_size(buffer: Buffer, config: HwConfig) -> tuple[int, int]:
     if len(buffer.shape) == 1:
         return 1, 0
     _, height, width = buffer.shape
-    if not buffer.polyphase:
+    if not buffer.polyphase and not buffer.paired:
         return height * width, 0
     banks = config.fmem_banks
-    pixels = -(-height // 2) * -(-width // 2)
+    pixels = height * width if buffer.paired else -(-height // 2) * -(-width // 2)
     phase = pixels + (banks // 2 - pixels) % banks
-    return 4 * phase, phase
+    return (2 if buffer.paired else 4) * phase, phase
 
 
 def place(blocks: list[Block]) -> dict[str, int]:
@@ -175,7 +175,14 @@ def buffer_blocks(plan: Plan, config: HwConfig) -> list[Block]:
         written = writes(step)
         for touched, start, stop in (*reads(step), *([written] if written else [])):
             buffer = plan.buffers[touched]
-            stride, _ = plane_size(buffer, config)
+            stride, phase = plane_size(buffer, config)
+            if buffer.paired:
+                # As a whole, and what the last channel's other two planes would be.
+                size = -(-(buffer.shape[0] + 2) * phase // banks) * banks
+                known = blocks.get((touched, 0))
+                began = known.first if known else index
+                blocks[touched, 0] = Block(name=touched, size=size, first=began, last=index)
+                continue
             for name, first, end in _cut(buffer):
                 if buffer.parts and (end <= start or stop <= first):
                     continue

@@ -12,10 +12,17 @@ MAX_SIDE = 1023
 MAX_LOAD_BYTES = ((1 << 16) - 1) * BEAT_BYTES
 
 
-def check_conv(step: ConvStep, height: int, width: int, config: HwConfig) -> None:
-    """CompileError if a convolution of a map exceeds what a descriptor of `config` can do."""
+def check_conv(
+    step: ConvStep, height: int, width: int, config: HwConfig, *, in_turn: bool = False
+) -> None:
+    """CompileError if a convolution of a map exceeds what a descriptor of `config` can do.
+
+    `in_turn`: it adds maps that lie so.
+    """
     outputs, row_inputs, kernel, _ = step.conv.weight.shape
     inputs = row_inputs * step.conv.groups
+    if in_turn:  # a depthwise convolution
+        inputs, row_inputs, kernel, height, width = outputs, 1, 3, 2 * height, 2 * width
     if max(outputs, inputs) > config.max_channels:
         raise CompileError(
             f"{inputs} -> {outputs} channels, '{config.name}' has at most {config.max_channels}",

@@ -11,6 +11,8 @@ from penstock.compiler.concat import is_map_copy
 from penstock.compiler.limits import MAX_LOAD_BYTES, check_conv, check_dense, check_pool
 from penstock.compiler.metadata import metadata
 from penstock.compiler.numerics import exp_table
+from penstock.compiler.pairs import taps
+from penstock.compiler.parts import in_turn
 from penstock.compiler.plan import (
     ConvStep,
     CopyStep,
@@ -65,8 +67,12 @@ class _Lowering:
 
     def address(self, buffer: str, first: int = 0, row: int = 0) -> int:
         """The address of a channel of a buffer, or of a row of it."""
-        stride, _ = plane_size(self.plan.buffers[buffer], self.config)
-        offset = row * self.plan.buffers[buffer].shape[-1] if row else 0
+        held = self.plan.buffers[buffer]
+        stride, phase = plane_size(held, self.config)
+        offset = row * held.shape[-1] if row else 0
+        if held.paired:
+            half, first = divmod(first, held.shape[0] // 2)
+            offset += half * phase
         return self.allocation.buffers[buffer] + first * stride + offset
 
     def stride(self, buffer: str) -> int:
@@ -151,12 +157,16 @@ class _Lowering:
 
     def _conv(self, step: ConvStep) -> None:
         conv, config = step.conv, self.config
-        outputs, row_inputs, kernel, _ = conv.weight.shape
         source = self.plan.graph.values[conv.input]
         _, height, width = source.shape if conv.pixels == 1 else (0, 1, 1)
         pixels = _out_pixels(height, width, conv.stride) * step.images
-        height = step.rows or height
-        check_conv(step, height, width, config)
+        macs = conv.weight.shape[2] ** 2 * pixels
+        height, turns = step.rows or height, in_turn(step, self.plan)
+        check_conv(step, height, width, config, in_turn=turns)
+        if turns:
+            conv = dataclasses.replace(conv, weight=taps(conv), stride=2, order=())
+            height, width, macs = 2 * height, 2 * width, 2 * pixels
+        outputs, row_inputs, kernel, _ = conv.weight.shape
         if step.out_list is not None:
             image, w_stride = pack_rows(conv.weight, conv.bias, conv.requantize)
         else:
@@ -189,7 +199,7 @@ class _Lowering:
             dst=self.address(step.dst, step.dst_first, step.dst_row),
             src_stride=src_stride * step.src_step,
             dst_stride=self.stride(step.dst),
-            phase_stride=phase_stride,
+            phase_stride=phase_stride if conv.stride == 2 else 0,
             pad_value=conv.pad & 0xFF,
             clamp_lo=conv.clamp[0],
             clamp_hi=conv.clamp[1],
@@ -198,7 +208,7 @@ class _Lowering:
             split=best_split(out_pixels, config) if self.reshape else 0,
         )
         # Of a bundle's pairs one in `bundle` is of the same group; rows between images count not.
-        counted = kernel * kernel * pixels // step.bundle if step.kind in ("conv", "gate") else 0
+        counted = macs // step.bundle if step.kind in ("conv", "gate") else 0
         self.emit(
             descriptor,
             step.name,

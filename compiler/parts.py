@@ -18,6 +18,7 @@ import numpy as np
 from penstock.compiler.allocate import feature_bytes
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Conv, IntArray, Requantize
+from penstock.compiler.pairs import is_pair
 from penstock.compiler.plan import Buffer, ConvStep, CopyStep, Plan, Step
 from penstock.compiler.split import best_split, passes, tiles
 from penstock.compiler.timing import Timing
@@ -31,11 +32,17 @@ def split_groups(plan: Plan, config: HwConfig) -> Plan:
     """The plan with a step a group, or a few groups, of each grouped convolution."""
     steps: list[Step] = []
     for step in plan.steps:
-        if isinstance(step, ConvStep) and step.conv.groups > 1 and not step.conv.depthwise:
+        grouped = isinstance(step, ConvStep) and step.conv.groups > 1 and not step.conv.depthwise
+        if isinstance(step, ConvStep) and grouped and not in_turn(step, plan):
             steps += _groups(step, plan, config)
         else:
             steps.append(step)
     return dataclasses.replace(plan, steps=tuple(steps))
+
+
+def in_turn(step: ConvStep, plan: Plan) -> bool:
+    """Whether a step adds the two halves of a buffer in which they lie in turn."""
+    return plan.buffers[step.src].paired and is_pair(step.conv)
 
 
 def split_expansions(plan: Plan, config: HwConfig, room: int | None = None) -> Plan:

@@ -30,17 +30,25 @@ GRAPH_PASSES = (
 )
 
 
-def plan_graph(graph: Graph, config: HwConfig, schedule: str = "sequential") -> Plan:
+def plan_graph(
+    graph: Graph, config: HwConfig, schedule: str = "sequential", *, paired: bool = True
+) -> Plan:
     """The plan of one image, before what depends on the feature memory alone.
+
+    `paired`: maps that are added at scales of their own may lie in turn.
 
     Raises:
         CompileError: the schedule is unknown, or the network not one that the core can run.
     """
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
-    plan = split_groups(schedule_graph(graph, schedule), config)
-    if not fits(plan, config):  # a map that is cleared is not made in parts
-        plan = split_groups(schedule_graph(graph, schedule, clear=False), config)
+    # What takes fewer cycles takes more memory: a map that is cleared is not made in parts, and
+    # maps that lie in turn are one from the first's to the last's.
+    for clear, turns in ((True, paired), (False, paired), (True, False), (False, False)):
+        scheduled = schedule_graph(graph, schedule, clear=clear, paired=turns)
+        plan = split_groups(scheduled, config)
+        if fits(plan, config):
+            break
     return stream_gates(plan, config)
 
 
@@ -61,7 +69,7 @@ def compile_graph(
             `batch_images` for several images.
         PenstockError: the program breaks a rule of the core, a fault of the compiler's.
     """
-    plan = plan_graph(graph, config, schedule)
+    plan = plan_graph(graph, config, schedule, paired=images == 1)
     if images == 1:
         plan = split_expansions(plan, config)
     else:

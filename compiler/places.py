@@ -14,6 +14,7 @@ class Places:
     """Buffers, pool regions and places, filled in while steps are scheduled in order."""
 
     analysis: Analysis
+    paired: frozenset[tuple[str, ...]] = frozenset()  # rows whose two parts lie in turn
     of: dict[str, Place] = dataclasses.field(default_factory=dict)  # value -> where it lies
     buffers: dict[str, Buffer] = dataclasses.field(default_factory=dict)
     pools: dict[str, int] = dataclasses.field(default_factory=dict)  # region -> channels
@@ -39,6 +40,7 @@ class Places:
                 name=whole[0] if whole else f"{row[0]}+{len(row) - 1}",
                 shape=(sum(sizes), *graph.values[row[0]].shape[1:]),
                 parts=tuple(zip(row, firsts, strict=True)),
+                paired=row in self.paired,
             )
             found |= {part: (buffer, first) for part, first in buffer.parts}
         for conv in reversed(self.analysis.convs):
@@ -65,7 +67,8 @@ class Places:
         made = self.analysis.producer.get(value)
         if isinstance(made, Concat):
             return made.inputs
-        return (value,) if value in itertools.chain(*self.analysis.graph.adjacent) else ()
+        rows = (row for row in self.analysis.graph.adjacent if row not in self.paired)
+        return (value,) if value in itertools.chain(*rows) else ()
 
     def polyphase(self, value: str) -> Place:
         """Where the copy of a map in polyphase layout lies.

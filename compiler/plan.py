@@ -11,12 +11,16 @@ from penstock.compiler.ir import Conv, Dense, Gate, Graph, MapPool, Pool, Value
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Buffer:
-    """A region of feature memory: a map (linear or polyphase) or a vector."""
+    """A region of feature memory: a map (linear or polyphase) or a vector.
+
+    `paired`: the channels of its two halves lie in turn (compiler/pairs.py).
+    """
 
     name: str
     shape: tuple[int, ...]
     polyphase: bool = False
     parts: tuple[tuple[str, int], ...] = ()  # maps that lie in it, and their first channels
+    paired: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from penstock.compiler.ir import (
     Requantize,
 )
 from penstock.compiler.numerics import type_range
+from penstock.compiler.pairs import paired_rows
 from penstock.compiler.places import Places
 from penstock.compiler.plan import (
     ConvStep,
@@ -539,10 +540,11 @@ def _check_exits(graph: Graph, steps: tuple[Step, ...]) -> None:
         )
 
 
-def schedule_graph(graph: Graph, mode: str, *, clear: bool = True) -> Plan:
+def schedule_graph(graph: Graph, mode: str, *, clear: bool = True, paired: bool = True) -> Plan:
     """The plan of a graph whose residuals are free to be overwritten (`duplicate_residuals`).
 
-    `clear`: maps may be cleared for what a mask leaves.
+    `clear`: maps may be cleared for what a mask leaves.  `paired`: maps that are added may lie in
+    turn.
 
     Raises:
         CompileError: unknown mode, or an output the core cannot store.
@@ -551,7 +553,8 @@ def schedule_graph(graph: Graph, mode: str, *, clear: bool = True) -> Plan:
         raise CompileError(f"unknown schedule '{mode}'", hint=f"one of {', '.join(SCHEDULES)}")
     _check_output(graph)
     analysis = Analysis(graph=graph)
-    places = Places(analysis=analysis)
+    rows = paired_rows(analysis) if paired else frozenset()
+    places = Places(analysis=analysis, paired=rows)
     scheduler = _Scheduler(analysis=analysis, mode=mode, clear=clear, places=places)
     steps = tuple(scheduler.run())
     if graph.adjacent:

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from penstock.compiler.activity import decode
 from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.pipeline import compile_graph
 from penstock.engines import COUNTED
 from penstock.program.config import HwConfig, get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.descriptor import Op
 from penstock.program.errors import PenstockError
 from penstock.program.exits import exits_taken
 from penstock.sim import golden
@@ -257,6 +259,10 @@ def features(case: Case) -> list[str]:
     found["residual copied for a Concat"] += bool(rows) and any(
         name.endswith(".copy") for name in copies
     )
+    program = decode(package)
+    turns = [d for d in program if d.op == Op.CONV and d.src_stride == 2 * d.phase_stride > 0]
+    found["sum in one descriptor"] += bool(turns)
+    found["sum by channels"] += any(d.op == Op.CONV and d.cin == 2 and d.cout == 1 for d in program)
     for layer in chosen.layers:
         if isinstance(layer, Join):
             found[f"Concat of {len(layer.inputs)}"] += 1

@@ -158,6 +158,7 @@ def test_the_slice_has_zero_points_and_three_scales() -> None:
     cases = [case.draw(seed, ["tiny"], "codes") for seed in CODES]
     found = [name for one in cases for name in case.features(one)]
     wanted = ["sum at three scales", "zero point off the map", "block gate", "channel gate"]
+    wanted += ["sum in one descriptor", "sum by channels"]
     wanted += ["rows between images cleared", "part copied", "extreme numbers"]
     assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
 

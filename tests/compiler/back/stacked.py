@@ -22,7 +22,7 @@ def stacked_plan(
     Raises:
         CompileError: `config` has no room for it.
     """
-    plan = plan_graph(graph, config)
+    plan = plan_graph(graph, config, paired=False)
     chosen = [kind for kind in kinds(plan) if rng is None or rng.random() < 0.7]
     found = fitted(plan, images, frozenset(chosen), config)
     if found is None:
