@@ -57,7 +57,7 @@ package ps_pkg;
     logic [31:0] w_addr;  // offset in the weight blob (GATE, DENSE, EXIT_IF: in gate memory; POOL: m, r << 16)
     logic signed [15:0] clamp_hi;  // upper bound of the result
     logic signed [15:0] clamp_lo;  // lower bound of the result
-    logic [7:0] pad_value;  // CONV: the byte that is read off the map: the source's zero point
+    logic [7:0] pad_value;  // CONV: the byte off the map, the zero point of the source
     logic [23:0] phase_stride;  // bytes from one polyphase plane to the next
     logic [31:0] dst_stride;  // bytes from one destination channel to the next
     logic [31:0] src_stride;  // bytes from one source channel to the next

@@ -100,15 +100,24 @@ def _move_one(net: Net) -> Net | None:
 
 def _moves(net: Net, node: OpNode, source: str) -> bool:
     """Whether a node puts the numbers of `source` elsewhere, or zeros beside them."""
-    if node.inputs[0] != source or node.op not in ("Pad", "Slice", "Transpose", *VIEWS):
-        return False
-    return node.op != "Pad" or not any(node.inputs[2:])
+    return node.inputs[0] == source and node.op in ("Pad", "Slice", "Transpose", *VIEWS)
 
 
 def _fills_with_zero(net: Net, view: OpNode, quantizer: OpNode) -> bool:
-    """Whether what a Pad puts there is 0 before the quantiser and behind it."""
-    name = quantizer.optional_input(2)
-    return view.op != "Pad" or not name or not net.constants[name].any()
+    """Whether what a Pad puts there is the real 0, behind the quantiser as before it."""
+    if view.op != "Pad":
+        return True
+    codes = quantizer.op == "QuantizeLinear"
+    value, zero = (_number(net, node.optional_input(2)) for node in (view, quantizer))
+    return value == (zero if codes else 0) and not view.optional_input(3)
+
+
+def _number(net: Net, name: str) -> float | None:
+    """A constant number, 0 where it is left out; None if it is no constant."""
+    if not name:
+        return 0
+    known = net.constants.get(name)
+    return None if known is None or known.size != 1 else float(known.reshape(()))
 
 
 def _one_scale(net: Net, node: OpNode) -> bool:
@@ -124,8 +133,12 @@ def _swapped(net: Net, first: int, second: int) -> Net:
     nodes[second] = dataclasses.replace(
         quantizer, inputs=(between, *quantizer.inputs[1:]), outputs=view.outputs
     )
+    others = view.inputs[1:]
+    if view.op == "Pad":  # the real 0 is a code in front of a dequantiser
+        zero = quantizer.optional_input(2) if quantizer.op == "DequantizeLinear" else ""
+        others = (view.inputs[1], *([zero] if zero else []))
     nodes[first] = dataclasses.replace(
-        view, inputs=(quantizer.inputs[0], *view.inputs[1:]), outputs=(between,)
+        view, inputs=(quantizer.inputs[0], *others), outputs=(between,)
     )
     shapes = {**net.shapes, between: net.shapes[view.output]}
     types = {**net.types, between: net.types[quantizer.inputs[0]]}

@@ -78,8 +78,7 @@ def _first_conv(net: Net) -> tuple[int, OpNode] | None:
         if node.op == "Conv" and node.inputs[0] == name:
             return index, node
         constant = all(net.is_constant(other) for other in node.inputs if other and other != name)
-        zero = node.op != "DequantizeLinear" or _no_zero_point(net, node)
-        if node.op not in BEFORE | BEFORE_IN_FLOAT or not constant or not zero:
+        if node.op not in BEFORE | BEFORE_IN_FLOAT or not constant:
             return None
         name = node.output
 

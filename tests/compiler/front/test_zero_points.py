@@ -222,3 +222,21 @@ def test_padded_integer_image(zero: int, tmp_path: Path, rng: Any) -> None:
     network = compiled(net, y, tmp_path, onnx.TensorProto.INT8)
     assert network.core_shape == (2, 6, 5)
     same(network, rng.integers(-128, 128, (16, 2, 6, 5), dtype=np.int8))
+
+
+@pytest.mark.parametrize("codes", [False, True])
+@pytest.mark.parametrize("zero", [83, -5])
+def test_padded_image_in_phases(zero: int, codes: bool, tmp_path: Path, rng: Any) -> None:
+    """The host fills what is beside the image with the real 0: the zero point, among codes."""
+    net = Qdq(rng, ("N", 2, 12, 8))
+    names = net.const(0.02), net.const(zero, np.int8)
+    x = "image" if codes else net.node("QuantizeLinear", "image", *names)
+    x = net.node("DequantizeLinear", x, *names)
+    weight = net.weight((4, 2, 10, 4))
+    y = net.node("Conv", x, weight, pads=[4, 1, 5, 1], strides=[2, 2])
+    net.channels[y] = 4
+    y = net.qdq(net.node("Relu", y), 0.04, signed=False)
+    y = net.qdq(net.gemm(net.pool(y), 5), 0.02)
+    network = compiled(net, y, tmp_path, onnx.TensorProto.INT8 if codes else 1)
+    shape = (16, 2, 12, 8)
+    same(network, rng.integers(-128, 128, shape, dtype=np.int8) if codes else images_of(shape[1:]))
