@@ -39,6 +39,7 @@ class Builder:
         self.rng = np.random.default_rng(random.getrandbits(32))
         self.opset, self.quantized, self.oddness = opset, quantized, oddness
         self.names = names  # "plain" or "generated"
+        self.ranges = False  # tensors have scales and zero points of their own
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self.types: dict[str, onnx.TypeProto] = {}
@@ -169,6 +170,18 @@ class Builder:
         if self.odd(0.03):
             q = self.limit_integers(q, signed)
         return self.dequantize(q, scale, DTYPES[signed])
+
+    def coded(self, x: str, scale: float, signed: bool = True) -> tuple[str, float]:
+        """`qdq`, and the scale; where tensors have `ranges`, another one, and a zero point."""
+        if not (self.ranges and self.quantized):
+            return self.qdq(x, scale, signed), scale
+        scale = float(np.float32(scale * self.random.uniform(0.6, 1.7)))
+        zero = self.pick(
+            0, self.random.randint(-128, 127) if signed else self.pick(0, 30, 128, 200)
+        )
+        names = self.const(scale), self.const(zero, DTYPES[signed])
+        q = self.node("QuantizeLinear", x, *names)
+        return str(self.node("DequantizeLinear", q, *names)), scale
 
     def quantize(self, x: str, scale: float, signed: bool) -> str:
         """QuantizeLinear; without a zero point for uint8, at times."""

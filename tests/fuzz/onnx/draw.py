@@ -28,19 +28,23 @@ class Drawn:
     features: tuple[str, ...]
 
 
-def draw(seed: int, quantized: bool, units: float | None = None) -> Drawn:
+def draw(seed: int, quantized: bool, units: float | None = None, *, ranges: bool = False) -> Drawn:
     """The network of a seed; QDQ and float networks are families of their own.
 
+    `ranges`: one more, of QDQ networks whose tensors have scales and zero points of their own.
     `units`: every image times this, a power of two, and the first weights divided by it; another
     number makes the same network in other units.
 
     Raises:
         RuntimeError: none of many graphs is valid ONNX.
     """
-    random = stdlib.Random(f"onnx {'qdq' if quantized else 'float'} {seed}")
+    family = "ranges" if ranges else "qdq" if quantized else "float"
+    random = stdlib.Random(f"onnx {family} {seed}")
     for _ in range(ATTEMPTS):
         try:
-            return _Walk(stdlib.Random(random.getrandbits(64)), quantized, units).drawn()
+            walk = _Walk(stdlib.Random(random.getrandbits(64)), quantized, units)
+            walk.b.ranges = ranges
+            return walk.drawn()
         except Impossible:
             continue
     raise RuntimeError(f"seed {seed}: no valid graph")
@@ -124,7 +128,7 @@ class _Walk:
         self.signed_image = b.chance(0.7) if self.kind == TensorProto.FLOAT else True
         scale = 0.05 * self.spread
         if self.kind == TensorProto.FLOAT:
-            x = b.qdq(image, scale, self.signed_image)
+            x, scale = b.coded(image, scale, self.signed_image)
         else:
             self.signed_image = self.kind == TensorProto.INT8
             x = b.dequantize(image, scale, np.int8 if self.signed_image else np.uint8)
@@ -138,7 +142,7 @@ class _Walk:
         y, negative = activate(self.b, y)
         scale = scale or (Y if self.b.chance(0.8) else self.b.pick(0.03, 0.0625, 0.05))
         signed = (negative or self.b.chance(0.1)) if signed is None else signed
-        return Map(self.b.qdq(y, scale, signed), scale, signed)
+        return Map(*self.b.coded(y, scale, signed), signed)
 
     # ---- one step from map to map
 
@@ -154,15 +158,15 @@ class _Walk:
         channels = b.shape(x.name)[1]
         if b.chance(0.2):
             stride, channels = 2, 8
-            shortcut = Map(b.qdq(conv(b, x.name, 8, 1, 2), Y), Y, True)
+            shortcut = Map(*b.coded(conv(b, x.name, 8, 1, 2), Y), True)
         elif b.chance(0.2):
             same = [m for m in self.maps if b.shape(m.name) == b.shape(x.name)]
             shortcut = b.random.choice(same) if same else x
         y = conv(b, x.name, channels, b.pick(1, 3), stride, gain=0.7)
         if b.chance(0.3):
             y = b.node("Mul", *b.random.sample([y, gates.score(b, self._earlier(x), 1)], 2))
-        if b.chance(0.15):
-            y = b.qdq(y, shortcut.scale)
+        if b.chance(0.8 if b.ranges else 0.15):
+            y, _ = b.coded(y, shortcut.scale)
         y = b.node("Add", *b.random.sample([y, shortcut.name], 2))
         return self._quantized(y, shortcut.scale)
 
@@ -205,13 +209,15 @@ class _Walk:
         parts = []
         for _ in range(2):
             y = b.node("Relu", conv(b, x.name, 4, b.pick(1, 3)))
-            parts.append(b.qdq(y, Y, False) if before else y)
+            parts.append(b.coded(y, Y, False)[0] if before else y)
         if not x.signed and x.scale == Y and len(self.maps) > 1 and b.chance(0.5):
             parts[b.pick(0, 1)] = x.name
         if b.odd(0.2):
             parts.append(parts[0])
         y = b.node("Concat", *parts, axis=axis)
-        return Map(y if before else b.qdq(y, Y, False), Y, False)
+        if b.ranges or not before:
+            return Map(*b.coded(y, Y, False), False)
+        return Map(y, Y, False)
 
     def shuffle(self, x: Map) -> Map:
         """The channels in another order."""
@@ -259,7 +265,7 @@ class _Walk:
         y = limit(b, x.name) if b.odd(0.4) else b.node("Relu", x.name)
         signed = x.signed and b.chance(0.7)
         if b.chance(0.5):
-            return Map(b.qdq(y, x.scale, signed), x.scale, signed)
+            return Map(*b.coded(y, x.scale, signed), signed)
         return Map(y, x.scale, x.signed)
 
     # ---- the end

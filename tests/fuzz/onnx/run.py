@@ -20,6 +20,12 @@ def qdq(seed: int) -> tuple[Verdict, tuple[str, ...]]:
     return judge(drawn), drawn.features
 
 
+def ranges(seed: int) -> tuple[Verdict, tuple[str, ...]]:
+    """A QDQ network whose tensors have scales and zero points of their own."""
+    drawn = draw(seed, quantized=True, ranges=True)
+    return judge(drawn), drawn.features
+
+
 def floats(seed: int) -> tuple[Verdict, tuple[str, ...]]:
     """A float network, calibrated, against onnxruntime."""
     drawn = draw(seed, quantized=False)
@@ -35,7 +41,9 @@ def unchanged(seed: int) -> tuple[Verdict, tuple[str, ...]]:
     return Verdict("changed" if found else "equal", "; ".join(found)), ("change",) * made
 
 
-FAMILIES: dict[str, Judge] = {"qdq": qdq, "float": floats, "unchanged": unchanged}
+FAMILIES: dict[str, Judge] = {
+    "qdq": qdq, "ranges": ranges, "float": floats, "unchanged": unchanged,
+}  # fmt: skip
 
 
 def fuzz_onnx(family: str, seeds: range, jobs: int) -> dict[str, Any]:
