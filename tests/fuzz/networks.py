@@ -425,7 +425,7 @@ def coded(random: stdlib.Random) -> Recipe:
     """A random network with zero points, so that other bytes than 0 are read off the maps, and
     sums of maps at scales of their own; at times for several images."""
     chosen = recipe(random, joins=random.random() < 0.2, pairs=True)
-    if random.random() < 0.15:
+    if random.random() < 0.35:
         chosen = _several(chosen, random)
     layers = [
         dataclasses.replace(layer, pad=random.randint(-128, 127) & 255)
