@@ -130,12 +130,15 @@ TASKS: tuple[Task, ...] = (
         name="gate-list",
         claim="the list of a GATE has exactly the outputs with a non-zero score, in order",
         top="gate_bench",
-        units=("ps_ram", "ps_requantize", "ps_scale", "ps_gate_store", "ps_gate_unit"),
+        units=(
+            *("ps_ram", "ps_requantize", "ps_scale", "ps_gate_store", "ps_gate_passes"),
+            *("ps_gate_vector", "ps_gate_dot", "ps_gate_result", "ps_gate_unit"),
+        ),
         properties=("gate_bench",),
         mode=Mode.BOUNDED,
         depth=34,
         cover_depth=34,
-        script=("cutpoint w:u_gate.scaled w:u_gate.acc_q5",),
+        script=("cutpoint w:u_gate.scaled w:u_gate.u_dot.acc_q5",),
         fast=False,
     ),
     Task(

@@ -212,4 +212,55 @@ package ps_types;
     logic [CH_W-2:0] id;      // of the channel that is appended
     logic [CH_W-1:0] bound;   // channels it was made for
   } list_write_t;
+
+  localparam int unsigned GATE_VECTOR_W = (MAX_CHANNELS > GATE_WORD_BYTES)
+      ? $clog2(MAX_CHANNELS / GATE_WORD_BYTES) : 1;  // address of a word of the vector
+  localparam int unsigned GATE_PASS_W = GATE_VECTOR_W + 1;  // passes: parameters, then a word each
+
+  // A GATE or DENSE: what its descriptor says.
+  typedef struct packed {
+    logic                   dense;
+    logic                   binary;
+    logic                   sigmoid;
+    logic                   src_signed;
+    logic                   listed;
+    logic                   stop;          // outputs before `from` decide
+    logic                   one;           // a single output: of all,
+    logic                   one_ahead;     // before `from`,
+    logic                   one_rest;      // from there on
+    logic [LI_W-1:0]        list;
+    logic [CH_W:0]          cout;
+    logic [CH_W:0]          from;          // first output of the list
+    logic [CH_W-1:0]        cin;
+    logic [CH_W-1:0]        last_element;
+    logic [CH_W-1:0]        list_base;     // channel of the list's first output: 0 begins it
+    logic [SA_W-1:0]        score_dst;
+    logic [FA_W-1:0]        mem_dst;
+    logic signed [15:0]     lo;
+    logic signed [15:0]     hi;
+    logic [PA_W-1:0]        pool_base;
+    logic [GATE_PASS_W-1:0] last_pass;
+  } gate_job_t;
+
+  // One output in one pass.
+  typedef struct packed {
+    logic          valid;
+    logic          param;  // pass of the parameters
+    logic          last;   // pass: a result
+    logic [CH_W:0] out;
+  } gate_item_t;
+
+  // What a GATE or DENSE is at.
+  typedef struct packed {
+    logic head;   // parameters of the vector are read
+    logic run;    // passes
+    logic drain;  // results are on their way
+    logic fill;   // zeros instead of the other scores
+  } gate_phase_t;
+
+  // A multiplier and its shift.
+  typedef struct packed {
+    logic [5:0]  shift;
+    logic [15:0] multiplier;
+  } factor_t;
 endpackage
