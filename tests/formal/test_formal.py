@@ -24,7 +24,7 @@ MUTANTS = (
     (  # once in the core: a DENSE waited for a convolution with sums alone
         "interlock",
         "ps_interlock",
-        "memory_hold_o <= conv || epilogue_busy_i;",
+        "memory_hold_o <= conv || busy_i.drain;",
         "memory_hold_o <= conv || sums;",
     ),
 )
@@ -52,7 +52,7 @@ SLOW_MUTANTS = (
         "array_free_o  <= !array && !unit;",
         "array_free_o  <= !copy && !unit;",
     ),
-    ("gate-list", "ps_gate_unit", "&& score != '0;", "&& score > 8'd1;"),
+    ("gate-list", "ps_gate_result", "&& score != '0,", "&& score > 8'd1,"),
     (
         "sequencer",
         "ps_sequencer",
