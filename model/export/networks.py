@@ -109,7 +109,8 @@ def _shortcut(block: ResidualBlock) -> tuple[nn.Conv2d | None, nn.Module | None]
     if block.shortcut is not None or not plan.changes_shape:
         return block.shortcut, block.shortcut_bn
     conv = nn.Conv2d(plan.in_channels, plan.channels, 1, stride=plan.stride, bias=False)
-    conv.weight.copy_(identity_conv(plan.in_channels, plan.channels, plan.stride).weight)
+    first = block.zeros[0]
+    conv.weight.copy_(identity_conv(plan.in_channels, plan.channels, plan.stride, first).weight)
     return conv, nn.Identity()
 
 

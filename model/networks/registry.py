@@ -25,7 +25,7 @@ KINDS = (resnet.KIND, densenet.KIND, vgg.KIND, mobilenet.KIND)
 #: A network of the caller's, named `pkg.module:factory`.
 MODULE = own.KIND
 #: Settings of a training that not every kind of network has.
-OWN = ("widths", "exits", "split", "layers", "growth", "network_args")
+OWN = ("widths", "shortcuts", "exits", "split", "layers", "growth", "network_args")
 
 
 def kind_of(config: AnyConfig) -> Kind:

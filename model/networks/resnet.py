@@ -59,6 +59,9 @@ class ResidualBlock(nn.Module):
         if plan.shortcut is not None:
             self.shortcut = backbone_conv(plan.shortcut, config)
             self.shortcut_bn = nn.BatchNorm2d(plan.shortcut.channels)
+        missing = plan.channels - plan.in_channels  # zeros before and behind, without a projection
+        before = missing // 2 if config.shortcuts == "centred" else 0
+        self.zeros = before, missing - before
         self.lnet = LNet(plan.in_channels) if config.block_gates else None
         gate = block_gate(config, plan)
         self.gate = gate_net(config, gate) if gate is not None else None
@@ -89,8 +92,8 @@ class ResidualBlock(nn.Module):
             return self.shortcut_bn(self.shortcut(x))  # [N, C, H', W']
         if not self.plan.changes_shape:
             return x
-        stride, missing = self.plan.stride, self.plan.channels - self.plan.in_channels
-        return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, missing))
+        stride = self.plan.stride
+        return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, *self.zeros))
 
     def forward(
         self, x: Tensor, policy: Tensor | None = None, source: Tensor | None = None

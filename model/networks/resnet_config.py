@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from penstock.model.errors import ConfigError
 from penstock.model.files.checked import plain_values
@@ -26,8 +26,8 @@ Block = Literal["basic", "bottleneck"]
 BLOCKS: tuple[Block, ...] = ("basic", "bottleneck")
 Stem = Literal["cifar", "imagenet"]
 STEMS: tuple[Stem, ...] = ("cifar", "imagenet")
-Shortcuts = Literal["projection", "identity"]
-SHORTCUTS: tuple[Shortcuts, ...] = ("projection", "identity")
+Shortcuts = Literal["projection", "identity", "centred"]
+SHORTCUTS: tuple[Shortcuts, ...] = get_args(Shortcuts)
 STAGES = (3, 4)
 EXPANSION = 4  # a bottleneck's output channels over its inner ones
 SMALL_IMAGE = 64  # pixels; up to this side an image gets the CIFAR stem
@@ -53,7 +53,8 @@ class ResNetConfig(NetworkGeometry):
 
     `stem`: "cifar" is a 3x3 convolution, "imagenet" a 7x7 one of stride 2 and a 3x3 max-pool
     of stride 2.  `shortcuts`, where a block changes shape: "projection" is a 1x1 convolution
-    (option B), "identity" takes every second pixel and adds zero channels (option A).
+    (option B), "identity" takes every second pixel and adds zero channels (option A), "centred" as
+    many before its channels as behind.
 
     `gated_convs`: the C-Net of a bottleneck scores the outputs of its first convolution
     (1: LC-Net, section 3.3 and figure 4b) or of the first two (2: an extension).

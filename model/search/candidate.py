@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from penstock.model.checkpoint.file import load_checkpoint
+from penstock.model.checkpoint.foreign import pixels_of
 from penstock.model.data.dataset import Dataset
 from penstock.model.data.load import load_dataset
 from penstock.model.macs.count import dense_macs
@@ -20,7 +20,7 @@ from penstock.model.stages.split import exit_macs
 from penstock.model.train.config import Precision, TrainConfig
 from penstock.model.train.early_exit import SPLIT_VALIDATION_SHARE, exit_logits, split_validation
 from penstock.model.train.exit_points import COST_EXPONENT, ExitTable
-from penstock.model.train.initial import initial_network, network_config
+from penstock.model.train.initial import initial_network
 from penstock.model.train.optimize import phases
 from penstock.model.train.trainer import Trainer
 from penstock.model.train.workers import Workers
@@ -86,9 +86,7 @@ def check_trial(trial: Trial, split: str) -> None:
     """Raise ModelError now for what every trial would fail at."""
     train, _ = _data(trial)
     config = _training(trial, split)
-    network_config(config, train)
-    if trial.init is not None:
-        load_checkpoint(trial.init)
+    initial_network(config, train)
 
 
 def _training(trial: Trial, split: str) -> TrainConfig:
@@ -105,6 +103,9 @@ def _training(trial: Trial, split: str) -> TrainConfig:
 def _data(trial: Trial) -> tuple[Dataset, Dataset]:
     """(images for `steps` batches, held-out images as a test set); one process reads them once."""
     data = load_dataset(trial.dataset, trial.data_dir)
+    if trial.init is not None:
+        mean, std = pixels_of(trial.init)
+        data = replace(data, mean=mean, std=std)
     train, held_out = split_validation(data, trial.seed, SPLIT_VALIDATION_SHARE)
     count = trial.steps * trial.batch_size
     repeats = -(-count // len(train.train_labels))

@@ -10,6 +10,7 @@ from penstock.model.data.load import DATASETS
 from penstock.model.errors import ConfigError
 from penstock.model.files.reference import is_reference
 from penstock.model.networks.registry import parse_any
+from penstock.model.networks.resnet_config import Shortcuts
 from penstock.model.plans.network import SCHEDULES, Schedule
 from penstock.model.plans.split import parse_split
 
@@ -45,13 +46,19 @@ class TrainConfig:
     gate_lr: float | None = None  # learning rate of the gates; None: that of the backbone
     weight_decay: float = 5e-4
     l1: float = 1.2  # weight in the loss of the mean gate score, or of the share of MACs executed
-    gate_rate: float = 0.5  # share of an image's channels that win (FBS), of images (ConvNet-AIG)
+    # Share of an image's channels that win (FBS), of images that run a block (ConvNet-AIG).
+    gate_rate: float | None = None  # None: half
     free_epochs: int = 0  # at the start, without that term: the first of ACS's two steps
     policy_gradient: PolicyGradient = "straight_through"  # of a policy network (BlockDrop)
     wrong_reward: float = 5.0  # REINFORCE: what a wrong answer costs, a correct one earns up to 1
     strict_gates: bool = False  # train on the scores that run, not on the paper's leaky ones
     mac_target: float | None = None  # executed / dense MACs that `l1` is steered to
-    init: Path | None = None  # a checkpoint whose backbone to start from, its gates if it has any
+    init: Path | None = None  # a checkpoint, or a ResNet's state dict of others: its backbone
+    mean: tuple[float, ...] | None = None  # of the pixels; None: as `init` has it, or the data's
+    std: tuple[float, ...] | None = None
+    mirror: bool | None = None  # flip training images; None: as the data set has it
+    shift: int | None = None  # crop them, moved by up to so many pixels; None: the data set's own
+    augment_share: float | None = None  # of the images in a batch; None: as the data set has it
     teacher: Path | None = None  # a checkpoint whose answers are a second target (distillation)
     teacher_weight: float = 0.9  # of that target in the loss, the labels have the rest
     teacher_temperature: float = 4.0
@@ -65,6 +72,7 @@ class TrainConfig:
     split: str | None = None  # stages along the channels, see `penstock.model.plans.split`
     schedule: Schedule = "sequential"
     widths: tuple[int, ...] | None = None  # channels of the stages; None: the network's own
+    shortcuts: Shortcuts | None = None  # of a ResNet; None: projections, or as a foreign `init` has
     layers: tuple[int, ...] | None = None  # of a DenseNet's blocks; None: as named
     growth: int | None = None  # channels that each of them adds; None: 32
     out: Path = Path("build/lcnet-resnet8-digits.pt")
@@ -112,7 +120,13 @@ class TrainConfig:
             parse_split(self.split)
         if self.gate_lr is not None and not 0 <= self.gate_lr < float("inf"):
             raise ConfigError(f"gate_lr is {self.gate_lr}", "it cannot be negative")
-        if not 0 < self.gate_rate <= 1:
+        if self.shift is not None and self.shift < 0:
+            raise ConfigError(f"shift is {self.shift}", "pixels, from 0")
+        if self.augment_share is not None and not 0 <= self.augment_share <= 1:
+            raise ConfigError(f"augment_share is {self.augment_share}", "a share, 0..1")
+        if self.std is not None and min(self.std, default=0) <= 0:
+            raise ConfigError(f"std is {self.std}", "numbers above 0, one a channel")
+        if self.gate_rate is not None and not 0 < self.gate_rate <= 1:
             raise ConfigError(f"gate_rate is {self.gate_rate}", "a share, above 0 up to 1")
         if not 0 <= self.teacher_weight <= 1:
             raise ConfigError(f"teacher_weight is {self.teacher_weight}", "a share, 0..1")

@@ -31,7 +31,7 @@ from penstock.model.train.early_exit import (
 )
 from penstock.model.train.evaluation import Evaluation, evaluate
 from penstock.model.train.exit_points import ExitTable
-from penstock.model.train.initial import initial_network, network_config
+from penstock.model.train.initial import as_told, initial_network, network_config
 from penstock.model.train.optimize import Phase, phases
 from penstock.model.train.progress import RunLog
 from penstock.model.train.trainer import Trainer
@@ -61,7 +61,8 @@ def train_network(config: TrainConfig) -> TrainResult:
     """
     with _threads(config.threads), join_workers(config.device) as workers:
         console = Console(quiet=config.quiet or not workers.writes)
-        run = _Run(config, load_dataset(config.dataset, config.data_dir), workers)
+        data = as_told(config, load_dataset(config.dataset, config.data_dir))
+        run = _Run(config, data, workers)
         console.print(f"{config.network} on {config.dataset}, seed {config.seed}", highlight=False)
         checkpoint = run.train()
         if workers.writes:

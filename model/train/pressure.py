@@ -20,6 +20,7 @@ from penstock.model.train.config import TrainConfig
 # A batch that runs 0.1 of the dense MACs too many raises the pressure by 4e-4 of itself: a few
 # epochs of CIFAR-10 to double it, slow against the gates' own response.
 STEERING = 4e-3
+HALF = 0.5  # the rate that gates are to run at, unless the settings say another
 STEERING_LIMIT = 30.0  # the pressure stays within this factor of what the settings say
 
 
@@ -74,7 +75,7 @@ class GatePressure:
         ramp_steps: float,
         free_steps: float = 0.0,
     ) -> None:
-        self.base, self.rate = config.l1, config.gate_rate
+        self.base, self.rate = config.l1, config.gate_rate or HALF
         self.free_steps = free_steps
         self.target = config.mac_target
         self.network = network

@@ -33,11 +33,23 @@ def epoch_bar(label: str, epochs: int, done: int, quiet: bool) -> Iterator[Calla
         yield lambda: progress.advance(task)
 
 
+def _summary_writer() -> Any:
+    """TensorBoard's writer; None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter
+
+
 class RunLog:
-    """`OUT.jsonl`, a line an epoch, and `OUT.resume`, beside the checkpoint `out`."""
+    """`OUT.jsonl`, a line an epoch, and `OUT.resume`, beside the checkpoint `out`.
+
+    Where TensorBoard is installed, the same figures are in `OUT.tensorboard/` too.
+    """
 
     def __init__(self, out: Path, settings: dict[str, object], resume: bool) -> None:
-        if out.suffix in (".jsonl", ".resume"):
+        if out.suffix in (".jsonl", ".resume", ".tensorboard"):
             raise CheckpointError(
                 f"{out}: the log and the state of a run have this suffix", "choose another -o"
             )
@@ -46,6 +58,7 @@ class RunLog:
         self.settings = {k: v for k, v in settings.items() if k not in FREE_SETTINGS}
         self.kept: dict[str, Any] = {}  # what earlier phases leave for the end, see `keep`
         self.state: dict[str, Any] | None = self._read() if resume else None
+        self.board: Any = None  # opened by the first line, if TensorBoard is installed
         if self.state is not None:
             self.kept = self.state["kept"]
         else:
@@ -66,14 +79,35 @@ class RunLog:
         write_atomically(self.resume_path, lambda file: torch.save(content, file))
         with self.lines.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
+        for line in lines:
+            self._draw(line)
 
     def restart(self, lines: Sequence[Mapping[str, object]]) -> None:
         """Replace all lines: an interruption may have come between the state and them."""
         text = "".join(json.dumps(line) + "\n" for line in lines)
         write_atomically(self.lines, lambda file: file.write(text.encode()))
 
+    def _draw(self, line: Mapping[str, object]) -> None:
+        """The figures of an epoch in `OUT.tensorboard/`, if TensorBoard is installed.
+
+        A run that starts or goes on hides what an earlier one left there from its epoch on.
+        """
+        phase, epoch = line.get("phase"), line.get("epoch")
+        if not isinstance(phase, str) or not isinstance(epoch, int):
+            return
+        if self.board is None and (writer := _summary_writer()) is not None:
+            self.board = writer(str(self.lines.with_suffix(".tensorboard")), purge_step=epoch)
+        if self.board is None:
+            return
+        for name, value in line.items():
+            if isinstance(value, (int, float)) and name != "epoch":
+                self.board.add_scalar(f"{phase}/{name}", value, epoch)
+        self.board.flush()
+
     def finish(self) -> None:
         """The run is complete: nothing to resume."""
+        if self.board is not None:
+            self.board.close()
         self.resume_path.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any] | None:

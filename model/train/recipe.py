@@ -19,9 +19,11 @@ TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "int": (int,),
     "float": (int, float),
+    "bool | None": (bool, type(None)),
     "int | None": (int, type(None)),
     "float | None": (int, float, type(None)),
     "tuple[int, ...] | None": (list,),
+    "tuple[float, ...] | None": (list,),
     "dict[str, Any] | None": (dict,),
 }
 

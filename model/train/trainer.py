@@ -79,7 +79,7 @@ class Trainer:
         for gate in (module for module in net.modules() if isinstance(module, Gate)):
             gate.strict = config.strict_gates
         for winners in (module for module in net.modules() if isinstance(module, Winners)):
-            winners.rate = config.gate_rate
+            winners.rate = config.gate_rate or winners.rate
         self.sampled = [module for module in net.modules() if isinstance(module, Sampled)]
         self.replica = workers.replicate(net)
         self.teacher = _teacher(config, net, workers.device)

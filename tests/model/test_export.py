@@ -151,6 +151,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "block gates": {"gates": "l"},
     "channel gates": {"gates": "c"},
     "identity shortcuts": {"shortcuts": "identity"},
+    "centred shortcuts": {"shortcuts": "centred"},
     "parallel": {"schedule": "parallel"},
     "four stages": {"depth": 10, "widths": (8, 12, 16, 20)},
     "bottleneck": {"depth": 11, "block": "bottleneck"},

@@ -60,6 +60,38 @@ def test_resumed_run_is_the_uninterrupted_one(
     assert not (tmp_path / "cut.resume").exists()
 
 
+def test_tensorboard_has_the_lines_too(tmp_path: Path) -> None:
+    """Where it is installed; a run that goes on hides what the one before left from there on."""
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    out = tmp_path / "net.pt"
+    train_network(short(out))
+    RunLog(out, {}, resume=False).epoch("train", 2, {"loss": 7.0}, {})
+
+    def scalars() -> dict[str, list[tuple[int, float]]]:
+        found = events.EventAccumulator(str(out.with_suffix(".tensorboard")))
+        found.Reload()
+        names = found.Tags()["scalars"]
+        return {name: [(e.step, e.value) for e in found.Scalars(name)] for name in names}
+
+    lines = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
+    assert len(lines) == 1  # RunLog began anew
+    steps = {name: [step for step, _ in values] for name, values in scalars().items()}
+    assert steps["train/lr"] == [1] and steps["quantise/loss"] == [1]
+    assert scalars()["train/loss"][-1] == (2, 7.0)
+
+
+def test_runs_without_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines are all there is."""
+    for name in ("tensorboard", "torch.utils.tensorboard"):
+        monkeypatch.setitem(sys.modules, name, None)
+    out = tmp_path / "net.pt"
+    log = RunLog(out, {}, resume=False)
+    log.epoch("train", 1, {"loss": 1.0}, {})
+    log.finish()
+    assert json.loads(log.lines.read_text()) == {"phase": "train", "epoch": 1, "loss": 1.0}
+    assert not out.with_suffix(".tensorboard").exists()
+
+
 def test_resume_refuses_other_settings(tmp_path: Path) -> None:
     config = short(tmp_path / "net.pt")
     log = RunLog(config.out, {"lr": 0.1, "epochs": 2}, resume=False)

@@ -24,6 +24,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "bottleneck, channel gates": {"depth": 11, "block": "bottleneck", "gates": "c"},
     "two gated convolutions": {"depth": 20, "block": "bottleneck", "gated_convs": 2},
     "identity shortcuts": {"shortcuts": "identity"},
+    "centred shortcuts": {"shortcuts": "centred"},
     "skipnet, FFGate-I": {"depth": 14, "gates": "skipnet1"},
     "skipnet, FFGate-II": {"depth": 14, "gates": "skipnet2"},
     "blockdrop": {"depth": 14, "gates": "blockdrop"},
