@@ -6,7 +6,18 @@ from collections.abc import Set
 
 import numpy as np
 
-from penstock.compiler.ir import Concat, Conv, Dense, Fold, Gate, Graph, MapPool, Node, Pool
+from penstock.compiler.ir import (
+    Concat,
+    Conv,
+    Dense,
+    Fold,
+    Frame,
+    Gate,
+    Graph,
+    MapPool,
+    Node,
+    Pool,
+)
 from penstock.compiler.numerics import requantize, type_range
 
 
@@ -22,9 +33,10 @@ class Analysis:
         return tuple(layer for layer in self.layers if isinstance(layer, Conv))
 
     @functools.cached_property
-    def layers(self) -> tuple[Conv | MapPool | Concat, ...]:
+    def layers(self) -> tuple[Conv | MapPool | Frame | Concat, ...]:
         """What makes maps, in execution order."""
-        return tuple(node for node in self.graph.nodes if isinstance(node, (Conv, MapPool, Concat)))
+        kinds = (Conv, MapPool, Frame, Concat)
+        return tuple(node for node in self.graph.nodes if isinstance(node, kinds))
 
     @functools.cached_property
     def position(self) -> dict[str, int]:
@@ -130,6 +142,9 @@ class Analysis:
         if isinstance(node, Concat):
             lows, highs = zip(*map(self.range, node.inputs), strict=True)
             return min(lows), max(highs)
+        if isinstance(node, Frame):
+            low, high = self.range(node.input)
+            return min(low, node.fill), max(high, node.fill)
         return type_range(self.graph.values[value].signed)
 
     def needs_sums(self, value: str) -> bool:

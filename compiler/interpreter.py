@@ -71,6 +71,8 @@ def compute(node: ir.Node, values: Mapping[str, IntArray], signed: bool) -> IntA
             return _pool(node, values[node.input], signed)
         case ir.MapPool():
             return _map_pool(node, values[node.input])
+        case ir.Frame():
+            return _frame(node, values[node.input])
         case ir.Gate():
             return _gate(node, values[node.input])
         case ir.Dense():
@@ -144,6 +146,23 @@ def _map_pool(node: ir.MapPool, source: IntArray) -> IntArray:
     if node.average:
         return np.clip(_requantize(np.sum(taps, axis=0), node.average), *node.clamp)
     return np.clip(np.max(taps, axis=0), *node.clamp)
+
+
+def _frame(node: ir.Frame, source: IntArray) -> IntArray:
+    """(N, C, H', W') int64."""
+    source = source[:, node.channels] if node.channels else source
+    sides: tuple[int, int] = source.shape[2:]  # type: ignore[assignment]
+    shape = (*source.shape[:2], node.height, node.width)
+    result = np.full(shape, node.fill, np.int64)
+    rows, columns = node.seen(sides)
+    if rows and columns:
+        made = np.ix_(rows, columns)
+        seen = np.ix_(
+            [node.top + row * node.steps[0] for row in rows],
+            [node.left + column * node.steps[1] for column in columns],
+        )
+        result[:, :, made[0], made[1]] = source[:, :, seen[0], seen[1]]
+    return result
 
 
 def _gate(node: ir.Gate, source: IntArray) -> IntArray:

@@ -116,6 +116,41 @@ class MapPool:
         return (height - lost) // self.stride + 1, (width - lost) // self.stride + 1
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Some channels and pixels of a map, moved: y[k, r, c] is pixel (top + r * steps[0],
+    left + c * steps[1]) of channel channels[k], and `fill` where that is off the map.
+
+    No arithmetic.  `top` and `left` may be negative: a border.  Without `channels` all of them.
+    """
+
+    name: str
+    input: str
+    output: str
+    top: int
+    left: int
+    height: int
+    width: int
+    fill: int = 0
+    channels: tuple[int, ...] = ()
+    steps: tuple[int, int] = (1, 1)
+
+    def seen(self, sides: tuple[int, int]) -> tuple[range, range]:
+        """Rows and columns of the result that lie on a map of `sides`."""
+        rows, columns = (
+            range(max(0, -(first // step)), min(count, (side - 1 - first) // step + 1))
+            for first, step, count, side in zip(
+                (self.top, self.left), self.steps, (self.height, self.width), sides, strict=True
+            )
+        )
+        return rows, columns
+
+    def whole(self, sides: tuple[int, int]) -> bool:
+        """Whether every pixel of the result is one of a map of `sides`."""
+        rows, columns = self.seen(sides)
+        return len(rows) == self.height and len(columns) == self.width
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Gate:
     """acc = bias + w @ x (x a Pool's or a Dense's output); score 0..128.
@@ -186,7 +221,7 @@ class BiasRounding:
     finer_channels: int  # whose accumulator has finer steps than s_in * s_w
 
 
-Node = Conv | Pool | MapPool | Gate | Dense | Concat
+Node = Conv | Pool | MapPool | Frame | Gate | Dense | Concat
 
 
 def inputs_of(node: Node) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Value
-from penstock.compiler.plan import ConvStep, DenseStep, GateStep, PoolStep, layers_of
+from penstock.compiler.plan import ConvStep, DenseStep, GateStep, MoveStep, PoolStep, layers_of
 from penstock.program.config import BEAT_BYTES, HwConfig
 
 #: Rows or columns of a map: the address counters have ten bits.
@@ -55,6 +55,16 @@ def check_pool(step: PoolStep, source: Value, config: HwConfig) -> None:
             f"{config.max_channels} channels and {MAX_SIDE} a side",
             node=step.name,
             op="MaxPool" if step.pool.average is None else "AveragePool",
+        )
+
+
+def check_move(step: MoveStep, config: HwConfig) -> None:
+    """CompileError if what is moved is wider than a POOL."""
+    if max(step.rows, step.columns * step.steps[1]) > MAX_SIDE:
+        raise CompileError(
+            f"moves {step.rows} x {step.columns} pixels, '{config.name}' has at most {MAX_SIDE} "
+            "a side",
+            node=step.name,
         )
 
 

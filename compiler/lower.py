@@ -8,8 +8,15 @@ import numpy as np
 
 from penstock.compiler.allocate import Allocation, plane_size
 from penstock.compiler.concat import is_map_copy
-from penstock.compiler.limits import MAX_LOAD_BYTES, check_conv, check_dense, check_pool
+from penstock.compiler.limits import (
+    MAX_LOAD_BYTES,
+    check_conv,
+    check_dense,
+    check_move,
+    check_pool,
+)
 from penstock.compiler.metadata import metadata
+from penstock.compiler.move_windows import windows
 from penstock.compiler.numerics import exp_table
 from penstock.compiler.pairs import taps
 from penstock.compiler.parts import in_turn
@@ -20,6 +27,7 @@ from penstock.compiler.plan import (
     ExitStep,
     GateStep,
     LoadStep,
+    MoveStep,
     Plan,
     PoolStep,
     Resident,
@@ -150,6 +158,8 @@ class _Lowering:
                 self._copy(step)
             case PoolStep():
                 self._map_pool(step)
+            case MoveStep():
+                self._move(step)
             case ExitStep():
                 self._exit(step)
             case StoreStep():
@@ -348,6 +358,26 @@ class _Lowering:
         )
         info = {"kind": "copy", "macs_per_pair": 0} if is_map_copy(pool) else {}
         self.emit(descriptor, step.name, input=pool.input, output=pool.output, **info)
+
+    def _move(self, step: MoveStep) -> None:
+        """POOLs of 1x1 windows: what a descriptor has for channels is channels, or rows."""
+        check_move(step, self.config)
+        for window in windows(step, self.plan.buffers, self.config):
+            descriptor = Descriptor.make(
+                Op.POOL,
+                kernel=1,
+                stride2=step.steps[1] == 2,
+                cout=window.count,
+                height=window.height,
+                width=window.width,
+                src=self.address(step.src, step.src_first, step.src_row) + window.src,
+                dst=self.address(step.dst, step.dst_first, step.dst_row) + window.dst,
+                src_stride=window.src_stride,
+                dst_stride=window.dst_stride,
+                src_signed=self.plan.graph.values[step.input].signed,
+            )
+            names = {"input": step.input, "output": step.output}
+            self.emit(descriptor, step.name, **names, kind="copy", macs_per_pair=0)
 
     def _exit(self, step: ExitStep) -> None:
         """EXIT_IF; `_end` fills in where it goes on."""

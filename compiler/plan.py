@@ -154,6 +154,30 @@ class PoolStep:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MoveStep:
+    """POOLs of 1x1 windows that move `rows` x `columns` pixels of some channels of a map to a place
+    in another one: every `src_step`-th channel, and every steps[0]-th row and steps[1]-th column.
+    """
+
+    name: str
+    input: str
+    output: str
+    channels: int
+    rows: int
+    columns: int
+    src: str
+    dst: str
+    src_first: int
+    dst_first: int
+    src_at: tuple[int, int]  # row and column
+    dst_at: tuple[int, int]
+    src_step: int = 1
+    steps: tuple[int, int] = (1, 1)
+    src_row: int = 0  # as in ConvStep
+    dst_row: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExitStep:
     """EXIT_IF: the image ends here with these logits if they are confident enough."""
 
@@ -176,7 +200,17 @@ class StoreStep:
     image: int = 0
 
 
-Step = LoadStep | ConvStep | GateStep | DenseStep | CopyStep | PoolStep | ExitStep | StoreStep
+Step = (
+    LoadStep
+    | ConvStep
+    | GateStep
+    | DenseStep
+    | CopyStep
+    | PoolStep
+    | MoveStep
+    | ExitStep
+    | StoreStep
+)
 
 #: Steps with something in gate memory.
 Resident = GateStep | DenseStep | ExitStep
@@ -231,6 +265,9 @@ def reads(step: Step) -> tuple[Span, ...]:
             return ((step.src, step.src_first, step.src_first + step.value.shape[0]),)
         case PoolStep():
             return ((step.src, step.src_first, step.src_first + step.channels),)
+        case MoveStep():
+            last = step.src_first + (step.channels - 1) * step.src_step
+            return ((step.src, step.src_first, last + 1),)
         case ExitStep():
             return ((step.src, 0, step.logits.shape[0]),)
         case StoreStep(src=str(source)):
@@ -246,7 +283,7 @@ def writes(step: Step) -> Span | None:
             return step.dst, step.dst_first, step.dst_first + len(step.conv.bias)
         case CopyStep() | LoadStep():
             return step.dst, step.dst_first, step.dst_first + step.value.shape[0]
-        case PoolStep():
+        case PoolStep() | MoveStep():
             return step.dst, step.dst_first, step.dst_first + step.channels
         case DenseStep():
             return step.dst, *outputs_of(step)

@@ -22,13 +22,13 @@ from penstock.compiler.ir import (
     Conv,
     Dense,
     Exit,
+    Frame,
     Gate,
     Graph,
     MapPool,
     Pool,
-    Requantize,
 )
-from penstock.compiler.numerics import type_range
+from penstock.compiler.moves import moves, without_inputs
 from penstock.compiler.pairs import paired_rows
 from penstock.compiler.places import Places
 from penstock.compiler.plan import (
@@ -86,6 +86,8 @@ class _Scheduler:
                     yield from self._conv(layer)
                 case MapPool():
                     yield from self._map_pool(layer)
+                case Frame():
+                    yield from self._frame(layer)
                 case Concat():  # its parts are there
                     self.places.of[layer.output] = self.places.of[layer.inputs[0]]
             yield from self._after(layer.output)
@@ -208,7 +210,7 @@ class _Scheduler:
 
     def _pool_step(self, value: str) -> ConvStep:
         """y = x in place, for the sums alone: no input channel, the residual is the map."""
-        conv = self._without_inputs(value, f"{value}.pool", residual=value)
+        conv = without_inputs(self.graph, value, f"{value}.pool", residual=value)
         place = self.places.of[value]
         return ConvStep(
             name=conv.name,
@@ -224,7 +226,7 @@ class _Scheduler:
 
     def _clear_step(self, step: ConvStep) -> ConvStep:
         """Zeros in the map that a convolution writes, and in its sums."""
-        conv = self._without_inputs(step.conv.output, f"{step.name}.clear", residual=None)
+        conv = without_inputs(self.graph, step.conv.output, f"{step.name}.clear")
         return ConvStep(
             name=conv.name,
             conv=conv,
@@ -236,24 +238,6 @@ class _Scheduler:
             pool_first=step.pool_first,
             src_first=step.dst_first,
             dst_first=step.dst_first,
-        )
-
-    def _without_inputs(self, value: str, name: str, residual: str | None) -> Conv:
-        """A convolution that makes `value` of no input channel: of the residual, or zeros."""
-        tensor = self.graph.values[value]
-        channels = tensor.shape[0]
-        return Conv(
-            name=name,
-            input=value,
-            output=value,
-            weight=np.zeros((channels, 0, 1, 1), np.int8),
-            bias=np.zeros(channels, np.int32),
-            requantize=Requantize(
-                multiplier=np.zeros(channels, np.uint16), shift=np.ones(channels, np.uint8)
-            ),
-            stride=1,
-            clamp=type_range(tensor.signed),
-            residual=residual,
         )
 
     def _polyphase(self, value: str, always: bool = False) -> Iterator[CopyStep]:
@@ -310,6 +294,25 @@ class _Scheduler:
         )
         if self.analysis.needs_sums(pool.output):
             yield self._pool_step(pool.output)
+
+    def _frame(self, frame: Frame) -> Iterator[Step]:
+        """The channels and pixels of a map that another one has, over its border."""
+        src, dst = self.places.of[frame.input], self.places.new(frame.output)
+        channels, *sides = self.graph.values[frame.input].shape
+        if not frame.whole((sides[0], sides[1])):
+            conv = without_inputs(self.graph, frame.output, f"{frame.name}.border", fill=frame.fill)
+            yield ConvStep(
+                name=conv.name,
+                conv=conv,
+                src=dst.buffer,
+                dst=dst.buffer,
+                kind="clear",
+                src_first=dst.first,
+                dst_first=dst.first,
+            )
+        yield from moves(frame, (channels, sides[0], sides[1]), src, dst)
+        if self.analysis.needs_sums(frame.output):
+            yield self._pool_step(frame.output)
 
     def _conv(self, conv: Conv) -> Iterator[Step]:
         """A convolution, after the COPY of its input if it needs one."""
@@ -509,7 +512,8 @@ def _overtakes(before: Sequence[Step], step: GateStep | DenseStep) -> bool:
 
 def _check_output(graph: Graph) -> None:
     """The output must be a map or a dense layer's vector: what can lie in feature memory."""
-    stored = {node.output for node in graph.nodes if isinstance(node, (Conv, MapPool, Dense))}
+    kinds = (Conv, MapPool, Frame, Dense)
+    stored = {node.output for node in graph.nodes if isinstance(node, kinds)}
     if graph.output not in stored:
         raise CompileError(
             f"output '{graph.output}' is not made by a convolution or a dense layer",

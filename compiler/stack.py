@@ -27,6 +27,7 @@ from penstock.compiler.plan import (
     ExitStep,
     GateStep,
     LoadStep,
+    MoveStep,
     Plan,
     PoolStep,
     Span,
@@ -232,7 +233,7 @@ class _Stacker:
                 return dataclasses.replace(
                     step, src=src, dst=dst, src_row=src_row, dst_row=dst_row, pool=pool
                 )
-            case PoolStep():
+            case PoolStep() | MoveStep():
                 src, src_row = self._lies(step.src, image)
                 dst, dst_row = self._lies(step.dst, image)
                 return dataclasses.replace(step, src=src, dst=dst, src_row=src_row, dst_row=dst_row)

@@ -1,6 +1,7 @@
 """Where a float network must be quantised, with which sign, and which scales are one."""
 
 import dataclasses
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -13,6 +14,7 @@ LAYERS = frozenset(
 )
 ACTIVATIONS = frozenset(["Relu", "Clip", "Min", "Max"])
 VIEWS = frozenset(["Flatten", "Reshape", "Squeeze", "Unsqueeze", "Slice", "Gather", "Split"])
+TAKES = frozenset(["Gather", "Slice", "Split"])
 MEANS = frozenset(["GlobalAveragePool", "ReduceMean", "AveragePool"])
 #: What to do about a layer that reads a constant.
 HINTS = defaultdict(
@@ -103,6 +105,23 @@ class _Chosen:
             if node.op == "Mul":  # of a map that is there: squeeze-and-excite
                 scored = [s for s in (0, 1) if _is_sigmoid(node.inputs[1 - s], self.made)]
                 self._read(index, [s for s in scored if node.inputs[s] in self.tensors])
+                maps = [s for s in (0, 1) if self._stands_alone(node, s)]
+                self._read(index, [s for s in maps if (index, s) not in self.readers])
+
+    def _stands_alone(self, node: OpNode, slot: int) -> bool:
+        """Whether an operand of a Mul is a map times scores that no convolution can take along."""
+        name, score = node.inputs[slot], node.inputs[1 - slot]
+        if self.net.is_constant(score) or self.net.is_constant(name):
+            return False
+        shape = self.net.shapes[name]
+        if (
+            len(shape) != 4
+            or math.prod(shape[2:]) == 1
+            or math.prod(self.net.shapes[score]) > (shape[1])
+        ):
+            return False
+        maker = self.made.get(_before_activation(self.net, name, self.made))
+        return maker is not None and maker.op not in ("Conv", "Mul")
 
     def _concats(self) -> None:
         """The operands of every Concat that is stored; one of an activation behind it is
@@ -128,8 +147,9 @@ def _is_sigmoid(name: str, made: dict[str, OpNode]) -> bool:
 
 
 def _shuffles(net: Net, node: OpNode) -> bool:
-    """Whether a node puts the channels of a map in another order."""
-    return node.op == "Gather" and len(net.shapes[node.inputs[0]]) == 4
+    """Whether a node takes channels or pixels of a map."""
+    shape = net.shapes[node.inputs[0]] if node.op in TAKES else ()
+    return len(shape) == 4 and math.prod(shape[2:]) > 1
 
 
 def _keeps(net: Net, node: OpNode) -> bool:
@@ -163,13 +183,20 @@ def _residual_slots(
 
 
 def _before_activation(net: Net, name: str, made: dict[str, OpNode]) -> str:
-    """The tensor behind the activations that make `name`."""
-    while name in made and made[name].op in ACTIVATIONS:
+    """The tensor behind the activations that make `name`, and what is added to a sum."""
+    while name in made and (made[name].op in ACTIVATIONS or _moves_sum(net, made[name], made)):
         sources = _computed(net, made[name])
         if not sources:
             break
         name = sources[0]
     return name
+
+
+def _moves_sum(net: Net, node: OpNode, made: dict[str, OpNode]) -> bool:
+    """Whether a node adds a constant to a residual addition."""
+    sources = _computed(net, node)
+    maker = made.get(sources[0]) if node.op == "Add" and len(sources) == 1 else None
+    return maker is not None and (is_residual(net, maker) or _moves_sum(net, maker, made))
 
 
 def _computed(net: Net, node: OpNode) -> list[str]:

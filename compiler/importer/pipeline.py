@@ -17,6 +17,7 @@ from penstock.compiler.importer.lower.network import lower
 from penstock.compiler.importer.net import Net
 from penstock.compiler.importer.passes.canonical_blends import canonical_blends
 from penstock.compiler.importer.passes.canonical_scores import canonical_scores
+from penstock.compiler.importer.passes.channel_shuffles import channel_shuffles
 from penstock.compiler.importer.passes.check_attributes import check_attributes
 from penstock.compiler.importer.passes.check_image import check_image
 from penstock.compiler.importer.passes.check_operators import check_operators
@@ -44,7 +45,14 @@ FLOAT_PASSES: Passes = (
     fold_batch_norm,
     fold_bias,
 )
-END_PASSES: Passes = (global_max, image_phases, dense_as_conv, peel, prune)
+END_PASSES: Passes = (
+    channel_shuffles,
+    global_max,
+    image_phases,
+    dense_as_conv,
+    peel,
+    prune,
+)
 CANONICAL_PASSES: Passes = (drop_expands, canonical_blends, canonical_scores, prune)
 CHECK_PASSES: Passes = (check_image, check_operators, check_attributes)
 

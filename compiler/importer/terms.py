@@ -65,15 +65,39 @@ class Mean:
     value: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PoolWindows:
+    """Windows of a pool as the core has them: of the map, or of it with the `border`; `part` of
+    what the core makes, None for all.  `outside`: a window leaves the map; `beyond`: its padding
+    too."""
+
+    kernel: int
+    stride: int
+    pad: int
+    border: "Part | None"
+    part: "Part | None"
+    outside: bool
+    beyond: bool
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Window:
     """The average over K x K windows of an integer map; padding counts as zeros."""
 
     node: OpNode
     value: str
-    kernel: int
-    stride: int
-    pad: int
+    windows: "PoolWindows"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a map, or a map with a border: the spatial fields of an `ir.Frame`."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    steps: tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,6 +124,7 @@ class Linear:
     low: float = -INF
     high: float = INF
     pixels: int = 1  # of the map, each read as a channel (ir.Conv)
+    part: Part | None = None  # the result, of the map that the core makes; None: all of it
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,4 +1,4 @@
-"""The ir.Conv of an accumulator."""
+"""The ir.Conv of an accumulator, and what it makes."""
 
 import dataclasses
 
@@ -7,10 +7,47 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.bias import fit
+from penstock.compiler.importer.lower.frames import framed
 from penstock.compiler.importer.lower.scales import integer_bounds, zero_point_error
 from penstock.compiler.importer.net import OpNode
-from penstock.compiler.importer.terms import Linear, Stored
+from penstock.compiler.importer.terms import Linear, Part, Stored
 from penstock.compiler.numerics import SCORE_ONE
+
+
+def add_conv(
+    builder: Builder,
+    node: OpNode,
+    term: Linear,
+    scale: float,
+    clamp: tuple[int, int],
+    signed: bool,
+    *,
+    zero: int = 0,
+    residual: str | None = None,
+    whole_residual: bool = False,
+) -> Stored:
+    """The value of a convolution; of one of which a part is wanted, that part of its map.
+
+    Its residual then is as large as what the core makes (it is that already with
+    `whole_residual`): the rest of it counts nothing.
+    """
+    part = term.part
+    if part is None:
+        item = make_conv(builder, node, term, scale, clamp, residual)
+        return builder.add_node(node, item, signed, scale, zero)
+    if residual is not None and not whole_residual:
+        if part.steps != (1, 1):
+            raise node.error(
+                "adds to a convolution whose strides the core makes in two steps",
+                "quantise the convolution before the addition",
+            )
+        height, width = (-(-side // term.stride) for side in builder.values[term.input].shape[1:])
+        around = Part(top=-part.top, left=-part.left, height=height, width=width, steps=(1, 1))
+        residual = framed(builder, node, residual, around, f"{node.output}.residual").value
+    whole = dataclasses.replace(node, outputs=(builder.fresh(f"{node.output}.whole"),))
+    item = make_conv(builder, whole, term, scale, clamp, residual)
+    made = builder.add_node(node, item, signed, scale, zero)
+    return framed(builder, node, made.value, part, node.output)
 
 
 def make_conv(
@@ -59,11 +96,20 @@ def quantize_conv(
     clamp = integer_bounds(term.low, term.high, scale, signed, zero)
     if zero and term.score is not None:
         before = _filled(builder, node, term, scale, signed, zero)
-        item = make_conv(builder, node, term, scale, clamp, residual=before)
+        made = add_conv(
+            builder,
+            node,
+            term,
+            scale,
+            clamp,
+            signed,
+            zero=zero,
+            residual=before,
+            whole_residual=True,
+        )
     else:
         moved = dataclasses.replace(term, offset=term.offset + zero * scale)
-        item = make_conv(builder, node, moved, scale, clamp)
-    made = builder.add_node(node, item, signed, scale, zero)
+        made = add_conv(builder, node, moved, scale, clamp, signed, zero=zero)
     builder.convolutions[made.value] = term
     return made
 

@@ -44,6 +44,11 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
             return signum(builder, node, linear, 1.0, float(constant.array.reshape(())))
         if isinstance(linear, Linear) and isinstance(constant, Const | QuantConst):
             return with_bias(builder, node, linear, constant)
+        if isinstance(linear, Sum) and isinstance(constant, Const | QuantConst):
+            return _sum_with_bias(builder, node, linear, constant)
+        if is_stored_map(builder, linear) and isinstance(constant, Const | QuantConst):
+            assert isinstance(linear, Stored)
+            return with_bias(builder, node, identity(builder, node, linear.value), constant)
     for term, name in zip((left, right), node.inputs, strict=True):
         if isinstance(term, Sum):
             raise node.error(f"adds a third tensor to '{name}'", "quantise every addition")
@@ -64,6 +69,16 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
     if shapes[0] != shapes[1]:
         raise node.error(f"operands have shapes {shapes[0]} and {shapes[1]}", "no broadcasting")
     return Sum(node=node, left=left, right=right)
+
+
+def _sum_with_bias(builder: Builder, node: OpNode, term: Sum, constant: Const | QuantConst) -> Sum:
+    """A constant added to a sum that no activation follows: to one of its accumulators."""
+    free, left, right = (term.low, term.high) == (-INF, INF), term.left, term.right
+    if free and isinstance(left, Linear) and left.score is None:
+        return dataclasses.replace(term, left=with_bias(builder, node, left, constant))
+    if free and isinstance(right, Linear) and right.score is None:
+        return dataclasses.replace(term, right=with_bias(builder, node, right, constant))
+    raise node.error("adds a constant to a sum of stored maps", "quantise the sum before it")
 
 
 def _operand(builder: Builder, node: OpNode, name: str) -> Term:

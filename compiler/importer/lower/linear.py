@@ -7,6 +7,7 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.frames import framed
 from penstock.compiler.importer.lower.kernels import core_kernel, whole_map
 from penstock.compiler.importer.lower.shapes import check_vector
 from penstock.compiler.importer.lower.stored import ordered_input
@@ -30,11 +31,12 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
     if dense:
         check_vector(builder, node, 0, axis=1)
     if not dense and whole_map(builder, node, weight):
-        weight, stride, pixels = _flat(weight, order), 1, shape[1] * shape[2]
+        weight, pixels, placed = _flat(weight, order), shape[1] * shape[2], None
         order = ()
     else:
-        (weight, stride), pixels = core_kernel(builder, node, weight), 1
-    if dense and weight.shape[2:] != (1, 1):
+        placed, pixels = core_kernel(builder, node, weight), 1
+        weight = placed.weight
+    if dense and placed and (weight.shape[2:] != (1, 1) or placed.border or placed.part):
         raise node.error("has pads, and its input is one pixel", "leave them out")
     groups = _groups(builder, node, source, weight, pixels)
     if order and groups == 1:  # its weights go along
@@ -42,6 +44,8 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
     in_scale = builder.values[source].scale * scale
     bias, offset = _bias(builder, node, in_scale)
     bias = bias - _of_zero_point(builder, source, weight)
+    if placed and placed.border:
+        source = framed(builder, node, source, placed.border, f"{node.output}.border").value
     return Linear(
         node=node,
         dense=dense,
@@ -50,10 +54,11 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
         bias=bias,
         offset=offset,
         scale=in_scale,
-        stride=1 if dense else stride,
+        stride=placed.stride if placed and not dense else 1,
         groups=groups,
         order=order,
         pixels=pixels,
+        part=placed.part if placed else None,
     )
 
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.frames import framed
 from penstock.compiler.importer.lower.linear import identity
 from penstock.compiler.importer.lower.scales import zero_point_error
 from penstock.compiler.importer.lower.stored import stored_input
-from penstock.compiler.importer.lower.windows import padding, pool_window
+from penstock.compiler.importer.lower.windows import PoolWindows, padding, pool_windows
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Mean, Stored, Term, Window
 from penstock.compiler.numerics import type_range
@@ -23,31 +24,29 @@ def lower_average_pool(builder: Builder, node: OpNode) -> Term:
     if kernels == sides and plain and not any(padding(builder, node, kernels)):
         if builder.map_shape(node.output)[1:] == (1, 1):
             return Mean(node=node, value=value)
-    kernel, stride, pad = pool_window(builder, node, builder.values[value].shape)
-    if pad and (point := builder.values[value].zero_point):
+    windows = pool_windows(builder, node, builder.values[value].shape[1:])
+    if windows.pad and (point := builder.values[value].zero_point):
         raise zero_point_error(builder.origin[value], point)
-    if pad and not node.attrs.get("count_include_pad", 0):
-        raise node.error("averages without its padding", "set count_include_pad, or do not pad")
-    if kernel == 1:  # every pixel by itself: a convolution of every channel by itself
-        return dataclasses.replace(identity(builder, node, value), stride=stride)
-    return Window(node=node, value=value, kernel=kernel, stride=stride, pad=pad)
+    if windows.outside and not node.attrs.get("count_include_pad", 0):
+        raise node.error(
+            "averages over fewer pixels at the border",
+            "set count_include_pad, or let no window leave the map",
+        )
+    if windows.beyond:
+        raise node.error("averages windows that its padding does not fill", "leave ceil_mode out")
+    if windows.kernel == 1:  # every pixel by itself: a convolution of every channel by itself
+        alone = identity(builder, node, value)
+        return dataclasses.replace(alone, stride=windows.stride, part=windows.part)
+    return Window(node=node, value=value, windows=windows)
 
 
 def lower_max_pool(builder: Builder, node: OpNode) -> Term:
     """The greatest integer is the greatest value: the result keeps scale, type and zero point."""
     value = _map(builder, node, zero=True)
-    kernel, stride, pad = pool_window(builder, node, builder.values[value].shape)
-    item = ir.MapPool(
-        name=node.label,
-        input=value,
-        output=node.output,
-        kernel=kernel,
-        stride=stride,
-        pad=pad,
-        clamp=builder.integer_range(value),
-    )
+    windows = pool_windows(builder, node, builder.values[value].shape[1:])
+    low, _ = clamp = builder.integer_range(value)
     source = builder.values[value]
-    return builder.add_node(node, item, source.signed, source.scale, source.zero_point)
+    return _pool(builder, node, node, value, windows, clamp, source, fill=low)
 
 
 def quantize_window(
@@ -57,18 +56,44 @@ def quantize_window(
     source = builder.values[term.value]
     if (zero or source.zero_point) and (source.scale, source.zero_point) != (scale, zero):
         raise zero_point_error(node, zero or source.zero_point)
-    real = source.scale / (scale * term.kernel**2)
+    average = builder.requantize(node, np.array([source.scale / (scale * term.windows.kernel**2)]))
+    made = dataclasses.replace(source, scale=scale, signed=signed, zero_point=zero)
+    clamp = type_range(signed)
+    return _pool(builder, node, term.node, term.value, term.windows, clamp, made, average=average)
+
+
+def _pool(
+    builder: Builder,
+    node: OpNode,
+    layer: OpNode,
+    value: str,
+    windows: PoolWindows,
+    clamp: tuple[int, int],
+    made: ir.Value,
+    *,
+    average: ir.Requantize | None = None,
+    fill: int | None = None,
+) -> Stored:
+    """The pool that `layer` is, of what `value` is with a border of `fill`, or of the code of 0;
+    `node` makes its result, of the scale, type and zero point of `made`."""
+    if windows.border:
+        name = f"{node.output}.border"
+        value = framed(builder, node, value, windows.border, name, fill=fill).value
+    output = builder.fresh(f"{node.output}.whole") if windows.part else node.output
     item = ir.MapPool(
-        name=term.node.label,
-        input=term.value,
-        output=node.output,
-        kernel=term.kernel,
-        stride=term.stride,
-        pad=term.pad,
-        clamp=type_range(signed),
-        average=builder.requantize(node, np.array([real])),
+        name=layer.label,
+        input=value,
+        output=output,
+        kernel=windows.kernel,
+        stride=windows.stride,
+        pad=windows.pad,
+        clamp=clamp,
+        average=average,
     )
-    return builder.add_node(node, item, signed, scale, zero)
+    stored = builder.add_node(node, item, made.signed, made.scale, made.zero_point)
+    if windows.part:
+        return framed(builder, node, stored.value, windows.part, node.output)
+    return stored
 
 
 def _map(builder: Builder, node: OpNode, *, zero: bool = False) -> str:

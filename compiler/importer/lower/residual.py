@@ -9,7 +9,7 @@ import dataclasses
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.convolution import make_conv, quantize_conv
+from penstock.compiler.importer.lower.convolution import add_conv, quantize_conv
 from penstock.compiler.importer.lower.linear import identity
 from penstock.compiler.importer.lower.pair import add_pair
 from penstock.compiler.importer.lower.scales import integer_bounds, unequal_scales
@@ -32,8 +32,9 @@ def lower_sum(
         if isinstance(operand, Linear) and isinstance(other, Stored):
             residual = _at_steps(builder, node, other.value, scale, signed, zero)
             clamp = integer_bounds(term.low, term.high, scale, signed, zero)
-            item = make_conv(builder, node, operand, scale, clamp, residual=residual)
-            return builder.add_node(node, item, signed, scale, zero)
+            return add_conv(
+                builder, node, operand, scale, clamp, signed, zero=zero, residual=residual
+            )
     assert isinstance(term.left, Stored) and isinstance(term.right, Stored)
     left, right = term.left.value, term.right.value
     chosen = None

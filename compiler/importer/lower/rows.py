@@ -15,14 +15,15 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.axes import axes_of, axis_of
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.parts import channels_of, sliced
 from penstock.compiler.importer.lower.shapes import check_vector
-from penstock.compiler.importer.lower.stored import pending, settle, simplest
+from penstock.compiler.importer.lower.stored import is_stored_map, pending, settle, simplest
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import Binary, Linear, Logistic, Pending, Stored, Term
 
 HINT = "outputs of a gate may be taken apart: along their axis, after Gemm or after its threshold"
 
-HINT_MAP = "let a convolution of its own make these channels, in place of a part of the map"
+HINT_MAP = "quantise the map before a part of it is taken"
 
 
 def lower_slice(builder: Builder, node: OpNode) -> Term:
@@ -31,7 +32,14 @@ def lower_slice(builder: Builder, node: OpNode) -> Term:
     parts = [builder.constant(node, index, what) for index, what in enumerate(names, 1)]
     starts, ends, _, steps = (None if p is None else np.asarray(p).reshape(-1) for p in parts)
     axes = axes_of(builder.net, node)
-    if starts is None or ends is None or len(starts) != 1 or axes is None:
+    if starts is None or ends is None:
+        raise node.error("slices without starts and ends", HINT)
+    if is_stored_map(builder, builder.term(node.inputs[0])):
+        axes = tuple(range(len(starts))) if axes is None else axes
+        wide = [1] * len(starts) if steps is None else steps.tolist()
+        whole = zip(axes, starts.tolist(), ends.tolist(), wide, strict=True)
+        return sliced(builder, node, {axis: slice(*rest) for axis, *rest in whole})
+    if len(starts) != 1 or axes is None:
         raise node.error("slices along other axes than one", HINT)
     step = 1 if steps is None else int(steps[0])
     size = builder.net.shapes[node.inputs[0]][axes[0]]
@@ -60,9 +68,14 @@ def lower_split(builder: Builder, node: OpNode) -> Term:
     """Split along the outputs: the terms of every part; the first is returned."""
     axis = axis_of(builder.net, node)
     first, terms = 0, []
+    is_map = is_stored_map(builder, builder.term(node.inputs[0]))
     for name in node.outputs:
         size = builder.net.shapes[name][axis]
-        terms.append(_rows(builder, node, axis, np.arange(first, first + size), name))
+        if is_map:
+            alone = dataclasses.replace(node, outputs=(name,))
+            terms.append(sliced(builder, alone, {axis: slice(first, first + size, 1)}))
+        else:
+            terms.append(_rows(builder, node, axis, np.arange(first, first + size), name))
         builder.terms[name] = terms[-1]
         first += size
     return terms[0]
@@ -78,9 +91,11 @@ def _shuffled(
     elif axis != 1:
         raise node.error(f"gathers along axis {axis} of a map", "gather its channels: axis 1")
     if sorted(chosen) != list(range(shape[0])):
-        raise node.error(
-            f"gathers channels {chosen.tolist()} of {shape[0]}", "gather each channel once"
-        )
+        if len(shape) == 1 or not len(chosen):
+            raise node.error(
+                f"gathers elements {chosen.tolist()} of {shape[0]}", "gather each element once"
+            )
+        return channels_of(builder, node, term, chosen.tolist())
     before = np.array(term.order or range(shape[0]))
     order = tuple(before[chosen].tolist())
     return simplest(

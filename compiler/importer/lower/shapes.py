@@ -83,14 +83,13 @@ def shape_of(builder: Builder, term: Term) -> tuple[int, ...]:
         case Mean():
             return builder.values[term.value].shape[:1]
         case Window():
-            channels, height, width = builder.values[term.value].shape
-            lost = term.kernel - 2 * term.pad
-            sizes = ((side - lost) // term.stride + 1 for side in (height, width))
-            return (channels, *sizes)
+            return builder.values[term.value].shape[:1] + builder.map_shape(term.node.output)[1:]
         case Linear(dense=True):
             return (len(term.bias),)
         case Linear() if term.pixels > 1:
             return (len(term.bias), 1, 1)
+        case Linear() if term.part is not None:
+            return (len(term.bias), term.part.height, term.part.width)
         case Linear():
             sides = builder.values[term.input].shape[1:]
             return (len(term.bias), *(-(-side // term.stride) for side in sides))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.frames import framed
 from penstock.compiler.importer.lower.scales import (
     integer_bounds,
     scale_text,
@@ -31,8 +32,7 @@ def stored_input(builder: Builder, node: OpNode, index: int, *, zero: bool = Fal
     `zero`: it may have a zero point.
     """
     value, order = ordered_input(builder, node, index, zero=zero)
-    _refuse_order(node, order, node.inputs[index])
-    return value
+    return _reordered(builder, node, value, order, node.inputs[index])
 
 
 def ordered_input(
@@ -51,8 +51,8 @@ def settle(
     builder: Builder, node: OpNode, term: Stored | Pending, name: str, *, zero: bool = False
 ) -> Stored:
     """A value of which nothing is pending."""
-    _refuse_order(node, pending(term).order, name)
-    return Stored(value=limited(builder, node, term, name, zero=zero))
+    value = limited(builder, node, term, name, zero=zero)
+    return Stored(value=_reordered(builder, node, value, pending(term).order, name))
 
 
 def limited(
@@ -100,9 +100,12 @@ def is_stored_map(builder: Builder, term: Term) -> bool:
     return isinstance(term, Stored | Pending) and len(builder.values[term.value].shape) == 3
 
 
-def _refuse_order(node: OpNode, order: tuple[int, ...], name: str) -> None:
-    if order:
-        raise node.error(
-            f"reads the reordered channels of '{name}'",
-            "only convolutions and dense layers read them",
-        )
+def _reordered(
+    builder: Builder, node: OpNode, value: str, order: tuple[int, ...], name: str
+) -> str:
+    """A value whose channels are moved to a pending order, for what reads them as they lie."""
+    if not order:
+        return value
+    if len(builder.values[value].shape) == 1:
+        raise node.error(f"reads the reordered elements of '{name}'", "only dense layers read them")
+    return framed(builder, node, value, None, f"{value}.reordered", channels=order).value

@@ -1,18 +1,22 @@
 """Windows of pools, and the padding of convolutions too."""
 
-import math
 from collections.abc import Sequence
 
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.terms import Part, PoolWindows
 
 CONV_KERNELS = (1, 3, 5, 7)
 POOL_KERNEL = 7  # at most
 
 
-def pool_window(builder: Builder, node: OpNode, shape: Sequence[int]) -> tuple[int, int, int]:
-    """(kernel, stride, padding) of a pool of a map (C, H, W), after checking everything the core
-    fixes."""
+def pool_windows(builder: Builder, node: OpNode, sides: Sequence[int]) -> PoolWindows:
+    """The windows of a pool of a map of `sides`.
+
+    Raises:
+        CompileError: windows that are not square, dilated or larger than the core's, and windows
+            without a pixel of the map.
+    """
     kernels = list(node.attrs["kernel_shape"])
     kernel = int(kernels[0])
     if kernels != [kernel, kernel] or kernel > POOL_KERNEL:
@@ -20,22 +24,39 @@ def pool_window(builder: Builder, node: OpNode, shape: Sequence[int]) -> tuple[i
         raise node.error(
             f"has a {text} kernel", f"kernels are square, {POOL_KERNEL}x{POOL_KERNEL} at most"
         )
-    stride = _stride(node, "dilated pools are not supported")
-    if node.attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        raise node.error(f"has auto_pad {node.attrs['auto_pad']}", "give explicit pads")
-    pads, most = padding(builder, node, (kernel, kernel)), math.ceil(kernel / 2) - 1
-    if pads != [pads[0]] * 4 or not 0 <= pads[0] <= most:
-        raise node.error(
-            f"has pads {pads} for a {kernel}x{kernel} kernel", f"pad every side by at most {most}"
-        )
-    # ceil_mode matters where it changes the size: a window that is not whole.
-    size = [(side + 2 * pads[0] - kernel) // stride + 1 for side in shape[1:]]
-    if min(size) < 1 or size != list(builder.map_shape(node.output)[1:]):
-        raise node.error(
-            f"makes {builder.map_shape(node.output)[1:]} of {tuple(shape[1:])}",
-            "pad equally on every side, without ceil_mode",
-        )
-    return kernel, stride, pads[0]
+    if any(step != 1 for step in node.attrs.get("dilations", [1, 1])):
+        raise node.error("is dilated", "dilated pools are not supported")
+    strides = [int(step) for step in node.attrs.get("strides", [1, 1])]
+    pads, made = padding(builder, node, (kernel, kernel)), builder.map_shape(node.output)[1:]
+    stride = 2 if all(step % 2 == 0 for step in strides) else 1
+    steps = (strides[0] // stride, strides[1] // stride)
+    last = [(out - 1) * step - pad for out, step, pad in zip(made, strides, pads[:2], strict=True)]
+    ends = [first + kernel for first in last]
+    if any(first >= side for first, side in zip(last, sides, strict=True)) or max(pads) >= kernel:
+        raise node.error(f"has windows without a pixel of its {sides[0]}x{sides[1]} map")
+    outside = max(pads[:2]) > 0 or any(end > side for end, side in zip(ends, sides, strict=True))
+    beyond = any(end > side + pad for end, side, pad in zip(ends, sides, pads[2:], strict=True))
+    pad = pads[0] if pads[0] == pads[1] and 2 * pads[0] < kernel else 0
+    core = [(side + 2 * pad - kernel) // stride + 1 for side in sides]
+    wanted = [(out - 1) * step + 1 for out, step in zip(made, steps, strict=True)]
+    border = None
+    if pad != pads[0] or pad != pads[1] or any(c < w for c, w in zip(core, wanted, strict=True)):
+        pad = 0
+        full = [before + end for before, end in zip(pads[:2], ends, strict=True)]
+        border = Part(top=-pads[0], left=-pads[1], height=full[0], width=full[1], steps=(1, 1))
+        core = [(side - kernel) // stride + 1 for side in full]
+    part = None
+    if core != list(made):
+        part = Part(top=0, left=0, height=made[0], width=made[1], steps=steps)
+    return PoolWindows(
+        kernel=kernel,
+        stride=stride,
+        pad=pad,
+        border=border,
+        part=part,
+        outside=outside,
+        beyond=beyond,
+    )
 
 
 def padding(builder: Builder, node: OpNode, kernel: Sequence[int]) -> list[int]:
@@ -56,12 +77,3 @@ def padding(builder: Builder, node: OpNode, kernel: Sequence[int]) -> list[int]:
         first.append(less if mode == "SAME_UPPER" else more)
         second.append(more if mode == "SAME_UPPER" else less)
     return [*first, *second]
-
-
-def _stride(node: OpNode, hint: str) -> int:
-    if any(step != 1 for step in node.attrs.get("dilations", [1, 1])):
-        raise node.error("is dilated", hint)
-    strides = list(node.attrs.get("strides", [1, 1]))
-    if strides not in ([1, 1], [2, 2]):
-        raise node.error(f"has strides {strides}", "strides are 1 or 2, equal both ways")
-    return int(strides[0])

@@ -47,15 +47,14 @@ class _Axis:
         return max(-self.low, self.high)
 
     @property
-    def whole(self) -> bool:
-        """Whether every pixel that is read lies in a phase's `out` places."""
+    def places(self) -> int:
+        """Of a phase: one a result, and more where pixels that are read lie behind those."""
         needed = min(self.side, self.stride * (self.out - 1) - self.pad + self.kernel)
-        return self.stride * self.out - self.before >= needed
+        return max(self.out, -(-(self.before + needed) // self.stride))
 
 
 def image_phases(net: Net) -> Net:
-    """Legal where one convolution alone reads the image and each pixel it reads has a place among
-    its results' strides; preserves its result."""
+    """Legal where one convolution alone reads the image; preserves its result."""
     found = _first_conv(net)
     if found is None:
         return net
@@ -101,7 +100,7 @@ def _axes(net: Net, node: OpNode) -> tuple[_Axis, _Axis] | None:
     strides, pads = node.attrs.get("strides", [1, 1]), node.attrs.get("pads", [0] * 4)
     if kernel == shape[2:] and made[2:] == (1, 1):
         return None  # a dense layer of the whole image
-    if shape[1] * math.prod(strides) > MOST_CHANNELS:
+    if shape[1] * math.prod(strides) > MOST_CHANNELS or _is_the_cores(strides, kernel):
         return None
     whole = [
         [
@@ -112,23 +111,17 @@ def _axes(net: Net, node: OpNode) -> tuple[_Axis, _Axis] | None:
             shape[2:], kernel, strides, pads[:2], made[2:], strict=True
         )
     ]
-    if _is_the_cores(strides, [choices[0] for choices in whole]):
-        return None
     best = [
-        min((axis for axis in choices if axis.whole), key=lambda axis: axis.reach, default=None)
+        min(choices, key=lambda axis: (axis.reach > REACH, axis.places, axis.reach))
         for choices in whole
     ]
     rows, columns = best
-    if rows is None or columns is None or max(rows.reach, columns.reach) > REACH:
-        return None
-    return rows, columns
+    return None if max(rows.reach, columns.reach) > REACH else (rows, columns)
 
 
-def _is_the_cores(strides: list[int], axes: list[_Axis]) -> bool:
+def _is_the_cores(strides: list[int], kernel: tuple[int, ...]) -> bool:
     """Whether the core has the convolution as it is (`lower/kernels.py`)."""
-    sizes = all(axis.out == -(-axis.side // axis.stride) for axis in axes)
-    reach = max(max(axis.pad, axis.kernel - 1 - axis.pad) for axis in axes)
-    return list(strides) in ([1, 1], [2, 2]) and sizes and reach <= REACH
+    return list(strides) in ([1, 1], [2, 2]) and max(kernel) <= CONV_KERNELS[-1]
 
 
 def _weight(net: Net, node: OpNode) -> tuple[Array, OpNode | None] | None:
@@ -173,7 +166,7 @@ def _rewritten(
         return name
 
     channels = net.shapes[node.inputs[0]][1]
-    spans = [axis.stride * axis.out for axis in axes]
+    spans = [axis.stride * axis.places for axis in axes]
     after = [span - axis.before - axis.side for span, axis in zip(spans, axes, strict=True)]
     x = node.inputs[0]
     if min(after) < 0:  # rows and columns that nothing reads
@@ -185,19 +178,22 @@ def _rewritten(
     if any(pads):
         name = constant(f"{node.output}.pads", np.array(pads, np.int64))
         x = add("Pad", (x, name), (1, channels, *spans))
-    split = (1, channels, rows.out, rows.stride, columns.out, columns.stride)
+    split = (1, channels, rows.places, rows.stride, columns.places, columns.stride)
     name = constant(f"{node.output}.phases", np.array(split, np.int64))
     x = add("Reshape", (x, name), split)
     perm = (0, 1, 3, 5, 2, 4)
     x = add("Transpose", (x,), tuple(split[axis] for axis in perm), perm=list(perm))
-    full = (1, channels * rows.stride * columns.stride, rows.out, columns.out)
+    full = (1, channels * rows.stride * columns.stride, rows.places, columns.places)
     x = add("Reshape", (x, constant(f"{node.output}.full", np.array(full, np.int64))), full)
     w = constant(f"{node.output}.kernel", _phases(weight, rows, columns))
     if quantizer is not None:
         w = add("DequantizeLinear", (w, *quantizer.inputs[1:]), constants[w].shape, axis=0)
     attrs = {
         "kernel_shape": list(constants[nodes[-1].inputs[0] if quantizer else w].shape[2:]),
-        "pads": [-rows.low, -columns.low, rows.high, columns.high],
+        "pads": [
+            *(-axis.low for axis in axes),
+            *(axis.high + axis.out - axis.places for axis in axes),
+        ],
     }
     conv = dataclasses.replace(node, inputs=(x, w, *node.inputs[2:]), attrs=attrs)
     everything = (*net.nodes[:index], *nodes, conv, *net.nodes[index + 1 :])

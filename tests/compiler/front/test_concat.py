@@ -13,6 +13,7 @@ from penstock.compiler import ir
 from penstock.compiler.calibrate import import_float
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
+from tests.compiler.back.test_bit_exact import assert_exact
 from tests.compiler.front.test_calibrate import FloatNet
 
 Y = 0.04
@@ -157,15 +158,18 @@ def quantised_otherwise(net: Any) -> str:
             "node 'cat' (Concat): 'dequantize*' is a vector; concatenate the maps, then aver",
         ),
         (flat_vectors, "node 'cat' (Concat): joins axis 1 of 2; concatenate channels"),
-        (
-            to_the_output,
-            "node 'cat' (Concat): the network's output 'cat*' is a Concat; end the net",
-        ),
         (unquantised, "node 'reader' (Conv): its input 'cat*' is not quantised; put Quantize"),
     ],
 )
 def test_refused(refuse: Any, build: Callable[[Any], str], message: str) -> None:
     refuse(build, message)
+
+
+def test_the_output_is_one(net: Any, load: Any) -> None:
+    """Its parts lie where others need them: it is copied."""
+    graph = load(net, to_the_output(net))
+    assert isinstance(graph.nodes[-1], ir.Frame)
+    assert_exact(graph, "tiny")
 
 
 def test_quantised_at_another_scale_behind_it(net: Any, check: Any) -> None:

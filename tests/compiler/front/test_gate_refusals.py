@@ -118,13 +118,6 @@ def threshold_per_column(net: Any) -> str:
     return net.node("Cast", z, to=TensorProto.FLOAT)
 
 
-def sliced_map(net: Any) -> str:
-    bounds = [net.const([i], np.int64) for i in (0, 2, 1)]
-    x = net.node("Slice", net.stem(), *bounds, name="slice")
-    net.channels[x] = 2
-    return net.qdq(net.conv(x, 4), Y)
-
-
 def sliced_images(net: Any) -> str:
     bounds = [net.const([i], np.int64) for i in (0, 1, 0)]
     return net.node("Slice", net.gemm(net.pool(net.stem()), 4), *bounds, name="slice")
@@ -180,7 +173,6 @@ CASES: list[tuple[Case, str]] = [
     (float_logits, "node 'fc' (Gemm): the network's output 'fc*' is not quantised; put Quant"),
     (sigmoid_threshold, "node 'greater' (Greater): the threshold of a sigmoid gate must lie"),
     (conv_on_scores, "node 'c' (Conv): its input 'quantizelinear*' is not a map"),
-    (sliced_map, "node 'slice' (Slice): takes some channels of a map; let a convolution"),
     (sliced_images, "node 'slice' (Slice): takes nothing of a gate's outputs; outputs of a"),
     (gathered_images, "node 'gather' (Gather): takes nothing of a gate's outputs; outp"),
     (nothing_left, "node 'slice' (Slice): takes nothing"),
