@@ -265,6 +265,28 @@ uint32_t count_beside(uint32_t map, uint32_t gate, const Ahead& ahead,
   return all;
 }
 
+// What ran beside a COPY or POOL.
+struct Beside {
+  uint32_t gate;  // cycles of a GATE or DENSE
+  Ahead ahead;
+};
+
+// A GATE or DENSE, or the first weights of the convolution behind, never both.  One call, because it
+// shares no memory with a COPY or POOL, as these two do with each other.
+Beside run_beside(const Descriptor& d, bool gate, const Plan& next, read_port_t weights,
+                  Reads& reads, const gmem_t gmem, scores_t scores, const acc_t pool[POOL_DEPTH],
+                  lists_t fetch_lists, lists_t array_lists, runs_t runs, ListSize sizes[N_LISTS],
+                  dense_t dense, wbuf_t wbuf, Fetch& fetch) {
+#pragma HLS INLINE off
+  Beside did = {0, {0, 0}};
+  if (gate) {
+    did.gate = run_gate(d, gmem, pool, scores, fetch_lists, array_lists, runs, sizes, dense);
+  } else {
+    did.ahead = fetch_ahead(next, weights, reads, fetch_lists, runs, scores, wbuf, fetch);
+  }
+  return did;
+}
+
 // Runs any operation but HALT, and what may run beside it; returns the cycles (an estimate).
 // `taken`: an early exit.
 uint32_t execute(const Descriptor& d, bool skip, const After& after, const Buffers& at,
@@ -293,15 +315,14 @@ uint32_t execute(const Descriptor& d, bool skip, const After& after, const Buffe
       taken = exit_taken(d, gmem, fmem);
       return count_cycles(exit_cycles(d), CNT_GATE, counters);
     default: {  // COPY, POOL, GATE, DENSE
-      // Three calls that share no memory: a COPY or POOL, a GATE, weights.
+      // Two calls that share no memory: they run side by side.
       const bool gate = after.gate || d.op == OP_GATE || d.op == OP_DENSE;
       const Descriptor g = after.gate ? after.d : d;
       const uint32_t map_cycles = run_map(d, fmem);
-      const uint32_t gate_cycles = run_gate(g, gate, gmem, pool, scores, fetch_lists, array_lists,
-                                            runs, sizes, dense);
-      const Ahead ahead =
-          fetch_ahead(after.plan, weights, reads, fetch_lists, runs, scores, wbuf, fetch);
-      const uint32_t cycles = count_beside(map_cycles, gate_cycles, ahead, counters);
+      const Beside beside =
+          run_beside(g, gate, after.plan, weights, reads, gmem, scores, pool, fetch_lists,
+                     array_lists, runs, sizes, dense, wbuf, fetch);
+      const uint32_t cycles = count_beside(map_cycles, beside.gate, beside.ahead, counters);
       if (d.op != OP_DENSE) return cycles;
       return cycles + count_cycles(store_dense(d, dense, fmem), CNT_GATE, counters);
     }
@@ -351,6 +372,8 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
   static runs_t runs;
 #pragma HLS BIND_STORAGE variable=runs type=ram_s2p impl=bram
   static Cache cache;
+#pragma HLS ARRAY_PARTITION variable=cache.block complete
+#pragma HLS ARRAY_PARTITION variable=cache.valid complete
 #pragma HLS ARRAY_PARTITION variable=cache.beats complete dim=2
 #pragma HLS BIND_STORAGE variable=cache.beats type=ram_s2p impl=bram
   static wbuf_t wbuf;

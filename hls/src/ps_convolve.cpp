@@ -15,9 +15,9 @@ Nest nest_of(const Descriptor& d, const Walk& walk) {
   n.pixels = uint32_t(walk.size.height) * walk.size.width;
   n.kernel = d.kernel;
   n.taps = uint8_t(row_taps(d.kernel, d.w_rows));
-  n.split = d.split;
   n.alone = depthwise(d);
   n.by_channel = d.w_rows && !n.alone;
+  plan_passes(d.split, n);
   return n;
 }
 
@@ -42,16 +42,14 @@ void next_place(const Nest& n, const Geometry& g, bool last, Issue& at, Places& 
   next_step(n, last, at);
   if (!last) return;
   const uint32_t pixels = uint32_t(P_PX) << at.tile.mode;
-  const bool pass_done = at.tile.left <= pixels;
-  const uint32_t rows = uint32_t(at.rows_left) - at.tile.rows;
+  const bool pass_done = at.tile.last;
   if (!pass_done) {
+    at.tile.last = tile_before_last(at.tile);
     at.tile.offset += pixels;
     at.tile.left -= pixels;
     at.tile.first = false;
-  } else if (rows != 0) {
-    begin_pass(n, rows, uint32_t(at.tile.lane) + at.tile.rows, at);
-  } else {
-    at.active = false;
+  } else if (at.rows_behind != 0) {
+    begin_pass(n, at.rows_behind, uint32_t(at.tile.lane) + at.tile.rows, at);
   }
   move_tile(g, pass_done, at.tile.mode, places);
 }
@@ -81,6 +79,9 @@ ConvWork convolve(const Descriptor& d, const Walk& walk, const Plan& next, read_
   const Plan plan = plan_of(d, walk);
   if (plan.groups == 0) return work;
   const Nest nest = nest_of(d, walk);
+#pragma HLS ARRAY_PARTITION variable=nest.modes complete
+#pragma HLS ARRAY_PARTITION variable=nest.rests complete
+#pragma HLS ARRAY_PARTITION variable=nest.singles complete
   const Finish finish = finish_of(d);
   const Geometry geometry = geometry_of(d, walk.size);
   start_fetch(plan, fetch);
@@ -88,8 +89,10 @@ ConvWork convolve(const Descriptor& d, const Walk& walk, const Plan& next, read_
 #pragma HLS ARRAY_PARTITION variable=places.place complete
 #pragma HLS ARRAY_PARTITION variable=places.begins complete
   move_tile(geometry, true, 0, places);
-  Issue at = {false, {0, 0, 0, 0, 0, 0, false, false}, 0, 0, 0, 0, 0, 0};
-  Drain drain = {false, {0, 0, 0, 0, 0, 0, false, false}, 0, 0, 0};
+  const Tile none = {0, 0, 0, 0, 0, 0, false, false, false};
+  Issue at = {false, none, 0, 0, 0, 0, 0, 0, false, false, false, false};
+  begin_tile(nest, at);
+  Drain drain = {false, none, 0, 0, 0, false, false, false, 0};
   uint32_t begun = fetch.done;  // groups that the array began
   const uint32_t end = fetch.done + plan.groups;
   const uint32_t before = fetch.now;
@@ -107,16 +110,13 @@ step_loop:
     const bool shadow_free = !drain.busy || (slice && last_slice(drain));
     const bool last = last_step(nest, at);
     const bool step = at.active && !refill && (!last || shadow_free);
+    // The array has no more of the group: said by itself, not by what the step leaves behind.
+    const bool ends = step && last && at.tile.last && at.rows_behind == 0;
+    const bool idle = !at.active || ends;
 
     // Weights: one burst asked for, one beat taken.
     ask_next(plan, next, weights, reads, fetch_lists, runs, fetch);
     beats += take_next(plan, next, weights, reads, scores, wbuf, fetch);
-
-    // The tile before: one slice.
-    if (slice) {
-      drain_slice(finish, drain, fetch.rows, shadow, old, sums, fmem, pool);
-      if (next_slice(drain)) ++fetch.done;
-    }
 
     // The window: old bytes of a residual, or what the array steps on.
     uint8_t old_row = 0;
@@ -127,24 +127,35 @@ step_loop:
     const uint32_t source = d.src + uint32_t(span(channel, d.src_stride)) + at.tile.offset + tap.offset;
     const uint32_t bytes = refill ? uint32_t(WB) : uint32_t(P_PX) << at.tile.mode;
     if (refill || step) read_window(fmem, refill ? old_address : source, bytes, window);
+
+    // The tile before: one slice.  Behind the read of the same iteration, which would wait for it.
+    if (slice) {
+      drain_slice(finish, drain, fetch.rows, shadow, old, sums, fmem, pool);
+      if (next_slice(drain)) {
+        ++fetch.done;
+        --fetch.held;
+        fetch.full = false;
+      }
+    }
     if (refill) {
     keep_old:
       for (uint32_t i = 0; i < WB; ++i) {
 #pragma HLS UNROLL
         old[old_row % P_OC][i] = window[i];
       }
+      drain.filling = drain.refill != 1;
       --drain.refill;
     }
     if (step) {
       mask_window(geometry, places, tap, at.tile.offset, at.tile.mode, d.src_signed,
                   byte_t(d.pad_value), nest.n_in == 0, window, pixels);
       const uint32_t place = nest.by_channel ? uint32_t(span(channel, nest.taps)) : at.place;
-      accumulate(at.tile, at.position == 0 && at.tap == 0, last, place + at.tap, wbuf, pixels, acc,
+      accumulate(at.tile, at.first, last, place + at.tap, wbuf, pixels, acc,
                  shadow);
       if (nest.n_in != 0) ++work.steps;
       if (last) {
         Tile tile = at.tile;
-        tile.end = tile.left <= uint32_t(P_PX) << tile.mode && at.rows_left == tile.rows;
+        tile.end = tile.last && at.rows_behind == 0;
         begin_drain(finish, tile, drain);
       }
       next_place(nest, geometry, last, at, places);
@@ -153,7 +164,8 @@ step_loop:
     }
 
     // The next group: as soon as its weights are there and the array is free.
-    if (!at.active && begun != end && begun != fetch.taken) {
+    at.active = !idle;
+    if (idle && begun != end && begun != fetch.taken) {
       const uint32_t half = begun % HALVES;
       begin_pass(nest, fetch.group_rows[half], 0, at);
       at.tile.half = uint8_t(half);

@@ -25,22 +25,24 @@ struct Finish {
 struct Drain {
   bool busy;
   Tile tile;
-  uint8_t row;     // of the tile
-  uint8_t block;   // of the tile
-  uint8_t refill;  // rows whose old bytes are to be read
+  uint8_t row;      // of the tile
+  uint8_t block;    // of the tile
+  uint8_t blocks;   // that it has
+  bool last_row;    // of the block; known before the slice, as in an Issue (ps_array.h)
+  bool last_block;  // of the tile
+  bool filling;     // old bytes are to be read
+  uint8_t refill;   // of so many rows
 };
 
 inline bool refilling(const Drain& drain) {
 #pragma HLS INLINE
-  return drain.busy && drain.refill != 0;
+  return drain.busy && drain.filling;
 }
 
 // The slice in hand is the last of its tile.
 inline bool last_slice(const Drain& drain) {
 #pragma HLS INLINE
-  const uint32_t next = drain.block + 1u;
-  const bool last_block = next == 1u << drain.tile.mode || next * P_PX >= drain.tile.left;
-  return last_block && drain.row + 1 == drain.tile.rows;
+  return drain.last_block && drain.last_row;
 }
 
 // The tile that was finished in this iteration is the next to drain.
@@ -50,6 +52,12 @@ inline void begin_drain(const Finish& f, const Tile& tile, Drain& drain) {
   drain.tile = tile;
   drain.row = 0;
   drain.block = 0;
+  const uint32_t held = (tile.left + P_PX - 1) / P_PX;
+  const uint32_t most = 1u << tile.mode;
+  drain.blocks = uint8_t(held < most ? held : most);
+  drain.last_row = tile.rows == 1;
+  drain.last_block = tile.mode == 0 || tile.left <= P_PX;
+  drain.filling = f.res_en && tile.offset % WB == 0;
   drain.refill = f.res_en && tile.offset % WB == 0 ? tile.rows : uint8_t(0);
 }
 
@@ -74,11 +82,16 @@ inline bool next_slice(Drain& drain) {
     drain.busy = false;
     return drain.tile.end;
   }
-  if (drain.row + 1 == drain.tile.rows) {
+  const bool row_before_last = drain.row + 2 == drain.tile.rows;
+  const bool block_before_last = drain.block + 2 == drain.blocks;
+  if (drain.last_row) {
     drain.row = 0;
+    drain.last_row = drain.tile.rows == 1;
     ++drain.block;
+    drain.last_block = block_before_last;
   } else {
     ++drain.row;
+    drain.last_row = row_before_last;
   }
   return false;
 }

@@ -38,11 +38,14 @@ deal_rows:
 void begin_asking(const Plan& p, bool ahead, Asker& a) {
 #pragma HLS INLINE
   a.ahead = ahead;
-  a.group = 0;
+  a.idle = p.groups == 0;
+  a.left = p.groups;
   a.out = 0;
   a.run = 0;
   a.row = 0;
   a.rows = p.first_rows;
+  a.last_row = p.first_rows == 1;
+  a.last_run = p.n_runs == 1;
   a.head = true;
   a.base = p.base;
 }
@@ -51,11 +54,14 @@ void begin_asking(const Plan& p, bool ahead, Asker& a) {
 void begin_taking(const Plan& p, bool ahead, Taker& t) {
 #pragma HLS INLINE
   t.ahead = ahead;
+  t.idle = p.groups == 0;
   t.group = 0;
   t.left = p.n_out;
   t.row = 0;
   t.rows = p.first_rows;
+  t.last_row = p.first_rows == 1;
   t.beat = 0;
+  t.last_beat = (p.w_rows ? p.stride : p.group_beats) == 1;
   t.part = 0;
   t.filled = 0;
 }
@@ -63,7 +69,8 @@ void begin_taking(const Plan& p, bool ahead, Taker& t) {
 // A beat of what was asked for first, if one is due; the burst it belongs to is in hand then.
 bool beat_is_due(uint32_t now, const Asker& a, Taker& t) {
 #pragma HLS INLINE
-  const Burst come = a.line[ASK_STAGES - 1];
+  Burst come = a.line[ASK_STAGES - 1];
+  come.last = come.beats == 1;
   if (come.valid) {
     t.queue[(t.first + t.count) % MAX_OUTSTANDING] = come;
     ++t.count;
@@ -84,12 +91,15 @@ void clear_fetch(Fetch& f) {
   f.asked = 0;
   f.taken = 0;
   f.done = 0;
+  f.held = 0;
+  f.full = false;
+  f.whole = false;
   begin_asking(no_plan(), false, f.asker);
   begin_taking(no_plan(), false, f.taker);
   f.asker.pending = 0;
   f.taker.first = 0;
   f.taker.count = 0;
-  const Burst none = {false, 0, 0};
+  const Burst none = {false, false, 0, 0};
   f.taker.burst = none;
 empty_line:
   for (int i = 0; i < ASK_STAGES; ++i) {
@@ -118,13 +128,13 @@ void ask_next(const Plan& plan, const Plan& next, read_port_t weights, Reads& re
 shift_line:
   for (int i = ASK_STAGES - 1; i > 0; --i) {
 #pragma HLS UNROLL
-#pragma HLS LOOP_TRIPCOUNT min=3 max=3
+#pragma HLS LOOP_TRIPCOUNT min=7 max=7
     a.line[i] = a.line[i - 1];
   }
   a.line[0].valid = false;
-  if (!a.ahead && a.group == plan.groups && next.groups != 0) begin_asking(next, true, a);
+  if (a.idle && !a.ahead && next.groups != 0) begin_asking(next, true, a);
   const Plan& p = a.ahead ? next : plan;
-  if (a.group >= p.groups || f.asked - f.done >= HALVES || a.pending >= MAX_OUTSTANDING) return;
+  if (a.idle || f.full || a.pending >= MAX_OUTSTANDING) return;
 
   uint32_t first = a.base;
   uint32_t beats = p.stride;
@@ -133,20 +143,21 @@ shift_line:
     const channel_t id = channel_at(lists, p.out_list, a.out);
     f.ids[f.asked % HALVES][a.row % P_OC] = id;
     first = p.base + uint32_t(span(id, p.stride));
-    last = a.row + 1 == a.rows;
+    last = a.last_row;
+    a.last_row = a.row + 2 == a.rows;
     ++a.row;
     ++a.out;
   } else if (a.head) {
-    const bool whole = p.in_list == ALL_CHANNELS;  // the chunks follow the parameters
-    beats = whole ? p.group_beats : uint32_t(P_OC);
-    last = whole || p.n_runs == 0;
+    beats = p.whole ? p.group_beats : uint32_t(P_OC);
+    last = p.one_burst;
     a.head = false;
   } else {
     const Run run = runs[p.in_list % N_LISTS][a.run % MAX_CHANNELS];
     first = a.base + P_OC + uint32_t(span(run.first, p.chunk));
     beats = uint32_t(span(run.count, p.chunk));
+    last = a.last_run;
+    a.last_run = a.run + 2 == p.n_runs;
     ++a.run;
-    last = a.run == p.n_runs;
   }
   ask(weights, reads, first, beats);
   a.line[0].valid = true;
@@ -155,13 +166,18 @@ shift_line:
   ++a.pending;
   if (!last) return;
   ++f.asked;
-  ++a.group;
+  f.full = f.held + 1 == HALVES;
+  ++f.held;
+  a.idle = a.left == 1;
+  --a.left;
   a.base += p.stride;
   a.row = 0;
   a.run = 0;
   a.head = true;
   const uint32_t left = uint32_t(p.n_out) - a.out;
   a.rows = rows_of_group(left, P_OC);
+  a.last_row = left == 1;
+  a.last_run = p.n_runs == 1;
 }
 
 uint32_t take_next(const Plan& plan, const Plan& next, read_port_t weights, Reads& reads,
@@ -169,14 +185,15 @@ uint32_t take_next(const Plan& plan, const Plan& next, read_port_t weights, Read
 #pragma HLS INLINE
   Taker& t = f.taker;
   if (!beat_is_due(f.now, f.asker, t)) return 0;
-  if (!t.ahead && t.group == plan.groups) begin_taking(next, true, t);
+  if (t.idle && !t.ahead) begin_taking(next, true, t);
   const Plan& p = t.ahead ? next : plan;
   const beat_t beat = take(weights, reads);
-  --t.burst.beats;
-  if (t.burst.beats == 0) {
+  if (t.burst.last) {
     t.burst.valid = false;
     --f.asker.pending;
   }
+  t.burst.last = t.burst.beats == 2;
+  --t.burst.beats;
   const uint32_t half = f.taken % HALVES;
   const bool parameters = p.w_rows ? t.beat == 0 : t.beat < P_OC;
   const uint32_t row = p.w_rows ? uint32_t(t.row) : t.beat;
@@ -192,16 +209,25 @@ uint32_t take_next(const Plan& plan, const Plan& next, read_port_t weights, Read
   } else {
     deal(beat, half, wbuf, t);
   }
+  const uint32_t beats = p.w_rows ? p.stride : p.group_beats;
+  const bool done = t.last_beat;
+  t.last_beat = t.beat + 2 == beats;
   ++t.beat;
-  if (t.beat != (p.w_rows ? p.stride : p.group_beats)) return 1;
+  if (!done) return 1;
   t.beat = 0;
+  t.last_beat = beats == 1;
+  const bool group_done = !p.w_rows || t.last_row;
+  t.last_row = t.row + 2 == t.rows;
   ++t.row;
-  if (p.w_rows && t.row != t.rows) return 1;
+  if (!group_done) return 1;
   f.group_rows[half] = t.rows;
   ++f.taken;
+  f.whole = true;
   ++t.group;
+  t.idle = t.left == t.rows;
   t.left = uint16_t(t.left - t.rows);
   t.rows = rows_of_group(t.left, P_OC);
+  t.last_row = t.left == 1;
   t.row = 0;
   t.part = 0;
   t.filled = 0;
@@ -217,8 +243,9 @@ Ahead fetch_ahead(const Plan& next, read_port_t weights, Reads& reads, const lis
   if (next.groups == 0) return did;
   if (!f.asker.ahead) begin_asking(next, true, f.asker);
   if (!f.taker.ahead) begin_taking(next, true, f.taker);
+  f.whole = f.taken != f.done;
 fetch_loop:
-  while (f.taken == f.done) {
+  while (!f.whole) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=8192
     ask_next(none, next, weights, reads, lists, runs, f);

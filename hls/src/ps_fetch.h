@@ -25,6 +25,8 @@ struct Walk {
 // What the fetcher needs of a convolution.
 struct Plan {
   bool w_rows;
+  bool whole;           // interleaved: every channel's chunk follows the parameters
+  bool one_burst;       // interleaved: a group is one, all of it or the parameters alone
   uint8_t in_list;
   uint8_t out_list;
   uint16_t n_out;
@@ -41,13 +43,15 @@ struct Plan {
 };
 
 // Iterations from a request to the queue of what is to come: a run's length is read meanwhile.
-constexpr int ASK_STAGES = 4;
+constexpr int ASK_STAGES = 8;
 // Iterations from a request to its first beat, as far as the loop counts on it.
 constexpr uint32_t READ_LATENCY = T_MEMORY + T_ADAPTER;
+static_assert(READ_LATENCY > ASK_STAGES, "a burst is in the queue before its first beat is due");
 
 // A burst on its way.
 struct Burst {
   bool valid;
+  bool last;  // its next beat is its last
   uint32_t due;
   uint32_t beats;
 };
@@ -55,11 +59,14 @@ struct Burst {
 // Where the asking half stands.
 struct Asker {
   bool ahead;      // at the convolution after the present one
-  uint16_t group;
+  bool idle;       // all groups of it are asked for
+  uint16_t left;   // groups that are not
   uint16_t out;  // surviving output channel, row layout
   uint16_t run;  // of the input channels, interleaved layout
+  bool last_run; // it is the last: known before it is asked for
   uint8_t row;   // of the group
   uint8_t rows;
+  bool last_row;
   bool head;     // the parameters of an interleaved group come first
   uint32_t base; // of the group
   uint8_t pending;  // bursts asked for and not taken
@@ -69,11 +76,14 @@ struct Asker {
 // Where the taking half stands.
 struct Taker {
   bool ahead;      // at the convolution after the present one
+  bool idle;       // all of it is taken
   uint16_t group;
   uint16_t left;  // output channels that are not taken
   uint8_t row;
   uint8_t rows;    // of the group
+  bool last_row;
   uint32_t beat;   // of the row, or of the group
+  bool last_beat;  // it is the last of it
   uint32_t part;   // interleaved: which BEAT_ROWS rows the beat belongs to
   uint32_t filled; // bytes of every row so far
   beat_t words[P_OC];
@@ -93,6 +103,9 @@ struct Fetch {
   uint32_t asked;  // groups that are asked for
   uint32_t taken;  // groups whose weights are in the buffer
   uint32_t done;   // groups that are written: their half is free again
+  uint8_t held;    // halves that are not free: groups asked for, less those written
+  bool full;       // all of them
+  bool whole;      // a group came to its end since this was cleared
   Row rows[HALVES][P_OC];
   channel_t ids[HALVES][P_OC];
   uint8_t group_rows[HALVES];
@@ -111,6 +124,8 @@ inline Plan plan_of(const Descriptor& d, const Walk& walk) {
   const uint32_t mode = uint32_t(d.split) & 3;
   const uint32_t first = d.w_rows ? P_OC >> (mode < MODES ? mode : MODES - 1) : P_OC;
   p.w_rows = d.w_rows;
+  p.whole = d.in_list == ALL_CHANNELS;
+  p.one_burst = p.whole || walk.n_runs == 0;
   p.in_list = d.in_list;
   p.out_list = d.out_list;
   p.n_out = walk.n_out;
@@ -158,7 +173,7 @@ Ahead fetch_ahead(const Plan& next, read_port_t weights, Reads& reads, const lis
 // The plan of no convolution.
 inline Plan no_plan() {
 #pragma HLS INLINE
-  const Plan none = {false, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, false, 0};
+  const Plan none = {false, false, true, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, false, false, 0};
   return none;
 }
 

@@ -159,11 +159,10 @@ close_scores:
 
 }  // namespace
 
-uint32_t run_gate(const Descriptor& d, bool wanted, const gmem_t gmem, const acc_t pool[POOL_DEPTH],
+uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_DEPTH],
                   scores_t scores, lists_t fetch_lists, lists_t array_lists, runs_t runs,
                   ListSize sizes[N_LISTS], dense_t dense) {
 #pragma HLS INLINE off
-  if (!wanted) return 0;
   static vector_t vector;
 #pragma HLS ARRAY_PARTITION variable=vector complete dim=2
   const uint32_t list = d.out_list % N_LISTS;

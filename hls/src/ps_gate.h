@@ -17,9 +17,8 @@ inline uint32_t gate_words(uint32_t inputs) {
 typedef byte_t dense_t[2 * MAX_CHANNELS];
 
 // GATE: scores, and the survivor list in both copies, and its runs.  DENSE: bytes.  It touches no
-// feature memory, so that it may run beside a COPY or POOL.  Returns the cycles (an estimate); none
-// where it is not `wanted`.
-uint32_t run_gate(const Descriptor& d, bool wanted, const gmem_t gmem, const acc_t pool[POOL_DEPTH],
+// feature memory, so that it may run beside a COPY or POOL.  Returns the cycles (an estimate).
+uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_DEPTH],
                   scores_t scores, lists_t fetch_lists, lists_t array_lists, runs_t runs,
                   ListSize sizes[N_LISTS], dense_t dense);
 

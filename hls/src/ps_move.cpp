@@ -28,8 +28,8 @@ copy_banks:
     const bool is_odd = odd_lane < FB / 2 && odd_lane < odds;
     const uint32_t target = is_even ? even + even_lane : odd + odd_lane;
     // Banks of one parity take their bytes in the order of a section.
-    const byte_t byte = is_even ? window[2 * ((bank - even) % (FB / 2))]
-                                : window[2 * ((bank - odd) % (FB / 2)) + 1];
+    const uint32_t lane = is_even ? 2 * ((bank - even) % (FB / 2)) : 2 * ((bank - odd) % (FB / 2)) + 1;
+    const byte_t byte = window[lane];
     if (is_even || is_odd) fmem[target / WB % FMEM_ROWS][bank] = byte;
   }
 }

@@ -96,25 +96,26 @@ clear_sums:
   const uint32_t lanes = d.stride2 ? HALF_WINDOW : uint32_t(FB);
   const uint32_t tiles = d.stride2 ? (uint32_t(size.width) + HALF_WINDOW - 1) / HALF_WINDOW
                                    : (uint32_t(size.width) + FB - 1) / FB;
-  const uint32_t taps = uint32_t(d.kernel) * d.kernel;
+  const uint8_t taps = uint8_t(d.kernel * d.kernel);
   const uint32_t parts = d.average ? PARTS : 1;
   const uint32_t total = uint32_t(d.cout) * size.height * tiles * taps + parts;
   Place at = {d.src, d.dst, 0, 0, 0, 0};
   uint32_t base = d.dst;  // of the channel's output
   Finished finished = {0, 0, PARTS};
-  uint32_t tap = 0;
+  uint8_t tap = 0;
 pool_taps:
   for (uint32_t i = 0; i < total; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=5 max=1048576
     // Source and destination do not overlap (docs/program.md).
 #pragma HLS DEPENDENCE variable=fmem type=inter false
-    if (finished.part < parts) write_part(d, done, finished, fmem);
     const int row = (int(at.row) << int(d.stride2)) - int(d.pad) + at.kh;
     const int column = (int(at.col) << int(d.stride2)) - int(d.pad) + at.kw;
     // Padding before the map wraps to some address; its lanes are masked.
     const uint32_t address = at.channel + uint32_t(int16_t(row) * int16_t(d.width) + column);
     read_window(fmem, address % FMEM_BYTES, d.stride2 ? 2u * FB : uint32_t(FB), window);
+    // Behind the read: what follows a write in the same iteration would wait for it.
+    if (finished.part < parts) write_part(d, done, finished, fmem);
     accumulate(d, window, row, column, tap == 0, sums);
     at.kw = at.kw + 1 == d.kernel ? 0 : at.kw + 1;
     if (at.kw == 0) ++at.kh;

@@ -31,6 +31,7 @@ struct Geometry {
   uint32_t phase_stride;
   uint64_t starts;          // lanes in which rows begin, one of them in the first
   uint16_t step[STEPS];     // P_px << m pixels modulo the width
+  uint16_t back[STEPS];     // the width less the step
   uint16_t place[BLOCKS];   // lanes up to the first row that begins in a block, first tile
 };
 
@@ -49,10 +50,13 @@ struct Tap {
   uint8_t columns;
 };
 
-// A place `by` pixels further on (both below the width).
-inline uint16_t advance(uint16_t from, uint16_t by, uint16_t width) {
+// A place `by` pixels further on (both below the width); `back`: the width less `by`, so that both
+// results are there when the comparison is.
+inline uint16_t advance(uint16_t from, uint16_t by, uint16_t back) {
 #pragma HLS INLINE
-  return uint16_t(from >= by ? from - by : from + width - by);
+  const uint16_t within = uint16_t(from - by);
+  const uint16_t across = uint16_t(from + back);
+  return from >= by ? within : across;
 }
 
 inline Geometry geometry_of(const Descriptor& d, const OutSize& size) {
@@ -72,12 +76,13 @@ inline Geometry geometry_of(const Descriptor& d, const OutSize& size) {
 double_steps:
   for (uint32_t m = 0; m < STEPS; ++m) {
 #pragma HLS UNROLL
-    if (m > 0) g.step[m] = advance(g.step[m - 1], uint16_t(g.width - g.step[m - 1]), g.width);
+    if (m > 0) g.step[m] = advance(g.step[m - 1], g.back[m - 1], g.step[m - 1]);
+    g.back[m] = uint16_t(g.width - g.step[m]);
   first_places:
     for (uint32_t b = 0; b < (1u << m) && b + (1u << m) < uint32_t(BLOCKS); ++b) {
 #pragma HLS UNROLL
 #pragma HLS LOOP_TRIPCOUNT min=0 max=8
-      g.place[b + (1u << m)] = advance(g.place[b], g.step[m], g.width);
+      g.place[b + (1u << m)] = advance(g.place[b], g.step[m], g.back[m]);
     }
   }
   return g;
@@ -89,7 +94,8 @@ inline void move_tile(const Geometry& g, bool start, uint32_t mode, Places& p) {
 move_blocks:
   for (uint32_t b = 0; b < BLOCKS; ++b) {
 #pragma HLS UNROLL
-    p.place[b] = start ? g.place[b] : advance(p.place[b], g.step[mode % STEPS], g.width);
+    const uint16_t further = advance(p.place[b], g.step[mode % STEPS], g.back[mode % STEPS]);
+    p.place[b] = start ? g.place[b] : further;
     p.begins[b] = p.place[b] < KEPT_LANES ? g.starts << p.place[b] : 0;
   }
 }

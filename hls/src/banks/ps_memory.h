@@ -55,6 +55,13 @@ read_sections:
         const uint32_t bank = s * FB + i;
         window[bank] = fmem[(row + (bank < first ? 1 : 0)) % FMEM_ROWS][bank];
       }
+    } else {
+      // Not what the window held before: nothing is carried from one access to the next.
+    clear_banks:
+      for (uint32_t i = 0; i < FB; ++i) {
+#pragma HLS UNROLL
+        window[s * FB + i] = 0;
+      }
     }
   }
   rotate_window(first, window);
