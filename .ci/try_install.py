@@ -19,7 +19,7 @@ from environment import ROOT
 sys.path.insert(0, str(ROOT))
 from tests.tutorial import run_tutorial
 
-EXTRAS = ("", "figures", "formal", "hls", "cocotb", "model")
+EXTRAS = ("", "figures", "formal", "hls", "hls-proof", "cocotb", "model")
 VERBS = """
 from penstock.cli.main import cli, main
 for verb in cli.commands:
@@ -31,6 +31,7 @@ USES = {
     "figures": "import matplotlib.pyplot",
     "formal": "from penstock.formal.run import tool_folder; tool_folder()",
     "hls": "from penstock.hls.sources import ap_types as a; assert (a() / 'ap_fixed.h').is_file()",
+    "hls-proof": "import penstock.hls.proof.check, llvmlite.binding, ziglang",
     "cocotb": "import penstock.sim.cocotb.runner, penstock.sim.cocotb.bench",
     "model": "import penstock.model, sklearn, onnxscript",
 }

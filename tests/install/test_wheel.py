@@ -17,7 +17,7 @@ from tests.install import closure
 
 #: Everything but what an extra brings and the board's pynq.
 BARE = ("boards", "cli", "compiler", "hls", "program", "sim.csim", "sim.golden", "sim.rtl")
-EXTRAS = {"model", "figures", "formal", "hls", "cocotb", "dev"}
+EXTRAS = {"model", "figures", "formal", "hls", "hls-proof", "cocotb", "dev"}
 
 
 def build(kind: str, source: Path, into: Path) -> Path:
