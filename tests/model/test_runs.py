@@ -117,7 +117,7 @@ def test_starts_from_a_backbone(tmp_path: Path) -> None:
     plain = load_checkpoint(tmp_path / "plain.pt").net
     gated = load_checkpoint(tmp_path / "gated.pt").net
     assert torch.equal(plain.fc.weight, gated.fc.weight)
-    assert torch.equal(plain.blocks[1].conv2.weight, gated.blocks[1].conv2.weight)
+    assert torch.equal(plain.blocks[1].convs[1].weight, gated.blocks[1].convs[1].weight)
     assert load_checkpoint(tmp_path / "gated.pt").metrics["epochs"] == 3 + 3
     with pytest.raises(CheckpointError, match="not a backbone of lcnet-resnet14"):
         train_network(
