@@ -53,8 +53,9 @@ def exits_taken(graph: ir.Graph, values: dict[str, IntArray]) -> IntArray:
 
 def run_node(graph: ir.Graph, node: ir.Node, values: Mapping[str, IntArray]) -> IntArray:
     """The value one node writes, from the values it reads (as in `run_graph`)."""
-    signed = graph.values[node.output].signed
-    return compute(node, values, signed).astype(np.int8 if signed else np.uint8)
+    value = graph.values[node.output]
+    kind = np.int16 if value.wide else np.int8 if value.signed else np.uint8
+    return compute(node, values, value.signed).astype(kind)
 
 
 def compute(node: ir.Node, values: Mapping[str, IntArray], signed: bool) -> IntArray:

@@ -22,7 +22,7 @@ class Value:
     """A tensor: `shape` (C, H, W) for maps, (n,) for vectors.
 
     Its real numbers are (integer - zero_point) * scale.  What reads it has the zero point in its
-    bias, and off the map in its `pad`.
+    bias, and off the map in its `pad`.  A `wide` map has 16 bits in its sums, which alone are read.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Value:
     signed: bool
     scale: float
     zero_point: int = 0
+    wide: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,7 +10,7 @@ from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.keys import frozen
 from penstock.compiler.importer.lower.bias import fit
 from penstock.compiler.importer.lower.concat import concat_values
-from penstock.compiler.importer.lower.convolution import quantize_conv
+from penstock.compiler.importer.lower.convolution import make_conv, quantize_conv
 from penstock.compiler.importer.lower.gates import is_relu1, make_gate
 from penstock.compiler.importer.lower.linear import identity
 from penstock.compiler.importer.lower.map_pool import quantize_window
@@ -52,6 +52,9 @@ from penstock.compiler.numerics import SCORE_SCALE, type_range
 
 #: How far a code may be from 1 that stands for it, relatively: scales are float32.
 ONE_TOLERANCE = 1e-6
+#: A wide map's largest number, and its steps in one of the map's that it is of, whose numbers are
+#: at most CODES from the zero point.
+WIDEST, FINER, CODES = (1 << 15) - 1, 64, 255
 
 
 def lower_quantize(builder: Builder, node: OpNode) -> Term:
@@ -242,17 +245,32 @@ def _pool(
 ) -> Stored:
     source = builder.values[term.value]
     if (zero or source.zero_point) and (source.scale, source.zero_point) != (scale, zero):
-        raise zero_point_error(node, zero or source.zero_point)
+        source = _without_zero_point(builder, node, term, zero * scale)
     real = source.scale / (scale * source.shape[1] * source.shape[2])
     factor = builder.requantize(node, np.array([real]))
     item = ir.Pool(
         name=term.node.label,
-        input=term.value,
+        input=source.name,
         output=node.output,
         multiplier=int(factor.multiplier[0]),
         shift=int(factor.shift[0]),
     )
     return builder.add_node(node, item, signed, scale, zero)
+
+
+def _without_zero_point(builder: Builder, node: OpNode, term: Mean, offset: float) -> ir.Value:
+    """A map plus `offset`, in finer steps and 16 bits, for its sums alone, which begin at 0."""
+    linear, scale = identity(builder, node, term.value), builder.values[term.value].scale
+    moved = dataclasses.replace(linear, node=term.node, offset=linear.offset + offset)
+    finer = min(FINER, int(WIDEST / (CODES + abs(offset) / scale)))
+    if finer == 0:
+        raise zero_point_error(node, round(offset / scale))
+    name, clamp = builder.fresh(f"{node.output}.wide"), (-WIDEST - 1, WIDEST)
+    named = dataclasses.replace(node, outputs=(name,))
+    item = make_conv(builder, named, moved, scale / finer, clamp)
+    builder.add_node(node, item, True, scale / finer)
+    builder.values[name] = dataclasses.replace(builder.values[name], wide=True)
+    return builder.values[name]
 
 
 def _vector(

@@ -61,8 +61,8 @@ def zero_point_error(node: OpNode, point: int) -> CompileError:
     """The error for a zero point that the core would have to add."""
     return node.error(
         f"its zero point is {point}, not 0",
-        "quantise symmetrically (int8, or uint8 after a ReLU, zero point 0); others are read by "
-        "convolutions, dense layers and maxima, added, and averaged at the same scale",
+        "quantise symmetrically (int8, or uint8 after a ReLU, zero point 0), or the average of "
+        "windows at the scale and zero point of what it reads, without padding",
     )
 
 

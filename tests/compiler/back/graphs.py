@@ -319,6 +319,27 @@ def depthwise(
     return build.graph(x, build.conv(x, channels, kernel, stride, **extra))
 
 
+def zero_points(rng: np.random.Generator, shape: tuple[int, int, int], signed: bool) -> Graph:
+    """Bytes other than 0 off the maps, a sum at three scales, an average from a zero point."""
+    build = GraphBuilder(rng=rng)
+    x, channels = build.value("x", shape, signed), 9
+    pads = (-77, 120) if signed else (140, 255)
+    y = build.conv(x, channels, 3, signed=True, pad=pads[0])
+    y = build.pair(build.conv(y, channels, 5, signed=True, pad=-128), y, signed=True)
+    strided = build.conv(x, channels, 3, stride=2, signed=True, pad=pads[1])
+    y = build.pair(build.conv(y, channels, 3, stride=2, signed=True, pad=19), strided, signed=True)
+    z = build.conv(y, channels, 1, groups=channels, signed=True)
+    made = build.nodes[-1]
+    assert isinstance(made, Conv)
+    wide = (-(1 << 15), (1 << 15) - 1)
+    factor = Requantize(
+        multiplier=np.full(channels, 1 << 15, np.uint16), shift=np.full(channels, 15, np.uint8)
+    )
+    build.nodes[-1] = dataclasses.replace(made, clamp=wide, requantize=factor)
+    build.values[z] = dataclasses.replace(build.values[z], wide=True)
+    return build.graph("x", build.dense(build.pool(z, 0.01), 4))
+
+
 def grouped(
     rng: np.random.Generator, shape: tuple[int, int, int], channels: int, groups: int
 ) -> Graph:

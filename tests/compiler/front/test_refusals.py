@@ -40,8 +40,8 @@ def batch_norm(net: Any) -> str:
 
 
 def zero_point(net: Any) -> str:
-    y = net.node("GlobalAveragePool", net.stem())
-    names = net.const(Y), net.const(3, np.uint8)
+    y = net.node("AveragePool", net.stem(), kernel_shape=[2, 2])
+    names = net.const(0.07), net.const(3, np.uint8)
     q = net.node("QuantizeLinear", y, *names, name="q")
     x = net.node("DequantizeLinear", q, *names)
     net.channels[x] = 4

@@ -6,13 +6,14 @@ from tests.fuzz.onnx.metamorphic import differences
 from tests.fuzz.onnx.run import fuzz_onnx
 
 QDQ = range(120)
+RANGES = range(60)
 FLOAT = range(90)
 UNCHANGED = range(10)
 #: Share of a slice that must be accepted, or it tests refusals alone.
 ACCEPTED = 0.4
 
 
-@pytest.mark.parametrize("family, seeds", [("qdq", QDQ), ("float", FLOAT)])
+@pytest.mark.parametrize("family, seeds", [("qdq", QDQ), ("ranges", RANGES), ("float", FLOAT)])
 def test_graphs_compute_what_onnxruntime_does(family: str, seeds: range) -> None:
     figures = fuzz_onnx(family, seeds, jobs=1)
     print(figures)

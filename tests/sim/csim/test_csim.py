@@ -24,6 +24,7 @@ from tests.compiler.back.graphs import (
     random_inputs,
     single_conv,
     single_pool,
+    zero_points,
 )
 from tests.compiler.back.test_stream import wide
 
@@ -104,6 +105,13 @@ def test_pools(config: str, kernel: int, stride: int, pad: int, average: bool) -
 def test_depthwise(config: str, kernel: int, stride: int) -> None:
     for shape, residual in (((9, 4, 5), False), ((3, 13, 11), True)):
         check(depthwise(RNG(kernel), shape, kernel, stride, residual, not residual), config)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("signed", [False, True])
+def test_zero_points(config: str, signed: bool) -> None:
+    for shape in ((3, 7, 9), (2, 18, 16)):
+        check(zero_points(RNG(5), shape, signed), config)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

@@ -20,6 +20,7 @@ from tests.compiler.back.graphs import (
     random_inputs,
     single_pool,
     staged,
+    zero_points,
 )
 from tests.compiler.back.test_stream import wide
 
@@ -50,6 +51,13 @@ def test_depthwise(config: str, kernel: int, stride: int) -> None:
     """Maps smaller and larger than the widest tile, with and without a residual."""
     for shape, residual in (((9, 4, 5), False), ((3, 13, 11), True)):
         check(depthwise(RNG(kernel), shape, kernel, stride, residual, not residual), config)
+
+
+@pytest.mark.parametrize("config", ["tiny", "z7020"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_zero_points(config: str, signed: bool) -> None:
+    for shape in ((3, 7, 9), (2, 18, 16)):
+        check(zero_points(RNG(5), shape, signed), config)
 
 
 @pytest.mark.parametrize("schedule", ["sequential", "parallel"])
