@@ -178,6 +178,15 @@ def _sigmoid(x: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
+def _matmul(arrays: Sequence[Array], attributes: Attributes) -> list[Array]:
+    """x @ w, of the type of `x`; `w` is a matrix."""
+    x, w = arrays
+    if w.ndim != 2 or x.ndim < 2 or x.shape[-1] != len(w):
+        raise ValueError(f"multiplies {x.shape} with {w.shape}")
+    bounded((*x.shape[:-1], w.shape[1]))
+    return [np.asarray(x @ w, dtype=x.dtype)]
+
+
 #: Kinds of attributes: a number, a list of numbers, a type's name.
 INT, INTS, NUMBER, TYPE = "int", "ints", "number", "type"
 
@@ -245,6 +254,7 @@ OPERATORS: dict[str, Operator] = {
     "ReduceMean": _reduce(np.mean),
     "ReduceL2": _reduce(_norm),
     "TopK": _top_k,
+    "MatMul": _matmul,
     "Concat": _concat,
     "Slice": _slice,
     "Gather": _gather,

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 
 from penstock.compiler.importer.axes import axes_of
+from penstock.compiler.importer.ends.float_last import HOST_DENSE, float_last
 from penstock.compiler.importer.ends.image import move_codes, quantize_last
 from penstock.compiler.importer.ends.steps import VIEWS, to_steps
 from penstock.compiler.importer.net import EndNodes, Net, OpNode
@@ -29,7 +30,10 @@ def peel(net: Net) -> Net:
     if net.ends or not net.nodes:
         return net
     net = quantize_last(move_codes(net))
-    return _peel_tails(_peel_head(net))
+    peeled = _peel_tails(_peel_head(float_last(net)))
+    if any(node.op in HOST_DENSE.values() for node in peeled.nodes):
+        return _peel_tails(_peel_head(net))
+    return peeled
 
 
 def _peel_head(net: Net) -> Net:

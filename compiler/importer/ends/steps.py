@@ -218,7 +218,7 @@ def _slice(net: Net, node: OpNode) -> Steps | None:
     for axis, start, end, step in zip(axes, starts, ends, jumps, strict=True):
         where = normal_axis(node, int(axis), rank)
         chosen = range(net.shapes[node.inputs[0]][where])[slice(int(start), int(end), int(step))]
-        if where == 0 and list(chosen) != [0]:
+        if (where == 0 and list(chosen) != [0]) or not chosen:
             return None
         for key, value in zip(keys, (where, chosen.start, len(chosen), chosen.step), strict=True):
             if where:
@@ -278,11 +278,45 @@ def _quantizer(net: Net, node: OpNode) -> Steps | None:
     return [HostStep(op=node.op, inputs=inputs, outputs=node.outputs, attributes={})], constants
 
 
+def _matmul(net: Net, node: OpNode) -> Steps | None:
+    """A product with a constant matrix on the right."""
+    weight = net.constants.get(node.inputs[1])
+    if weight is None or weight.ndim != 2 or _rank(net, node) < 2:
+        return None
+    if net.types[node.inputs[0]] != "float32" or weight.dtype != np.float32:
+        return None
+    return [HostStep(op="MatMul", inputs=node.inputs, outputs=node.outputs, attributes={})], {}
+
+
+def _gemm(net: Net, node: OpNode) -> Steps | None:
+    """A product, then a sum; factors and a transposed weight are in the constants."""
+    weight, bias = _constant(net, node, 1), _constant(net, node, 2)
+    float32 = net.types[node.inputs[0]] == "float32"
+    if weight is None or weight.dtype != np.float32 or node.attrs.get("transA") or not float32:
+        return None
+    weight = weight.T if node.attrs.get("transB") else weight
+    names = [f"{node.output}.{what}" for what in ("weight", "bias", "product")]
+    constants = {names[0]: np.ascontiguousarray(weight * np.float32(node.attrs.get("alpha", 1.0)))}
+    made = node.outputs if bias is None else (names[2],)
+    inputs = (node.inputs[0], names[0])
+    steps = [HostStep(op="MatMul", inputs=inputs, outputs=made, attributes={})]
+    if bias is not None:
+        if bias.dtype != np.float32 or bias.ndim > 2 or (bias.ndim == 2 and len(bias) != 1):
+            return None
+        constants[names[1]] = bias * np.float32(node.attrs.get("beta", 1.0))
+        steps.append(
+            HostStep(op="Add", inputs=(names[2], names[1]), outputs=node.outputs, attributes={})
+        )
+    return steps, constants
+
+
 MAKERS: dict[str, Callable[[Net, OpNode], Steps | None]] = {
     **dict.fromkeys(VIEWS, _view),
     **dict.fromkeys(UNARY, _unary),
     **dict.fromkeys((*BINARY, *TESTS), _binary),
     **dict.fromkeys(REDUCTIONS, _reduce),
+    "FloatGemm": _gemm,
+    "FloatMatMul": _matmul,
     "Transpose": _transpose,
     "Cast": _cast,
     "LeakyRelu": _leaky,

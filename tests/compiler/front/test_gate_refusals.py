@@ -94,10 +94,6 @@ def mean_not_quantized(net: Any) -> str:
     return net.qdq(net.gemm(y, 4, "fc"), Y)
 
 
-def float_logits(net: Any) -> str:
-    return net.gemm(net.pool(net.stem()), 4, "fc")
-
-
 def sigmoid_threshold(net: Any) -> str:
     x = net.stem()
     z = net.node("Sigmoid", net.gemm(net.pool(x), 4))
@@ -116,11 +112,6 @@ def threshold_per_column(net: Any) -> str:
     z = net.node("Conv", z, net.weight((5, 4, 1, 1)))
     z = net.node("Greater", z, net.const(np.zeros(5)), name="greater")
     return net.node("Cast", z, to=TensorProto.FLOAT)
-
-
-def sliced_images(net: Any) -> str:
-    bounds = [net.const([i], np.int64) for i in (0, 1, 0)]
-    return net.node("Slice", net.gemm(net.pool(net.stem()), 4), *bounds, name="slice")
 
 
 def gathered_images(net: Any) -> str:
@@ -170,10 +161,8 @@ CASES: list[tuple[Case, str]] = [
     (flattened_map, "node 'flatten' (Flatten): reshapes (1, 4, 6, 5) to (1, 120)"),
     (mean_over_channels, "node 'mean' (ReduceMean): averages over other axes than (2, 3)"),
     (mean_not_quantized, "node 'fc' (Gemm): its input 'flatten*' is not quantised"),
-    (float_logits, "node 'fc' (Gemm): the network's output 'fc*' is not quantised; put Quant"),
     (sigmoid_threshold, "node 'greater' (Greater): the threshold of a sigmoid gate must lie"),
     (conv_on_scores, "node 'c' (Conv): its input 'quantizelinear*' is not a map"),
-    (sliced_images, "node 'slice' (Slice): takes nothing of a gate's outputs; outputs of a"),
     (gathered_images, "node 'gather' (Gather): takes nothing of a gate's outputs; outp"),
     (nothing_left, "node 'slice' (Slice): takes nothing"),
     (sliced_logits, "node 'slice' (Slice): '*' is not the output of a gate's dense layer"),
