@@ -10,6 +10,7 @@ import onnx
 import onnx.version_converter
 
 from penstock.compiler.errors import CompileError
+from penstock.compiler.importer.qonnx import from_qonnx
 
 OLDEST, OLDEST_READ, NEWEST = 7, 13, 23
 #: What an older operator set is converted to.
@@ -41,11 +42,15 @@ def standardize(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def convert_opset(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model (valid) in an operator set that is read.
+    """The model (valid) in an operator set that is read, QONNX's quantisers as ONNX's.
 
     Raises:
-        CompileError: onnx cannot convert it.
+        CompileError: onnx cannot convert it, or a quantiser is none of 8 bits.
     """
+    return from_qonnx(_converted(model))
+
+
+def _converted(model: onnx.ModelProto) -> onnx.ModelProto:
     versions = [e.version for e in model.opset_import if e.domain in ("", "ai.onnx")]
     if not versions or versions[0] >= OLDEST_READ:
         return model
