@@ -8,7 +8,12 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.gates import score_value, signum
-from penstock.compiler.importer.lower.linear import identity, one_per_output, with_bias
+from penstock.compiler.importer.lower.linear import (
+    dense_identity,
+    identity,
+    one_per_output,
+    with_bias,
+)
 from penstock.compiler.importer.lower.scales import code_zero, scale_text
 from penstock.compiler.importer.lower.stored import (
     is_stored_map,
@@ -49,6 +54,9 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
         if is_stored_map(builder, linear) and isinstance(constant, Const | QuantConst):
             assert isinstance(linear, Stored)
             return with_bias(builder, node, identity(builder, node, linear.value), constant)
+        if _is_vector(builder, linear) and isinstance(constant, Const | QuantConst):
+            assert isinstance(linear, Stored)
+            return with_bias(builder, node, dense_identity(builder, node, linear.value), constant)
     for term, name in zip((left, right), node.inputs, strict=True):
         if isinstance(term, Sum):
             raise node.error(f"adds a third tensor to '{name}'", "quantise every addition")
@@ -69,6 +77,12 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
     if shapes[0] != shapes[1]:
         raise node.error(f"operands have shapes {shapes[0]} and {shapes[1]}", "no broadcasting")
     return Sum(node=node, left=left, right=right)
+
+
+def _is_vector(builder: Builder, term: Term) -> bool:
+    """Whether a term is what a dense layer or an average made, in integers."""
+    made = builder.nodes.get(term.value) if isinstance(term, Stored) else None
+    return isinstance(made, ir.Dense | ir.Pool)
 
 
 def _sum_with_bias(builder: Builder, node: OpNode, term: Sum, constant: Const | QuantConst) -> Sum:

@@ -121,6 +121,21 @@ def identity(builder: Builder, node: OpNode, value: str) -> Linear:
     )
 
 
+def dense_identity(builder: Builder, node: OpNode, value: str) -> Linear:
+    """The same of a vector: a dense layer that takes each element as it is."""
+    source = builder.values[value]
+    (elements,) = source.shape
+    return Linear(
+        node=node,
+        dense=True,
+        input=value,
+        weight=np.eye(elements, dtype=np.int8),
+        bias=np.full(elements, -source.zero_point, np.int64),
+        offset=np.zeros(elements),
+        scale=np.full(elements, source.scale),
+    )
+
+
 def with_bias(builder: Builder, node: OpNode, linear: Linear, bias: Const | QuantConst) -> Linear:
     """The accumulator plus a constant per output channel, for Add after MatMul or Conv."""
     extra = bias.array if isinstance(bias, Const) else bias.integers
@@ -156,6 +171,12 @@ def _weight(builder: Builder, node: OpNode, output_axis: int, rank: int) -> tupl
             "--calibration",
         )
     weight, extra = term.integers, term.integers.ndim - rank
+    if weight.dtype == np.int16:
+        raise next(maker for maker in builder.net.nodes if node.inputs[1] in maker.outputs).error(
+            f"its integers are {weight.min()} .. {weight.max()} from the zero point, int8 holds "
+            "-128 .. 127",
+            "quantise weights symmetrically",
+        )
     if weight.dtype != np.int8:
         raise node.error(f"its weight is {weight.dtype}, not int8")
     if extra < 0 or any(size != 1 for size in weight.shape[:extra]):

@@ -130,7 +130,8 @@ def _constant(builder: Builder, node: OpNode, integers: Array) -> QuantConst:
 
 
 def _centred(builder: Builder, node: OpNode, integers: Array, axis: int) -> Array:
-    """The integers without their zero point: int8 where they fit, else refused."""
+    """The integers without their zero point: int8 where they fit, else int16, which weights may
+    not be."""
     zero = builder.constant(node, 2, "zero point")
     if integers.dtype not in (np.int8, np.uint8):
         if zero is not None and zero.any():
@@ -141,12 +142,7 @@ def _centred(builder: Builder, node: OpNode, integers: Array, axis: int) -> Arra
         zero = zero.reshape([-1 if i == axis else 1 for i in range(integers.ndim)])
     centred = integers.astype(np.int64) - (zero if zero.size > 1 else zero.reshape(()))
     low, high = (int(centred.min()), int(centred.max())) if centred.size else (0, 0)
-    if low < -128 or high > 127:
-        raise node.error(
-            f"its integers are {low} .. {high} from the zero point, int8 holds -128 .. 127",
-            "quantise weights symmetrically",
-        )
-    return centred.astype(np.int8)
+    return centred.astype(np.int8 if low >= -128 and high <= 127 else np.int16)
 
 
 def _quantize(

@@ -81,8 +81,14 @@ def gated(b: Floats) -> str:
     return b.head(x, 8)
 
 
+def keras(b: Floats) -> str:
+    """A dense layer as tf2onnx writes it: its bias is an addition, with a quantiser of its own."""
+    x = b.pooled(block(b, b.relu(b.conv("image", 8, 3)), 8, 8))
+    return b.node("Add", b.node("MatMul", x, b.normal(8, 5)), b.normal(5))
+
+
 NETWORKS: dict[str, Callable[[Floats], str]] = {
-    "resnet": resnet, "mobilenet": mobilenet, "plain": plain, "gated": gated,
+    "resnet": resnet, "mobilenet": mobilenet, "plain": plain, "gated": gated, "keras": keras,
 }  # fmt: skip
 
 

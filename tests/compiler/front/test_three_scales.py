@@ -148,6 +148,21 @@ def test_a_quantised_layer_compared(op: str, limit: float, tmp_path: Path, rng: 
     assert checked is not None and not any(gate.flips for gate in checked.gates)
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_constant_added_to_a_quantised_vector(wide: bool, tmp_path: Path, rng: Any) -> None:
+    """`wide`: the constant's codes are more than int8 from their zero point."""
+    net = Qdq(rng)
+    x = pair(net, net.gemm(net.pool(net.stem()), 5), 0.03, 20)
+    scale, zero = net.const(0.01), net.const(250 if wide else 100, np.uint8)
+    codes = net.const([0, 90, 251, 255, 60], np.uint8)
+    y = net.node("Add", x, net.node("DequantizeLinear", codes, scale, zero))
+    network = compiled(net, pair(net, y, 0.04, -7), tmp_path)
+    same(network, IMAGES)
+    inputs = network.quantize_input(IMAGES)
+    graph = network.run_graph(inputs)[:, COUNTER_BYTES:]
+    np.testing.assert_array_equal(golden.run(network.package, inputs)[:, COUNTER_BYTES:], graph)
+
+
 @given(st.floats(1e-6, 1e3), st.floats(1e-6, 1e3))
 def test_weights_say_the_ratio(left: float, right: float) -> None:
     """The larger within 2^-13, what the other may be off below a step of the larger's int8."""
