@@ -89,10 +89,13 @@ def _pixels(graph: Graph, channels: int) -> Pixels | None:
     Raises:
         CompileError: the file's numbers are no convention.
     """
-    if graph.head is not None or graph.values[graph.input].zero_point:
+    head = graph.head.source if graph.head else None
+    if head is None and graph.values[graph.input].zero_point:
+        return None
+    if head is not None and (head.type != "float32" or len(head.shape) != 3):
         return None
     try:
-        return pixels_of_properties(graph.metadata, channels)
+        return pixels_of_properties(graph.metadata, channels, head.shape if head else None)
     except ValueError as error:
         raise CompileError(
             f"the file's metadata {error}",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from penstock.host.errors import BufferExhaustedError, ImageError
 from penstock.program.ends import HostPart
-from penstock.program.pixels import as_photographs, pixels_of
+from penstock.program.pixels import Pixels, as_photographs, pixels_of, real_images
 
 Bytes = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
@@ -28,14 +28,21 @@ def _as_array(images: Any) -> Array:
         ) from error
 
 
-def apply_head(head: HostPart, images: Array) -> Array:
+def apply_head(head: HostPart, images: Array, pixels: Pixels | None = None) -> Array:
     """What a network's head makes of images [N, ...] as its file takes them, for `InputCodec`.
+
+    With `pixels` uint8 images are photographs, as in `InputCodec.check`.
 
     Raises:
         ImageError: another shape or type than the file's.
     """
     images = _as_array(images)
     want = head.source
+    if pixels is not None and images.dtype == np.uint8:
+        real_values = real_images(pixels, images, want.shape)
+        if real_values is None:
+            raise _wrong_photographs(images, want.shape)
+        images = real_values
     real = images.dtype == np.float32 and (head.moves or want.type == "float32")
     if not real and images.dtype != want.type:
         raise ImageError(f"images are {images.dtype}, expected {want.type}")
@@ -47,11 +54,19 @@ def apply_head(head: HostPart, images: Array) -> Array:
     return head.run(images)
 
 
+def _wrong_photographs(images: Array, shape: tuple[int, ...]) -> ImageError:
+    want, got = (" x ".join(map(str, s)) for s in (shape, images.shape))
+    return ImageError(
+        f"photographs are {got}, expected {want}, channels first or last",
+        hint="crop or resize them first",
+    )
+
+
 class InputCodec:
     """Quantises batches of at most `batch` images into a buffer the core reads."""
 
-    def __init__(self, image: Mapping[str, Any], batch: int) -> None:
-        """`image` is `meta["input"]` of the program.
+    def __init__(self, image: Mapping[str, Any], batch: int, head: HostPart | None = None) -> None:
+        """`image` is `meta["input"]` of the program; behind a `head` there are no photographs.
 
         Raises:
             BufferExhaustedError: there is not enough memory.
@@ -60,7 +75,7 @@ class InputCodec:
         self.size = int(np.prod(self.shape))
         self.dtype = np.dtype(np.int8 if image["signed"] else np.uint8)
         self._scale = np.float32(image["scale"])
-        pixels = pixels_of(image)
+        pixels = pixels_of(image) if head is None else None
         self._table = None if pixels is None else pixels.codes(image["scale"], self.dtype)
         self._zero = np.float32(image.get("zero_point", 0))
         info = np.iinfo(self.dtype)
@@ -107,11 +122,7 @@ class InputCodec:
             return None
         found = as_photographs(images, self.shape)
         if found is None:
-            want, got = (" x ".join(map(str, s)) for s in (self.shape, images.shape))
-            raise ImageError(
-                f"photographs are {got}, expected {want}, channels first or last",
-                hint="crop or resize them first",
-            )
+            raise _wrong_photographs(images, self.shape)
         if not len(found):
             raise ImageError("there is no image")
         return np.ascontiguousarray(found).reshape(len(found), -1)

@@ -22,6 +22,7 @@ from penstock.host.trace import Trace
 from penstock.program.ends import decode_results, head_of, labels_of, tails_of
 from penstock.program.exits import decode_logits, exits_taken, with_thresholds
 from penstock.program.package import Package
+from penstock.program.pixels import pixels_of
 
 if TYPE_CHECKING:
     from penstock.host.overlay import PenstockOverlay
@@ -62,8 +63,10 @@ class Network:
         self._last: _Last | None = None  # of all threads; each has its own besides
         self._lasts = threading.local()
         self._closed = self._close_later = self._calls = self._rewrite = False
-        self._codec = InputCodec(self.meta["input"], self.batch)
         self._head, self._tails = head_of(self.meta), tails_of(self.meta)
+        self._codec = InputCodec(self.meta["input"], self.batch, self._head)
+        source = self._head.source.shape if self._head else None
+        self._pixels = pixels_of(self.meta["input"], source)
         self._batches = Batches(overlay, package, self._codec, self.batch)
 
     def __reduce__(self) -> Any:
@@ -125,7 +128,9 @@ class Network:
         """
         self._board.enter()
         self._check_open()
-        flat = self._codec.check(apply_head(self._head, images) if self._head else images)
+        if self._head:
+            images = apply_head(self._head, images, self._pixels)
+        flat = self._codec.check(images)
         records = _empty(-(-len(flat) // self.meta["images"]), self.meta["record_bytes"])
         with self._board.lock:
             self._check_open()  # another thread may have closed it meanwhile

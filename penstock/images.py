@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.errors import InputError
-from penstock.program.pixels import Pixels, as_photographs
+from penstock.program.pixels import Pixels, real_images
 
 #: Share of the image values beyond the input quantiser's range that goes without a warning.  A
 #: trained scale leaves out the outliers of a data set, a few in ten thousand.
@@ -106,12 +106,12 @@ def check_images(
 def normalized(
     images: npt.NDArray[Any], pixels: Pixels, shape: tuple[int, ...], source: str
 ) -> npt.NDArray[np.float32]:
-    """uint8 photographs, channels first or last, as real values [N, C, H, W].
+    """uint8 photographs, channels first or last, as real values [N, *shape].
 
     Raises:
-        InputError: another size than the network's `shape` (C, H, W).
+        InputError: another size than the network's `shape`: (C, H, W) or (H, W, C).
     """
-    found = as_photographs(images, shape)
+    found = real_images(pixels, images, shape)
     if found is None:
         got, want = (" x ".join(map(str, s)) for s in (images.shape, shape))
         raise InputError(
@@ -119,7 +119,7 @@ def normalized(
             source,
             "crop or resize them first",
         )
-    return pixels.normalize(found)
+    return found
 
 
 def _wrong_type(

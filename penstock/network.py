@@ -84,7 +84,8 @@ class Network:
     @property
     def pixels(self) -> Pixels | None:
         """How uint8 photographs become its input, if that is known."""
-        return pixels_of(self.compiled.package.meta["input"])
+        head = self.compiled.head
+        return pixels_of(self.compiled.package.meta["input"], head.source.shape if head else None)
 
     @property
     def class_names(self) -> tuple[str, ...]:

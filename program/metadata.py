@@ -54,13 +54,24 @@ def parse_metadata(data: bytes) -> dict[str, Any]:
     return meta
 
 
+def _file_shape(meta: dict[str, Any]) -> list[int] | None:
+    """An image as the head takes it, None without one."""
+    if "head" not in meta:
+        return None
+    source = meta["head"].get("source") if isinstance(meta["head"], dict) else None
+    shape = source.get("shape") if isinstance(source, dict) else None
+    if not isinstance(shape, list) or len(shape) != 3:
+        return [0]  # takes no photographs
+    return shape
+
+
 def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
     """ValueError, in a few words, unless `meta` is as documented and within its own sizes."""
     _check(meta, KIND, "it")
     image, result, record = meta["input"], meta["output"], meta["record_bytes"]
     if len(image["shape"]) != 3 or not 1 <= math.prod(image["shape"]) <= image["bytes"]:
         raise ValueError(f"has an input of shape {image['shape']} in {image['bytes']} bytes")
-    pixels_of(image)
+    pixels_of(image, _file_shape(meta))
     names = result.get("class_names")
     if names is not None and (
         not isinstance(names, list)

@@ -8,7 +8,7 @@ takes uint8 photographs and needs not know it.
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,8 +72,11 @@ def _text(value: float) -> str:
     return repr(float(value)).removesuffix(".0")
 
 
-def pixels_of(image: Mapping[str, Any]) -> Pixels | None:
+def pixels_of(image: Mapping[str, Any], source: Sequence[int] | None = None) -> Pixels | None:
     """The convention in a Program's `meta["input"]`; None if it has none.
+
+    `source`: an image as the file takes it, where a head comes before the core: its channels may
+    be first or last.
 
     Raises:
         ValueError: it is none, or not for the image's channels; in a few words.
@@ -90,13 +93,17 @@ def pixels_of(image: Mapping[str, Any]) -> Pixels | None:
         )
     except (TypeError, LookupError) as error:
         raise ValueError(f"has no pixel convention: {error}") from None
-    if len(found.mean) != image["shape"][0]:
-        raise ValueError(f"has {len(found.mean)} means for {image['shape'][0]} channels")
+    shape = image["shape"] if source is None else source
+    if len(found.mean) not in (shape[0], *([] if source is None else shape[-1:])):
+        raise ValueError(f"has {len(found.mean)} means for {shape[0]} channels")
     return found
 
 
-def pixels_of_properties(given: Mapping[str, str], channels: int) -> Pixels | None:
-    """The convention in the metadata of an ONNX file; None if there is none.
+def pixels_of_properties(
+    given: Mapping[str, str], channels: int, source: Sequence[int] | None = None
+) -> Pixels | None:
+    """The convention in the metadata of an ONNX file; None if there is none.  `source` as in
+    `pixels_of`.
 
     Raises:
         ValueError: it is none, or not for so many channels; in a few words.
@@ -110,7 +117,20 @@ def pixels_of_properties(given: Mapping[str, str], channels: int) -> Pixels | No
         raise ValueError("has no numbers in full_scale, mean and std") from None
     known = {"name": given.get("dataset", ""), "full_scale": full_scale, **rows}
     image: dict[str, Any] = {"shape": [channels], "pixels": known}
-    return pixels_of(image)
+    return pixels_of(image, source)
+
+
+def real_images(
+    pixels: Pixels, images: Array, shape: tuple[int, ...]
+) -> npt.NDArray[np.float32] | None:
+    """uint8 photographs as real values [N, *shape], `shape` with its channels first or last; None
+    if they are no such."""
+    last = len(shape) == 3 and shape[0] != len(pixels.mean)
+    found = as_photographs(images, (shape[2], *shape[:2]) if last else shape)
+    if found is None:
+        return None
+    made = pixels.normalize(found)
+    return np.ascontiguousarray(np.moveaxis(made, 1, -1)) if last else made
 
 
 def as_photographs(images: Array, shape: tuple[int, ...]) -> Bytes | None:
