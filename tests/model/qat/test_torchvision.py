@@ -1,4 +1,5 @@
-"""torchvision's networks, as they are, through QAT, export and the compiler."""
+"""torchvision's networks through QAT, export and the compiler: its own where it is installed, and
+the same definitions written here (`published.py`)."""
 
 import numpy as np
 import pytest
@@ -14,17 +15,27 @@ from penstock.model.export import export_qat
 from penstock.model.quantize import prepare_qat
 from penstock.program.config import get_config
 from penstock.sim.golden import run
-
-models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
+from tests.model.qat.published import MobileNetV2, ResNet18
 
 #: The pictures' side: what the network halves five times leaves 2 pixels.
 SIDE = 64
 
 
+def test_parameters_are_those_that_are_published() -> None:
+    """11.69 M and 3.50 M, as torchvision's documentation has them."""
+    counts = [sum(p.numel() for p in net(1000).parameters()) for net in (ResNet18, MobileNetV2)]
+    assert counts == [11_689_512, 3_504_872]
+
+
+@pytest.mark.parametrize("whose", ["published", "torchvision"])
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
-def test_a_step_of_training_then_a_program(name: str) -> None:
+def test_a_step_of_training_then_a_program(name: str, whose: str) -> None:
     torch.manual_seed(4)
-    net = getattr(models, name)(weights=None, num_classes=7)
+    if whose == "published":
+        net = {"resnet18": ResNet18, "mobilenet_v2": MobileNetV2}[name](num_classes=7)
+    else:
+        models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
+        net = getattr(models, name)(weights=None, num_classes=7)
     images = torch.randn(8, 3, SIDE, SIDE)
     for _ in range(3):  # statistics
         net.train()(images)
