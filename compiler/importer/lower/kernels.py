@@ -19,6 +19,8 @@ from penstock.compiler.importer.lower.windows import CONV_KERNELS, padding
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import Part
 
+#: Inputs of a dense layer: the channels that a core has.
+MOST_INPUTS = 2048
 #: Multiplications a cycle, and pixels that are moved in one: to weigh choices against each other.
 ARRAY, MOVED = 128, 16
 
@@ -101,9 +103,15 @@ def core_kernel(builder: Builder, node: OpNode, weight: Array) -> Placed:
 
 
 def whole_map(builder: Builder, node: OpNode, weight: Array) -> bool:
-    """Whether a convolution is one product of every pixel of its map: a dense layer of it."""
+    """Whether a convolution is one product of every pixel of its map: a dense layer of it.
+
+    One with more inputs than a core has channels is left a convolution where its kernel is one of
+    the core's.
+    """
     sides = tuple(builder.net.shapes[node.inputs[0]][2:])
     plain = node.attrs.get("group", 1) == 1 and sides != (1, 1)
+    if weight[0].size > MOST_INPUTS and max(sides) <= CONV_KERNELS[-1]:
+        return False
     whole = weight.shape[2:] == sides and tuple(builder.net.shapes[node.output][2:]) == (1, 1)
     return plain and whole and not any(padding(builder, node, sides))
 

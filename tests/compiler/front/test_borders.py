@@ -126,6 +126,17 @@ def test_a_clip_behind_a_part(new_net: Any, check: Any) -> None:
     engines_agree(check(net, net.qdq(net.conv(net.qdq(y, Y, signed=False), 4), Y)))
 
 
+@pytest.mark.parametrize("channels", [8, 232])
+def test_a_kernel_as_large_as_its_map(new_net: Any, check: Any, channels: int) -> None:
+    """It is a dense layer, unless that would have more inputs than a core has channels."""
+    net = new_net("N", 3, 3, 3)
+    x = net.qdq(net.node("Relu", net.conv(net.image(), channels)), Y, signed=False)
+    graph = check(net, net.qdq(net.conv(x, 4, pads=[0] * 4), Y))
+    convs = [node for node in graph.nodes if isinstance(node, ir.Conv)]
+    assert convs[-1].pixels == (9 if channels == 8 else 1)
+    assert_exact(graph, "z7020")
+
+
 def test_two_readers_of_a_clipped_maximum(new_net: Any, check: Any) -> None:
     net, x = small(new_net)
     y = net.node("MaxPool", net.qdq(net.conv(x, 4), Y), kernel_shape=[2, 2], strides=[3, 2])

@@ -249,7 +249,9 @@ class _Walk:
             y = b.node("Reshape", x.name, b.const(target, np.int64))
         elif kind < 0.8:
             axis = b.pick(1, 2, 3, -1, -3)
-            start, end, step = b.pick((0, 1 << 40, 1), (-1, -(1 << 40), -1), (0, 1 << 40, 2))
+            start, end, step = b.pick(
+                (0, 1 << 40, 1), (-1, -(1 << 40), -1), (0, 1 << 40, 2), (1, -1, 1), (0, 2, 1)
+            )
             numbers = [b.const([n], np.int64) for n in (start, end, axis, step)]
             y = b.node("Slice", x.name, *numbers)
         else:

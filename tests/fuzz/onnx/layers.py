@@ -33,10 +33,12 @@ def geometry(b: Builder, kernel: int, stride: int) -> dict[str, Any]:
     if b.odd(0.06):
         attrs.pop("pads")
         attrs["auto_pad"] = b.pick("SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET")
-    elif b.odd(0.04):
-        attrs["pads"] = [b.pick(0, 1, kernel // 2) for _ in range(4)]
-    if b.odd(0.02):
-        attrs["strides"] = [b.pick(1, 2, 3), stride]
+    elif b.odd(0.15):
+        attrs["pads"] = b.pick(
+            [0] * 4, [0, 0, 1, 1], [b.pick(0, 1, kernel // 2, kernel) for _ in range(4)]
+        )
+    if b.odd(0.05):
+        attrs["strides"] = [b.pick(1, 2, 3, 4), b.pick(1, stride, 3)]
     if b.odd(0.03):
         attrs["dilations"] = [b.pick(1, 1, 2), b.pick(1, 1, 2)]
     return attrs
