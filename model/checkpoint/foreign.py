@@ -30,7 +30,7 @@ from penstock.model.networks.resnet_config import ResNetConfig, Shortcuts
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 #: Where training programs put the state dict in their file.
 HOLDERS = ("state_dict", "model_state_dict", "model", "net")
-HINT = "a checkpoint of penstock train, or a ResNet's state dict (docs/networks.md, 'Pre-trained')"
+HINT = "a checkpoint of penstock train, or a ResNet's state dict (docs/networks.md, 'Training')"
 PROJECTION = r"(?:downsample|shortcut)"
 NAMES = (
     (r"conv1", "conv"),
