@@ -21,7 +21,7 @@ from typing import Any
 from torch import Tensor
 
 from penstock.model.errors import CheckpointError
-from penstock.model.files.checked import as_checkpoint_error, numbers, read_torch, state_dict
+from penstock.model.files.checked import as_checkpoint_error, entry, numbers, read_torch, state_dict
 from penstock.model.networks.network import Network
 from penstock.model.networks.own import OwnConfig
 from penstock.model.networks.resnet_config import ResNetConfig, Shortcuts
@@ -58,8 +58,8 @@ def pixels_of(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if "penstock_checkpoint" not in content:
         return MEAN, STD
     with as_checkpoint_error(path, "the normalization in it", HINT):
-        known: Any = content.get("normalization")
-        count = len(known["mean"])
+        known = entry(content, "normalization", dict)
+        count = len(entry(known, "mean", list))
         mean = numbers(known, "mean", count)
         return tuple(mean), tuple(numbers(known, "std", count, above=0))
 

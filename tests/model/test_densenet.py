@@ -74,8 +74,8 @@ def test_geometry() -> None:
         (160, 352, (4, 4)),
     ]
     # The depth counts a transition behind each block, and the classifier.
-    full = list(DenseNetConfig(transition_last=True).convs())
-    assert len(full) + 1 == 41 and len(list(config.convs())) == 39
+    assert len(layer_macs(DenseNetConfig(transition_last=True))) == 41  # the classifier is one
+    assert len(layer_macs(config)) == 39 + 1
     with pytest.raises(ModelError, match=re.escape("unknown network 'densenet121' (one of dense")):
         parse_any("densenet121")
     with pytest.raises(ModelError, match="layers in every block"):
