@@ -24,7 +24,7 @@ DOCUMENT = ROOT / "docs" / "results.md"
 DEFAULT = ("z7020", "z7020x2")
 
 #: Bars of the project for a core on a Zynq-7020.
-BARS = {"lut": 45_000, "dsp": 200, "bram36": 130}
+BARS = {"lut": 40_000, "dsp": 170, "bram36": 130}
 
 
 def resources_of(config: str) -> Resources:
