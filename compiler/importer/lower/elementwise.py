@@ -130,7 +130,12 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
                 "put Clip(0, 1) or a threshold after the gate's Gemm, quantised with scale 1/128",
             )
         if isinstance(term, Stored) and isinstance(builder.nodes.get(term.value), ir.Dense):
-            value = builder.values[term.value]
+            value, least = builder.values[term.value], builder.integer_range(term.value)[0]
+            if least > 0:
+                raise node.error(
+                    f"its score '{value.name}' is limited to codes from {least} on",
+                    "scores begin at 0: leave the lower limit out",
+                )
             raise node.error(
                 f"its score '{value.name}' is quantised as {'int8' if value.signed else 'uint8'} "
                 f"with scale {scale_text(value.scale)}",

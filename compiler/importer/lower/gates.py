@@ -63,13 +63,14 @@ def score_value(builder: Builder, node: OpNode, name: str) -> str | None:
 
 
 def _score_of_codes(builder: Builder, node: OpNode, term: Stored) -> str | None:
-    """The Gate of a quantised dense layer that is never negative; None if it may be.
+    """The Gate of a quantised dense layer whose least code is 0; None of any other.
 
-    Its 128 is the largest number that the codes stand for; those of int8 are the scores.
+    A gate's scores begin at 0: those of a Clip above it would be closed where they are not.  Its
+    128 is the largest number that the codes stand for; those of int8 are the scores.
     """
     value, linear = builder.values[term.value], builder.linears.get(term.value)
     low, high = builder.integer_range(term.value)
-    if linear is None or value.zero_point or low < 0 or high <= 0:
+    if linear is None or value.zero_point or low != 0 or high <= 0:
         return None
     key = ("codes", term.value)
     if key not in builder.gates:

@@ -72,7 +72,14 @@ def padding(builder: Builder, node: OpNode, kernel: Sequence[int]) -> list[int]:
     for side, size, step in zip(
         builder.net.shapes[node.inputs[0]][2:], kernel, strides, strict=True
     ):
-        total = max(0, (-(-side // step) - 1) * step + size - side)
+        total = (-(-side // step) - 1) * step + size - side
+        if total <= -2:  # ONNX's reference begins at the first pixel, onnxruntime half of it on
+            raise node.error(
+                f"has auto_pad {mode} and a stride of {step} over a kernel of {size} that leaves"
+                f" {-total} of {side} pixels over: runtimes disagree where it begins",
+                "give its pads as numbers",
+            )
+        total = max(0, total)
         less, more = total // 2, total - total // 2
         first.append(less if mode == "SAME_UPPER" else more)
         second.append(more if mode == "SAME_UPPER" else less)

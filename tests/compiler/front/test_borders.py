@@ -161,3 +161,19 @@ def test_several_images_a_run(new_net: Any, load: Any, images: int) -> None:
         at = output["offset"] + index % images * pitch
         got = records[index // images, at : at + output["classes"]]
         assert (got.view(np.int8) == logits).all()
+
+
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER"])
+def test_pixels_left_over_by_a_stride(new_net: Any, check: Any, refuse: Any, mode: str) -> None:
+    """One pixel is left out at the end; of more, onnxruntime leaves half out at the beginning."""
+
+    def strided(step: int) -> Any:
+        def build(net: Qdq) -> str:
+            x, weight = net.stem(), net.weight((4, 4, 1, 1))
+            return net.qdq(net.node("Conv", x, weight, auto_pad=mode, strides=[step, step]), Y)
+
+        return build
+
+    net = new_net("N", 3, 8, 8)
+    engines_agree(check(net, strided(2)(net)))
+    refuse(strided(3), "node '*' (Conv): has auto_pad SAME_*: runtimes disagree where it begins*")

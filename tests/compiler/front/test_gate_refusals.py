@@ -18,6 +18,15 @@ def score_scale(net: Any) -> str:
     return net.qdq(net.node("Mul", net.conv(x, 4), net.map_shape(score)), Y)
 
 
+def score_limited_from_below(net: Any) -> str:
+    """Closed where its dense layer is low, if only the upper limit counted."""
+    x = net.stem()
+    codes = net.quantize(net.node("Relu", net.gemm(net.pool(x), 4)), SCORE, False, name="score")
+    limits = (net.const(13, np.uint8), net.const(94, np.uint8))
+    score = net.dequantize(net.node("Clip", codes, *limits), SCORE, np.uint8)
+    return net.qdq(net.node("Mul", net.conv(x, 4), net.map_shape(score), name="mul"), Y)
+
+
 def unlimited_score(net: Any) -> str:
     x = net.stem()
     score = net.map_shape(net.gemm(net.pool(x), 4))
@@ -147,6 +156,10 @@ CASES: list[tuple[Case, str]] = [
     (
         score_scale,
         "node 'mul*' (Mul): its score 'score*' is quantised as int8 with scale 0.0156*; scores",
+    ),
+    (
+        score_limited_from_below,
+        "node 'mul' (Mul): its score '*' is limited to codes from 13 on; scores begin at 0: leave*",
     ),
     (unlimited_score, "node 'mul' (Mul): 'reshape*' is multiplied without * [0, 1]; put Clip"),
     (sigmoid_of_a_map, "node 'sigmoid' (Sigmoid): Sigmoid is supported only behind a dense"),
