@@ -10,7 +10,7 @@ from penstock.program.config import HwConfig
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Moved:
     """One POOL of 1x1 windows; `src` and `dst` are bytes from the steps' first channels on."""
 
     count: int  # of what it has for channels
@@ -36,7 +36,7 @@ _ONE = _Axis(count=1, src=0, dst=0)
 MAX_STEP = 2
 
 
-def windows(step: MoveStep, buffers: Mapping[str, Buffer], config: HwConfig) -> Iterator[Window]:
+def windows(step: MoveStep, buffers: Mapping[str, Buffer], config: HwConfig) -> Iterator[Moved]:
     """Whole maps where the rows of both follow each other; else a row at a time, or a pixel where
     columns lie further apart than 2.  A descriptor takes the longest axis: rows, columns or
     channels, or rows and channels where they lie evenly together."""
@@ -64,7 +64,7 @@ def windows(step: MoveStep, buffers: Mapping[str, Buffer], config: HwConfig) -> 
             for start, end in zip(base, ("src", "dst"), strict=True)
         ]
         for first in range(0, inner.count, config.max_channels):
-            yield Window(
+            yield Moved(
                 count=min(inner.count - first, config.max_channels),
                 height=height,
                 width=width,

@@ -6,7 +6,7 @@ one beat an iteration, every one through the wrapper.
 """
 
 from penstock.hls.proof.graph import Graph, Loop, Op, Operand
-from penstock.hls.proof.linear import Linear, Values
+from penstock.hls.proof.linear import Affine, Values
 from penstock.program.config import BEAT_BYTES
 
 #: Loops with bursts on their way that were asked for before.
@@ -50,15 +50,15 @@ def _burst_faults(graph: Graph, values: Values, loop: Loop, beat: Op) -> list[st
 
 
 def _iterations(
-    graph: Graph, values: Values, loop: Loop, counter: str, bound: Linear
-) -> Linear | None:
+    graph: Graph, values: Values, loop: Loop, counter: str, bound: Affine
+) -> Affine | None:
     """Of a loop that counts by one from 0."""
     op = graph.ops[counter]
     starts = [o for o, s in zip(op.operands, op.sources, strict=True) if s not in loop]
     return bound if starts == [0] and values.step(counter, loop) == 1 else None
 
 
-def _asked(graph: Graph, values: Values, loop: Loop) -> Linear | None:
+def _asked(graph: Graph, values: Values, loop: Loop) -> Affine | None:
     """Beats of the last request before a loop."""
     block = loop.header
     while graph.dominators[block] != block:

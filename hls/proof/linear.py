@@ -23,23 +23,23 @@ _PASSED = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Linear:
+class Affine:
     """`const` + the sum of multiples of values: `terms` is (name, factor), by name."""
 
     const: int
     terms: tuple[tuple[str, int], ...] = ()
 
-    def plus(self, other: "Linear", factor: int = 1) -> "Linear":
+    def plus(self, other: "Affine", factor: int = 1) -> "Affine":
         """This + factor * other."""
         sums = dict(self.terms)
         for name, times in other.terms:
             sums[name] = sums.get(name, 0) + times * factor
         const = (self.const + other.const * factor + _MODULUS // 2) % _MODULUS - _MODULUS // 2
-        return Linear(const, tuple(sorted((n, t) for n, t in sums.items() if t)))
+        return Affine(const, tuple(sorted((n, t) for n, t in sums.items() if t)))
 
-    def times(self, factor: int) -> "Linear":
+    def times(self, factor: int) -> "Affine":
         """This, multiplied."""
-        return Linear(0).plus(self, factor)
+        return Affine(0).plus(self, factor)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Address:
     """A place in memory: a variable of the source (or argument), and bytes from its beginning."""
 
     base: str
-    offset: Linear
+    offset: Affine
 
 
 class Values:
@@ -56,21 +56,21 @@ class Values:
     def __init__(self, graph: Graph, types: Types) -> None:
         self.graph = graph
         self._types = types
-        self._linear: dict[str, Linear] = {}
+        self._linear: dict[str, Affine] = {}
         self._address: dict[str, Address] = {}
 
-    def linear(self, value: Operand) -> Linear:
+    def linear(self, value: Operand) -> Affine:
         """A number as a sum; a value that is none is the one term of its own."""
         if not isinstance(value, str):
-            return Linear(value or 0)
+            return Affine(value or 0)
         if value not in self._linear:
-            self._linear[value] = Linear(0, ((value, 1),))  # a phi that depends on itself
+            self._linear[value] = Affine(0, ((value, 1),))  # a phi that depends on itself
             op = self.graph.ops.get(value)
             self._linear[value] = self._sum(op) if op else self._linear[value]
         return self._linear[value]
 
-    def _sum(self, op: Op) -> Linear:
-        own = Linear(0, ((op.name, 1),))
+    def _sum(self, op: Op) -> Affine:
+        own = Affine(0, ((op.name, 1),))
         first, *others = op.operands or (None,)
         second = others[0] if others else None
         if op.opcode in ("add", "sub") or (op.opcode == "or" and "disjoint" in op.line):
@@ -81,7 +81,7 @@ class Values:
             return self._extended(op.opcode, first, own)
         return own
 
-    def _extended(self, opcode: str, value: Operand, own: Linear) -> Linear:
+    def _extended(self, opcode: str, value: Operand, own: Affine) -> Affine:
         """A wider copy is the same sum if the sum cannot have wrapped."""
         op = self.graph.ops.get(value) if isinstance(value, str) else None
         if op is None or opcode == "freeze":
@@ -95,11 +95,11 @@ class Values:
     def address(self, value: Operand) -> Address:
         """Where a pointer points."""
         if not isinstance(value, str):
-            return Address("", Linear(0))
+            return Address("", Affine(0))
         if value not in self._address:
             op = self.graph.ops.get(value)
             is_sum = op is not None and op.opcode == "getelementptr"
-            self._address[value] = self._element(op) if op and is_sum else Address(value, Linear(0))
+            self._address[value] = self._element(op) if op and is_sum else Address(value, Affine(0))
         return self._address[value]
 
     def _element(self, op: Op) -> Address:
@@ -111,7 +111,7 @@ class Values:
         for index in op.operands[2:]:
             if whole.offsets:
                 assert isinstance(index, int)
-                offset = offset.plus(Linear(whole.offsets[index]))
+                offset = offset.plus(Affine(whole.offsets[index]))
                 whole = whole.elements[index]
             else:
                 whole = whole.elements[0]
@@ -150,11 +150,11 @@ class Values:
                     known = address.base == op.name and not address.offset.terms
                     steps.add(address.offset.const if known else None)
                 else:
-                    rest = self.linear(operand).plus(Linear(0, ((op.name, 1),)), -1)
+                    rest = self.linear(operand).plus(Affine(0, ((op.name, 1),)), -1)
                     steps.add(None if rest.terms else rest.const)
         return steps.pop() if len(steps) == 1 else None
 
-    def bound(self, loop: Loop) -> tuple[str, Linear] | None:
+    def bound(self, loop: Loop) -> tuple[str, Affine] | None:
         """(counting value, its first value behind the end) of a loop that runs a number of times
         known when it begins: every exit compares a count with what does not change.  None where
         one does not."""
@@ -168,7 +168,7 @@ class Values:
                 return None
         return found
 
-    def _exit(self, condition: Operand, loop: Loop) -> tuple[str, Linear] | None:
+    def _exit(self, condition: Operand, loop: Loop) -> tuple[str, Affine] | None:
         op = self.graph.ops.get(condition) if isinstance(condition, str) else None
         if op is None or op.opcode != "icmp" or op.block not in loop:
             return None
@@ -179,7 +179,7 @@ class Values:
                 continue
             step = self.step(counters[0], loop)
             if step is not None and (abs(step) == 1 or (step and _ORDERED.search(op.line))):
-                end = self.linear(limit).plus(Linear(int(bool(passed.search(op.line)))))
-                beside = self.linear(count).plus(Linear(0, ((counters[0], 1),)), -1)
+                end = self.linear(limit).plus(Affine(int(bool(passed.search(op.line)))))
+                beside = self.linear(count).plus(Affine(0, ((counters[0], 1),)), -1)
                 return counters[0], end.plus(beside, -1)
         return None

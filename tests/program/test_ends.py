@@ -142,7 +142,8 @@ def part_of(model: onnx.ModelProto) -> Any:
 def test_every_operator_is_tried() -> None:
     tried = {op for op, _, _ in CASES}
     missing = set(MAKERS) - tried
-    assert missing == {
+    dense = {"FloatGemm", "FloatMatMul"}  # tests/compiler/front/test_float_last.py
+    assert missing - dense == {
         "DequantizeLinear", "Equal", "GreaterOrEqual", "Less", "Log", "Not", "Split", "Sqrt",
         "Squeeze", "TopK",
     }  # fmt: skip

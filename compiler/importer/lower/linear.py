@@ -171,6 +171,8 @@ def _weight(builder: Builder, node: OpNode, output_axis: int, rank: int) -> tupl
             "--calibration",
         )
     weight, extra = term.integers, term.integers.ndim - rank
+    if not weight.size:
+        raise node.error(f"its weight has shape {weight.shape}: no elements", "export it again")
     if weight.dtype == np.int16:
         raise next(maker for maker in builder.net.nodes if node.inputs[1] in maker.outputs).error(
             f"its integers are {weight.min()} .. {weight.max()} from the zero point, int8 holds "
