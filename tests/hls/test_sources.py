@@ -337,6 +337,7 @@ def test_no_warning_with_ap_types(header_dir: Path, standard: str) -> None:
 )
 @pytest.mark.parametrize("standard", ["c++14", "c++17"])
 @pytest.mark.parametrize("types", [Types.PLAIN, pytest.param(Types.AP, marks=pytest.mark.long)])
+@pytest.mark.long
 def test_no_warning_with_clang(tmp_path: Path, standard: str, types: Types) -> None:
     (tmp_path / CONFIG_HEADER).write_text(config_header(get_config("z7020")))
     command = [sys.executable, "-m", "ziglang", "c++", f"-std={standard}", *CXX_FLAGS, "-Werror"]
