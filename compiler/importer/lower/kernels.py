@@ -18,9 +18,10 @@ from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.windows import CONV_KERNELS, padding
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import Part
+from penstock.program.config import CONFIGS
 
-#: Inputs of a dense layer: the channels that a core has.
-MOST_INPUTS = 2048
+#: Inputs of a dense layer: the channels of the core that has the most.
+MOST_INPUTS = max(config.max_channels for config in CONFIGS.values())
 #: Multiplications a cycle, and pixels that are moved in one: to weigh choices against each other.
 ARRAY, MOVED = 128, 16
 
