@@ -11,9 +11,9 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from penstock.compiler.activity import decode
-from penstock.compiler.force import force_package_scores
-from penstock.compiler.masks import Scores
+from penstock.compiler.estimate.activity import decode
+from penstock.compiler.estimate.masks import Scores
+from penstock.compiler.force_gates import force_package_scores
 from penstock.program.descriptor import Descriptor, Op
 from penstock.program.package import Package
 

@@ -16,7 +16,7 @@ from penstock.bench.cases import Case
 from penstock.bench.forced import forced_inputs, forced_package, forced_records
 from penstock.bench.networks import NETWORKS, TRAINED
 from penstock.bench.run import DEMO, compiled, float_images, measure, row_cache
-from penstock.compiler.masks import forced_scores
+from penstock.compiler.estimate.masks import forced_scores
 from penstock.program.config import CONFIGS
 from penstock.program.counters import COUNTER_BYTES
 from penstock.sim.csim.engine import CsimCore

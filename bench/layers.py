@@ -16,9 +16,9 @@ import numpy as np
 from penstock.bench.documents import put_into
 from penstock.bench.networks import BACKBONES, network_inputs
 from penstock.bench.run import DOCUMENT, compiled
-from penstock.compiler.activity import decode
 from penstock.compiler.api import CompiledNetwork
-from penstock.compiler.estimate import estimate
+from penstock.compiler.estimate.activity import decode
+from penstock.compiler.estimate.summary import estimate
 from penstock.program.config import HwConfig
 from penstock.program.descriptor import Op
 from penstock.sim.rtl.engine import RtlCore

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from penstock.bench.forced import forced_inputs, forced_package, forced_records
 from penstock.compiler.api import CompiledNetwork
-from penstock.compiler.cost import Timing, predict_memory
-from penstock.compiler.masks import Scores, as_gates
+from penstock.compiler.estimate.cost import Timing, predict_memory
+from penstock.compiler.estimate.masks import Scores, as_gates
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.sim.golden import run as run_golden
 from penstock.sim.rtl.engine import RtlCore

@@ -30,7 +30,7 @@ from penstock.bench.networks import NETWORKS, STATIC, TRAINED, network_inputs, n
 from penstock.bench.table import bench_row, bench_table, counter_table
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.errors import CompileError
-from penstock.compiler.masks import forced_scores
+from penstock.compiler.estimate.masks import forced_scores
 from penstock.program.config import get_config
 
 OUT = ROOT / "build" / "bench"

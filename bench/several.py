@@ -18,7 +18,7 @@ from penstock.bench.networks import network_inputs, network_onnx
 from penstock.bench.run import DOCUMENT, OUT
 from penstock.boards.board import load_board
 from penstock.compiler.api import CompiledNetwork, compile_onnx
-from penstock.compiler.estimate import estimate
+from penstock.compiler.estimate.summary import estimate
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Op

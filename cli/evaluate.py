@@ -144,7 +144,7 @@ def _test_set(loaded: Any, other: str | None, data_dir: Path | None, images: int
 def _graphs(model: Any, loaded: Any, calibration: np.ndarray) -> dict[str, Any]:
     """The integer graph of the quantised network, and of the float one quantised now."""
     importer = load("penstock.compiler.importer")
-    calibrate = load("penstock.compiler.calibrate")
+    calibrate = load("penstock.compiler.calibration.run")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.onnx"
         metadata = {"thresholds": ",".join(map(str, thresholds(loaded)))}

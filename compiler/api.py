@@ -13,27 +13,27 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from penstock.compiler import cost
-from penstock.compiler.activity import halts_of
-from penstock.compiler.calibrate import quantize_float
+from penstock.compiler.calibration.run import quantize_float
 from penstock.compiler.check import CheckResult, check_file
 from penstock.compiler.decoded import Decoded
 from penstock.compiler.disasm import listing
-from penstock.compiler.force import force_graph_open, force_package_open, without_gates
+from penstock.compiler.emit.legal import check_program
+from penstock.compiler.estimate import cost
+from penstock.compiler.estimate.activity import halts_of
+from penstock.compiler.estimate.macs import MacCount, count_macs
+from penstock.compiler.estimate.masks import close_within
+from penstock.compiler.estimate.report import bias_figures, build_report
+from penstock.compiler.force_gates import force_graph_open, force_package_open, without_gates
 from penstock.compiler.importer import import_model, import_onnx
 from penstock.compiler.importer.exits import threshold_properties
-from penstock.compiler.importer.external import load_external
-from penstock.compiler.importer.load import infer, set_properties
+from penstock.compiler.importer.onnx_file.external import load_external
+from penstock.compiler.importer.onnx_file.load import infer, set_properties
 from penstock.compiler.inputs import check_images, host_rows
 from penstock.compiler.interpreter import exits_taken as graph_exits
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Graph, IntArray
-from penstock.compiler.legal import check_program
-from penstock.compiler.macs import MacCount, count_macs
-from penstock.compiler.masks import close_within
 from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.report import bias_figures, build_report
 from penstock.compiler.warnings import gate_warnings
 from penstock.program.config import HwConfig
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
@@ -344,7 +344,7 @@ def compile_onnx(
         thresholds: of the early exits, in order; None: what the file says.
         metadata: in place of the file's own, without "penstock." in front: its pixels, class names.
         images: of a run; of several the small maps lie side by side and share fetched weights
-            (compiler/stack.py), for networks without gates and exits.
+            (compiler/plan/stack_images.py), for networks without gates and exits.
 
     Raises:
         CompileError: the network is refused; names the node, the reason and a hint.

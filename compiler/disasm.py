@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from penstock.compiler.activity import decode, out_size, pool_size
+from penstock.compiler.estimate.activity import decode, out_size, pool_size
 from penstock.program.config import ALL_CHANNELS
 from penstock.program.descriptor import Descriptor, GateKind, Op
 from penstock.program.package import Package

@@ -1,20 +1,20 @@
 """The back end as one visible list of passes: Graph -> Plan -> Allocation -> Package."""
 
-from penstock.compiler.allocate import allocate, fits
-from penstock.compiler.averages import store_averages
-from penstock.compiler.batch import batch_images
-from penstock.compiler.concat import flatten_concats, place_concats
-from penstock.compiler.duplicate import duplicate_residuals
+from penstock.compiler.choose_stacks import batch_images
+from penstock.compiler.emit.descriptors import lower
+from penstock.compiler.emit.legal import check_rules
 from penstock.compiler.ir import Graph
-from penstock.compiler.legal import check_rules
-from penstock.compiler.lower import lower
-from penstock.compiler.order import order_siblings
-from penstock.compiler.parts import split_expansions, split_groups
-from penstock.compiler.plan import Plan
-from penstock.compiler.schedule import schedule_graph
-from penstock.compiler.stream import stream_gates
-from penstock.compiler.subsample import subsample
-from penstock.compiler.vectors import pool_vectors
+from penstock.compiler.passes.averages import store_averages
+from penstock.compiler.passes.concat import flatten_concats, place_concats
+from penstock.compiler.passes.duplicate_residuals import duplicate_residuals
+from penstock.compiler.passes.order_siblings import order_siblings
+from penstock.compiler.passes.pool_vectors import pool_vectors
+from penstock.compiler.passes.subsample import subsample
+from penstock.compiler.plan.allocate import allocate, fits
+from penstock.compiler.plan.parts import split_expansions, split_groups
+from penstock.compiler.plan.schedule import schedule_graph
+from penstock.compiler.plan.steps import Plan
+from penstock.compiler.plan.stream_gates import stream_gates
 from penstock.program.config import HwConfig
 from penstock.program.package import Package
 

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler import ir
-from penstock.compiler.analysis import Analysis
 from penstock.compiler.calibration.ranges import Range
 from penstock.compiler.importer.net import Net, OpNode
 from penstock.compiler.numerics import SCORE_ONE, requantize, sigmoid_scores, type_range
+from penstock.compiler.passes.analysis import Analysis
 from penstock.program.descriptor import GateKind
 
 #: Calibration images below which the ranges of what they make are chance.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from penstock.bench.documents import update_document
-from penstock.compiler.split import best_split, passes, tiles
+from penstock.compiler.estimate.array_shape import best_split, passes, tiles
 from penstock.program.config import HwConfig, get_config
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -152,7 +152,7 @@ def run_engine(
 def run_onnx(compiled: Any, images: Images) -> npt.NDArray[np.float32]:
     """The quantised file's last output in onnxruntime: float32 [N, classes], or as its tail
     makes it."""
-    onnx, loader = require("onnx"), require("penstock.compiler.importer.load")
+    onnx, loader = require("onnx"), require("penstock.compiler.importer.onnx_file.load")
     model = require("penstock.compiler.check").prepare(
         onnx.load_model_from_string(compiled.onnx_file())
     )

@@ -116,7 +116,7 @@ def find_gates(compiled: CompiledNetwork) -> GateList:
     }
     uses = {gate["name"]: _Uses() for gate in gates}
     lists: dict[int, str] = {}  # list of survivors -> the gate that wrote it last
-    descriptors = require("penstock.compiler.activity").decode(package)
+    descriptors = require("penstock.compiler.estimate.activity").decode(package)
     for d, layer in zip(descriptors, package.meta["layers"], strict=True):
         _note_uses(d, layer["name"], owner, lists, uses)
     closes, opens = _fixed_gates(compiled)

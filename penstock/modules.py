@@ -14,7 +14,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from penstock.compiler.importer.load import set_properties
+from penstock.compiler.importer.onnx_file.load import set_properties
 from penstock.errors import InputError
 from penstock.model.export import export_qat
 from penstock.model.export.networks import build_float_onnx, build_onnx

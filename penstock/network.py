@@ -236,10 +236,10 @@ class Network:
         if clock is None:
             clock = clock_of(package.config, board or self.board)
         rng = np.random.default_rng(seed)
-        memory = require("penstock.compiler.masks").forced_scores(
+        memory = require("penstock.compiler.estimate.masks").forced_scores(
             package, masks, keep=keep, blocks_skipped=blocks_skipped, rng=rng
         )
-        figures = require("penstock.compiler.estimate").estimate(package, memory, clock)
+        figures = require("penstock.compiler.estimate.summary").estimate(package, memory, clock)
         return Estimate(figures=figures | shares)
 
     def listing(self) -> str:

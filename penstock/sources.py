@@ -87,7 +87,7 @@ def original_of(path: Path, thresholds: Sequence[float] | None) -> Original:
 
     `thresholds`: of its early exits, if the file does not say.
     """
-    loader = require("penstock.compiler.importer.load")
+    loader = require("penstock.compiler.importer.onnx_file.load")
     exits = require("penstock.compiler.importer.exits")
     model = loader.load_model(path, exits.threshold_properties(thresholds) if thresholds else {})
     output = loader.to_net(model).output

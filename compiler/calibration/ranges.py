@@ -9,7 +9,7 @@ import numpy.typing as npt
 from penstock.compiler.calibration.points import Points
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.net import Array, Net, OpNode
-from penstock.compiler.importer.to_onnx import to_onnx
+from penstock.compiler.importer.onnx_file.to_onnx import to_onnx
 from penstock.compiler.onnx_session import open_session
 from penstock.program.optional import MissingPackageError
 

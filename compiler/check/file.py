@@ -12,7 +12,7 @@ from penstock.compiler import ir
 from penstock.compiler.check.layers import check_graph
 from penstock.compiler.check.reference import Reference, prepare
 from penstock.compiler.check.result import CheckResult, OriginalDifference
-from penstock.compiler.importer.load import load_model, to_net
+from penstock.compiler.importer.onnx_file.load import load_model, to_net
 from penstock.compiler.numerics import quantize
 
 Images = npt.NDArray[Any]

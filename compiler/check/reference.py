@@ -9,9 +9,9 @@ import onnx
 from onnx import helper
 
 from penstock.compiler.errors import CompileError
-from penstock.compiler.importer.functions import inline_functions
-from penstock.compiler.importer.load import infer
-from penstock.compiler.importer.standard import convert_opset, standardize
+from penstock.compiler.importer.onnx_file.functions import inline_functions
+from penstock.compiler.importer.onnx_file.load import infer
+from penstock.compiler.importer.onnx_file.standard import convert_opset, standardize
 from penstock.compiler.onnx_session import open_session
 from penstock.program.optional import MissingPackageError
 

@@ -12,15 +12,12 @@ from penstock.compiler.importer.ends.peel import peel
 from penstock.compiler.importer.graph.check_accumulators import check_accumulators
 from penstock.compiler.importer.graph.prune import prune_graph
 from penstock.compiler.importer.graph.unique_names import unique_names
-from penstock.compiler.importer.load import load_model, to_net
 from penstock.compiler.importer.lower.network import lower
 from penstock.compiler.importer.net import Net
+from penstock.compiler.importer.onnx_file.load import load_model, to_net
 from penstock.compiler.importer.passes.canonical_blends import canonical_blends
 from penstock.compiler.importer.passes.canonical_scores import canonical_scores
 from penstock.compiler.importer.passes.channel_shuffles import channel_shuffles
-from penstock.compiler.importer.passes.check_attributes import check_attributes
-from penstock.compiler.importer.passes.check_image import check_image
-from penstock.compiler.importer.passes.check_operators import check_operators
 from penstock.compiler.importer.passes.dense_as_conv import dense_as_conv
 from penstock.compiler.importer.passes.drop_expands import drop_expands
 from penstock.compiler.importer.passes.float_weights import float_weights
@@ -32,6 +29,9 @@ from penstock.compiler.importer.passes.global_max import global_max
 from penstock.compiler.importer.passes.image_phases import image_phases
 from penstock.compiler.importer.passes.merge_equal import merge_equal
 from penstock.compiler.importer.passes.prune import prune
+from penstock.compiler.importer.refusals.check_attributes import check_attributes
+from penstock.compiler.importer.refusals.check_image import check_image
+from penstock.compiler.importer.refusals.check_operators import check_operators
 
 Passes = tuple[Callable[[Net], Net], ...]
 

@@ -11,8 +11,8 @@ from penstock.bench.measure import measure_forced
 from penstock.boards.board import load_board
 from penstock.cli.main import main
 from penstock.compiler.api import CompiledNetwork
-from penstock.compiler.estimate import estimate
-from penstock.compiler.masks import forced_scores
+from penstock.compiler.estimate.masks import forced_scores
+from penstock.compiler.estimate.summary import estimate
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config
 from tests.compiler.back.graphs import lcnet, random_inputs

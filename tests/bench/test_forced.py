@@ -5,11 +5,11 @@ import pytest
 
 from penstock.bench.forced import forced_inputs, forced_package, forced_records
 from penstock.bench.measure import Measured, measure_forced, row_figures
-from penstock.compiler.activity import decode
 from penstock.compiler.api import CompiledNetwork
-from penstock.compiler.masks import as_gates, forced_scores
+from penstock.compiler.estimate.activity import decode
+from penstock.compiler.estimate.masks import as_gates, forced_scores
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.weights import join_images
+from penstock.compiler.plan.weights import join_images
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Op

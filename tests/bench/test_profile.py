@@ -8,7 +8,7 @@ import pytest
 
 from penstock.cli.main import main
 from penstock.compiler.api import CompiledNetwork
-from penstock.compiler.cost import Timing, predict_memory
+from penstock.compiler.estimate.cost import Timing, predict_memory
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES

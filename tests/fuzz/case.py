@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.compiler.activity import decode
 from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.errors import CompileError
+from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
 from penstock.engines import COUNTED
 from penstock.program.config import HwConfig, get_config

@@ -16,7 +16,7 @@ from penstock.compiler.importer.graph.check_accumulators import check_accumulato
 from penstock.compiler.importer.graph.prune import prune_graph
 from penstock.compiler.ir import Conv, Dense, Fold, Gate, Graph, Node, Requantize
 from penstock.compiler.numerics import ACCUMULATOR_LIMIT, MAX_SHIFT
-from penstock.compiler.schedule import SCHEDULES
+from penstock.compiler.plan.schedule import SCHEDULES
 from tests.compiler.back.graphs import GraphBuilder
 
 #: Multiply-accumulates of an image at most: a case takes a second at any configuration.

@@ -15,7 +15,7 @@ import numpy as np
 
 from penstock.compiler.api import load
 from penstock.compiler.disasm import listing
-from penstock.compiler.report import build_report
+from penstock.compiler.estimate.report import build_report
 from penstock.host.vectors import Vectors
 from penstock.images import read_array
 from penstock.program.descriptor import DESCRIPTOR_BYTES

@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from penstock.compiler.activity import activity
+from penstock.compiler.estimate.activity import activity
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Op
 from penstock.program.exits import exits_taken

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from penstock.compiler.activity import decode
 from penstock.compiler.errors import CompileError
+from penstock.compiler.estimate.activity import decode
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Op
 from penstock.program.errors import PenstockError

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_model
-from penstock.compiler.importer.load import infer, load_model
+from penstock.compiler.importer.onnx_file.load import infer, load_model
 from penstock.compiler.pipeline import compile_graph
 from penstock.model.checkpoint.old_names import old_names, second_names
 from penstock.model.export.networks import build_onnx, exit_name

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from penstock.compiler import ir
-from penstock.compiler.activity import decode
 from penstock.compiler.api import compile_onnx
-from penstock.compiler.calibrate import import_float
+from penstock.compiler.calibration.run import import_float
+from penstock.compiler.estimate.activity import decode
 from penstock.compiler.interpreter import run_graph
 from penstock.model import (
     ConfigError,

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.estimate.report import build_report
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Concat
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.report import build_report
 from penstock.model import DenseNetConfig, ModelError, build_onnx, random_images, random_network
 from penstock.model.macs.count import layer_macs
 from penstock.model.networks.registry import parse_any

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from penstock.compiler import ir
-from penstock.compiler.calibrate import import_float, quantize_float
+from penstock.compiler.calibration.run import import_float, quantize_float
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
 from penstock.model import ResNetConfig, build_float_onnx, random_images

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from penstock.compiler import ir
-from penstock.compiler.calibrate import import_float
+from penstock.compiler.calibration.run import import_float
 from penstock.model import (
     ResNetConfig,
     TrainConfig,

@@ -10,8 +10,8 @@ from onnx import helper, numpy_helper
 
 from penstock.compiler.importer.ends.parts import host_part
 from penstock.compiler.importer.ends.steps import MAKERS
-from penstock.compiler.importer.load import infer, to_net
 from penstock.compiler.importer.net import EndNodes
+from penstock.compiler.importer.onnx_file.load import infer, to_net
 from penstock.compiler.onnx_session import open_session
 from penstock.program.ends import decode_part
 from penstock.program.ends_ops import OPERATORS

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.compiler.activity import decode
 from penstock.compiler.errors import CompileError
+from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import HwConfig, get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES

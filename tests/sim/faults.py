@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from penstock.compiler.activity import decode
+from penstock.compiler.estimate.activity import decode
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import FIELDS, Field, Op

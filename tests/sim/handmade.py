@@ -3,7 +3,7 @@
 import numpy as np
 
 from penstock.compiler.ir import Dense, IntArray, Requantize
-from penstock.compiler.weights import pack_dense, pack_interleaved
+from penstock.compiler.plan.weights import pack_dense, pack_interleaved
 from penstock.program.config import ALL_CHANNELS, HwConfig
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Descriptor, Op

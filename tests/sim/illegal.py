@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.compiler.activity import decode
+from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import ALL_CHANNELS, GATE_WORD_BYTES, get_config
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from penstock.compiler.activity import decode
-from penstock.compiler.paths import main_halt
+from penstock.compiler.estimate.activity import decode
+from penstock.compiler.estimate.paths import main_halt
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.sim import golden

@@ -12,7 +12,7 @@ import numpy as np
 
 from penstock.compiler.ir import Dense, IntArray, Requantize
 from penstock.compiler.numerics import exp_table
-from penstock.compiler.weights import dense_bytes, pack_dense, pack_interleaved, pack_rows
+from penstock.compiler.plan.weights import dense_bytes, pack_dense, pack_interleaved, pack_rows
 from penstock.program.config import ALL_CHANNELS, HwConfig
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import DEPTHWISE, SIGMOID, STOPS, Descriptor, Op

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import decode
+from penstock.compiler.estimate.activity import decode
 from penstock.hls.sources import Types
 from penstock.program.config import get_config
 from penstock.program.descriptor import FIELDS, Op

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from penstock.compiler.api import CompiledNetwork, compile_onnx
-from penstock.compiler.cost import compare
+from penstock.compiler.estimate.cost import compare
 from penstock.engines import COUNTED
 from penstock.model import ResNetConfig, build_onnx, random_images, random_network
 from penstock.model.gates.families import FAMILIES

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import decode
+from penstock.compiler.estimate.activity import decode
 from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.counters import COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Op

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from penstock.compiler.cost import compare
+from penstock.compiler.estimate.cost import compare
 from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config

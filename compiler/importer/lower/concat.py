@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from penstock.compiler import ir
 from penstock.compiler.importer.axes import axis_of
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.scales import scale_text
-from penstock.compiler.importer.lower.stored import UNQUANTIZED, is_stored_map, settle
+from penstock.compiler.importer.lower.values.scales import scale_text
+from penstock.compiler.importer.lower.values.stored import UNQUANTIZED, is_stored_map, settle
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     Const,

@@ -8,14 +8,14 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.gates import score_value, signum
-from penstock.compiler.importer.lower.linear import (
+from penstock.compiler.importer.lower.layers.linear import (
     dense_identity,
     identity,
     one_per_output,
     with_bias,
 )
-from penstock.compiler.importer.lower.scales import code_zero, scale_text
-from penstock.compiler.importer.lower.stored import (
+from penstock.compiler.importer.lower.values.scales import code_zero, scale_text
+from penstock.compiler.importer.lower.values.stored import (
     is_stored_map,
     pending,
     real_range,

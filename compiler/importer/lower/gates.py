@@ -9,10 +9,10 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.keys import frozen
-from penstock.compiler.importer.lower.bias import fit
-from penstock.compiler.importer.lower.linear import one_per_output
-from penstock.compiler.importer.lower.scales import scale_text
-from penstock.compiler.importer.lower.stored import pending, settle
+from penstock.compiler.importer.lower.layers.bias import fit
+from penstock.compiler.importer.lower.layers.linear import one_per_output
+from penstock.compiler.importer.lower.values.scales import scale_text
+from penstock.compiler.importer.lower.values.stored import pending, settle
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import (
     INF,

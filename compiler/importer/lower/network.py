@@ -7,20 +7,20 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.concat import lower_concat
 from penstock.compiler.importer.lower.elementwise import lower_add, lower_clip, lower_mul
-from penstock.compiler.importer.lower.frames import framed
 from penstock.compiler.importer.lower.gates import (
     lower_cast,
     lower_greater,
     lower_sigmoid,
     lower_sign,
 )
-from penstock.compiler.importer.lower.linear import lower_conv, lower_gemm
-from penstock.compiler.importer.lower.map_pool import lower_average_pool, lower_max_pool
-from penstock.compiler.importer.lower.pooling import lower_mean, lower_transpose, lower_view
+from penstock.compiler.importer.lower.layers.linear import lower_conv, lower_gemm
+from penstock.compiler.importer.lower.layers.map_pool import lower_average_pool, lower_max_pool
+from penstock.compiler.importer.lower.layers.pooling import lower_mean, lower_transpose, lower_view
 from penstock.compiler.importer.lower.quantize import lower_dequantize, lower_quantize
 from penstock.compiler.importer.lower.rows import lower_gather, lower_slice, lower_split
-from penstock.compiler.importer.lower.shapes import check_term
-from penstock.compiler.importer.lower.stored import settle
+from penstock.compiler.importer.lower.values.frames import framed
+from penstock.compiler.importer.lower.values.shapes import check_term
+from penstock.compiler.importer.lower.values.stored import settle
 from penstock.compiler.importer.net import Net, OpNode
 from penstock.compiler.importer.terms import Pending, Stored, Term
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.convolution import quantize_conv
-from penstock.compiler.importer.lower.linear import identity
+from penstock.compiler.importer.lower.layers.convolution import quantize_conv
+from penstock.compiler.importer.lower.layers.linear import identity
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Linear, Mean, Stored, Sum, Window
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.frames import framed
-from penstock.compiler.importer.lower.stored import limited, pending
+from penstock.compiler.importer.lower.values.frames import framed
+from penstock.compiler.importer.lower.values.stored import limited, pending
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Part, Pending, Stored, Term
 

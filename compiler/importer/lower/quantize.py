@@ -8,14 +8,14 @@ from penstock.compiler import ir
 from penstock.compiler.importer.axes import axis_of
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.keys import frozen
-from penstock.compiler.importer.lower.bias import fit
 from penstock.compiler.importer.lower.concat import concat_values
-from penstock.compiler.importer.lower.convolution import make_conv, quantize_conv
 from penstock.compiler.importer.lower.gates import is_relu1, make_gate
-from penstock.compiler.importer.lower.linear import identity
-from penstock.compiler.importer.lower.map_pool import quantize_window
+from penstock.compiler.importer.lower.layers.bias import fit
+from penstock.compiler.importer.lower.layers.convolution import make_conv, quantize_conv
+from penstock.compiler.importer.lower.layers.linear import identity
+from penstock.compiler.importer.lower.layers.map_pool import quantize_window
 from penstock.compiler.importer.lower.residual import lower_sum
-from penstock.compiler.importer.lower.scales import (
+from penstock.compiler.importer.lower.values.scales import (
     activation_scale,
     codes_of,
     integer_bounds,
@@ -25,7 +25,7 @@ from penstock.compiler.importer.lower.scales import (
     unequal_scales,
     zero_point_error,
 )
-from penstock.compiler.importer.lower.stored import (
+from penstock.compiler.importer.lower.values.stored import (
     in_order,
     limited,
     pending,

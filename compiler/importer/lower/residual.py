@@ -9,11 +9,11 @@ import dataclasses
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.convolution import add_conv, quantize_conv
-from penstock.compiler.importer.lower.linear import identity
+from penstock.compiler.importer.lower.layers.convolution import add_conv, quantize_conv
+from penstock.compiler.importer.lower.layers.linear import identity
 from penstock.compiler.importer.lower.pair import add_pair
-from penstock.compiler.importer.lower.scales import integer_bounds, unequal_scales
-from penstock.compiler.importer.lower.stored import real_range
+from penstock.compiler.importer.lower.values.scales import integer_bounds, unequal_scales
+from penstock.compiler.importer.lower.values.stored import real_range
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Linear, Stored, Sum
 from penstock.compiler.numerics import type_range

@@ -16,8 +16,8 @@ from penstock.compiler import ir
 from penstock.compiler.importer.axes import axes_of, axis_of
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.parts import channels_of, sliced
-from penstock.compiler.importer.lower.shapes import check_vector
-from penstock.compiler.importer.lower.stored import is_stored_map, pending, settle, simplest
+from penstock.compiler.importer.lower.values.shapes import check_vector
+from penstock.compiler.importer.lower.values.stored import is_stored_map, pending, settle, simplest
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import Binary, Linear, Logistic, Pending, Stored, Term
 

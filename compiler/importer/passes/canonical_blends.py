@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from penstock.compiler.importer.net import Array, Net, OpNode
-from penstock.compiler.importer.passes.signs import is_nonnegative
 from penstock.compiler.importer.scores import curve as curves
 from penstock.compiler.importer.scores.curve import NoCurveError
 from penstock.compiler.importer.scores.form import Combiner, Elements
 from penstock.compiler.importer.scores.read import read_scores
+from penstock.compiler.importer.scores.signs import is_nonnegative
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

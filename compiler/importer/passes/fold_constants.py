@@ -7,7 +7,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from penstock.compiler.importer.net import Array, Net, OpNode
-from penstock.compiler.importer.to_onnx import to_proto
+from penstock.compiler.importer.onnx_file.to_onnx import to_proto
 
 #: Folding never builds anything larger than this (elements).
 MAX_ELEMENTS = 1 << 24

@@ -3,7 +3,7 @@
 import dataclasses
 
 from penstock.compiler.importer.axes import axes_of
-from penstock.compiler.importer.lower.windows import POOL_KERNEL
+from penstock.compiler.importer.lower.layers.windows import POOL_KERNEL
 from penstock.compiler.importer.net import Net, OpNode
 
 

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from penstock.compiler.importer.lower.windows import CONV_KERNELS
+from penstock.compiler.importer.lower.layers.windows import CONV_KERNELS
 from penstock.compiler.importer.net import Array, Net, OpNode
 
 #: What may lie between the image and the convolution: the host, or the image's quantiser, does it.

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from penstock.compiler.allocate import allocate
-from penstock.compiler.batch import fitted
+from penstock.compiler.choose_stacks import fitted
+from penstock.compiler.emit.descriptors import lower
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Graph
-from penstock.compiler.lower import lower
 from penstock.compiler.pipeline import plan_graph
-from penstock.compiler.plan import Plan
-from penstock.compiler.stack import kinds
+from penstock.compiler.plan.allocate import allocate
+from penstock.compiler.plan.stack_images import kinds
+from penstock.compiler.plan.steps import Plan
 from penstock.program.config import HwConfig
 from penstock.program.package import Package
 

@@ -8,12 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.compiler.allocate import Block, allocate, buffer_blocks, extent, place, plane_size
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Fold, Graph
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.plan import Buffer
-from penstock.compiler.schedule import schedule_graph
+from penstock.compiler.plan.allocate import (
+    Block,
+    allocate,
+    buffer_blocks,
+    extent,
+    place,
+    plane_size,
+)
+from penstock.compiler.plan.schedule import schedule_graph
+from penstock.compiler.plan.steps import Buffer
 from penstock.program.config import HwConfig, get_config
 from tests.compiler.back.graphs import GraphBuilder, lcnet, single_conv
 

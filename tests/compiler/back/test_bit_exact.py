@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import decode
 from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.errors import CompileError
+from penstock.compiler.estimate.activity import decode
 from penstock.compiler.interpreter import exits_taken as graph_exits
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Conv, Fold, Graph

@@ -5,18 +5,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import decode
 from penstock.compiler.api import CompiledNetwork
-from penstock.compiler.concat import flatten_concats, place_concats
-from penstock.compiler.cost import predict
 from penstock.compiler.disasm import listing
-from penstock.compiler.duplicate import duplicate_residuals
+from penstock.compiler.estimate.activity import decode
+from penstock.compiler.estimate.cost import predict
+from penstock.compiler.estimate.report import build_report
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Concat, Fold, Graph
-from penstock.compiler.order import order_siblings
+from penstock.compiler.passes.concat import flatten_concats, place_concats
+from penstock.compiler.passes.duplicate_residuals import duplicate_residuals
+from penstock.compiler.passes.order_siblings import order_siblings
+from penstock.compiler.passes.subsample import subsample
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.report import build_report
-from penstock.compiler.subsample import subsample
 from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import Op

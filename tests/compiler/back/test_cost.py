@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import Array
-from penstock.compiler.cost import compare, predict
+from penstock.compiler.estimate.activity import Array
+from penstock.compiler.estimate.cost import compare, predict
+from penstock.compiler.estimate.macs import count_macs
 from penstock.compiler.ir import Graph
-from penstock.compiler.macs import count_macs
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_NAMES

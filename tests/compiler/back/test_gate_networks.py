@@ -5,18 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import decode
-from penstock.compiler.analysis import Analysis
 from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.errors import CompileError
-from penstock.compiler.force import without_gates
+from penstock.compiler.estimate.activity import decode
+from penstock.compiler.estimate.macs import count_macs
+from penstock.compiler.force_gates import without_gates
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Conv, Fold, Graph
-from penstock.compiler.macs import count_macs
-from penstock.compiler.order import order_siblings
+from penstock.compiler.passes.analysis import Analysis
+from penstock.compiler.passes.order_siblings import order_siblings
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.plan import ConvStep, GateStep
-from penstock.compiler.schedule import schedule_graph
+from penstock.compiler.plan.schedule import schedule_graph
+from penstock.compiler.plan.steps import ConvStep, GateStep
 from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import SIGMOID, Op

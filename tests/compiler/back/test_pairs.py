@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import decode
 from penstock.compiler.errors import CompileError
+from penstock.compiler.estimate.activity import decode
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Graph
-from penstock.compiler.pairs import is_pair, taps
 from penstock.compiler.pipeline import compile_graph, plan_graph
+from penstock.compiler.plan.pairs import is_pair, taps
 from penstock.program.config import CONFIGS, HwConfig
 from penstock.program.descriptor import Descriptor, Op
 from penstock.sim import golden

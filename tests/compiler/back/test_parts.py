@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import decode
-from penstock.compiler.cost import predict
+from penstock.compiler.estimate.activity import decode
+from penstock.compiler.estimate.cost import predict
+from penstock.compiler.estimate.macs import count_macs
 from penstock.compiler.ir import Conv, Graph
-from penstock.compiler.macs import count_macs
-from penstock.compiler.parts import bundle_cycles
 from penstock.compiler.pipeline import compile_graph
+from penstock.compiler.plan.parts import bundle_cycles
 from penstock.program.config import get_config
 from penstock.program.descriptor import Op
 from tests.compiler.back.graphs import GraphBuilder, mobilenet

@@ -6,17 +6,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from penstock.compiler import analysis
-from penstock.compiler.activity import decode
-from penstock.compiler.allocate import allocate
-from penstock.compiler.cost import predict_memory
+from penstock.compiler.emit.descriptors import lower
+from penstock.compiler.estimate.activity import decode
+from penstock.compiler.estimate.cost import predict_memory
+from penstock.compiler.estimate.timing import Timing
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Conv, Fold, Graph
-from penstock.compiler.lower import lower
 from penstock.compiler.numerics import requantize
+from penstock.compiler.passes import analysis
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.schedule import schedule_graph
-from penstock.compiler.timing import Timing
+from penstock.compiler.plan.allocate import allocate
+from penstock.compiler.plan.schedule import schedule_graph
 from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.descriptor import Descriptor, Op
 from penstock.sim.golden import run

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import decode
-from penstock.compiler.legal import check_rules
+from penstock.compiler.emit.legal import check_rules
+from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config
 from penstock.program.descriptor import Descriptor, Op

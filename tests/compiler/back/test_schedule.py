@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import decode
-from penstock.compiler.duplicate import duplicate_residuals, is_copy
 from penstock.compiler.errors import CompileError
+from penstock.compiler.estimate.activity import decode
 from penstock.compiler.ir import Conv, Fold
-from penstock.compiler.order import order_siblings
+from penstock.compiler.passes.duplicate_residuals import duplicate_residuals, is_copy
+from penstock.compiler.passes.order_siblings import order_siblings
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.plan import ConvStep, CopyStep, GateStep, Plan, Step
-from penstock.compiler.schedule import schedule_graph
+from penstock.compiler.plan.schedule import schedule_graph
+from penstock.compiler.plan.steps import ConvStep, CopyStep, GateStep, Plan, Step
 from penstock.program.config import get_config
 from penstock.program.descriptor import Op
 from tests.compiler.back.graphs import GraphBuilder, bottleneck, lcnet

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.compiler.split import best_split, first_rows, group_rows, passes, tiles
+from penstock.compiler.estimate.array_shape import best_split, first_rows, group_rows, passes, tiles
 from penstock.program.config import CONFIGS, get_config
 
 CONFIG_NAMES = sorted(CONFIGS)

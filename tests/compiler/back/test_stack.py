@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.compiler.allocate import allocate
 from penstock.compiler.api import CompiledNetwork
-from penstock.compiler.batch import MAX_IMAGES
-from penstock.compiler.cost import compare
+from penstock.compiler.choose_stacks import MAX_IMAGES
+from penstock.compiler.emit.descriptors import lower
 from penstock.compiler.errors import CompileError
-from penstock.compiler.estimate import estimate
+from penstock.compiler.estimate.cost import compare
+from penstock.compiler.estimate.summary import estimate
 from penstock.compiler.ir import Graph
-from penstock.compiler.lower import lower
 from penstock.compiler.pipeline import compile_graph, plan_graph
-from penstock.compiler.plan import ConvStep
-from penstock.compiler.stack import Kind, kinds
+from penstock.compiler.plan.allocate import allocate
+from penstock.compiler.plan.stack_images import Kind, kinds
+from penstock.compiler.plan.steps import ConvStep
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.package import Package

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from penstock.compiler.activity import activity, decode
 from penstock.compiler.errors import CompileError
+from penstock.compiler.estimate.activity import activity, decode
+from penstock.compiler.estimate.report import build_report
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Fold, Graph
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.report import build_report
 from penstock.program.config import ALL_CHANNELS, get_config
 from penstock.program.descriptor import Op
 from penstock.program.package import Package

@@ -9,7 +9,7 @@ import pytest
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.lower.network import HANDLERS
 from penstock.compiler.importer.net import Net, OpNode
-from penstock.compiler.importer.passes.check_attributes import UNDERSTOOD, check_attributes
+from penstock.compiler.importer.refusals.check_attributes import UNDERSTOOD, check_attributes
 
 OPSETS = (13, 18, 19, 21)
 

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto
 
 from penstock.compiler import ir
-from penstock.compiler.calibrate import import_float
+from penstock.compiler.calibration.run import import_float
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
 from penstock.compiler.onnx_session import open_session

@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from penstock.compiler import ir
-from penstock.compiler.calibrate import import_float, quantize_float
+from penstock.compiler.calibration.run import import_float, quantize_float
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph

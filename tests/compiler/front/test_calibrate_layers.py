@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from penstock.compiler import ir
-from penstock.compiler.calibrate import import_float, quantize_float
+from penstock.compiler.calibration.run import import_float, quantize_float
 from penstock.compiler.errors import CompileError
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize

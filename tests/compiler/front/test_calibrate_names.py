@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 from penstock.compiler.api import compile_onnx
-from penstock.compiler.calibrate import quantize_float
+from penstock.compiler.calibration.run import quantize_float
 from penstock.compiler.check.file import check_file
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.names import DERIVED, FreshNames

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from penstock.compiler.calibrate import quantize_float
+from penstock.compiler.calibration.run import quantize_float
 from penstock.compiler.errors import CompileError
-from penstock.compiler.importer.load import load_model, to_net
+from penstock.compiler.importer.onnx_file.load import load_model, to_net
 from penstock.compiler.importer.pipeline import simplify
 from tests.compiler.front.floats import Floats, check_float, save, some_images
 

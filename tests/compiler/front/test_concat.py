@@ -10,7 +10,7 @@ import pytest
 from onnx import helper
 
 from penstock.compiler import ir
-from penstock.compiler.calibrate import import_float
+from penstock.compiler.calibration.run import import_float
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
 from tests.compiler.back.test_bit_exact import assert_exact

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto
 
 from penstock.compiler import ir
-from penstock.compiler.calibrate import import_float
+from penstock.compiler.calibration.run import import_float
 from penstock.compiler.check import check_graph, prepare
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_onnx

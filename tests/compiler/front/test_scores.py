@@ -11,13 +11,13 @@ import pytest
 from onnx import TensorProto, helper
 
 from penstock.compiler import ir
-from penstock.compiler.calibrate import quantize_float
+from penstock.compiler.calibration.run import quantize_float
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_onnx
-from penstock.compiler.importer.load import infer, load_model, to_net
+from penstock.compiler.importer.onnx_file.load import infer, load_model, to_net
+from penstock.compiler.importer.onnx_file.to_onnx import to_onnx
 from penstock.compiler.importer.pipeline import import_model, simplify_float
 from penstock.compiler.importer.scores import curve as curves
-from penstock.compiler.importer.to_onnx import to_onnx
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import SCORE_ONE
 from penstock.program.descriptor import GateKind

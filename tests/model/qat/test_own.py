@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from penstock.compiler.importer import import_model
-from penstock.compiler.importer.load import infer
+from penstock.compiler.importer.onnx_file.load import infer
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Gate
 from penstock.compiler.numerics import quantize

@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from penstock.compiler.importer import import_model
-from penstock.compiler.importer.load import infer
+from penstock.compiler.importer.onnx_file.load import infer
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Graph
 from penstock.compiler.numerics import quantize

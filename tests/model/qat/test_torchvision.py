@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from penstock.compiler.importer import import_model
-from penstock.compiler.importer.load import infer
+from penstock.compiler.importer.onnx_file.load import infer
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph

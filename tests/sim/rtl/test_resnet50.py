@@ -8,9 +8,9 @@ import onnx
 import pytest
 
 from penstock.compiler import api
-from penstock.compiler.activity import decode
-from penstock.compiler.cost import compare
-from penstock.compiler.report import build_report
+from penstock.compiler.estimate.activity import decode
+from penstock.compiler.estimate.cost import compare
+from penstock.compiler.estimate.report import build_report
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Op

@@ -1,0 +1,1 @@
+"""Plan and Allocation -> Package: descriptors, weight blob and metadata."""

@@ -1,0 +1,1 @@
+"""What a Program costs: cycles, bytes and multiply-accumulates for given gate scores."""

@@ -1,0 +1,1 @@
+"""Convolutions, dense layers and pools: accumulators and what is made of them."""

@@ -1,0 +1,1 @@
+"""What operands are in integers: scales, shapes, stored values, frames."""

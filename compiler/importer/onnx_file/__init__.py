@@ -1,0 +1,1 @@
+"""ONNX files, checked and read; and written back."""

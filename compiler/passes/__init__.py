@@ -1,0 +1,1 @@
+"""Passes on the integer graph: pure functions `Graph -> Graph`, one a file."""

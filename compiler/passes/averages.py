@@ -1,0 +1,47 @@
+"""Pass: an average that is the network's output is stored by a dense layer that changes nothing.
+
+The gate unit keeps averages to itself; what it can write to feature memory is a DENSE.  Legal
+always; preserves every value.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from penstock.compiler.ir import Dense, Gate, Graph, Node, Pool, Requantize
+from penstock.compiler.numerics import type_range
+from penstock.compiler.passes.pool_vectors import ONE, SUFFIX
+
+
+def store_averages(graph: Graph) -> Graph:
+    """The graph with a Dense behind the Pool that makes its output, if one does."""
+    if not any(isinstance(node, Pool) and node.output == graph.output for node in graph.nodes):
+        return graph
+    name, inner = graph.output, graph.output + SUFFIX
+    value = graph.values[name]
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if isinstance(node, Pool) and node.output == name:
+            nodes += [dataclasses.replace(node, output=inner), _identity(node, graph)]
+        elif isinstance(node, Dense | Gate) and node.input == name:
+            nodes.append(dataclasses.replace(node, input=inner))
+        else:
+            nodes.append(node)
+    values = graph.values | {inner: dataclasses.replace(value, name=inner)}
+    return dataclasses.replace(graph, nodes=tuple(nodes), values=values)
+
+
+def _identity(pool: Pool, graph: Graph) -> Dense:
+    channels = graph.values[pool.output].shape[0]
+    return Dense(
+        name=f"{pool.name}{SUFFIX}",
+        input=pool.output + SUFFIX,
+        output=pool.output,
+        weight=np.eye(channels, dtype=np.int8),
+        bias=np.zeros(channels, np.int32),
+        requantize=Requantize(
+            multiplier=np.full(channels, ONE["multiplier"], np.uint16),
+            shift=np.full(channels, ONE["shift"], np.uint8),
+        ),
+        clamp=type_range(graph.values[pool.output].signed),
+    )
