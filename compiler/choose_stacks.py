@@ -2,8 +2,8 @@
 
 Layers of a kind - pixels of the map, kernel, depthwise or not - are stacked together
 (compiler/plan/stack_images.py).  From the smallest maps on, each kind is kept that makes the run
-shorter, up to a size of maps that has none.  While one image runs, maps of others wait in the feature memory:
-large expansions are made in more parts where that leaves them the room.
+shorter, up to a size of maps that has none.  While one image runs, maps of others wait in the
+feature memory: large expansions are made in more parts where that leaves them the room.
 """
 
 import itertools

@@ -48,13 +48,14 @@ class ConvStep:
     "pool", "copy" or "clear" for work that the network does not have.
 
     Of a convolution in parts (compiler/plan/parts.py) each is a step: `conv` is the part's, `first`
-    the number of its first output channel, for scores and sums; its channels in the buffers begin at
-    `src_first` and `dst_first`, as those of a Concat and of its parts do; it reads every
+    the number of its first output channel, for scores and sums; its channels in the buffers begin
+    at `src_first` and `dst_first`, as those of a Concat and of its parts do; it reads every
     `src_step`-th.  The sums of the map begin at `pool_first` of its region.  `bundle` groups share
     its weights.
 
-    Where maps of several images lie in one buffer (compiler/plan/stack_images.py) a step works on the rows
-    from `src_row` and `dst_row` on: one image's, or `rows` of all `images` and what lies between them.
+    Where maps of several images lie in one buffer (compiler/plan/stack_images.py) a step works on
+    the rows from `src_row` and `dst_row` on: one image's, or `rows` of all `images` and what lies
+    between them.
     """
 
     name: str
