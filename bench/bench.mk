@@ -11,18 +11,18 @@ bench-layers: $(STAMP) ## VGG16-BN and MobileNetV2 layer by layer on the simulat
 bench-several: $(STAMP) ## VGG16-BN and MobileNetV2, several images a run, on the simulated core, into docs/results.md (ten minutes)
 	$(BIN)/python -m penstock.bench.several --update
 
-bench-zoo: $(STAMP) ## the zoo's networks on 1,000 images of DATA_DIR on the simulated core, into docs/zoo (half an hour)
+bench-zoo: $(STAMP) ## the zoo's networks on 1,000 images of DATA_DIR on the simulated core, into bench/results/zoo (half an hour)
 	@test -n "$(DATA_DIR)" || { echo 'usage: make bench-zoo DATA_DIR=<CIFAR-10 binary files>'; exit 2; }
 	$(BIN)/python -m penstock.bench.zoo --jobs 2 --data-dir $(DATA_DIR)
 
-bench-families: $(STAMP) ## every family of gates, trained on digits, on the simulated core, into docs/families.json (half an hour)
+bench-families: $(STAMP) ## every family of gates, trained on digits, on the simulated core, into bench/results/families.json (half an hour)
 	$(BIN)/python -m penstock.bench.families
 
-bench-mlperf: $(STAMP) ## MLPerf Tiny's reference networks of DATA_DIR as they are published, into docs/mlperf.json (five minutes)
+bench-mlperf: $(STAMP) ## MLPerf Tiny's reference networks of DATA_DIR as they are published, into bench/results/mlperf.json (five minutes)
 	@test -n "$(DATA_DIR)" || { echo 'usage: make bench-mlperf DATA_DIR=<folder of ic_float.onnx, ic_int8.onnx, ...>'; exit 2; }
 	$(BIN)/python -m penstock.bench.mlperf $(DATA_DIR) $(if $(IMAGES),--images $(IMAGES) --labels $(LABELS))
 
-bench-exits: $(STAMP) ## early exits on digits: trained, swept, on the simulated core, into docs/exits (ten minutes)
+bench-exits: $(STAMP) ## early exits on digits: trained, swept, on the simulated core, into bench/results/exits (ten minutes)
 	$(BIN)/python -m penstock.bench.exits
 
 build/demo/net.onnx:
@@ -39,7 +39,7 @@ bench-peers: $(STAMP) ## NNgen on the same work in its own environment, publishe
 
 .PHONY: timing timing-check
 
-timing: $(STAMP) ## fmax and worst paths of every core, estimated from its netlist, into docs/timing.json (half an hour; CONFIG=z7020)
+timing: $(STAMP) ## fmax and worst paths of every core, estimated from its netlist, into bench/results/timing.json (half an hour; CONFIG=z7020)
 	$(BIN)/python -m penstock.bench.timing $(if $(CONFIG),--config $(CONFIG))
 
 timing-check: $(STAMP) ## do the boards' clocks keep within the stored estimate, and is it of these sources?

@@ -6,22 +6,24 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from penstock.bench.cases import Case
-from penstock.bench.measure import Measured
+from penstock.bench.rows.cases import Case
+from penstock.bench.rows.measure import Measured
 
 ROOT = Path(__file__).resolve().parent.parent
+#: What was measured last, one file a benchmark: the documents' tables are made of these.
+RESULTS = ROOT / "bench" / "results"
 
 #: What a row depends on: the core, its harness, golden, the compiler and the benchmark.
 SOURCES = (
     "rtl/**/*.sv",
-    "program/*.py",
+    "program/**/*.py",
     "compiler/**/*.py",
     "sim/golden/*.py",
     "sim/rtl/*",
-    "bench/forced.py",
-    "bench/measure.py",
-    "bench/networks.py",
-    "model/*.py",
+    "bench/rows/forced.py",
+    "bench/rows/measure.py",
+    "bench/rows/networks.py",
+    "model/**/*.py",
 )
 
 

@@ -4,7 +4,7 @@ For each recipe with exits: train on digits (a minute), compile, sweep one thres
 over the test images in golden, and run the chosen thresholds on the simulated core against golden
 and the HLS core's C simulation.  The baseline is the same network without exits, on the same core.
 A network of the zoo needs `--data-dir`, where its data set is.  The figures are stored in
-docs/exits/NAME.json, from which docs/exits_table.py makes the table of docs/results.md.
+bench/results/exits/NAME.json, of which the table of docs/results.md is made.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.bench.cache import ROOT
-from penstock.cli.output import step
+from penstock.bench.cache import RESULTS, ROOT
+from penstock.bench.figures import network_realisation
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.pipeline import compile_graph
 from penstock.engines import Memory, Run, mismatches, run_engine
@@ -35,8 +35,9 @@ from penstock.model.train.initial import network_config
 from penstock.model.train.recipe import load_recipe
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
 from penstock.program.config import get_config
+from penstock.progress import step
 
-STORE = ROOT / "docs" / "exits"
+STORE = RESULTS / "exits"
 BUILD = ROOT / "build" / "exits"
 RECIPES = ("resnet8-digits-exits", "lcnet-resnet8-digits-exits", "s2d-resnet8-digits")
 CONFIG = "z7020"
@@ -162,8 +163,12 @@ def measure(recipe: str, data: Dataset, count: int) -> dict[str, Any]:
         "macs": macs,
         "cycles": cycles,
         "static_network": static_network(recipe, data),
-        "realisation_ratio": (cycles["static"] / cycles["exits"])
-        / (macs["static"] / macs["exits"]),
+        "network_realisation": network_realisation(
+            static_cycles=cycles["static"],
+            cycles=cycles["exits"],
+            static_macs=macs["static"],
+            macs=macs["exits"],
+        ),
         "untaken_cycles": float(untaken.mean() - static.counters["cycles"][:UNTAKEN].mean()),
     }
 
@@ -188,7 +193,7 @@ def main() -> int:
         part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         part.replace(arguments.out / f"{recipe}.json")
         differ += sum(result["mismatches"].values())
-        print(f"{recipe}: realisation ratio {result['realisation_ratio']:.3f}, {differ} differ")
+        print(f"{recipe}: network realisation {result['network_realisation']:.3f}, {differ} differ")
     return int(differ > 0)
 
 

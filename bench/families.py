@@ -5,7 +5,7 @@ compiled and run on test images by graph, golden, csim and the simulated core, a
 agree.  One on CIFAR-10 (`--data-dir`), for which build/families should hold checkpoints: it takes
 more than an hour.  At CIFAR's size: the same with random weights, half the channels and blocks
 closed.  Beside each, the same network compiled without its gates.  Results go into
-docs/families.json, from which the tables of docs/results.md are made (`make figures`).
+bench/results/families.json, from which the tables of docs/results.md are made (`make figures`).
 """
 
 import argparse
@@ -18,8 +18,8 @@ import numpy as np
 import onnx
 import torch
 
-from penstock.bench.cache import ROOT
-from penstock.cli.output import step
+from penstock.bench.cache import RESULTS, ROOT
+from penstock.bench.figures import network_realisation
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.engines import Images, Memory, Run, build_engines, mismatches, run_engine
 from penstock.model import (
@@ -36,8 +36,9 @@ from penstock.model import (
 )
 from penstock.model.train.recipe import load_recipe
 from penstock.program.config import get_config
+from penstock.progress import step
 
-STORE = ROOT / "docs" / "families.json"
+STORE = RESULTS / "families.json"
 FOLDER = ROOT / "build" / "families"
 CONFIG = "z7020"
 RECIPES = (
@@ -116,7 +117,6 @@ def figures(compiled: CompiledNetwork, images: Images) -> tuple[dict[str, Any], 
     kinds = {gate["name"]: gate["kind"] for gate in compiled.package.meta["gates"]}
     deciding = [scores for name, scores in rtl.scores.items() if kinds[name] != "sigmoid"]
     kept = np.concatenate([scores > 0 for scores in deciding], axis=1)
-    saved = macs["dense"] / (macs["executed"] + macs["gates"])
     return {
         "config": compiled.package.config.name,
         "images": len(images),
@@ -130,7 +130,12 @@ def figures(compiled: CompiledNetwork, images: Images) -> tuple[dict[str, Any], 
             "static": steady(plain["rtl"], "weight_bytes"),
             "dynamic": steady(rtl, "weight_bytes"),
         },
-        "realisation_ratio": cycles["static"] / cycles["dynamic"] / saved,
+        "network_realisation": network_realisation(
+            static_cycles=cycles["static"],
+            cycles=cycles["dynamic"],
+            static_macs=macs["dense"],
+            macs=macs["executed"] + macs["gates"],
+        ),
         "scores": {
             "count": kept.shape[1],
             "kept": float(kept.mean()),
@@ -191,7 +196,8 @@ def main() -> int:
             data = load_dataset(load_recipe(name)["dataset"], folder)
             stored[name] = measure_trained(name, data, folder)
         differ += sum(stored[name]["mismatches"].values())
-        print(f"{name}: realisation {stored[name]['realisation_ratio']:.3f}, {differ} bytes differ")
+        realised = stored[name]["network_realisation"]
+        print(f"{name}: network realisation {realised:.3f}, {differ} bytes differ")
         ordered = {name: stored[name] for name in known if name in stored}
         STORE.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
     return int(differ > 0)

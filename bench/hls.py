@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from penstock.bench.cache import Cache
-from penstock.bench.cases import Case
-from penstock.bench.forced import forced_inputs, forced_package, forced_records
-from penstock.bench.networks import NETWORKS, TRAINED
+from penstock.bench.rows.cases import Case
+from penstock.bench.rows.forced import forced_inputs, forced_package, forced_records
+from penstock.bench.rows.networks import NETWORKS, TRAINED
 from penstock.bench.run import DEMO, compiled, float_images, measure, row_cache
 from penstock.compiler.estimate.masks import forced_scores
 from penstock.program.config import CONFIGS

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from penstock.bench.documents import put_into
-from penstock.bench.networks import BACKBONES, network_inputs
+from penstock.bench.rows.networks import BACKBONES, network_inputs
 from penstock.bench.run import DOCUMENT, compiled
+from penstock.bench.tables.documents import put_into
 from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.summary import estimate

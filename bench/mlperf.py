@@ -6,7 +6,7 @@ it is given and run on the simulated core, golden and the HLS core's C simulatio
 stands in the table with its reason.  Float networks are calibrated with random images: none of
 them has gates, so cycles do not depend on images.  With `--images x.npy --labels y.npy` (as the
 file of image classification takes them) its accuracy is measured too, in golden and in
-onnxruntime on the published file.  The figures are stored in docs/mlperf.json.
+onnxruntime on the published file.  The figures are stored in bench/results/mlperf.json.
 """
 
 import argparse
@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from penstock.bench.cache import ROOT
-from penstock.cli.output import step
+from penstock.bench.cache import RESULTS
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.check import prepare
 from penstock.compiler.check.reference import Reference
@@ -28,9 +27,10 @@ from penstock.engines import Memory, mismatches, run_engine, run_onnx
 from penstock.images import read_array
 from penstock.program.config import get_config
 from penstock.program.errors import PenstockError
+from penstock.progress import step
 from penstock.target import clock_of, resolve_target
 
-STORE = ROOT / "docs" / "mlperf.json"
+STORE = RESULTS / "mlperf.json"
 CONFIG, BOARD = "z7020", "pynq-z2"
 TASKS = {
     "ic": "image classification, ResNet-8",

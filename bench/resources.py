@@ -9,10 +9,10 @@ import json
 import re
 import sys
 
-from penstock.bench import synthesis
 from penstock.bench.cache import ROOT
-from penstock.bench.documents import put_into
-from penstock.bench.netlist import Resources, count
+from penstock.bench.synthesis import yosys
+from penstock.bench.synthesis.netlist import Resources, count
+from penstock.bench.tables.documents import put_into
 from penstock.boards.board import Board, load_board
 from penstock.program.config import CONFIGS
 from penstock.program.errors import PenstockError
@@ -33,9 +33,9 @@ def resources_of(config: str) -> Resources:
     Raises:
         PenstockError: Yosys is missing or refuses the sources.
     """
-    kept = OUT / f"{config}-{synthesis.key(config)}.json"
+    kept = OUT / f"{config}-{yosys.key(config)}.json"
     if not kept.is_file():
-        resources = count(synthesis.synthesize(config))
+        resources = count(yosys.synthesize(config))
         OUT.mkdir(parents=True, exist_ok=True)
         kept.write_text(
             json.dumps(dataclasses.asdict(resources), indent=2) + "\n", encoding="utf-8"

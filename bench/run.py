@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 from rich.progress import Progress
 
-from penstock.bench.bars import bar_table
 from penstock.bench.cache import ROOT, Cache, source_hash
-from penstock.bench.cases import (
+from penstock.bench.rows.bars import bar_table
+from penstock.bench.rows.cases import (
     ROWS,
     TRAINED_ROWS,
     Case,
@@ -24,10 +24,10 @@ from penstock.bench.cases import (
     static_case,
     trained_cases,
 )
-from penstock.bench.documents import put_into
-from penstock.bench.measure import Measured, measure_forced, measure_own
-from penstock.bench.networks import NETWORKS, STATIC, TRAINED, network_inputs, network_onnx
-from penstock.bench.table import bench_row, bench_table, counter_table
+from penstock.bench.rows.measure import Measured, measure_forced, measure_own
+from penstock.bench.rows.networks import NETWORKS, STATIC, TRAINED, network_inputs, network_onnx
+from penstock.bench.rows.table import bench_row, bench_table, counter_table
+from penstock.bench.tables.documents import put_into
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.errors import CompileError
 from penstock.compiler.estimate.masks import forced_scores

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.bench.documents import put_into
 from penstock.bench.layers import kind_of
-from penstock.bench.networks import network_inputs, network_onnx
+from penstock.bench.rows.networks import network_inputs, network_onnx
 from penstock.bench.run import DOCUMENT, OUT
+from penstock.bench.tables.documents import put_into
 from penstock.boards.board import load_board
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.compiler.estimate.summary import estimate

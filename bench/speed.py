@@ -5,9 +5,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from penstock.bench.networks import network_inputs, network_onnx
+from penstock.bench.rows.networks import network_inputs, network_onnx
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.program.config import CONFIGS, get_config
+from penstock.sim.job import Job
 from penstock.sim.rtl.engine import RtlCore
 
 #: Its layers fill the array's rows and windows; random weights do.
@@ -22,12 +23,7 @@ def cycles_a_second(compiled: CompiledNetwork, *, assertions: bool, runs: int = 
     best = 0.0
     for _ in range(runs):
         started = time.process_time()
-        result = core.execute(
-            compiled.package.descriptors,
-            compiled.package.weights,
-            inputs,
-            compiled.package.meta["record_bytes"],
-        )
+        result = core.execute(Job.of(compiled.package, inputs))
         best = max(best, result.cycles / (time.process_time() - started))
     core.close()
     return best

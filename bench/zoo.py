@@ -2,8 +2,8 @@
 
 Every image goes through golden and the simulated core: as the gates and exits decide, in the
 sequential and in the parallel schedule, and dense, with every gate open and no exit taken. The
-figures of every image are stored in docs/zoo/NAME.json, from which the table of docs/results.md and
-the pictures are made (`make figures`).
+figures of every image are stored in bench/results/zoo/NAME.json, from which the
+table of docs/results.md and the pictures are made (`make figures`).
 """
 
 import argparse
@@ -19,17 +19,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.bench.cache import ROOT
-from penstock.cli.output import step
-from penstock.cli.report import ratios
+from penstock.bench.cache import RESULTS
+from penstock.bench.figures import ratios
 from penstock.compiler.api import CompiledNetwork, compile_onnx
 from penstock.engines import Memory, Run, build_engines, mismatches, run_engine
 from penstock.model.data.dataset import Dataset
 from penstock.model.data.load import load_dataset
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
 from penstock.program.config import get_config
+from penstock.progress import step
 
-STORE = ROOT / "docs" / "zoo"
+STORE = RESULTS / "zoo"
 CONFIG = "z7020"
 SCHEDULES = ("sequential", "parallel")
 DENSE = "dense"

@@ -15,9 +15,10 @@ from penstock.cli.compiled import (
 from penstock.cli.errors import InputError, load
 from penstock.cli.exits import thresholds_option
 from penstock.cli.files import force_option
-from penstock.cli.output import emit, json_option, note, step, table, warn
+from penstock.cli.output import emit, json_option, note, table, warn
 from penstock.program.config import CONFIGS
 from penstock.program.folder import check_folder
+from penstock.progress import step
 
 
 @click.command(

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import rich_click as click
 
+from penstock.bench.demo_report import BOARD, rows
+from penstock.bench.figures import ratios
 from penstock.cli.compiled import SEED, hardware
 from penstock.cli.errors import MISMATCH, load
 from penstock.cli.files import force_option
-from penstock.cli.output import STDOUT, emit, json_option, note, step, table
-from penstock.cli.report import BOARD, ratios, rows
+from penstock.cli.output import STDOUT, emit, json_option, note, table
 from penstock.cli.train import train_checkpoint
 from penstock.engines import (
     Memory,
@@ -26,6 +27,7 @@ from penstock.engines import (
 from penstock.images import check_images
 from penstock.program.files import write_file, write_text
 from penstock.program.folder import check_folder
+from penstock.progress import step
 
 #: Images of a zoo network's demo: every one goes through the simulated core three times.
 ZOO_IMAGES = 100

@@ -5,10 +5,10 @@ from types import ModuleType
 
 import rich_click as click
 
-from penstock.cli.text import printable
 from penstock.errors import InputError as InputError
 from penstock.program.errors import PenstockError
 from penstock.program.optional import require
+from penstock.text import printable
 
 MISMATCH = 1
 BAD_INPUT = 2

@@ -14,8 +14,9 @@ from penstock.cli.compiled import (
     read_calibration,
 )
 from penstock.cli.errors import InputError, load
-from penstock.cli.output import emit, json_option, step, table, warn
+from penstock.cli.output import emit, json_option, table, warn
 from penstock.program.config import CONFIGS
+from penstock.progress import step
 
 SHARE = click.FloatRange(0, 1)
 

@@ -12,9 +12,10 @@ from rich.table import Table
 
 from penstock.cli.compiled import network_option
 from penstock.cli.errors import InputError, load
-from penstock.cli.output import emit, json_option, step, table
+from penstock.cli.output import emit, json_option, table
 from penstock.cli.train import data_of
 from penstock.program.files import write_file
+from penstock.progress import step
 
 SWEEP_ROWS = 12  # of a sweep, about; all of it is in the JSON
 BATCH = 64  # images the integer reference keeps in memory at once

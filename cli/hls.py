@@ -13,9 +13,10 @@ import rich_click as click
 from penstock.cli.compiled import hardware, load_network, read_images
 from penstock.cli.errors import MISMATCH, InputError, load
 from penstock.cli.files import force_option
-from penstock.cli.output import emit, json_option, note, step, table, warn
+from penstock.cli.output import emit, json_option, note, table, warn
 from penstock.program.files import write_text
 from penstock.program.folder import check_folder, write_folder
+from penstock.progress import step
 
 #: Images of the test bench, unless --limit says otherwise: co-simulation takes hours for more.
 DEFAULT_IMAGES = 2

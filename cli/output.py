@@ -2,26 +2,16 @@
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import rich_click as click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
-from penstock.cli.text import plain, printable
 from penstock.program.files import write_text
+from penstock.text import plain, printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,28 +52,6 @@ def warn(warnings: Iterable[str]) -> None:
     """Each warning on a line of its own on stderr."""
     for text in warnings:
         print(printable("warning: " + " ".join(text.split())), file=sys.stderr)
-
-
-@contextmanager
-def step(text: str) -> Iterator[Callable[[int, int], None]]:
-    """Show that something long is running; afterwards a line with the seconds it took.
-
-    Yields a function of (done, total) that moves the bar, for work that can tell.
-    """
-    console = Console(stderr=True, highlight=False)
-    started = time.monotonic()
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-    )
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task(printable(text), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-    console.print(plain(f"{text}: {time.monotonic() - started:.1f} s"), soft_wrap=True)
 
 
 class PlainTable(Table):

@@ -12,7 +12,7 @@ from penstock.cli.compiled import SEED, hardware, load_network, read_images
 from penstock.cli.errors import MISMATCH, InputError
 from penstock.cli.exits import exit_figures, exit_rows, thresholds_option
 from penstock.cli.files import read_labels
-from penstock.cli.output import emit, json_option, note, step, table, warn
+from penstock.cli.output import emit, json_option, note, table, warn
 from penstock.engines import (
     ENGINES,
     Memory,
@@ -25,6 +25,7 @@ from penstock.engines import (
     save_arrays,
 )
 from penstock.program.files import write_file
+from penstock.progress import step
 
 
 def parse_engines(text: str) -> tuple[str, ...]:

@@ -128,9 +128,7 @@ def run_engine(
         records = core.run(
             compiled.package,
             inputs,
-            latency=memory.latency,
-            stall=memory.stall,
-            seed=memory.seed,
+            memory=_simulated(memory),
             vcd=memory.vcd,
             progress=progress,
         )
@@ -173,10 +171,16 @@ def profile_descriptors(
     core = rtl.RtlCore(compiled.package.config, assertions=memory.assertions)
     profile = require("penstock.sim.rtl.profile").profile
     inputs = compiled.quantize_input(images)
-    settings = {"latency": memory.latency, "stall": memory.stall, "seed": memory.seed}
-    rows: list[dict[str, Any]] = profile(core, compiled.package, inputs, progress, **settings)
+    seen = _simulated(memory)
+    rows: list[dict[str, Any]] = profile(core, compiled.package, inputs, progress, seen)
     core.close()
     return rows
+
+
+def _simulated(memory: Memory) -> Any:
+    """What the simulated core sees of it."""
+    simulated = require("penstock.sim.rtl.memory").Memory
+    return simulated(latency=memory.latency, stall=memory.stall, seed=memory.seed)
 
 
 def mismatches(reference: Run, other: Run) -> int:

@@ -3,5 +3,5 @@
 .PHONY: coverage
 
 coverage: $(STAMP) ## lines, branches and toggles of the core that the regression workload reaches, into docs/verification.md (minutes)
-	$(BIN)/python -m tests.quality.measure_coverage -o docs/coverage.json
-	$(BIN)/python docs/coverage_table.py
+	$(BIN)/python -m tests.quality.measure_coverage -o bench/results/coverage.json
+	$(BIN)/python -m penstock.bench.tables coverage

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from penstock.bench.cache import ROOT
-from penstock.bench.documents import put_into
 from penstock.bench.peers.conv import own_conv
 from penstock.bench.peers.published import PUBLISHED
+from penstock.bench.tables.documents import put_into
 from penstock.program.config import CONFIGS
 
 OUT = ROOT / "build" / "peers"

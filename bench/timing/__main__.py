@@ -1,8 +1,9 @@
 """`make timing`: how fast each core could run, estimated from its netlist.
 
 Every configuration that boards/*.yaml name, with the delays of those boards' parts.  Writes
-docs/timing.json and the tables of docs/timing.md.  Yosys takes minutes for a core whose sources
-changed; --check runs nothing: it compares the boards' clocks with what is stored.
+bench/results/timing.json and the tables of docs/timing.md.  Yosys takes minutes for a
+core whose sources changed; --check runs nothing: it compares the boards' clocks with what is
+stored.
 """
 
 import argparse
@@ -10,9 +11,9 @@ import dataclasses
 import json
 import sys
 
-from penstock.bench import synthesis
 from penstock.bench.cache import ROOT
-from penstock.bench.documents import put_into
+from penstock.bench.synthesis import yosys
+from penstock.bench.tables.documents import put_into
 from penstock.bench.timing import stored
 from penstock.bench.timing.delays import load_delays
 from penstock.bench.timing.graph import Graph, Netlist
@@ -27,11 +28,11 @@ SHOWN = (("z7020", "xc7-1"), ("z7020x2", "xc7-1"))
 
 def time_core(config: str) -> stored.Core:
     """Synthesise and time one configuration with the delays of all its boards."""
-    netlist = Netlist.read(synthesis.synthesize(config))
+    netlist = Netlist.read(yosys.synthesize(config))
     reports = {}
     for name in stored.needed()[config]:
         reports[name] = report(Graph.build(netlist, load_delays(name)))
-    return stored.Core(key=synthesis.key(config), reports=reports)
+    return stored.Core(key=yosys.key(config), reports=reports)
 
 
 def check() -> int:
@@ -50,7 +51,7 @@ def update(configs: list[str], rows: int, to_json: bool) -> None:
 
     cores = stored.load() if stored.STORED.is_file() else {}
     for name in configs:
-        if name not in cores or cores[name].key != synthesis.key(name):
+        if name not in cores or cores[name].key != yosys.key(name):
             cores[name] = time_core(name)
     stored.save(cores)
     put_into(DOCUMENT, "timing", summary(cores))

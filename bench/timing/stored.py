@@ -1,4 +1,4 @@
-"""docs/timing.json: what the last timing run said of every core, keyed by its sources."""
+"""bench/results/timing.json: what the last timing run said of every core, keyed by its sources."""
 
 import dataclasses
 import json
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.bench import synthesis
-from penstock.bench.cache import ROOT
+from penstock.bench.cache import RESULTS
+from penstock.bench.synthesis import yosys
 from penstock.bench.timing.delays import delays_of
 from penstock.bench.timing.report import Pair, Report
 from penstock.boards.board import Board, board_names, load_board
 from penstock.program.errors import PenstockError
 
-STORED = ROOT / "docs" / "timing.json"
+STORED = RESULTS / "timing.json"
 
 #: The setting whose fmax a board's clock must not exceed.
 SETTING = "middle"
@@ -72,7 +72,7 @@ def save(cores: Mapping[str, Core], path: Path = STORED) -> None:
 def stale(cores: Mapping[str, Core]) -> tuple[str, ...]:
     """Configurations whose sources are others now than when they were timed."""
     return tuple(
-        name for name in needed() if name not in cores or cores[name].key != synthesis.key(name)
+        name for name in needed() if name not in cores or cores[name].key != yosys.key(name)
     )
 
 

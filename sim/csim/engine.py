@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from penstock.hls.sources import HlsError, Types
 from penstock.program.config import BEAT_BYTES, HwConfig, get_config
-from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.package import Package
 from penstock.program.registers import ErrorCode, Position
 from penstock.sim.cache import load_library
 from penstock.sim.csim.build import build_csim
+from penstock.sim.job import Job
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -53,46 +53,20 @@ class CsimCore:
         Raises:
             HlsError: the core stopped with an error.
         """
-        result = self.execute(
-            package.descriptors,
-            package.weights,
-            inputs,
-            package.meta["record_bytes"],
-            config_hash=package.config_hash,
-        )
+        result = self.execute(Job.of(package, inputs))
         if result.error:
             name = ErrorCode(result.error).name
             raise HlsError(f"the core stopped with {name}", str(result.position))
         return result.output
 
-    def execute(
-        self,
-        program: bytes,
-        weights: bytes,
-        inputs: Bytes,
-        output_stride: int,
-        n_descriptors: int | None = None,
-        config_hash: int | None = None,
-    ) -> CsimResult:
-        """Run a program over every image; an error of the core is a result, not an exception.
-
-        Args:
-            program: descriptors, 64 bytes each.
-            weights: the weight blob.
-            inputs: uint8 [N, input_stride].
-            output_stride: bytes of an output record.
-            n_descriptors: default: all of `program`.
-            config_hash: default: this core's.
-        """
-        inputs = np.ascontiguousarray(inputs, np.uint8)
-        images, input_stride = inputs.shape
-        output = np.zeros((images, output_stride), np.uint8)
-        images_in = _beats(inputs.tobytes())
-        arrays: list[npt.NDArray[Any]] = [_beats(program), _beats(weights), images_in, output]
-        buffers = [array.ctypes.data for array in arrays]
-        count = len(program) // DESCRIPTOR_BYTES if n_descriptors is None else n_descriptors
-        own_hash = self.config.hash if config_hash is None else config_hash
-        scalars = (count, images, input_stride, output_stride, len(weights), own_hash)
+    def execute(self, job: Job) -> CsimResult:
+        """Run a program over every image; an error of the core is a result, not an exception."""
+        inputs = np.ascontiguousarray(job.inputs, np.uint8)
+        output = job.output()
+        beats = [_beats(data) for data in (job.program, job.weights, inputs.tobytes())]
+        buffers = [*(array.ctypes.data for array in beats), output.ctypes.data]
+        sizes = (*inputs.shape, job.output_stride, len(job.weights))
+        scalars = (job.descriptors(), *sizes, job.hash_for(self.config))
         words: Any = (ctypes.c_uint32 * len(scalars))(*scalars)
         result: Any = (ctypes.c_uint32 * 3)()
         self._library.ps_csim_run(*buffers, words, result)

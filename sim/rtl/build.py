@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.program.errors import PenstockError
+from penstock.program.host_header import HOST_HEADER, host_header
 from penstock.program.optional import locate
 from penstock.program.toollog import first_error, keep_log
 from penstock.sim import sanitize
@@ -14,6 +15,8 @@ from penstock.sim.cache import build_once, fingerprint, is_hostile, without_blan
 from penstock.sim.sources import TOP, build_root, rtl_sources, verilator_env
 
 HARNESS = Path(__file__).with_name("harness.cpp")
+#: What it includes, beside the generated HOST_HEADER.
+HEADERS = tuple(HARNESS.with_name(name) for name in ("memory.h", "records.h", "rules.h"))
 LIBRARY = "libcore.so"
 
 #: -O3 for both: the array's loops vectorise; packing straight-line code (SLP) only costs.
@@ -120,7 +123,7 @@ def _key(sources: Sequence[Path], flags: Sequence[str], env: dict[str, str]) -> 
         encoding="utf-8",
         errors="replace",
     ).stdout
-    return fingerprint([version, target, *flags], [*sources, HARNESS])
+    return fingerprint([version, target, host_header(), *flags], [*sources, HARNESS, *HEADERS])
 
 
 def _build(
@@ -128,6 +131,9 @@ def _build(
 ) -> None:
     """Build in the folder `work`; the log of a failure stays beside `folder`."""
     jobs = str(min(2, os.cpu_count() or 1))
+    for header in HEADERS:
+        shutil.copy(header, work)
+    (work / HOST_HEADER).write_text(host_header(), encoding="utf-8")
     files = [str(path) for path in without_blanks([*sources, HARNESS], work)]
     program, env = _without_blanks(env, work)
     command = [program, *flags, "--build-jobs", jobs, "--Mdir", str(work), *files]

@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.program.config import HwConfig, get_config
+from penstock.program.registers import BASES
 from penstock.sim.rtl.build import SimulationError, build_core
-from penstock.sim.rtl.engine import RtlCore, _Region, _Result, _Run, load_library
+from penstock.sim.rtl.engine import RtlCore
+from penstock.sim.rtl.records import Region, ResultRecord, RunRecord, load_library
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -63,9 +65,9 @@ class RtlBus:
 
     def attach(self, memory: Bytes, base: int) -> None:
         """Let the core see `memory` (whole beats) at address `base`; resets the core."""
-        region = _Region(base, memory.nbytes, memory.ctypes.data)
-        run = _Run(reset=1, latency=max(self._latency, 1))
-        for name in ("program", "weights", "input", "output"):
+        region = Region(base, memory.nbytes, memory.ctypes.data)
+        run = RunRecord(reset=1, latency=max(self._latency, 1))
+        for name in BASES:
             setattr(run, name, region)
         self._memory = memory
         self._library.ps_attach(self._core, ctypes.byref(run))
@@ -88,7 +90,7 @@ class RtlBus:
         Raises:
             SimulationError: the core broke an AXI rule.
         """
-        result = _Result()
+        result = ResultRecord()
         interrupt = self._library.ps_run(self._core, cycles, ctypes.byref(result))
         self.cycles, self.bad_accesses = result.cycles, result.bad_accesses
         if result.message:

@@ -16,6 +16,7 @@ from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.package import Package
 from penstock.sim.rtl.engine import RtlCore
+from penstock.sim.rtl.memory import USUAL, Memory
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -43,7 +44,7 @@ def profile(
     package: Package,
     inputs: Bytes,
     progress: Callable[[int, int], None] | None = None,
-    **memory: Any,
+    memory: Memory = USUAL,
 ) -> list[dict[str, Any]]:
     """Mean counters an image of every descriptor that runs for each image, HALT excepted.
 
@@ -54,7 +55,7 @@ def profile(
         package: the Program.
         inputs: uint8 [N, input bytes].
         progress: called with (prefixes begun, prefixes).
-        memory: `latency`, `stall`, `seed` of RtlCore.run.
+        memory: as of RtlCore.run.
 
     Raises:
         SimulationError: as RtlCore.run.
@@ -62,7 +63,7 @@ def profile(
     prefixes, count = prefix_package(package)
     # The first image pays what runs once: it is run twice, its first records are left out.
     repeated = np.repeat(np.concatenate([inputs[:1], inputs]), count, axis=0)
-    records = core.run(prefixes, repeated, progress=progress, **memory)[count:]
+    records = core.run(prefixes, repeated, progress=progress, memory=memory)[count:]
     words = np.ascontiguousarray(records[:, :COUNTER_BYTES]).view("<u4").astype(np.int64)
     values = words.reshape(len(inputs), count, len(COUNTER_NAMES))
     shares = np.diff(values, axis=1).mean(axis=0)  # [descriptors, counters]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.bench.measure import measure_forced
+from penstock.bench.rows.measure import measure_forced
 from penstock.boards.board import load_board
 from penstock.cli.main import main
 from penstock.compiler.api import CompiledNetwork

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from penstock.bench.forced import forced_inputs, forced_package, forced_records
-from penstock.bench.measure import Measured, measure_forced, row_figures
+from penstock.bench.rows.forced import forced_inputs, forced_package, forced_records
+from penstock.bench.rows.measure import Measured, measure_forced, row_figures
 from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.masks import as_gates, forced_scores

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from penstock.bench.cases import Case
 from penstock.bench.hls import Row, hls_cases, hls_table
-from penstock.bench.networks import TRAINED
+from penstock.bench.rows.cases import Case
+from penstock.bench.rows.networks import TRAINED
 
 
 def row(masks: str, rtl: float, hls: float) -> Row:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from penstock.bench.netlist import count, deepest
 from penstock.bench.resources import longest_paths, resource_table
+from penstock.bench.synthesis.netlist import count, deepest
 from penstock.boards.board import load_board
 
 

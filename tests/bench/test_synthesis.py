@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from penstock.bench import synthesis
+from penstock.bench.synthesis import yosys
 
 
 def test_a_netlist_is_of_the_code_and_of_no_comment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     source = tmp_path / "unit.sv"
-    monkeypatch.setattr(synthesis, "rtl_sources", lambda config: [source])
+    monkeypatch.setattr(yosys, "rtl_sources", lambda config: [source])
 
     def key(text: str) -> str:
         source.write_text(text)
-        return synthesis.key("tiny")
+        return yosys.key("tiny")
 
     first = key("// what it does\nmodule unit;\n  logic a;  // a flag\nendmodule\n")
     assert key("module unit;\n\n  logic a;\n  // more\nendmodule\n") == first

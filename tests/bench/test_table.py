@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.bench.bars import BARS, bar_table
 from penstock.bench.cache import Cache, source_hash
-from penstock.bench.cases import (
+from penstock.bench.rows.bars import BARS, bar_table
+from penstock.bench.rows.cases import (
     MASKS,
     Case,
     bench_configs,
@@ -15,16 +15,16 @@ from penstock.bench.cases import (
     static_case,
     trained_cases,
 )
-from penstock.bench.documents import replace_between
-from penstock.bench.measure import Measured
-from penstock.bench.run import tables_of
-from penstock.bench.table import (
+from penstock.bench.rows.measure import Measured
+from penstock.bench.rows.table import (
     CYCLE_COUNTERS,
     KEYS,
     bench_row,
     bench_table,
     counter_table,
 )
+from penstock.bench.run import tables_of
+from penstock.bench.tables.documents import replace_between
 from penstock.program.counters import COUNTER_NAMES
 
 CASE = next(forced_cases("resnet20", "z7020", quick=False))

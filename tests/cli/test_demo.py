@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from penstock.bench.demo_report import KEYS
 from penstock.cli.main import main
-from penstock.cli.report import KEYS
 
 pytestmark = pytest.mark.slow
 

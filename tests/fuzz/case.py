@@ -29,6 +29,7 @@ from penstock.program.exits import exits_taken
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore
+from penstock.sim.rtl.memory import Memory
 from tests.compiler.back.graphs import random_inputs
 from tests.compiler.back.stacked import stacked_package
 from tests.fuzz.networks import (
@@ -72,7 +73,7 @@ class Case:
     recipe: Recipe
     network: CompiledNetwork
     inputs: Bytes  # (N, input bytes)
-    memory: dict[str, Any]  # latency, stall, seed of `RtlCore.run`
+    memory: dict[str, Any]  # latency, stall, seed of its Memory
     refused: int = 0  # networks drawn before it that did not fit
 
     @property
@@ -148,7 +149,7 @@ def run(case: Case) -> Outcome:
     core = _rtl(case.config.name)
     engines = {
         "csim": lambda: _csim(case.config.name).run(package, inputs),
-        "rtl": lambda: core.run(package, inputs, **case.memory),
+        "rtl": lambda: core.run(package, inputs, memory=Memory(**case.memory)),
     }
     cycles = 0
     for name, engine in engines.items():
@@ -191,7 +192,10 @@ def run_tangle(seed: int, configs: Sequence[str], family: str = "tangles") -> Ou
     memory = {"latency": int(rng.choice([1, 7, 40])), "stall": float(rng.choice([0.0, 0.3]))}
     expected, core, cycles = golden.run(package, images), _rtl(config), 0
     found: list[str] = []
-    engines = {"csim": _csim(config).run, "rtl": functools.partial(core.run, **memory)}
+    engines = {
+        "csim": _csim(config).run,
+        "rtl": functools.partial(core.run, memory=Memory(**memory)),
+    }
     for name, engine in engines.items():
         try:
             records = engine(package, images)

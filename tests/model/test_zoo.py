@@ -18,7 +18,7 @@ from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
 from penstock.program.config import get_config
 from penstock.sim.golden import run as run_golden
 
-STORE = Path(__file__).resolve().parents[2] / "docs" / "zoo"
+STORE = Path(__file__).resolve().parents[2] / "bench" / "results" / "zoo"
 GATED = [name for name in zoo_names() if name.startswith("lcnet")]
 LARGEST = 3_000_000  # bytes
 

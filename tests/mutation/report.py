@@ -1,6 +1,6 @@
 """The report of `make mutate`, and its table in docs/verification.md.
 
-python -m tests.mutation.report            the table of docs/mutation.json into the document
+python -m tests.mutation.report            puts the table of the stored run into the document
 python -m tests.mutation.report --check    exit code 1 if the document is not current
 """
 
@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.bench.documents import update_document
+from penstock.bench.cache import RESULTS
+from penstock.bench.tables.documents import update_document
 from tests.mutation.runs import CHECKS
 from tests.mutation.sites import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-STORE = ROOT / "docs" / "mutation.json"
+STORE = RESULTS / "mutation.json"
 DOCUMENT = ROOT / "docs" / "verification.md"
 
 #: Share of the mutants that are not equivalent to the core that has to be killed.
@@ -130,7 +131,9 @@ def tables() -> dict[str, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Rewrite or check the document."""
-    return update_document(DOCUMENT, tables, "python -m tests.mutation.report", arguments)
+    check = "--check" in (sys.argv[1:] if arguments is None else arguments)
+    stale = update_document(DOCUMENT, tables(), "python -m tests.mutation.report", check=check)
+    return int(stale and check)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def test_debug_shows_the_traceback_too(tmp_path: Path) -> None:
 def test_bugs_and_scripts_keep_their_tracebacks(tmp_path: Path) -> None:
     code, said = run(["-c", "import penstock.model"], tmp_path, "torch")
     assert code == 1 and said.startswith("Traceback")
-    code, said = run(["-m", "penstock.bench.run"], tmp_path, "penstock.bench.bars")
+    code, said = run(["-m", "penstock.bench.run"], tmp_path, "penstock.bench.rows.bars")
     assert code == 1 and said.startswith("Traceback")
 
 

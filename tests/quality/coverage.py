@@ -249,7 +249,7 @@ def failures(found: Iterable[Module], rules: Rules) -> Iterator[str]:
 
 
 def as_json(found: Iterable[Module], rules: Rules) -> dict[str, Any]:
-    """For docs/coverage.json."""
+    """For bench/results/coverage.json."""
     return {
         "line_floor": LINE_FLOOR,
         "modules": [

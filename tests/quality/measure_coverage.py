@@ -15,7 +15,8 @@ from penstock.program.config import HwConfig
 from penstock.program.registers import WATCHDOG_CYCLES
 from penstock.program.systemverilog import config_text, package_text
 from penstock.sim.rtl.build import build_library
-from penstock.sim.rtl.engine import ZERO_SEED, RtlCore
+from penstock.sim.rtl.engine import RtlCore
+from penstock.sim.rtl.memory import ZERO_SEED
 from penstock.sim.sources import RTL, TOP, build_root, rtl_sources
 from tests.quality.coverage import (
     PACKAGES,

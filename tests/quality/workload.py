@@ -29,8 +29,10 @@ from penstock.program.registers import WATCHDOG_CYCLES, ErrorCode, Position
 from penstock.sim import golden
 from penstock.sim.golden.checks import Limits, check
 from penstock.sim.golden.state import GoldenError
+from penstock.sim.job import Job
 from penstock.sim.rtl.build import SimulationError
-from penstock.sim.rtl.engine import CHANNELS, RtlCore, RunResult
+from penstock.sim.rtl.engine import RtlCore, RunResult
+from penstock.sim.rtl.records import CHANNELS
 from tests.compiler.back.graphs import GraphBuilder, random_inputs
 from tests.fuzz.case import draw
 from tests.fuzz.networks import build
@@ -38,6 +40,7 @@ from tests.quality.host import registers, runs
 from tests.sim import handmade
 from tests.sim.faults import every_field
 from tests.sim.illegal import ILLEGAL, PROGRAMS, RNG, at_index, first_of, network, with_shift
+from tests.sim.options import split
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -106,14 +109,8 @@ def run(case: Case, core: RtlCore) -> list[str]:
     try:
         if case.script is not None:
             return case.script(case, core)
-        result = core.execute(
-            package.descriptors,
-            package.weights,
-            case.inputs,
-            package.meta["record_bytes"],
-            config_hash=package.config_hash,
-            **{"max_cycles": LIMIT, **case.options},
-        )
+        options = {"max_cycles": LIMIT, **split(dict(case.options))}
+        result = core.execute(Job.of(package, case.inputs), **options)
     except SimulationError as error:
         return [str(error)]
     return [*_rules(case, result), *_outcome(case, result), *_records(case, result)]
@@ -275,11 +272,11 @@ def _programs() -> Iterator[Case]:
         yield exact(name, more, inputs, latency=1, stall={"r": stall}, seed=5)
     for op in (Op.CONV, Op.GATE, Op.COPY, Op.POOL):  # and while it still runs
         yield exact(f"HALT behind {op.name}", ended(package, first_of(package, op)), inputs)
-    for split in (0x5555, 0xAAAA, 0xFFFF, 0xE4E4):
+    for shapes in (0x5555, 0xAAAA, 0xFFFF, 0xE4E4):
         changed = package
         for index in (i for i, d in enumerate(code) if d.op == Op.CONV):
-            changed = at_index(changed, index, split=split)
-        yield exact(f"shapes {split:#x}", changed, inputs)
+            changed = at_index(changed, index, split=shapes)
+        yield exact(f"shapes {shapes:#x}", changed, inputs)
     for low, high in ((-20, 20), (-128, -90), (90, 127)):
         narrow = at_index(package, first_of(package, Op.POOL), clamp_lo=low, clamp_hi=high)
         yield exact(f"averages within {low} .. {high}", narrow, inputs)

@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,10 +34,13 @@ from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
 from penstock.sim import golden
 from penstock.sim.golden.checks import out_size
+from penstock.sim.job import Job
 from penstock.sim.rtl.build import build_core
-from penstock.sim.rtl.engine import ZERO_SEED, RtlCore, RunResult
+from penstock.sim.rtl.engine import RtlCore, RunResult
+from penstock.sim.rtl.memory import ZERO_SEED
 from tests.compiler.back.graphs import random_inputs
 from tests.sim.illegal import RNG, at_index, network
+from tests.sim.options import split
 
 LIMIT = 3_000_000  # cycles: two limits of the watchdog, and a run
 SEED = 20261101
@@ -130,17 +134,9 @@ class Campaign:
         self.seen: Counter[str] = Counter()
         self.cycles = 0
 
-    def execute(self, core: RtlCore, package: Package, **options: object) -> RunResult:
+    def execute(self, core: RtlCore, package: Package, **options: Any) -> RunResult:
         """Run a package, whatever it is."""
-        return core.execute(
-            package.descriptors,
-            package.weights,
-            self.inputs,
-            package.meta["record_bytes"],
-            config_hash=package.config_hash,
-            max_cycles=LIMIT,
-            **options,  # type: ignore[arg-type]
-        )
+        return core.execute(Job.of(package, self.inputs), max_cycles=LIMIT, **split(options))
 
     def run(self, chosen: Sequence[Case]) -> None:
         """All cases, a correct program after every EVERY."""

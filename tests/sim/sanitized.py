@@ -3,6 +3,7 @@
 python -m tests.sim.sanitized csim|rtl LIBRARY [overrun]
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
+from penstock.sim.job import Job
 from penstock.sim.rtl import engine as rtl
 from penstock.sim.rtl.engine import RtlCore
+from penstock.sim.rtl.memory import Memory
 from tests.fuzz.case import Case, draw
 
 SEEDS = range(6)
@@ -26,8 +29,10 @@ Core = CsimCore | RtlCore
 def check(core: Core, case: Case) -> None:
     """The results are golden's."""
     package = case.network.package
-    memory = case.memory if isinstance(core, RtlCore) else {}
-    got = core.run(package, case.inputs, **memory)
+    if isinstance(core, RtlCore):
+        got = core.run(package, case.inputs, memory=Memory(**case.memory))
+    else:
+        got = core.run(package, case.inputs)
     expected = golden.run(package, case.inputs)
     np.testing.assert_array_equal(got[:, COUNTER_BYTES:], expected[:, COUNTER_BYTES:])
 
@@ -35,12 +40,14 @@ def check(core: Core, case: Case) -> None:
 def overrun(core: Core, case: Case) -> None:
     """Make the engine fetch descriptors behind the end of a program, as far as it knows."""
     package = case.network.package
-    region = rtl._Region
-    rtl._Region = lambda base, size, data: region(base, size + 4096, data)  # type: ignore
+    region = rtl.Region
+    rtl.Region = lambda base, size, data: region(base, size + 4096, data)  # type: ignore
     end = main_halt(decode(package)) * DESCRIPTOR_BYTES
     program = package.descriptors[:end]  # without its HALT
-    sizes = (package.meta["record_bytes"], package.n_descriptors + 8, package.config_hash)
-    core.execute(program, package.weights, case.inputs, *sizes)
+    job = dataclasses.replace(
+        Job.of(package, case.inputs), program=program, n_descriptors=package.n_descriptors + 8
+    )
+    core.execute(job)
 
 
 def main(name: str, library: str, fault: str = "") -> None:

@@ -15,7 +15,9 @@ from penstock.program.package import Package
 from penstock.program.registers import BASES, ErrorCode, Position
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
+from penstock.sim.job import Job
 from penstock.sim.rtl.engine import RtlCore
+from penstock.sim.rtl.memory import Memory
 from tests.compiler.back.graphs import random_inputs
 from tests.sim.illegal import ILLEGAL, PROGRAMS, RNG, at_index, first_of, last_halt, network
 
@@ -36,13 +38,7 @@ def run_golden(package: Package) -> tuple[int, Position]:
 
 def runner(core: CsimCore | RtlCore) -> Engine:
     def run(package: Package) -> tuple[int, Position]:
-        result = core.execute(
-            package.descriptors,
-            package.weights,
-            inputs_of(package),
-            package.meta["record_bytes"],
-            config_hash=package.config_hash,
-        )
+        result = core.execute(Job.of(package, inputs_of(package)))
         return result.error, result.position
 
     return run
@@ -101,14 +97,8 @@ def test_buffers_begin_with_whole_beats(shift: int) -> None:
     """A base address that is no multiple of 8 is refused, by each core that sees addresses."""
     package, config = network(), get_config("tiny")
     images = inputs_of(package)
-    rtl = RtlCore(config).execute(
-        package.descriptors,
-        package.weights,
-        images,
-        package.meta["record_bytes"],
-        base_offset=shift,
-        config_hash=package.config_hash,
-    )
+    memory = Memory(base_offset=shift)
+    rtl = RtlCore(config).execute(Job.of(package, images), memory=memory)
     assert (rtl.error, rtl.position, rtl.read_beats) == (ErrorCode.FIELD, Position(0, 0), 0)
 
 

@@ -11,8 +11,10 @@ from penstock.program.counters import COUNTER_BYTES
 from penstock.program.registers import AP_CTRL, AP_START, GIER, IER, OFFSETS, ErrorCode
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
+from penstock.sim.job import Job
 from penstock.sim.rtl.build import build_core
 from penstock.sim.rtl.bus import RtlBus
+from penstock.sim.rtl.memory import Memory
 from tests.sim.faults import SEED, Campaign, cases
 from tests.sim.illegal import network, with_shift
 
@@ -89,15 +91,8 @@ def test_stalls_change_no_byte(campaign: Campaign, channel: str) -> None:
 def test_reset_in_an_image(campaign: Campaign, cycle: int) -> None:
     """A reset cuts a run off in the middle of whatever it does; memories keep what they had."""
     core, package = campaign.core, campaign.good
-    cut = core.execute(
-        package.descriptors,
-        package.weights,
-        campaign.inputs,
-        package.meta["record_bytes"],
-        config_hash=package.config_hash,
-        stall=0.3,
-        max_cycles=cycle,
-    )
+    job = Job.of(package, campaign.inputs)
+    cut = core.execute(job, memory=Memory(stall=0.3), max_cycles=cycle)
     assert cut.timed_out and cut.violations == 0
     result = campaign.execute(core, package, reset=True)
     assert (result.error, result.violations) == (ErrorCode.NONE, 0)
@@ -134,13 +129,7 @@ def test_any_shift_means_the_same_everywhere(campaign: Campaign, shift: int) -> 
     result = campaign.execute(campaign.core, package, reset=False)
     assert result.error == ErrorCode.NONE
     np.testing.assert_array_equal(result.output[:, COUNTER_BYTES:], expected)
-    csim = CsimCore("tiny", types=Types.PLAIN).execute(
-        package.descriptors,
-        package.weights,
-        campaign.inputs,
-        package.meta["record_bytes"],
-        config_hash=package.config_hash,
-    )
+    csim = CsimCore("tiny", types=Types.PLAIN).execute(Job.of(package, campaign.inputs))
     np.testing.assert_array_equal(csim.output[:, COUNTER_BYTES:], expected)
 
 

@@ -10,9 +10,11 @@ from penstock.program.counters import COUNTER_BYTES
 from penstock.program.package import Package
 from penstock.program.registers import WATCHDOG_CYCLES, ErrorCode
 from penstock.sim import golden
+from penstock.sim.job import Job
 from penstock.sim.rtl.engine import RtlCore, RunResult
 from tests.compiler.back.graphs import random_inputs
 from tests.sim.illegal import RNG, network
+from tests.sim.options import split
 
 #: Longer than the watchdog and the flush behind it.
 LIMIT = 2 * WATCHDOG_CYCLES + 100_000
@@ -26,15 +28,7 @@ def core() -> Iterator[RtlCore]:
 
 
 def run(core: RtlCore, package: Package, inputs: np.ndarray, **options: Any) -> RunResult:
-    result = core.execute(
-        package.descriptors,
-        package.weights,
-        inputs,
-        package.meta["record_bytes"],
-        config_hash=package.config_hash,
-        max_cycles=LIMIT,
-        **options,
-    )
+    result = core.execute(Job.of(package, inputs), max_cycles=LIMIT, **split(options))
     assert (result.message, result.violations) == ("", 0)
     assert not result.timed_out and result.bad_accesses == 0
     return result

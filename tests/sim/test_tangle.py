@@ -11,6 +11,7 @@ from penstock.program.package import Package
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore
+from penstock.sim.rtl.memory import Memory
 from tests.sim.tangle import KINDS, inputs, pair, tangled
 
 TINY = get_config("tiny")
@@ -32,7 +33,7 @@ def check(package: Package, rtl: RtlCore, csim: CsimCore, rng: np.random.Generat
     images = inputs(IMAGES, rng)
     expected = golden.run(package, images)
     memory = {"latency": int(rng.choice([1, 7, 40])), "stall": float(rng.choice([0.0, 0.3]))}
-    for got in (csim.run(package, images), rtl.run(package, images, **memory)):
+    for got in (csim.run(package, images), rtl.run(package, images, memory=Memory(**memory))):
         np.testing.assert_array_equal(got[:, COUNTER_BYTES:], expected[:, COUNTER_BYTES:])
         for name in COUNTED["golden"]:
             at = slice(4 * COUNTER_NAMES.index(name), 4 * COUNTER_NAMES.index(name) + 4)

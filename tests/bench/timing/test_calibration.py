@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.bench.synthesis import YOSYS
+from penstock.bench.synthesis.yosys import YOSYS
 from penstock.bench.timing import cells
 from penstock.bench.timing.delays import FOLDER, WIRES, Delays, delay_names, load_delays
 from penstock.bench.timing.graph import Graph, Netlist

@@ -4,15 +4,20 @@ The stand-in is built from the core's own register slave and AXI masters, so thi
 those three together.
 """
 
+import ctypes
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from penstock.program.registers import ErrorCode
-from penstock.sim.rtl import build, engine
+from penstock.sim.job import Job
+from penstock.sim.rtl import build, engine, records
+from penstock.sim.rtl.memory import BASES
 from penstock.sim.sources import RTL
+from tests.sim.options import split
 
 HERE = Path(__file__).parent
 SOURCES = [
@@ -48,10 +53,22 @@ def _expected(images: engine.Bytes, output_stride: int) -> engine.Bytes:
 
 
 def _echo(
-    core: engine.RtlCore, images: engine.Bytes, output_stride: int, **options: object
+    core: engine.RtlCore,
+    images: engine.Bytes,
+    output_stride: int,
+    n_descriptors: int = 0,
+    config_hash: int = HASH,
+    **options: Any,
 ) -> engine.RunResult:
-    settings = {"n_descriptors": 0, "config_hash": HASH, "max_cycles": 1_000_000} | options
-    return core.execute(b"", b"", images, output_stride, **settings)  # type: ignore[arg-type]
+    job = Job(
+        program=b"",
+        weights=b"",
+        inputs=images,
+        output_stride=output_stride,
+        n_descriptors=n_descriptors,
+        config_hash=config_hash,
+    )
+    return core.execute(job, **{"max_cycles": 1_000_000, **split(options)})
 
 
 @pytest.mark.parametrize("latency", [1, 40])
@@ -118,7 +135,7 @@ def test_access_outside_is_answered_decerr_and_counted(core: engine.RtlCore) -> 
     images = _images(1, 64)
     result = _echo(core, images, 64, n_descriptors=READ_OUTSIDE)
     assert (result.error, result.bad_accesses) == (ErrorCode.READ, 1)
-    assert result.first_bad == engine.BASES["input"] + 64
+    assert result.first_bad == BASES["input"] + 64
     with pytest.raises(build.SimulationError, match=r"1 beats outside the buffers, .*01000040"):
         engine._raise_if_bad(result)
 
@@ -140,7 +157,7 @@ def test_failed_assertion_is_reported_and_the_process_lives(core: engine.RtlCore
 
 def test_read_log_holds_every_burst(core: engine.RtlCore) -> None:
     result = _echo(core, _images(1, 264), 264, log_reads=True)
-    base = engine.BASES["input"]
+    base = BASES["input"]
     assert result.read_log is not None
     assert result.read_log.tolist() == [[base, 16], [base + 128, 16], [base + 256, 1]]
     assert _echo(core, _images(1, 8), 8).read_log is None
@@ -182,3 +199,18 @@ def test_broken_source_gives_the_log(tmp_path: Path) -> None:
     broken.write_text("module broken (input logic a; endmodule\n")
     with pytest.raises(build.SimulationError, match="could not build broken"):
         build.build_library("broken", [broken], top="broken")
+
+
+def test_structures_are_compared_field_by_field(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A narrower field may leave the size of the whole as it is."""
+
+    loaded = records.load_library(library)
+    assert records.differences(loaded) == []
+
+    class Narrow(ctypes.Structure):
+        _fields_ = [("base", ctypes.c_uint64), ("size", ctypes.c_uint32), ("data", ctypes.c_void_p)]
+
+    monkeypatch.setattr(records, "STRUCTURES", (Narrow, records.RunRecord, records.ResultRecord))
+    assert records.differences(loaded) == ["Narrow.size at 8 with 8 bytes there, 8 with 4 here"]

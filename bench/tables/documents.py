@@ -1,8 +1,9 @@
 """Tables in documents: each stands between two markers of its name and is never typed."""
 
-import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+
+from penstock.program.files import write_text
 
 
 def replace_between(text: str, name: str, content: str) -> str:
@@ -23,27 +24,19 @@ def put_into(document: Path, name: str, content: str) -> None:
 
 
 def update_document(
-    document: Path,
-    tables: Callable[[], Mapping[str, str]],
-    command: str,
-    arguments: Sequence[str] | None = None,
-) -> int:
-    """The command line of a script that writes tables (by the name of their markers).
+    document: Path, tables: Mapping[str, str], command: str, *, check: bool = False
+) -> bool:
+    """Put tables, by the names of their markers, into a document, or only compare.
 
-    Rewrites the document and prints them; with --check, the exit code 1 says that it is not
-    current, and `command` what makes it so.
+    Returns:
+        True if the document was not current; a check then prints `command`, which makes it so.
     """
-    parser = argparse.ArgumentParser(description=f"put tables into {document.name}")
-    parser.add_argument("--check", action="store_true", help="only compare")
-    check = parser.parse_args(arguments).check
-    made = tables()
     old = new = document.read_text(encoding="utf-8")
-    for name, content in made.items():
+    for name, content in tables.items():
         new = replace_between(new, name, content)
-    if check:
-        if new != old:
-            print(f"{document.name} is not current: run `{command}`")
-        return int(new != old)
-    document.write_text(new, encoding="utf-8")
-    print("\n\n".join(made.values()))
-    return 0
+    if new != old and check:
+        print(f"{document.name} is not current: run `{command}`")
+    elif new != old:
+        write_text(document, new)
+        print(f"{document.name}: {', '.join(tables)}")
+    return new != old

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from penstock.cli.report import KEYS, ratios, rows
+from penstock.bench.demo_report import KEYS, rows
+from penstock.bench.figures import ratios
 
 REPORT: dict[str, Any] = {
     "network": "lcnet-resnet8",

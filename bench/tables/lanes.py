@@ -1,22 +1,17 @@
 """Figures of docs/architecture.md that follow from the compiler's own arithmetic: nothing is run.
 
-    python docs/figures.py            prints them and puts them between their markers
-    python docs/figures.py --check    exit code 1 if the document is not current
-
 Both tables are bounds: cycles in which the array accumulates, without fetches, fills and gates.
 """
 
 import math
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-from penstock.bench.documents import update_document
+from penstock.bench.cache import ROOT
+from penstock.bench.figures import array_realisation
 from penstock.compiler.estimate.array_shape import best_split, passes, tiles
 from penstock.program.config import HwConfig, get_config
 
-ROOT = Path(__file__).resolve().parent.parent
-DOCUMENT = ROOT / "docs" / "architecture.md"
+DOCUMENTS = (ROOT / "docs" / "architecture.md",)
 
 CONFIG = "z7020"
 #: (output channels, side of the output map): the stages of CIFAR's ResNet-20.
@@ -32,13 +27,16 @@ def tiles_of(channels: int, pixels: int, split: int, config: HwConfig) -> int:
     return sum(tiles(pixels, mode, config) for mode, _ in shapes)
 
 
-def realisation(channels: int, pixels: int, keep: float, split: int, config: HwConfig) -> float:
-    """(tiles dense / expected tiles) / (channels / expected survivors), every mask independent."""
+def expected_realisation(
+    channels: int, pixels: int, keep: float, split: int, config: HwConfig
+) -> float:
+    """`array_realisation` of a layer whose channels are kept independently of each other."""
     expected = 0.0
     for kept in range(channels + 1):
         chance = math.comb(channels, kept) * keep**kept * (1 - keep) ** (channels - kept)
         expected += chance * tiles_of(kept, pixels, split, config)
-    return tiles_of(channels, pixels, split, config) / expected * keep
+    dense = tiles_of(channels, pixels, split, config)
+    return array_realisation(dense_tiles=dense, tiles=expected, keep=keep)
 
 
 def remainder_table(config: HwConfig) -> Iterator[str]:
@@ -49,7 +47,7 @@ def remainder_table(config: HwConfig) -> Iterator[str]:
     for channels, side in LAYERS:
         splits = (0, best_split(side * side, config))
         cells = [
-            f"{realisation(channels, side * side, keep, split, config):.2f}"
+            f"{expected_realisation(channels, side * side, keep, split, config):.2f}"
             for keep in KEEPS
             for split in splits
         ]
@@ -73,7 +71,3 @@ def tables() -> dict[str, str]:
         "remainder": "\n".join(remainder_table(config)),
         "lanes": "\n".join(lane_table(config)),
     }
-
-
-if __name__ == "__main__":
-    sys.exit(update_document(DOCUMENT, tables, "python docs/figures.py"))

@@ -1,20 +1,13 @@
-"""The tables of gate families in docs/results.md, from docs/families.json (`make figures`).
-
-python docs/families_table.py            prints them and puts them between their markers
-python docs/families_table.py --check    exit code 1 if the document is not current
-"""
+"""The tables of gate families in docs/results.md, from bench/results/families.json."""
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from penstock.bench.documents import update_document
+from penstock.bench.cache import RESULTS, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-STORE = ROOT / "docs" / "families.json"
-DOCUMENT = ROOT / "docs" / "results.md"
+STORE = RESULTS / "families.json"
+DOCUMENTS = (ROOT / "docs" / "results.md",)
 
 COLUMNS = (
     "scores",
@@ -27,7 +20,7 @@ COLUMNS = (
     "model",
     "weight bytes static",
     "executed",
-    "realisation",
+    "network realisation",
     "images",
     "mismatches",
 )
@@ -60,7 +53,7 @@ def _cells(result: dict[str, Any]) -> list[str]:
         f"{cycles['predicted'] / cycles['dynamic'] - 1:+.2%}",
         f"{loaded['static']:,.0f}",
         f"{loaded['dynamic']:,.0f}",
-        f"{result['realisation_ratio']:.3f}",
+        f"{result['network_realisation']:.3f}",
         f"{result['images']}",
         f"{sum(result['mismatches'].values())}",
     ]
@@ -98,7 +91,3 @@ def tables() -> dict[str, str]:
         "families, large": "\n".join(lines(large)),
         "families, experts": "\n".join(experts(trained)),
     }
-
-
-if __name__ == "__main__":
-    sys.exit(update_document(DOCUMENT, tables, "make figures"))

@@ -1,27 +1,20 @@
-"""The tables of early exits in docs/results.md, from docs/exits/*.json (`make figures`).
-
-python docs/exits_table.py            prints them and puts them between their markers
-python docs/exits_table.py --check    exit code 1 if the document is not current
-"""
+"""The tables of early exits in docs/results.md, from bench/results/exits/*.json."""
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from penstock.bench.documents import update_document
+from penstock.bench.cache import RESULTS, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-STORE = ROOT / "docs" / "exits"
-DOCUMENT = ROOT / "docs" / "results.md"
+STORE = RESULTS / "exits"
+DOCUMENTS = (ROOT / "docs" / "results.md",)
 
 
 def lines(results: list[dict[str, Any]]) -> Iterator[str]:
     """What each network gains, then each one's sweep."""
     yield (
         "| network | thresholds | images | MACs without exits | with | cycles without exits | with "
-        "| predicted | cycles of exits not taken | realisation | mismatches |"
+        "| predicted | cycles of exits not taken | network realisation | mismatches |"
     )
     yield "|---|---|" + "---:|" * 9
     for result in results:
@@ -56,7 +49,7 @@ def _cells(result: dict[str, Any]) -> list[str]:
         f"{cycles['exits']:,.0f} ({cycles['exits'] / cycles['static']:.1%})",
         f"{cycles['predicted'] / cycles['exits'] - 1:+.2%}",
         f"{result['untaken_cycles']:,.0f} ({result['untaken_cycles'] / cycles['static']:.1%})",
-        f"{result['realisation_ratio']:.3f}",
+        f"{result['network_realisation']:.3f}",
         f"{sum(result['mismatches'].values())}",
     ]
 
@@ -91,7 +84,3 @@ def tables() -> dict[str, str]:
         json.loads(path.read_text(encoding="utf-8")) for path in sorted(STORE.glob("*.json"))
     ]
     return {"exits": "\n".join(lines(results))}
-
-
-if __name__ == "__main__":
-    sys.exit(update_document(DOCUMENT, tables, "make figures"))

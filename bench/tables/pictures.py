@@ -1,12 +1,10 @@
-"""The pictures of docs/results.md, from docs/zoo/*.json (`make figures`).
+"""The pictures of docs/results.md, from bench/results/zoo/*.json (`make figures`).
 
 Accuracy against MACs, easiest and hardest images and the class x channel activity follow figures
 5, 6 and 7 of the LC-Net paper; the histogram of cycles is what the gates mean in time.
 """
 
 import base64
-import sys
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -15,9 +13,11 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from zoo_table import PUBLISHED, how_it_runs, integer_accuracy, stored
 
-FOLDER = Path(__file__).resolve().parent / "images"
+from penstock.bench.cache import ROOT
+from penstock.bench.tables.zoo import PUBLISHED, how_it_runs, integer_accuracy, stored
+
+FOLDER = ROOT / "docs" / "images"
 CLASSES = ["plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 GATED, DENSE, OTHER = "#1b6ca8", "#666666", "#c8702a"
 MARKERS = {"sequential": "o", "parallel": "s", "exits": "^", "no gates": "D"}
@@ -127,7 +127,7 @@ def save(figure: Any, name: str) -> None:
     print(f"docs/images/{name}")
 
 
-def main() -> int:
+def main() -> None:
     """Draw all of them."""
     results = stored()
     accuracy_against_macs(results)
@@ -136,8 +136,7 @@ def main() -> int:
             easy_and_hard(result)
             channel_activity(result)
             cycle_histogram(result)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

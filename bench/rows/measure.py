@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.bench.forced import forced_inputs, forced_package, forced_records
+from penstock.bench.figures import realisation_ratio
+from penstock.bench.rows.forced import forced_inputs, forced_package, forced_records
 from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.estimate.cost import Timing, predict_memory
 from penstock.compiler.estimate.masks import Scores, as_gates
@@ -114,10 +115,14 @@ def row_figures(measured: Measured, dense: Measured, pes: int) -> dict[str, Any]
     """
     fetched = measured.weight_bytes / dense.weight_bytes
     needed = measured.macs_executed / pes
-    speedup = dense.cycles / measured.cycles
     return {
         "utilisation": needed / measured.cycles,
-        "realisation_ratio": speedup * measured.macs_executed / measured.macs_dense,
+        "realisation_ratio": realisation_ratio(
+            dense_cycles=dense.cycles,
+            cycles=measured.cycles,
+            dense_macs=measured.macs_dense,
+            macs=measured.macs_executed,
+        ),
         "fetch_ratio": fetched / (measured.survivor_weights / measured.dense_weights),
         "gate_exposure": measured.counters["gate"] / dense.cycles,
         "lost_to_remainder": (measured.counters["mac"] - needed) / measured.cycles,

@@ -1,22 +1,15 @@
-"""The table of trained networks in docs/results.md, from docs/zoo/*.json (`make figures`).
-
-python docs/zoo_table.py            prints it and puts it between its markers
-python docs/zoo_table.py --check    exit code 1 if the document is not current
-"""
+"""The table of trained networks in docs/results.md, from bench/results/zoo/*.json."""
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from penstock.bench.documents import update_document
+from penstock.bench.cache import RESULTS, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-STORE = ROOT / "docs" / "zoo"
-DOCUMENT = ROOT / "docs" / "results.md"
+STORE = RESULTS / "zoo"
+DOCUMENTS = (ROOT / "docs" / "results.md",)
 
 COLUMNS = (
     "network",
@@ -152,7 +145,3 @@ def _cost_of_gates(result: dict[str, Any], static: dict[str, Any]) -> str:
 def tables() -> dict[str, str]:
     """The tables by the name of their markers."""
     return {"zoo": "\n".join(lines(stored()))}
-
-
-if __name__ == "__main__":
-    sys.exit(update_document(DOCUMENT, tables, "make figures"))

@@ -1,21 +1,14 @@
-"""The table of MLPerf Tiny in docs/results.md, from docs/mlperf.json (`make figures`).
-
-python docs/mlperf_table.py            prints it and puts it between its markers
-python docs/mlperf_table.py --check    exit code 1 if the document is not current
-"""
+"""The table of MLPerf Tiny in docs/results.md, from bench/results/mlperf.json (`make figures`)."""
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from penstock.bench.documents import update_document
+from penstock.bench.cache import RESULTS, ROOT
 from penstock.bench.mlperf import TASKS
 
-ROOT = Path(__file__).resolve().parent.parent
-STORE = ROOT / "docs" / "mlperf.json"
-DOCUMENT = ROOT / "docs" / "results.md"
+STORE = RESULTS / "mlperf.json"
+DOCUMENTS = (ROOT / "docs" / "results.md",)
 
 #: Inferences a second as published (mlcommons/tiny_results_*), not repeated: (task, who, rate).
 PUBLISHED = (
@@ -82,7 +75,3 @@ def _cells(result: dict[str, Any], clock: float) -> list[str]:
 def tables() -> dict[str, str]:
     """The table by the name of its markers."""
     return {"mlperf": "\n".join(lines(json.loads(STORE.read_text(encoding="utf-8"))))}
-
-
-if __name__ == "__main__":
-    sys.exit(update_document(DOCUMENT, tables, "make figures"))

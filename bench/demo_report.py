@@ -1,4 +1,4 @@
-"""The demo's report: its figures (design section 10) and their wording, each in one place."""
+"""The demo's report: which figures it has, and the lines of its table."""
 
 from typing import Any
 
@@ -19,29 +19,6 @@ KEYS: dict[str, tuple[str, ...]] = {
     "fetch_ratio": (),
     "seconds": (),
 }
-
-
-def ratios(
-    *,
-    macs: dict[str, float],
-    cycles: dict[str, float],
-    weight_bytes: dict[str, float],
-    dense_weights: float,
-    pes: int,
-) -> dict[str, float]:
-    """`utilisation`, `realisation_ratio` and `fetch_ratio` (design section 10).
-
-    `macs`, `cycles` and `weight_bytes` are means an image as in the report; `macs` without the
-    gates' own, whose cost is in the cycles.  `dense_weights`: weights of the network's
-    convolutions; `pes`: P_oc x P_px.
-    """
-    speedup = cycles["dense"] / cycles["dynamic"]
-    return {
-        "utilisation": macs["dense"] / (cycles["dense"] * pes),
-        "realisation_ratio": speedup / (macs["dense"] / macs["executed"]),
-        "fetch_ratio": (weight_bytes["fetched"] / weight_bytes["dense"])
-        / (weight_bytes["survivors"] / dense_weights),
-    }
 
 
 def rows(report: dict[str, Any], clock_mhz: float) -> list[tuple[str, str, str]]:

@@ -1,22 +1,15 @@
-"""Writes docs/api.md, the reference of `import penstock`, from the docstrings.
+"""Writes docs/api.md, the reference of `import penstock`, from the docstrings."""
 
-python docs/api.py            writes it
-python docs/api.py --check    exit code 1 if it is not current
-"""
-
-import argparse
 import dataclasses
 import inspect
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import penstock
-from penstock.program.files import write_text
+from penstock.bench.cache import ROOT
 
-DOCUMENT = Path(__file__).resolve().parent / "api.md"
+DOCUMENTS = (ROOT / "docs" / "api.md",)
 #: In the order in which a reader needs them.
 NAMES = (
     ("compile", "load", "prepare_qat", "Network")
@@ -24,23 +17,16 @@ NAMES = (
     + ("PenstockError", "PenstockWarning")
 )
 SECTIONS = ("Args", "Attributes", "Raises", "Returns")
-HEAD = """# `import penstock`
-
-The Python door: from a PyTorch module or an ONNX file to the core, in one process. The commands
-(`penstock compile`, `simulate`, `estimate`) are built on it. A first example is in the
-[README](../README.md), a longer one in the [tutorial](tutorial.md); layers for gates of your own
-are in [networks.md](networks.md). This page is made of the docstrings by `docs/api.py`.
-"""
 
 
-def document() -> str:
-    """The whole page."""
+def reference() -> str:
+    """Every name of the door, as Markdown."""
     missing = set(penstock.__all__) - {"__version__"} - set(NAMES)
     assert not missing, missing
-    parts = [HEAD]
+    parts: list[str] = []
     for name in NAMES:
         parts += entry(name, getattr(penstock, name), 2)
-    return "\n".join(parts)
+    return "\n".join(parts).rstrip("\n")
 
 
 def entry(name: str, item: Any, level: int) -> Iterator[str]:
@@ -120,20 +106,6 @@ def items(lines: list[str]) -> Iterator[str]:
     yield "\n".join(found) + "\n"
 
 
-def main() -> int:
-    """Write, or compare."""
-    parser = argparse.ArgumentParser(prog="docs/api.py", description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    options = parser.parse_args()
-    text = document()
-    if not options.check:
-        write_text(DOCUMENT, text)
-        return 0
-    current = DOCUMENT.read_text(encoding="utf-8") == text
-    if not current:
-        print("docs/api.md is not current: python docs/api.py", file=sys.stderr)
-    return 0 if current else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def tables() -> dict[str, str]:
+    """The reference by the name of its markers."""
+    return {"api": reference()}

@@ -1,20 +1,15 @@
-"""The table of coverage in docs/verification.md, from docs/coverage.json (`make coverage`).
+"""The table of coverage in docs/verification.md.
 
-python docs/coverage_table.py            prints it and puts it between its markers
-python docs/coverage_table.py --check    exit code 1 if the document is not current
-"""
+Made of bench/results/coverage.json, which `make coverage` writes."""
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from penstock.bench.documents import update_document
+from penstock.bench.cache import RESULTS, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-FIGURES = ROOT / "docs" / "coverage.json"
-DOCUMENT = ROOT / "docs" / "verification.md"
+FIGURES = RESULTS / "coverage.json"
+DOCUMENTS = (ROOT / "docs" / "verification.md",)
 
 
 def lines(figures: dict[str, Any]) -> Iterator[str]:
@@ -42,7 +37,3 @@ def _cell(pair: list[int]) -> str:
 def tables() -> dict[str, str]:
     """The tables by the name of their markers."""
     return {"coverage": "\n".join(lines(json.loads(FIGURES.read_text(encoding="utf-8"))))}
-
-
-if __name__ == "__main__":
-    sys.exit(update_document(DOCUMENT, tables, "python docs/coverage_table.py"))

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from penstock.bench.cases import Case
-from penstock.bench.measure import Measured, row_figures
+from penstock.bench.rows.cases import Case
+from penstock.bench.rows.measure import Measured, row_figures
 from penstock.program.config import CONFIGS
 
 #: Keys of a row of bench.json, in order.

@@ -1,0 +1,1 @@
+"""Networks with chosen gate scores on the simulated core: a row each of `make bench`."""
