@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from penstock.bench.cache import RESULTS, ROOT
 from penstock.bench.figures import network_realisation
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.pipeline import compile_graph
 from penstock.engines import Memory, Run, mismatches, run_engine
 from penstock.model import build_onnx

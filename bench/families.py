@@ -20,7 +20,8 @@ import torch
 
 from penstock.bench.cache import RESULTS, ROOT
 from penstock.bench.figures import network_realisation
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.engines import Images, Memory, Run, build_engines, mismatches, run_engine
 from penstock.model import (
     Dataset,

@@ -16,7 +16,7 @@ import numpy as np
 from penstock.bench.rows.networks import BACKBONES, network_inputs
 from penstock.bench.run import DOCUMENT, compiled
 from penstock.bench.tables.documents import put_into
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.summary import estimate
 from penstock.program.config import HwConfig

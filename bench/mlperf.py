@@ -20,9 +20,10 @@ import numpy.typing as npt
 import onnx
 
 from penstock.bench.cache import RESULTS
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
 from penstock.compiler.check import prepare
 from penstock.compiler.check.reference import Reference
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.engines import Memory, mismatches, run_engine, run_onnx
 from penstock.images import read_array
 from penstock.program.config import get_config

@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
 from penstock.compiler.check import CheckError
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.program.config import CONFIGS, get_config
 from penstock.program.errors import PenstockError
 from penstock.program.files import write_text

@@ -28,7 +28,8 @@ from penstock.bench.rows.measure import Measured, measure_forced, measure_own
 from penstock.bench.rows.networks import NETWORKS, STATIC, TRAINED, network_inputs, network_onnx
 from penstock.bench.rows.table import bench_row, bench_table, counter_table
 from penstock.bench.tables.documents import put_into
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.estimate.masks import forced_scores
 from penstock.program.config import get_config

@@ -17,7 +17,8 @@ from penstock.bench.rows.networks import network_inputs, network_onnx
 from penstock.bench.run import DOCUMENT, OUT
 from penstock.bench.tables.documents import put_into
 from penstock.boards.board import load_board
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.summary import estimate
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES

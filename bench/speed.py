@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from penstock.bench.rows.networks import network_inputs, network_onnx
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.program.config import CONFIGS, get_config
 from penstock.sim.job import Job
 from penstock.sim.rtl.engine import RtlCore

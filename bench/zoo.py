@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from penstock.bench.cache import RESULTS
 from penstock.bench.figures import ratios
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.engines import Memory, Run, build_engines, mismatches, run_engine
 from penstock.model.data.dataset import Dataset
 from penstock.model.data.load import load_dataset

@@ -147,4 +147,4 @@ def load(path: str | os.PathLike[str]) -> Network:
     """
     if not Path(path).exists():
         raise InputError(f"cannot read {path}: no such file or folder", hint="penstock compile")
-    return Network(require("penstock.compiler.api").load(Path(path)))
+    return Network(require("penstock.compiler.compiled").load(Path(path)))

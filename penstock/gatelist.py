@@ -12,7 +12,7 @@ from penstock.program.optional import require
 from penstock.tables import Table
 
 if TYPE_CHECKING:
-    from penstock.compiler.api import CompiledNetwork
+    from penstock.compiler.compiled import CompiledNetwork
     from penstock.program.descriptor import Descriptor
 
 

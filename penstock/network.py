@@ -33,7 +33,7 @@ from penstock.target import clock_of
 
 if TYPE_CHECKING:
     from penstock.boards.board import Board
-    from penstock.compiler.api import CompiledNetwork
+    from penstock.compiler.compiled import CompiledNetwork
     from penstock.sources import Model, Original
 
 #: What a call takes without being told: the core behind a memory of usual latency.

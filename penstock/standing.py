@@ -12,7 +12,7 @@ from penstock.program.errors import PenstockError
 from penstock.program.optional import require
 
 if TYPE_CHECKING:
-    from penstock.compiler.api import CompiledNetwork
+    from penstock.compiler.compiled import CompiledNetwork
 
 #: Calibration images that are checked; all are that are given for it.
 CHECKED_IMAGES = 8

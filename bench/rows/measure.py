@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from penstock.bench.figures import realisation_ratio
 from penstock.bench.rows.forced import forced_inputs, forced_package, forced_records
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.cost import Timing, predict_memory
 from penstock.compiler.estimate.masks import Scores, as_gates
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES

@@ -10,7 +10,7 @@ import pytest
 from penstock.bench.rows.measure import measure_forced
 from penstock.boards.board import load_board
 from penstock.cli.main import main
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.masks import forced_scores
 from penstock.compiler.estimate.summary import estimate
 from penstock.compiler.pipeline import compile_graph

@@ -5,7 +5,7 @@ import pytest
 
 from penstock.bench.rows.forced import forced_inputs, forced_package, forced_records
 from penstock.bench.rows.measure import Measured, measure_forced, row_figures
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.masks import as_gates, forced_scores
 from penstock.compiler.pipeline import compile_graph

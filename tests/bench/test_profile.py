@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from penstock.cli.main import main
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.cost import Timing, predict_memory
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from penstock.bench import several
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config
 from tests.compiler.back.test_stack import vgg

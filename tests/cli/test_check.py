@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from penstock.compiler import api, ir
+from penstock.compiler import api, compiled, ir
 
 
 def wrong_bias(graph: ir.Graph, layer: int) -> ir.Graph:
@@ -52,7 +52,7 @@ def test_compile_checks_where_there_are_images(
     assert result.code == 0, result.err
     figures = json.loads(result.out)["check"]
     assert figures == json.loads((tmp_path / "net" / "report.json").read_text())["check"]
-    graph = api.load(tmp_path / "net").integer_graph()
+    graph = compiled.load(tmp_path / "net").integer_graph()
     assert figures["images"] == 6 and figures["first_wrong"] is None
     assert len(figures["layers"]) + len(figures["unnamed"]) == len(graph.nodes)
     assert all(layer["maximum"] <= 1 for layer in figures["layers"])
@@ -98,11 +98,11 @@ def test_simulate_names_the_layer_that_differs(
     """A folder whose ONNX file was changed: the Program is another network's."""
     folder = tmp_path / "net"
     shutil.copytree(workspace.compiled, folder)
-    graph = api.load(folder).integer_graph()
+    graph = compiled.load(folder).integer_graph()
     result = penstock("simulate", folder, "--engine", "onnx", "--images", workspace.images)
     assert result.code == 0, result.err
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "_import_bytes", lambda model: wrong_bias(graph, 1))
+        patch.setattr(compiled, "_import_bytes", lambda model: wrong_bias(graph, 1))
         result = penstock("simulate", folder, "--engine", "onnx", "--images", workspace.images)
     name = [node.name for node in graph.nodes if isinstance(node, ir.Conv)][1]
     assert result.code == 1

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
-from penstock.compiler.api import load
+from penstock.compiler.compiled import load
 from tests.compiler.front.qdq import Qdq, X
 
 

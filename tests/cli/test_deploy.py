@@ -62,7 +62,7 @@ def test_checksums(folder: Path) -> None:
 
 
 def test_expected_results_are_golden(folder: Path, workspace: Any) -> None:
-    from penstock.compiler.api import load
+    from penstock.compiler.compiled import load
     from penstock.sim import golden
 
     compiled = load(workspace.compiled)

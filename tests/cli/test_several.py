@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.compiler.api import load
+from penstock.compiler.compiled import load
 from penstock.host.vectors import Vectors
 
 IMAGES = 4  # two runs of three, the second not full

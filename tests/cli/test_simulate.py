@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.compiler.api import load
+from penstock.compiler.compiled import load
 from penstock.program.counters import COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor
 

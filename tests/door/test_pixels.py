@@ -13,7 +13,7 @@ import penstock
 
 torch = pytest.importorskip("torch")
 
-from penstock.compiler.api import MODEL_FILE  # noqa: E402
+from penstock.compiler.compiled import MODEL_FILE  # noqa: E402
 from penstock.host.codec import InputCodec  # noqa: E402
 from penstock.model.checkpoint.export import export_checkpoint  # noqa: E402
 from penstock.model.train.config import TrainConfig  # noqa: E402

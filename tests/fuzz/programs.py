@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.compiler.api import load
+from penstock.compiler.compiled import load
 from penstock.compiler.disasm import listing
 from penstock.compiler.estimate.report import build_report
 from penstock.host.vectors import Vectors

@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.report import build_report
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import run_graph

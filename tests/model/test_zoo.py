@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 import pytest
 
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.model import ConfigError
 from penstock.model.train.recipe import recipe_names
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx

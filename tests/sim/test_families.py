@@ -7,7 +7,8 @@ import onnx
 import pytest
 import torch
 
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.cost import compare
 from penstock.engines import COUNTED
 from penstock.model import ResNetConfig, build_onnx, random_images, random_network

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from penstock.compiler import api
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork, load
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.errors import PenstockError
@@ -69,12 +69,12 @@ def test_saved_and_loaded(model: Path, images: np.ndarray, tmp_path: Path) -> No
     assert sorted(p.name for p in (tmp_path / "net").iterdir()) == [
         *(".penstock.json", "listing.txt", "model.onnx", "program.pspkg", "report.json")
     ]
-    again = api.load(tmp_path / "net")
+    again = load(tmp_path / "net")
     assert again.package == network.package
     inputs = again.quantize_input(images)
     assert (again.run_graph(inputs) == network.run_graph(inputs)).all()
     again.save(tmp_path / "net")  # over an earlier result
-    assert api.load(tmp_path / "net").model == network.model
+    assert load(tmp_path / "net").model == network.model
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
     report = json.loads((tmp_path / "net" / "report.json").read_text())
     assert report["macs"]["dense"] == network.macs(_scores(network, images)).dense
@@ -129,7 +129,7 @@ def test_float_network_with_calibration_images(images: np.ndarray, tmp_path: Pat
     pytest.importorskip("onnxruntime")
     network = api.compile_onnx(tmp_path / "float.onnx", get_config("tiny"), calibration=images)
     network.save(tmp_path / "net")
-    again = api.load(tmp_path / "net")
+    again = load(tmp_path / "net")
     inputs = again.quantize_input(images)
     records = run(again.package, inputs)
     assert (records[:, 64:] == again.run_graph(inputs)[:, 64:]).all()
@@ -165,18 +165,18 @@ def test_bad_files(model: Path, tmp_path: Path) -> None:
     network.save(tmp_path / "net")
     program = tmp_path / "net" / "program.pspkg"
     data = program.read_bytes()
-    alone = api.load(program)
+    alone = load(program)
     with pytest.raises(PenstockError, match="needs the network's ONNX file"):
         alone.run_graph(np.zeros((1, 96), np.uint8))
     program.write_bytes(data[:-3])
     with pytest.raises(PackageError, match="truncated"):
-        api.load(tmp_path / "net")
+        load(tmp_path / "net")
     program.write_bytes(data[:-1] + bytes([data[-1] ^ 4]))
     with pytest.raises(PackageError, match="checksum differs"):
-        api.load(tmp_path / "net")
+        load(tmp_path / "net")
     program.unlink()
     with pytest.raises(PackageError, match="No such file"):
-        api.load(tmp_path / "net")
+        load(tmp_path / "net")
 
 
 def test_listing_names_everything(model: Path) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.interpreter import exits_taken as graph_exits

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.disasm import listing
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.cost import predict

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.compiler.api import CompiledNetwork
 from penstock.compiler.choose_stacks import MAX_IMAGES
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.emit.descriptors import lower
 from penstock.compiler.errors import CompileError
 from penstock.compiler.estimate.cost import compare

@@ -9,7 +9,8 @@ import onnx
 import pytest
 
 from penstock.compiler import ir
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.program.config import CONFIGS
 from tests.compiler.front.floats import Floats, save

@@ -8,7 +8,8 @@ import onnx
 import pytest
 
 import penstock
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.onnx_session import open_session
 from penstock.program.config import CONFIGS

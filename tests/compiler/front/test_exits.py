@@ -89,7 +89,7 @@ def test_which_exit_is_taken(network: Path) -> None:
 
 
 def test_the_saved_folder_keeps_the_thresholds(network: Path, tmp_path: Path) -> None:
-    from penstock.compiler.api import load
+    from penstock.compiler.compiled import load
 
     compile_onnx(network, get_config("tiny"), thresholds=[0.5, 0.125]).save(tmp_path / "net")
     loaded = load(tmp_path / "net")

@@ -12,7 +12,8 @@ from onnxruntime import quantization
 from onnxruntime.quantization import QuantType
 
 from penstock.compiler import ir
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.onnx_session import open_session
 from penstock.program.config import CONFIGS
 from penstock.program.counters import COUNTER_BYTES

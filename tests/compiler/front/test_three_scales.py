@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.compiler import ir
-from penstock.compiler.api import CompiledNetwork
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.lower.pair import ratio
 from penstock.program.counters import COUNTER_BYTES

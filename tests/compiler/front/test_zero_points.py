@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 import pytest
 
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.host.codec import InputCodec
 from penstock.program.config import CONFIGS

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from penstock.compiler.api import CompiledNetwork, compile_onnx
+from penstock.compiler.api import compile_onnx
 from penstock.compiler.check import CheckError, check_graph, prepare
 from penstock.compiler.check.reference import Reference
+from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES
