@@ -7,21 +7,21 @@ from collections.abc import Sequence
 
 import rich_click as click
 
-from penstock.cli.compile import compile_command
-from penstock.cli.demo import demo
-from penstock.cli.deploy import deploy
-from penstock.cli.disasm import disasm
+from penstock.cli.commands.compile import compile_command
+from penstock.cli.commands.demo import demo
+from penstock.cli.commands.deploy import deploy
+from penstock.cli.commands.disasm import disasm
+from penstock.cli.commands.estimate import estimate
+from penstock.cli.commands.evaluate import evaluate
+from penstock.cli.commands.export import export
+from penstock.cli.commands.hls import hls
+from penstock.cli.commands.search import search
+from penstock.cli.commands.simulate import simulate
+from penstock.cli.commands.timing import timing
+from penstock.cli.commands.train import train
 from penstock.cli.errors import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, describe
-from penstock.cli.estimate import estimate
-from penstock.cli.evaluate import evaluate
-from penstock.cli.export import export
-from penstock.cli.hls import hls
 from penstock.cli.outputs import separate_outputs
-from penstock.cli.search import search
-from penstock.cli.simulate import simulate
 from penstock.cli.streams import flush_streams, prepare_streams, silence_stdout
-from penstock.cli.timing import timing
-from penstock.cli.train import train
 from penstock.program.entry import DEBUG_VARIABLE
 from penstock.program.optional import explained
 

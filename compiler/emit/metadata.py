@@ -22,13 +22,11 @@ def _zero_point(value: Value) -> dict[str, int]:
 def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, Any]:
     """Everything but `exits` and `layers`, which `lower` adds descriptor by descriptor."""
     graph = plan.graph
-    image, result = graph.values[graph.input], graph.values[graph.output]
     offset = COUNTER_BYTES + round_up(plan.n_scores, BEAT_BYTES)
-    size = math.prod(result.shape)
+    size = math.prod(graph.values[graph.output].shape)
     within = {
         step.list: step.within for step in plan.steps if isinstance(step, GateStep) and step.closes
     }
-    pixels, names = _pixels(graph, image.shape[0]), _class_names(graph, size)
     kinds = {node.output: node.kind for node in graph.nodes if isinstance(node, Gate)}
     ends: dict[str, Any] = {} if graph.head is None else {"head": graph.head.encode()}
     if graph.tails:
@@ -38,26 +36,8 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
         "config": config.name,
         "schedule": plan.schedule,
         "images": plan.images,
-        "input": {
-            "name": image.name,
-            "shape": list(image.shape),
-            "signed": image.signed,
-            "scale": image.scale,
-            "bytes": round_up(math.prod(image.shape), BEAT_BYTES),
-        }
-        | ({"integer": True} if graph.integer_input else {})
-        | _zero_point(image)
-        | ({"pixels": pixels.plain()} if pixels is not None else {}),
-        "output": {
-            "name": result.name,
-            "classes": size,
-            "shape": list(result.shape),
-            "signed": result.signed,
-            "scale": result.scale,
-            "offset": offset,
-        }
-        | _zero_point(result)
-        | ({"class_names": names} if names else {}),
+        "input": _input(graph),
+        "output": _output(graph, offset),
         "record_bytes": offset + plan.images * round_up(size, BEAT_BYTES),
         "gates": [
             {
@@ -81,6 +61,43 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
             for block in allocation.blocks
         ],
     }
+
+
+def _input(graph: Graph) -> dict[str, Any]:
+    """What the host quantises an image to."""
+    image = graph.values[graph.input]
+    pixels = _pixels(graph, image.shape[0])
+    return (
+        {
+            "name": image.name,
+            "shape": list(image.shape),
+            "signed": image.signed,
+            "scale": image.scale,
+            "bytes": round_up(math.prod(image.shape), BEAT_BYTES),
+        }
+        | ({"integer": True} if graph.integer_input else {})
+        | _zero_point(image)
+        | ({"pixels": pixels.plain()} if pixels is not None else {})
+    )
+
+
+def _output(graph: Graph, offset: int) -> dict[str, Any]:
+    """What the host reads in a record, from `offset` on."""
+    result = graph.values[graph.output]
+    size = math.prod(result.shape)
+    names = _class_names(graph, size)
+    return (
+        {
+            "name": result.name,
+            "classes": size,
+            "shape": list(result.shape),
+            "signed": result.signed,
+            "scale": result.scale,
+            "offset": offset,
+        }
+        | _zero_point(result)
+        | ({"class_names": names} if names else {})
+    )
 
 
 def _pixels(graph: Graph, channels: int) -> Pixels | None:

@@ -1,6 +1,7 @@
 """Builds a module with Verilator and runs its cocotb tests, from pytest."""
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from cocotb_tools.runner import get_runner
 
@@ -73,6 +75,52 @@ def module_sources(*names: str) -> list[Path]:
     return [RTL / f"{name}.sv" for name in names]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Bench:
+    """A bench and its core; arguments as of `run_bench`."""
+
+    bench: Path
+    top: str
+    sources: Sequence[Path]
+    parameters: Mapping[str, int]
+    seed: int
+    only: str | None
+    config: str
+    #: One for both: `test` goes by what `build` was given.
+    runner: Any = dataclasses.field(default_factory=lambda: get_runner("verilator"))
+
+    def build(self, folder: Path, *, waves: bool = False) -> None:
+        """Verilate into `folder`."""
+        if not waves and _runtime().exists():
+            objects = "\\ ".join(str(_runtime() / name) for name in RUNTIME)
+            os.environ["MAKEFLAGS"] = f"{MAKEFLAGS} VM_GLOBAL_FAST= LOADLIBES={objects}"
+        self.runner.build(
+            sources=list(self.sources),
+            hdl_toplevel=self.top,
+            parameters=dict(self.parameters),
+            build_args=list(BUILD_ARGS),
+            build_dir=folder,
+            waves=waves,
+            timescale=("1ns", "1ps"),
+        )
+        os.environ["MAKEFLAGS"] = MAKEFLAGS
+        if not waves:
+            _keep_runtime(folder)
+
+    def run(self, folder: Path, *, waves: bool = False) -> None:
+        """Run the tests of what was built in `folder`."""
+        self.runner.test(
+            test_module=self.bench.stem,
+            hdl_toplevel=self.top,
+            build_dir=folder,
+            test_dir=folder,
+            seed=self.seed,
+            waves=waves,
+            plusargs=[f"+config={self.config}"] if self.config else [],
+            test_filter=self.only,
+        )
+
+
 def run_bench(
     bench: Path,
     *,
@@ -101,43 +149,21 @@ def run_bench(
     # Two benches of one top (the wrapped modules of a later test) never share a folder.
     tag += "-" + hashlib.sha256(str(bench).encode()).hexdigest()[:6]
 
-    runner = get_runner("verilator")
-
-    def build(folder: Path, *, waves: bool = False) -> None:
-        if not waves and _runtime().exists():
-            objects = "\\ ".join(str(_runtime() / name) for name in RUNTIME)
-            os.environ["MAKEFLAGS"] = f"{MAKEFLAGS} VM_GLOBAL_FAST= LOADLIBES={objects}"
-        runner.build(
-            sources=list(sources),
-            hdl_toplevel=top,
-            parameters=parameters,
-            build_args=list(BUILD_ARGS),
-            build_dir=folder,
-            waves=waves,
-            timescale=("1ns", "1ps"),
-        )
-        os.environ["MAKEFLAGS"] = MAKEFLAGS
-        if not waves:
-            _keep_runtime(folder)
-
-    def run(folder: Path, *, waves: bool = False) -> None:
-        runner.test(
-            test_module=bench.stem,
-            hdl_toplevel=top,
-            build_dir=folder,
-            test_dir=folder,
-            seed=seed,
-            waves=waves,
-            plusargs=[f"+config={config}"] if config else [],
-            test_filter=only,
-        )
-
+    built = _Bench(
+        bench=bench,
+        top=top,
+        sources=sources,
+        parameters=parameters,
+        seed=seed,
+        only=only,
+        config=config,
+    )
     with _environment(), _on_path(bench.parent, *paths):
         folder = build_root() / "cocotb" / tag
         print(f"{tag}: seed {seed}")
-        build(folder)
+        built.build(folder)
         try:
-            run(folder)
+            built.run(folder)
         except (SystemExit, RuntimeError):
             print(f"{tag} failed; to repeat it:")
             print(f"  python -m pytest {bench.parent} -k '{bench.parent.name}' -s  # seed {seed}")
@@ -146,8 +172,8 @@ def run_bench(
             waves = folder.with_name(f"{tag}-waves")
             print(f"once more with waves in {waves}/dump.vcd")
             with contextlib.suppress(SystemExit, RuntimeError):
-                build(waves, waves=True)
-                run(waves, waves=True)
+                built.build(waves, waves=True)
+                built.run(waves, waves=True)
             raise
 
 

@@ -82,7 +82,7 @@ def test_unknown_command(penstock: Any) -> None:
 
 def test_a_bug_says_so(penstock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception of no user-error family: one line, and its traceback with --debug."""
-    import penstock.cli.train as train
+    import penstock.cli.commands.train as train
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError

@@ -56,7 +56,7 @@ def test_any_exception(
 ) -> None:
     if isinstance(error, str):
         error = UnicodeEncodeError("ascii", error, 0, 1, "ordinal not in range(128)")
-    monkeypatch.setattr("penstock.cli.disasm.load_network", raising(error))
+    monkeypatch.setattr("penstock.cli.commands.disasm.load_network", raising(error))
     result = penstock("disasm", workspace.compiled)
     assert message in result.error
     assert len(result.error) < 1100
@@ -67,7 +67,7 @@ def test_any_exception(
 def test_debug_shows_the_traceback(
     penstock: Runner, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr("penstock.cli.disasm.load_network", raising(KeyError("x")))
+    monkeypatch.setattr("penstock.cli.commands.disasm.load_network", raising(KeyError("x")))
     words: list[object] = ["disasm", workspace.compiled]
     if how == "environment":
         monkeypatch.setenv("PENSTOCK_DEBUG", "1")
@@ -80,7 +80,7 @@ def test_debug_shows_the_traceback(
 
 
 def test_interrupted(penstock: Runner, workspace: Workspace, monkeypatch: Any) -> None:
-    monkeypatch.setattr("penstock.cli.disasm.load_network", raising(KeyboardInterrupt()))
+    monkeypatch.setattr("penstock.cli.commands.disasm.load_network", raising(KeyboardInterrupt()))
     result = penstock("disasm", workspace.compiled)
     assert (result.code, result.out, result.err.strip()) == (130, "", "interrupted")
 

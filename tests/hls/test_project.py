@@ -176,7 +176,7 @@ def test_report_of_a_synthesis(
     package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command with a stand-in for Vitis on PATH: its figures are in report.json."""
-    from penstock.cli.hls import run_project
+    from penstock.cli.commands.hls import run_project
 
     project = tmp_path / "project"
     project.mkdir()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rich_click as click
+from rich.table import Table
 
 from penstock.cli.check import check_rows, onnx_figures
 from penstock.cli.compiled import SEED, hardware, load_network, read_images
@@ -145,12 +146,7 @@ def simulate(
     Exit code 0 if all engines agree, 1 if they differ (the first difference is printed).
     """
     engines = parse_engines(engine_list)
-    if vcd is not None and "rtl" not in engines:
-        raise InputError("--vcd needs the rtl engine", hint="--engine rtl")
-    if per_descriptor and "rtl" not in engines:
-        raise InputError("--per-descriptor needs the rtl engine", hint="--engine rtl")
-    if vcd is not None and not vcd.parent.is_dir():
-        raise InputError(f"cannot write {vcd}: no such folder")
+    check_engines(engines, vcd, per_descriptor, force_gates)
     loaded = load_network(network)
     compiled = loaded.compiled
     if config_name is not None:
@@ -158,8 +154,6 @@ def simulate(
     images, warnings = read_images(loaded, images_path, limit)
     warn(warnings)
     labels = None if labels_path is None else read_labels(labels_path, len(images))
-    if force_gates and "onnx" in engines:
-        raise InputError("the onnx engine has no --force-gates", hint="leave one of them out")
     if thresholds is not None:
         compiled = compiled.with_thresholds(thresholds)
     if force_gates:
@@ -184,7 +178,31 @@ def simulate(
         # Counters come from the core alone: prefer its run.
         best = next((run for run in runs if run.engine == "rtl"), runs[0])
         write_file(save, lambda file: save_arrays(file, best))
-    result = table(f"{network}, {len(images)} images", "", *exact)
+    title = f"{network}, {len(images)} images"
+    emit(figures, json_to, *result_tables(title, figures, exact, checked))
+    note_differences(runs, checked)
+    return MISMATCH if any(e["mismatches"] for e in figures["engines"].values()) else 0
+
+
+def check_engines(
+    engines: tuple[str, ...], vcd: Path | None, per_descriptor: bool, force_gates: str | None
+) -> None:
+    """Refuse options that the engines do not have."""
+    if vcd is not None and "rtl" not in engines:
+        raise InputError("--vcd needs the rtl engine", hint="--engine rtl")
+    if per_descriptor and "rtl" not in engines:
+        raise InputError("--per-descriptor needs the rtl engine", hint="--engine rtl")
+    if vcd is not None and not vcd.parent.is_dir():
+        raise InputError(f"cannot write {vcd}: no such folder")
+    if force_gates and "onnx" in engines:
+        raise InputError("the onnx engine has no --force-gates", hint="leave one of them out")
+
+
+def result_tables(
+    title: str, figures: dict[str, Any], exact: tuple[str, ...], checked: Any
+) -> list[Table]:
+    """What the engines gave, where images ended, and how the graph compares with the file."""
+    result = table(title, "", *exact)
     for row in table_rows(figures, exact):
         result.add_row(*row)
     tables = [result]
@@ -196,14 +214,17 @@ def simulate(
         tables.append(table("graph against the ONNX file", "", "onnxruntime"))
         for check_row in check_rows(checked):
             tables[-1].add_row(*check_row)
-    emit(figures, json_to, *tables)
+    return tables
+
+
+def note_differences(runs: list[Run], checked: Any) -> None:
+    """Where engines differ first, a line each."""
     for run in runs[1:]:
         if where := first_mismatch(runs[0], run):
             note(f"{runs[0].engine} and {run.engine} differ: first at {where}")
     if checked is not None and checked.first_wrong is not None:
         layer = checked.first_wrong
         note(f"graph and onnx differ: layer {layer.layer} {checked.describe_wrong()}")
-    return MISMATCH if any(e["mismatches"] for e in figures["engines"].values()) else 0
 
 
 def summarize(

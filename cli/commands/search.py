@@ -5,10 +5,10 @@ from pathlib import Path
 
 import rich_click as click
 
+from penstock.cli.commands.train import parse_widths
 from penstock.cli.compiled import SEED
 from penstock.cli.errors import load
 from penstock.cli.output import STDOUT, emit, json_option, table
-from penstock.cli.train import parse_widths
 
 SHOWN = 5  # plans in the table
 

@@ -1,9 +1,10 @@
 """`penstock compile`: ONNX -> Program."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from rich.table import Table
 
 from penstock.cli.check import check_options, check_rows, images_to_check
 from penstock.cli.compiled import (
@@ -19,6 +20,9 @@ from penstock.cli.output import emit, json_option, note, table, warn
 from penstock.program.config import CONFIGS
 from penstock.program.folder import check_folder
 from penstock.progress import step
+
+if TYPE_CHECKING:
+    from penstock.compiler.compiled import CompiledNetwork
 
 
 @click.command(
@@ -101,13 +105,18 @@ def compile_command(
         note(f"not checked: {network.unchecked}")
     network.save(output, force=force)
     warn(network.warnings)
-    compiled = network.compiled
+    figures, result = shown(network.compiled, onnx, output)
+    emit(figures, json_to, result)
+
+
+def shown(compiled: "CompiledNetwork", onnx: Path, output: Path) -> tuple[dict[str, Any], Table]:
+    """The figures of a compiled network, as JSON and as a table."""
     package = compiled.package
     figures: dict[str, Any] = {
         "network": package.meta["network"],
-        "config": config.name,
+        "config": package.config.name,
         "images": package.meta["images"],
-        "config_hash": f"{config.hash:#010x}",
+        "config_hash": f"{package.config_hash:#010x}",
         "output": str(output),
         "descriptors": package.n_descriptors,
         "weight_bytes": len(package.weights),
@@ -122,4 +131,4 @@ def compile_command(
         figures["check"] = compiled.checked.figures()
         for row in check_rows(compiled.checked):
             result.add_row(*row)
-    emit(figures | {"warnings": list(compiled.warnings)}, json_to, result)
+    return figures | {"warnings": list(compiled.warnings)}, result

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import rich_click as click
+from rich.table import Table
 
 from penstock.bench.demo_report import BOARD, rows
 from penstock.bench.figures import ratios
+from penstock.cli.commands.train import train_checkpoint
 from penstock.cli.compiled import SEED, hardware
 from penstock.cli.errors import MISMATCH, load
 from penstock.cli.files import force_option
 from penstock.cli.output import STDOUT, emit, json_option, note, table
-from penstock.cli.train import train_checkpoint
 from penstock.engines import (
     Memory,
     Run,
@@ -132,11 +133,7 @@ def demo(
         "seconds": round(time.monotonic() - started, 1),
     }
     write_text(output / "report.json", json.dumps(report, indent=2) + "\n")
-    clock = load("penstock.boards.board").load_board(BOARD).clock_mhz
-    result = table(f"{network} on {dataset}, {config.name}", "", "", "measured by")
-    for row in rows(report, clock):
-        result.add_row(*row)
-    emit(report, json_to, result)
+    emit(report, json_to, report_table(report, config.name))
     note(f"{output / 'report.json'} written after {report['seconds']} s")
     return show_mismatches(runs)
 
@@ -234,6 +231,16 @@ def measure(compiled: Any, runs: dict[str, Run]) -> dict[str, Any]:
             pes=config.p_oc * config.p_px,
         ),
     }
+
+
+def report_table(report: dict[str, Any], config: str) -> Table:
+    """The report for people."""
+    clock = load("penstock.boards.board").load_board(BOARD).clock_mhz
+    title = f"{report['network']} on {report['dataset']}, {config}"
+    result = table(title, "", "", "measured by")
+    for row in rows(report, clock):
+        result.add_row(*row)
+    return result
 
 
 def show_mismatches(runs: dict[str, Run]) -> int:

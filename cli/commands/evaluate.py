@@ -10,10 +10,10 @@ import numpy as np
 import rich_click as click
 from rich.table import Table
 
+from penstock.cli.commands.train import data_of
 from penstock.cli.compiled import network_option
 from penstock.cli.errors import InputError, load
 from penstock.cli.output import emit, json_option, table
-from penstock.cli.train import data_of
 from penstock.program.files import write_file
 from penstock.progress import step
 
