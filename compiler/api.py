@@ -9,12 +9,12 @@ import onnx
 
 from penstock.compiler.calibration.run import quantize_float
 from penstock.compiler.compiled import CompiledNetwork
+from penstock.compiler.gate_warnings import gate_warnings
 from penstock.compiler.importer import import_model, import_onnx
 from penstock.compiler.importer.exits import threshold_properties
 from penstock.compiler.importer.onnx_file.external import load_external
 from penstock.compiler.importer.onnx_file.load import infer, set_properties
 from penstock.compiler.pipeline import compile_graph
-from penstock.compiler.warnings import gate_warnings
 from penstock.program.config import HwConfig
 
 #: Schedule of a network whose file does not name one.

@@ -15,14 +15,14 @@ from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
 
 if TYPE_CHECKING:
-    from penstock.host.overlay import PenstockOverlay
+    from penstock.host.owner import CoreOwner
 
 
 class Batches:
     """Program, weights and the double buffer.  Whoever calls holds the board's lock."""
 
     def __init__(
-        self, overlay: "PenstockOverlay", package: Package, codec: InputCodec, batch: int
+        self, overlay: "CoreOwner", package: Package, codec: InputCodec, batch: int
     ) -> None:
         """Allocate for `batch` images, whole runs of the program.
 

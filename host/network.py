@@ -25,7 +25,7 @@ from penstock.program.package import Package
 from penstock.program.pixels import pixels_of
 
 if TYPE_CHECKING:
-    from penstock.host.overlay import PenstockOverlay
+    from penstock.host.owner import CoreOwner
 
 
 class Network:
@@ -46,7 +46,7 @@ class Network:
 
     def __init__(
         self,
-        overlay: "PenstockOverlay",
+        overlay: "CoreOwner",
         package: Package,
         *,
         batch: int,

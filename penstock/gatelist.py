@@ -146,7 +146,7 @@ def _fixed_gates(compiled: CompiledNetwork) -> tuple[dict[str, str], dict[str, s
     if compiled.model is None and compiled.graph is None:
         return {}, {}
     graph = compiled.integer_graph()
-    said = require("penstock.compiler.warnings").gate_warnings(graph)
+    said = require("penstock.compiler.gate_warnings").gate_warnings(graph)
     found: tuple[dict[str, str], dict[str, str]] = {}, {}
     for node in graph.nodes:
         if (text := said.get(node.name)) and node.output:

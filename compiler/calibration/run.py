@@ -16,6 +16,7 @@ import onnx
 
 from penstock.compiler import ir
 from penstock.compiler.calibration import insert, points, ranges
+from penstock.compiler.calibration.warnings import image_warnings, score_tensors, score_warnings
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.ends.parts import host_part
 from penstock.compiler.importer.net import Net
@@ -23,7 +24,6 @@ from penstock.compiler.importer.onnx_file.load import infer, load_model, to_net
 from penstock.compiler.importer.onnx_file.to_onnx import to_onnx
 from penstock.compiler.importer.passes.prune import prune
 from penstock.compiler.importer.pipeline import import_model, simplify_float
-from penstock.compiler.warnings import image_warnings, score_tensors, score_warnings
 
 Images = npt.NDArray[Any]
 

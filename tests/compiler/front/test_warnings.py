@@ -8,8 +8,9 @@ import pytest
 from onnx import TensorProto
 
 from penstock.compiler.api import compile_onnx
+from penstock.compiler.calibration.warnings import image_warnings
+from penstock.compiler.gate_warnings import gate_warnings
 from penstock.compiler.importer.pipeline import import_onnx
-from penstock.compiler.warnings import gate_warnings, image_warnings
 from penstock.program.config import CONFIGS
 from tests.compiler.front.floats import Floats, run_float, save, some_images
 
