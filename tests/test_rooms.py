@@ -24,8 +24,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "compiler": (
         ("errors", "names", "numerics", "onnx_session", "inputs", "decoded", "ir"),
         ("passes", "estimate", "importer", "interpreter"),
-        ("calibration", "check", "disasm", "plan", "gate_warnings"),
-        ("emit", "force_gates"),
+        ("check", "disasm", "plan", "gate_warnings"),
+        ("calibration", "emit", "force_gates"),
         ("choose_stacks",),
         ("pipeline",),
         ("compiled",),
