@@ -32,7 +32,7 @@ ROWS: dict[str, tuple[int, ...]] = {"vgg16": (1, 2, 3, 4, 8), "mobilenetv2": (1,
 #: Of which the second table is.
 LAYERS, TOGETHER = "vgg16", 3
 #: Whose clock gives the milliseconds, an estimate (docs/timing.md).
-CLOCK_MHZ = load_board("pynq-z2").clock_mhz
+CLOCK_MHZ = load_board("pynq-z2").clock("rtl", CONFIG)
 NO_SCORES = np.zeros((1, 0), np.uint8)
 
 

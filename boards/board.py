@@ -1,4 +1,4 @@
-"""What a board is: part, resources, ports of its processing system, clock."""
+"""What a board is: part, resources, ports of its processing system, clocks."""
 
 import dataclasses
 from pathlib import Path
@@ -9,7 +9,9 @@ from penstock.program.errors import PenstockError
 from penstock.program.optional import require
 
 FOLDER = Path(__file__).resolve().parent
-FAMILIES = ("zynq7", "zynqmp")
+#: Family -> MHz of the PLL that its processing system divides for the programmable logic.
+PLL_MHZ = {"zynq7": 1000, "zynqmp": 1500}
+FAMILIES = tuple(PLL_MHZ)
 
 
 class BoardError(PenstockError):
@@ -30,7 +32,8 @@ class Board:
         configs: hardware configurations that are built for it; the first is the default.
         resources: dsp, bram36, uram, lut of the device.
         ps: ports of the processing system: control, memory, interrupt.
-        clock_mhz: clock of the core.
+        rtl_mhz: clock of the RTL core, by configuration.
+        hls_mhz: clock of the HLS core.
         axi_bits: width of the memory port.
     """
 
@@ -43,8 +46,15 @@ class Board:
     configs: tuple[str, ...]
     resources: dict[str, int]
     ps: dict[str, str]
-    clock_mhz: int
+    rtl_mhz: dict[str, int]
+    hls_mhz: int
     axi_bits: int
+
+    def clock(self, core: str, config_name: str) -> int:
+        """MHz of a core, "rtl" or "hls"; of a configuration not built here, the first one's."""
+        if core == "hls":
+            return self.hls_mhz
+        return self.rtl_mhz.get(config_name, self.rtl_mhz[self.configs[0]])
 
     def require(self, config_name: str) -> None:
         """BoardError unless configuration `config_name` is built for this board."""
@@ -84,14 +94,24 @@ def _check(data: Any, source: str) -> Board:
         wrong = sorted(set(data) ^ names) if isinstance(data, dict) else sorted(names)
         raise BoardError(f"{source}: missing or unknown: {', '.join(wrong)}")
     board = Board(**{**data, "configs": tuple(data["configs"])})
-    expected = {"resources": {"dsp", "bram36", "uram", "lut"}}
-    expected["ps"] = {"control", "memory", "interrupt"}
-    for name, keys in expected.items():
-        if set(getattr(board, name)) != keys:
-            raise BoardError(f"{source}: {name} must have {', '.join(sorted(keys))}")
-    if board.family not in FAMILIES:
-        raise BoardError(f"{source}: family '{board.family}', one of {', '.join(FAMILIES)}")
     for config in board.configs:
         if config not in CONFIGS:
             raise BoardError(f"{source}: unknown configuration '{config}'")
+    expected = {"resources": {"dsp", "bram36", "uram", "lut"}}
+    expected["ps"] = {"control", "memory", "interrupt"}
+    expected["rtl_mhz"] = set(board.configs)
+    for name, keys in expected.items():
+        value = getattr(board, name)
+        if not isinstance(value, dict) or set(value) != keys:
+            raise BoardError(f"{source}: {name} must have {', '.join(sorted(keys))}")
+    if board.family not in FAMILIES:
+        raise BoardError(f"{source}: family '{board.family}', one of {', '.join(FAMILIES)}")
+    clocks = {f"rtl_mhz.{config}": mhz for config, mhz in board.rtl_mhz.items()}
+    for name, mhz in (clocks | {"hls_mhz": board.hls_mhz}).items():
+        pll = PLL_MHZ[board.family]
+        if type(mhz) is not int or mhz < 1 or pll % mhz:
+            raise BoardError(
+                f"{source}: {name} is {mhz}, no whole fraction of the {pll} MHz that the"
+                f" processing system of {board.family} divides"
+            )
     return board

@@ -37,7 +37,7 @@ def resolve_target(target: str | HwConfig) -> tuple[HwConfig, Board | None]:
 
 
 def clock_of(config: HwConfig, board: str | Board | None) -> float:
-    """MHz of a board; without one, of the first that is built with the configuration."""
+    """MHz of the RTL core on a board; without one, on the first with the configuration."""
     boards = require("penstock.boards.board")
     if board is None:
         known = [boards.load_board(name) for name in boards.board_names()]
@@ -45,4 +45,4 @@ def clock_of(config: HwConfig, board: str | Board | None) -> float:
         board = next((b for b in (default, *known) if config.name in b.configs), default)
     elif isinstance(board, str):
         board = boards.load_board(board)
-    return float(board.clock_mhz)  # type: ignore[union-attr]
+    return float(board.clock("rtl", config.name))  # type: ignore[union-attr]

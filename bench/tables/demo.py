@@ -43,7 +43,7 @@ def zoo_report(stored: dict[str, Any]) -> dict[str, Any]:
 
 def markdown(report: dict[str, Any], trained: dict[str, Any]) -> str:
     """The results table as Markdown: the demo's figures, the trained network's beside them."""
-    clock = load_board(BOARD).clock_mhz
+    clock = load_board(BOARD).clock("rtl", "z7020")
     beside = {name: value for name, value, _ in rows(trained, clock)}
     # The card's accuracy is over the whole test set, which only golden has seen.
     beside["accuracy, integer"] += " (golden)"

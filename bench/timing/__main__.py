@@ -39,7 +39,10 @@ def check() -> int:
     """1 if a clock is above its estimate, or if the estimate is of other sources."""
     cores = stored.load()
     wrong = list(stored.too_fast(cores))
-    wrong += [f"{name}: its sources changed: run `make timing`" for name in stored.stale(cores)]
+    wrong += [
+        f"{name}: not timed, or its sources or boards changed: run `make timing`"
+        for name in stored.stale(cores)
+    ]
     for line in wrong:
         print(line, file=sys.stderr)
     return int(bool(wrong))
@@ -51,7 +54,7 @@ def update(configs: list[str], rows: int, to_json: bool) -> None:
 
     cores = stored.load() if stored.STORED.is_file() else {}
     for name in configs:
-        if name not in cores or cores[name].key != yosys.key(name):
+        if name in stored.stale(cores):
             cores[name] = time_core(name)
     stored.save(cores)
     put_into(DOCUMENT, "timing", summary(cores))

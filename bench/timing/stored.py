@@ -70,9 +70,13 @@ def save(cores: Mapping[str, Core], path: Path = STORED) -> None:
 
 
 def stale(cores: Mapping[str, Core]) -> tuple[str, ...]:
-    """Configurations whose sources are others now than when they were timed."""
+    """Configurations that were not timed as they are now, or not with a board's delays."""
     return tuple(
-        name for name in needed() if name not in cores or cores[name].key != yosys.key(name)
+        name
+        for name, delays in needed().items()
+        if name not in cores
+        or cores[name].key != yosys.key(name)
+        or not set(delays) <= set(cores[name].reports)
     )
 
 
@@ -97,6 +101,7 @@ def too_fast(cores: Mapping[str, Core]) -> Iterator[str]:
             if config not in cores:
                 continue  # `stale` names it
             estimate = fmax(cores, config, board)
-            if board.clock_mhz > estimate:
-                clock = f"{board.name}: clock_mhz {board.clock_mhz}"
-                yield f"{clock} is above the estimate for {config}, {estimate:.0f} MHz"
+            clock = board.rtl_mhz[config]
+            if clock > estimate:
+                field = f"{board.name}: rtl_mhz.{config}, {clock}"
+                yield f"{field}, is above the estimate, {estimate:.1f} MHz"

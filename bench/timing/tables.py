@@ -17,7 +17,7 @@ def summary(cores: Mapping[str, Core]) -> str:
         for delays, report in core.reports.items():
             loaded = load_delays(delays)
             boards = [
-                f"{board.name} ({board.clock_mhz})"
+                f"{board.name} ({board.rtl_mhz[name]})"
                 for board in map(load_board, board_names())
                 if name in board.configs and board.part.startswith(loaded.parts)
             ]

@@ -35,11 +35,12 @@ class Build:
 def settings_text(build: Build) -> str:
     """The text of settings.tcl."""
     board = build.board
+    clock = board.clock(build.core, build.config.name)
     values: dict[str, object] = {
         "board_name": board.name,
         "part": board.part,
         "board_part": board.board_part,
-        "clock_mhz": board.clock_mhz,
+        "clock_mhz": clock,
         "core_kind": build.core,
         "config": build.config.name,
         "config_hash": f"{build.config.hash:#010x}",
@@ -52,7 +53,7 @@ def settings_text(build: Build) -> str:
         "ps_control": board.ps["control"],
         "ps_memory": board.ps["memory"],
         "ps_interrupt": board.ps["interrupt"],
-        **_processing_system(board),
+        **_processing_system(board, clock),
         "sources": [str(path) for path in build.sources],
         "registers": _registers(),
     }
@@ -78,7 +79,7 @@ def tcl(value: object) -> str:
 _ESCAPED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def _processing_system(board: Board) -> dict[str, object]:
+def _processing_system(board: Board, clock_mhz: int) -> dict[str, object]:
     """Cell, automation and properties of the processing system, by family."""
     if board.family == "zynq7":
         name = "processing_system7"
@@ -90,7 +91,7 @@ def _processing_system(board: Board) -> dict[str, object]:
             f"PCW_S_AXI_{port}_DATA_WIDTH": board.axi_bits,
             "PCW_USE_FABRIC_INTERRUPT": 1,
             "PCW_IRQ_F2P_INTR": 1,
-            "PCW_FPGA0_PERIPHERAL_FREQMHZ": board.clock_mhz,
+            "PCW_FPGA0_PERIPHERAL_FREQMHZ": clock_mhz,
         }
     else:
         name = "zynq_ultra_ps_e"
@@ -103,7 +104,7 @@ def _processing_system(board: Board) -> dict[str, object]:
             f"PSU__USE__S_AXI_GP{number + 2}": 1,  # HP0 is GP2
             f"PSU__SAXIGP{number + 2}__DATA_WIDTH": board.axi_bits,
             "PSU__USE__IRQ0": 1,
-            "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": board.clock_mhz,
+            "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": clock_mhz,
         }
     flat: list[object] = []
     for key, setting in properties.items():

@@ -235,7 +235,7 @@ def measure(compiled: Any, runs: dict[str, Run]) -> dict[str, Any]:
 
 def report_table(report: dict[str, Any], config: str) -> Table:
     """The report for people."""
-    clock = load("penstock.boards.board").load_board(BOARD).clock_mhz
+    clock = load("penstock.boards.board").load_board(BOARD).clock("rtl", config)
     title = f"{report['network']} on {report['dataset']}, {config}"
     result = table(title, "", "", "measured by")
     for row in rows(report, clock):

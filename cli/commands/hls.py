@@ -120,9 +120,8 @@ def hls(
     config = compiled.package.config
     board.require(config.name)
     estimate = load("penstock.hls.resources").require_fit(config, board.name, board.resources)
-    target = project.Target(
-        board=board.name, part=board.part, clock_mhz=clock_mhz or board.clock_mhz, steps=steps
-    )
+    clock = clock_mhz or board.hls_mhz
+    target = project.Target(board=board.name, part=board.part, clock_mhz=clock, steps=steps)
     fit = load("penstock.hls.fit").fit(fit_to) if fit_to else None
     timing = fit.timing if fit else None
     inputs = bench_inputs(loaded, images_path, limit)

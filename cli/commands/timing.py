@@ -50,7 +50,7 @@ def timing(
         figures, tables = _vivado(vivado, rows)
     else:
         figures, tables = _estimate(chosen, name, rows)
-    figures = {"config": name, "board": board, "clock_mhz": chosen.clock_mhz} | figures
+    figures = {"config": name, "board": board, "clock_mhz": chosen.clock("rtl", name)} | figures
     emit(figures, json_to, *tables)
 
 

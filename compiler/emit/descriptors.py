@@ -8,7 +8,7 @@ import numpy as np
 
 from penstock.compiler.emit.metadata import metadata
 from penstock.compiler.emit.move_windows import windows
-from penstock.compiler.estimate.array_shape import best_split
+from penstock.compiler.estimate.array_shape import best_split, first_mode
 from penstock.compiler.numerics import exp_table
 from penstock.compiler.passes.concat import is_map_copy
 from penstock.compiler.plan.allocate import Allocation, plane_size
@@ -187,6 +187,10 @@ class _Lowering:
         if key not in self.weights:
             self.weights[key] = self.append(image)
         out_pixels = _out_pixels(height, width, conv.stride)
+        split = best_split(out_pixels, config) if self.reshape else 0
+        if self.reshape and step.out_list is not None:
+            beats, one = w_stride // BEAT_BYTES, conv.depthwise
+            split |= first_mode(out_pixels, config, conv.weight.shape, beats, depthwise=one)
         residual = conv.residual is not None
         descriptor = Descriptor.make(
             Op.CONV,
@@ -215,7 +219,7 @@ class _Lowering:
             clamp_hi=conv.clamp[1],
             w_addr=self.weights[key],
             w_stride=w_stride,
-            split=best_split(out_pixels, config) if self.reshape else 0,
+            split=split,
         )
         # Of a bundle's pairs one in `bundle` is of the same group; rows between images count not.
         counted = macs // step.bundle if step.kind in ("conv", "gate") else 0

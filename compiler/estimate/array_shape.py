@@ -60,17 +60,43 @@ def group_rows(outputs: int, first: int, config: HwConfig) -> list[int]:
     return [first] + [config.p_oc] * rest
 
 
-def first_mode(pixels: int, config: HwConfig) -> int:
-    """The mode with the fewest rows that a map of `pixels` still fills.
+def first_mode(
+    pixels: int,
+    config: HwConfig,
+    weights: tuple[int, ...],
+    row_beats: int,
+    *,
+    depthwise: bool = False,
+) -> int:
+    """The mode whose rows are the first group, in row layout: with the fewest cycles of waiting.
 
-    The first group after a GATE arrives cold: the fewer its rows, the earlier the array starts, and
-    in a shape that the map fills nothing is lost.
+    The first group after a GATE arrives cold: the fewer its rows, the earlier the array starts.
+    The next group is a whole one, and comes while the first is used: too few rows, and the array
+    waits again.  In a shape that the map fills nothing else is lost.
+
+    Args:
+        pixels: of the output map.
+        config: the core.
+        weights: shape of the weights, (O, I, K, K); every channel is taken to survive.
+        row_beats: beats of a row: parameters and weights.
+        depthwise: a tile is one row, in the shape with the fewest rows.
     """
-    return max(mode for mode in range(config.modes) if mode == 0 or config.p_px << mode <= pixels)
+    outputs, inputs, kernel = weights[:3]
+    steps = inputs * kernel * kernel
+
+    def wait(mode: int) -> tuple[int, int]:
+        rows = min(config.p_oc >> mode, outputs)
+        count = rows * tiles(pixels, config.modes - 1, config)
+        used = (count if depthwise else tiles(pixels, mode, config)) * steps
+        late = min(config.p_oc, outputs - rows) * row_beats - used
+        return rows * row_beats + max(late, 0), -mode
+
+    fits = [m for m in range(config.modes) if m == 0 or config.p_px << m <= pixels]
+    return min(fits, key=wait)
 
 
 def best_split(pixels: int, config: HwConfig) -> int:
-    """The `split` with the fewest tiles for a map of `pixels` output pixels.
+    """The `split` of partial groups with the fewest tiles for a map of `pixels` output pixels.
 
     Every tile of a convolution takes the same cycles whatever its shape, so tiles are the cost.
     """
@@ -85,7 +111,7 @@ def best_split(pixels: int, config: HwConfig) -> int:
             for mode in range(config.modes)
         )
 
-    split = first_mode(pixels, config)
+    split = 0
     for rows in range(1, config.p_oc):
         # Where rows share an entry the largest of them decides: it comes last.
         clear = split & ~(3 << 2 * entry(rows, config))

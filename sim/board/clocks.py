@@ -5,7 +5,7 @@ ZYNQ7_SLCR = 0xF800_0000
 ZYNQMP_CRL = 0xFF5E_0000
 ZYNQMP_CRF = 0xFD1A_0000
 
-_ZYNQ7 = {0x100: 40 << 12, 0x104: 32 << 12, 0x108: 30 << 12, 0x120: 2 << 8}
+_ZYNQ7 = {0x100: 26 << 12, 0x104: 21 << 12, 0x108: 20 << 12, 0x120: 2 << 8}  # 50 MHz x 20: IO PLL
 _ZYNQ7 |= {0x170 + 16 * i: 2 << 20 | 5 << 8 for i in range(4)}
 _PLL = 45 << 8  # 33.33 MHz x 45
 _CRL = {0x20: _PLL, 0x30: _PLL} | {0xC0 + 4 * i: 1 << 24 | 1 << 16 | 15 << 8 for i in range(4)}

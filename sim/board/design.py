@@ -24,6 +24,8 @@ _SYSTEMS = {
     "aarch64": ("zynq_ultra_ps_e:3.5", "M_AXI_HPM0_FPD", "pl_ps_irq0", 0xA000_0000, "xczu7ev"),
 }
 _RANGE = 0x1_0000
+#: What is divided for the programmable logic.
+_PLL_MHZ = {"armv7l": 1000, "aarch64": 1500}
 
 
 def write_design(
@@ -34,6 +36,7 @@ def write_design(
     core: str = "rtl",
     interrupt: bool = True,
     config_hash: int | None = None,
+    clock_mhz: int = 100,
 ) -> Path:
     """Write folder/name.bit and .hwh; returns the path of the `.bit`.
 
@@ -44,10 +47,11 @@ def write_design(
         core: "rtl" or "hls", the key of its VLNV.
         interrupt: route the core's interrupt through an AXI interrupt controller.
         config_hash: hash in the core's parameters, None for none.
+        clock_mhz: of the programmable logic; a whole fraction of the PLL that is divided for it.
     """
     bit = Path(folder) / f"{name}.bit"
     bit.write_bytes(_bitstream(name))
-    root = _Design(architecture, VLNV[core], interrupt, config_hash).build()
+    root = _Design(architecture, VLNV[core], interrupt, config_hash, clock_mhz).build()
     Xml.ElementTree(root).write(bit.with_suffix(".hwh"), encoding="utf-8", xml_declaration=True)
     return bit
 
@@ -69,12 +73,21 @@ class _Design:
     """Builds the XML; every module hangs on one AXI master of the processing system."""
 
     def __init__(
-        self, architecture: str, vlnv: str, interrupt: bool, config_hash: int | None
+        self,
+        architecture: str,
+        vlnv: str,
+        interrupt: bool,
+        config_hash: int | None,
+        clock_mhz: int,
     ) -> None:
         self._arch = architecture
         self._system, self._master, self._irq, self._base, self._part = _SYSTEMS[architecture]
         self._core, self._vlnv = "penstock_0", vlnv
         self._interrupt, self._hash = interrupt, config_hash
+        self._divisor, left = divmod(_PLL_MHZ[architecture], clock_mhz)
+        if left or self._divisor > 63:
+            raise ValueError(f"no divisor makes {clock_mhz} MHz")
+        self._actual_mhz = f"{clock_mhz}.0"
 
     def build(self) -> Xml.Element:
         root = Xml.Element("EDKSYSTEM", EDWVERSION="1.2", TIMESTAMP="0", VIVADOVERSION="simulated")
@@ -115,14 +128,14 @@ class _Design:
         for i in range(4):
             if self._arch == "armv7l":
                 values[f"PCW_FPGA_FCLK{i}_ENABLE"] = str(int(i == 0))
-                values[f"PCW_FCLK{i}_PERIPHERAL_DIVISOR0"] = "5"
-                values[f"PCW_FCLK{i}_PERIPHERAL_DIVISOR1"] = "2"
+                values[f"PCW_FCLK{i}_PERIPHERAL_DIVISOR0"] = str(self._divisor)
+                values[f"PCW_FCLK{i}_PERIPHERAL_DIVISOR1"] = "1"
                 values[f"PCW_FCLK{i}_PERIPHERAL_CLKSRC"] = "IO PLL"
             else:
                 prefix = f"PSU__CRL_APB__PL{i}_REF_CTRL__"
                 values[f"PSU__FPGA_PL{i}_ENABLE"] = str(int(i == 0))
-                values |= {prefix + "DIVISOR0": "15", prefix + "DIVISOR1": "1"}
-                values |= {prefix + "SRCSEL": "IOPLL", prefix + "ACT_FREQMHZ": "100.0"}
+                values |= {prefix + "DIVISOR0": str(self._divisor), prefix + "DIVISOR1": "1"}
+                values |= {prefix + "SRCSEL": "IOPLL", prefix + "ACT_FREQMHZ": self._actual_mhz}
         return values
 
     def _accelerator(self, modules: Xml.Element) -> None:

@@ -29,8 +29,11 @@ def test_board_is_complete(name: str) -> None:
 def test_documents_say_the_same(name: str, repository: Path) -> None:
     board = load_board(name)
     r = board.resources
-    cells = (f"`{name}`", board.part, f"{r['dsp']:,}", r["bram36"], r["uram"], f"{r['lut']:,}")
-    row = "| " + " | ".join(map(str, cells)) + f" | {board.clock_mhz} MHz |"
+    cells = [f"`{name}`", board.part, f"{r['dsp']:,}", f"{r['bram36']}", f"{r['uram']}"]
+    cells += [f"{r['lut']:,}"]
+    clocks = ", ".join(f"`{config}` {mhz}" for config, mhz in board.rtl_mhz.items())
+    cells += [clocks, str(board.hls_mhz)]
+    row = "| " + " | ".join(cells) + " |"
     assert row in (repository / "docs" / "boards.md").read_text()
     assert board.title.split()[-1] in (repository / "docs" / "host.md").read_text()
 
@@ -45,7 +48,12 @@ def test_unknown_board() -> None:
     [
         ("family: zynq7\n", "", "missing or unknown: family"),
         ("family: zynq7\n", "family: versal\n", "family 'versal', one of zynq7, zynqmp"),
-        ("clock_mhz", "clock", "missing or unknown: clock, clock_mhz"),
+        ("hls_mhz", "mhz", "missing or unknown: hls_mhz, mhz"),
+        ("tiny: 100}", "zu5ev: 100}", "rtl_mhz must have tiny, z7020, z7020x2"),
+        ("{z7020: 125, z7020x2: 125, tiny: 100}", "125", "rtl_mhz must have tiny, z7020"),
+        ("z7020x2: 125", "z7020x2: 128", r"rtl_mhz.z7020x2 is 128, no whole fraction of the 1000"),
+        ("hls_mhz: 100", "hls_mhz: fast", r"hls_mhz is fast, no whole fraction"),
+        ("hls_mhz: 100", "hls_mhz: 0", r"hls_mhz is 0, no whole fraction"),
         ("[z7020, z7020x2, tiny]", "[z9999]", "unknown configuration 'z9999'"),
         ("uram: 0, ", "", "resources must have bram36, dsp, lut, uram"),
         ("name: pynq-z2", "name: [", "is not YAML"),

@@ -35,7 +35,7 @@ def test_project_and_report(penstock: Runner, workspace: Workspace, tmp_path: Pa
     assert again.code == 0, again.err
     assert "not run" in again.out
     figures = json.loads((out / "report.json").read_text())
-    assert figures["clock_mhz"] == load_board("pynq-z2").clock_mhz
+    assert figures["clock_mhz"] == load_board("pynq-z2").hls_mhz
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,19 @@ def test_the_packed_core(open_overlay: Opener, package: Package, repository: Pat
         overlay.load(package)
 
 
+@pytest.mark.parametrize("mhz", [100, 125, 250])
+def test_the_overlay_sets_the_clock_of_the_design(
+    open_overlay: Opener, rtl_core: Any, architecture: str, mhz: int
+) -> None:
+    """The clock goes with the bitstream: PYNQ divides its PLL as the .hwh says."""
+    import pynq
+
+    if architecture == "aarch64" and mhz == 125:
+        mhz = 150
+    open_overlay(rtl_core, architecture=architecture, clock_mhz=mhz)
+    assert pynq.Clocks.fclk0_mhz == pytest.approx(mhz, rel=1e-3)
+
+
 @pytest.mark.parametrize("batch, images", [(1, 3), (4, 3), (4, 4), (4, 5), (4, 9)])
 def test_batches_of_any_size(
     open_overlay: Opener, rtl_core: Any, package: Package, vectors: Any, batch: int, images: int
