@@ -1,7 +1,6 @@
 """A Program as people read it: one line a descriptor, the memory map, the weights."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from penstock.compiler.estimate.activity import decode, out_size, pool_size
 from penstock.program.config import ALL_CHANNELS
@@ -151,7 +150,7 @@ _OPERANDS: dict[Op, Callable[[Descriptor, dict[int, str]], str]] = {
 
 
 def _memory(package: Package) -> Iterator[str]:
-    blocks: list[dict[str, Any]] = package.meta["memory"]
+    blocks = package.meta["memory"]
     used = max((block["address"] + block["bytes"] for block in blocks), default=0)
     total = package.config.fmem_bytes
     yield f"; feature memory: {used} of {total} bytes"

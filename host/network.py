@@ -21,6 +21,7 @@ from penstock.host.errors import (
 from penstock.host.trace import Trace
 from penstock.program.ends import decode_results, head_of, labels_of, tails_of
 from penstock.program.exits import decode_logits, exits_taken, with_thresholds
+from penstock.program.meta import ProgramMeta
 from penstock.program.package import Package
 from penstock.program.pixels import pixels_of
 
@@ -76,7 +77,7 @@ class Network:
         )
 
     @property
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> ProgramMeta:
         """The program's metadata (docs/program.md)."""
         return self.package.meta
 

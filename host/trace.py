@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.exits import exits_taken
+from penstock.program.meta import ProgramMeta
 
 Bytes = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.uint32]
@@ -26,7 +27,7 @@ class Trace:
     """
 
     records: Bytes
-    meta: dict[str, Any]
+    meta: ProgramMeta
 
     def __len__(self) -> int:
         return len(self.records)

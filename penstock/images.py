@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.errors import InputError
+from penstock.program.meta import InputMeta
 from penstock.program.pixels import Pixels, real_images
 
 #: Share of the image values beyond the input quantiser's range that goes without a warning.  A
@@ -144,7 +145,7 @@ def _wrong_type(
     return InputError(f"images are {got}, expected {expected}", source, hint)
 
 
-def image_warnings(images: npt.NDArray[Any], image: dict[str, Any]) -> list[str]:
+def image_warnings(images: npt.NDArray[Any], image: InputMeta) -> list[str]:
     """Warnings about images that the input quantiser (metadata `image`) makes little of."""
     if images.dtype != np.float32:
         return []

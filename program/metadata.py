@@ -6,41 +6,15 @@ The checksum finds accidents; this finds a file that another tool wrote wrongly,
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from penstock.program.config import BEAT_BYTES, MAX_LENGTH
 from penstock.program.ends import check_ends
+from penstock.program.meta import ProgramMeta, Threshold
 from penstock.program.pixels import pixels_of
 
 #: Largest number of the format: sizes, addresses and counts are 32-bit words.
 LARGEST = (1 << 32) - 1
-
-#: A type, a list of one kind of element, or a dictionary of what must be there (more may be).
-Kind = type | list[Any] | dict[str, Any]
-
-KIND: Kind = {
-    "network": str,
-    "config": str,
-    "schedule": str,
-    "images": int,
-    "input": {"name": str, "shape": [int], "signed": bool, "scale": float, "bytes": int},
-    "output": {"name": str, "classes": int, "signed": bool, "scale": float, "offset": int},
-    "record_bytes": int,
-    "gates": [{"name": str, "score": int, "count": int, "offset": int}],
-    "exits": [
-        {
-            "name": str,
-            "descriptor": int,
-            "halt": int,
-            "threshold": object,  # a number that may be 0
-            "signed": bool,
-            "scale": float,
-            "scores": int,
-        }
-    ],
-    "memory": [{"name": str, "address": int, "bytes": int, "steps": [int]}],
-    "layers": [{"name": str}],
-}
 
 
 def parse_metadata(data: bytes) -> dict[str, Any]:
@@ -54,7 +28,7 @@ def parse_metadata(data: bytes) -> dict[str, Any]:
     return meta
 
 
-def _file_shape(meta: dict[str, Any]) -> list[int] | None:
+def _file_shape(meta: Mapping[str, Any]) -> list[int] | None:
     """An image as the head takes it, None without one."""
     if "head" not in meta:
         return None
@@ -65,9 +39,9 @@ def _file_shape(meta: dict[str, Any]) -> list[int] | None:
     return shape
 
 
-def check_metadata(meta: dict[str, Any], n_descriptors: int) -> None:
+def check_metadata(meta: Mapping[str, Any], n_descriptors: int) -> None:
     """ValueError, in a few words, unless `meta` is as documented and within its own sizes."""
-    _check(meta, KIND, "it")
+    _check(meta, ProgramMeta, "it")
     image, result, record = meta["input"], meta["output"], meta["record_bytes"]
     if len(image["shape"]) != 3 or not 1 <= math.prod(image["shape"]) <= image["bytes"]:
         raise ValueError(f"has an input of shape {image['shape']} in {image['bytes']} bytes")
@@ -123,22 +97,23 @@ def result_stride(meta: Mapping[str, Any]) -> int:
     return -(-int(meta["output"]["classes"]) // BEAT_BYTES) * BEAT_BYTES
 
 
-def _check(value: Any, kind: Kind, where: str) -> None:
-    if isinstance(kind, dict):
+def _check(value: Any, kind: Any, where: str) -> None:
+    """Hold a value to an annotation of program/meta.py."""
+    if is_typeddict(kind):
         _require(isinstance(value, dict), where)
-        for key, inner in kind.items():
+        for key in sorted(kind.__required_keys__, key=list(get_type_hints(kind)).index):
             _require(key in value, f"{where}.{key}")
-            _check(value[key], inner, f"{where}.{key}")
-    elif isinstance(kind, list):
+            _check(value[key], get_type_hints(kind)[key], f"{where}.{key}")
+    elif get_origin(kind) is list:
         _require(isinstance(value, list), where)
         for item in value:
-            _check(item, kind[0], f"{where}[]")
+            _check(item, get_args(kind)[0], f"{where}[]")
     elif kind is int:
         _require(type(value) is int and 0 <= value <= LARGEST, where)
     elif kind is float:
         number = type(value) in (int, float)
         _require(number and math.isfinite(value) and value > 0, where)
-    else:
+    elif kind != Threshold:
         _require(isinstance(value, kind), where)
 
 

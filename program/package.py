@@ -15,11 +15,12 @@ import os
 import pathlib
 import struct
 import zlib
-from typing import Any
+from typing import cast
 
 from penstock.program.config import CONFIGS, HwConfig
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.errors import PenstockError
+from penstock.program.meta import ProgramMeta
 from penstock.program.metadata import check_metadata, parse_metadata
 
 MAGIC = b"PENSTOCK"
@@ -42,7 +43,7 @@ class Package:
     config_hash: int
     descriptors: bytes
     weights: bytes
-    meta: dict[str, Any]
+    meta: ProgramMeta
 
     @property
     def n_descriptors(self) -> int:
@@ -111,7 +112,7 @@ class Package:
         weights_at = HEADER.size + count * DESCRIPTOR_BYTES
         meta_at = weights_at + n_weights
         try:
-            meta = parse_metadata(data[meta_at:])
+            meta = cast(ProgramMeta, parse_metadata(data[meta_at:]))
         except ValueError as error:
             raise PackageError(f"{source}: its metadata {error}", hint="compile it again") from None
         return cls(

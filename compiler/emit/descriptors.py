@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -49,6 +49,7 @@ from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import DEPTHWISE, SIGMOID, STOPS, Descriptor, GateKind, Op
 from penstock.program.exits import exit_bound
+from penstock.program.meta import ExitMeta, LayerMeta
 from penstock.program.package import Package
 
 
@@ -61,17 +62,17 @@ class _Lowering:
     config: HwConfig
     reshape: bool
     descriptors: list[Descriptor] = dataclasses.field(default_factory=list)
-    layers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    layers: list[LayerMeta] = dataclasses.field(default_factory=list)
     blob: list[Bytes] = dataclasses.field(default_factory=list)
     blob_bytes: int = 0
     #: (convolution, its bytes) -> their place
     weights: dict[tuple[str, bytes], int] = dataclasses.field(default_factory=dict)
-    exits: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # as in the metadata
+    exits: list[ExitMeta] = dataclasses.field(default_factory=list)  # as in the metadata
 
     def emit(self, descriptor: Descriptor, name: str, **info: Any) -> None:
         """One descriptor and its line of metadata."""
         self.descriptors.append(descriptor)
-        self.layers.append({"name": name, **info})
+        self.layers.append(cast(LayerMeta, {"name": name, **info}))
 
     def address(self, buffer: str, first: int = 0, row: int = 0) -> int:
         """The address of a channel of a buffer, or of a row of it."""
@@ -385,17 +386,18 @@ class _Lowering:
 
     def _exit(self, step: ExitStep) -> None:
         """EXIT_IF; `_end` fills in where it goes on."""
-        self.exits.append(
-            {
-                "name": step.logits.name,
-                "descriptor": len(self.descriptors),
-                "threshold": step.threshold,
-                "signed": step.logits.signed,
-                **({"zero_point": zero} if (zero := step.logits.zero_point) else {}),
-                "scale": step.logits.scale,
-                "scores": step.scores,
-            }
-        )
+        leave: ExitMeta = {
+            "name": step.logits.name,
+            "descriptor": len(self.descriptors),
+            "halt": 0,  # `_end` knows
+            "threshold": step.threshold,
+            "signed": step.logits.signed,
+            "scale": step.logits.scale,
+            "scores": step.scores,
+        }
+        if step.logits.zero_point:
+            leave["zero_point"] = step.logits.zero_point
+        self.exits.append(leave)
         descriptor = Descriptor.make(
             Op.EXIT_IF,
             src_signed=step.logits.signed,
@@ -437,6 +439,5 @@ def lower(plan: Plan, allocation: Allocation, config: HwConfig, *, reshape: bool
         config_hash=config.hash,
         descriptors=b"".join(descriptor.encode() for descriptor in lowering.descriptors),
         weights=blob.tobytes(),
-        meta=metadata(plan, allocation, config)
-        | {"exits": lowering.exits, "layers": lowering.layers},
+        meta=metadata(plan, allocation, config, lowering.exits, lowering.layers),
     )

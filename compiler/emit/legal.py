@@ -3,14 +3,13 @@
 The core checks far more, each descriptor when its turn comes (docs/program.md, "Checks").
 """
 
-from typing import Any
-
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.paths import main_halt
 from penstock.program.checks import Limits, violation
 from penstock.program.config import ALL_CHANNELS, HwConfig
 from penstock.program.descriptor import Descriptor, Op
 from penstock.program.errors import PenstockError
+from penstock.program.meta import ExitMeta
 from penstock.program.package import Package, PackageError
 
 
@@ -58,7 +57,7 @@ def check_rules(package: Package, config: HwConfig | None = None) -> None:
             )
 
 
-def _bad_exits(descriptors: list[Descriptor], exits: list[dict[str, Any]]) -> str:
+def _bad_exits(descriptors: list[Descriptor], exits: list[ExitMeta]) -> str:
     """Why the exits are not those of the metadata, each with a HALT of its own; "" if they are."""
     last = main_halt(descriptors)
     found = [index for index, d in enumerate(descriptors) if d.op == Op.EXIT_IF]

@@ -2,25 +2,33 @@
 
 import json
 import math
-from typing import Any
 
 from penstock.compiler.errors import CompileError
-from penstock.compiler.ir import Gate, Graph, Value
-from penstock.compiler.plan.allocate import Allocation
+from penstock.compiler.ir import Gate, Graph
+from penstock.compiler.plan.allocate import Allocation, Block
 from penstock.compiler.plan.steps import GateStep, Plan
 from penstock.compiler.plan.weights import round_up
 from penstock.program.config import BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
+from penstock.program.meta import (
+    BlockMeta,
+    ExitMeta,
+    InputMeta,
+    LayerMeta,
+    OutputMeta,
+    ProgramMeta,
+)
 from penstock.program.pixels import Pixels, pixels_of_properties
 
 
-def _zero_point(value: Value) -> dict[str, int]:
-    """The code that stands for 0, where that is another than 0."""
-    return {"zero_point": value.zero_point} if value.zero_point else {}
-
-
-def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, Any]:
-    """Everything but `exits` and `layers`, which `lower` adds descriptor by descriptor."""
+def metadata(
+    plan: Plan,
+    allocation: Allocation,
+    config: HwConfig,
+    exits: list[ExitMeta],
+    layers: list[LayerMeta],
+) -> ProgramMeta:
+    """All of it; `exits` and `layers` were made descriptor by descriptor."""
     graph = plan.graph
     offset = COUNTER_BYTES + round_up(plan.n_scores, BEAT_BYTES)
     size = math.prod(graph.values[graph.output].shape)
@@ -28,10 +36,9 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
         step.list: step.within for step in plan.steps if isinstance(step, GateStep) and step.closes
     }
     kinds = {node.output: node.kind for node in graph.nodes if isinstance(node, Gate)}
-    ends: dict[str, Any] = {} if graph.head is None else {"head": graph.head.encode()}
-    if graph.tails:
-        ends["tails"] = [tail.encode() for tail in graph.tails]
-    return ends | {
+    meta: ProgramMeta = {
+        "exits": exits,
+        "layers": layers,
         "network": graph.name,
         "config": config.name,
         "schedule": plan.schedule,
@@ -50,54 +57,64 @@ def metadata(plan: Plan, allocation: Allocation, config: HwConfig) -> dict[str, 
             }
             for name, score in plan.scores.items()
         ],
-        "memory": [
-            {
-                "name": block.name,
-                "address": allocation.buffers[block.owner] + block.offset,
-                "bytes": block.size,
-                "steps": [block.first, block.last],
-            }
-            | ({"row": block.row} if block.row else {})
-            for block in allocation.blocks
-        ],
+        "memory": [_block(block, allocation) for block in allocation.blocks],
     }
+    if graph.head is not None:
+        meta["head"] = graph.head.encode()
+    if graph.tails:
+        meta["tails"] = [tail.encode() for tail in graph.tails]
+    return meta
 
 
-def _input(graph: Graph) -> dict[str, Any]:
+def _block(block: Block, allocation: Allocation) -> BlockMeta:
+    """What holds a part of feature memory, and when."""
+    held: BlockMeta = {
+        "name": block.name,
+        "address": allocation.buffers[block.owner] + block.offset,
+        "bytes": block.size,
+        "steps": [block.first, block.last],
+    }
+    if block.row:
+        held["row"] = block.row
+    return held
+
+
+def _input(graph: Graph) -> InputMeta:
     """What the host quantises an image to."""
     image = graph.values[graph.input]
-    pixels = _pixels(graph, image.shape[0])
-    return (
-        {
-            "name": image.name,
-            "shape": list(image.shape),
-            "signed": image.signed,
-            "scale": image.scale,
-            "bytes": round_up(math.prod(image.shape), BEAT_BYTES),
-        }
-        | ({"integer": True} if graph.integer_input else {})
-        | _zero_point(image)
-        | ({"pixels": pixels.plain()} if pixels is not None else {})
-    )
+    made: InputMeta = {
+        "name": image.name,
+        "shape": list(image.shape),
+        "signed": image.signed,
+        "scale": image.scale,
+        "bytes": round_up(math.prod(image.shape), BEAT_BYTES),
+    }
+    if graph.integer_input:
+        made["integer"] = True
+    if image.zero_point:
+        made["zero_point"] = image.zero_point
+    if (pixels := _pixels(graph, image.shape[0])) is not None:
+        made["pixels"] = pixels.plain()
+    return made
 
 
-def _output(graph: Graph, offset: int) -> dict[str, Any]:
+def _output(graph: Graph, offset: int) -> OutputMeta:
     """What the host reads in a record, from `offset` on."""
     result = graph.values[graph.output]
     size = math.prod(result.shape)
-    names = _class_names(graph, size)
-    return (
-        {
-            "name": result.name,
-            "classes": size,
-            "shape": list(result.shape),
-            "signed": result.signed,
-            "scale": result.scale,
-            "offset": offset,
-        }
-        | _zero_point(result)
-        | ({"class_names": names} if names else {})
-    )
+    made: OutputMeta = {
+        "name": result.name,
+        "classes": size,
+        "shape": list(result.shape),
+        "signed": result.signed,
+        "scale": result.scale,
+        "offset": offset,
+    }
+    if result.zero_point:
+        made["zero_point"] = result.zero_point
+    if names := _class_names(graph, size):
+        made["class_names"] = list(names)
+    return made
 
 
 def _pixels(graph: Graph, channels: int) -> Pixels | None:

@@ -1,11 +1,10 @@
 """Seeded gate scores: how many channels are kept, how many blocks are skipped."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler.numerics import SCORE_ONE
+from penstock.program.meta import GateMeta
 from penstock.program.package import Package
 
 Scores = npt.NDArray[np.uint8]
@@ -19,7 +18,7 @@ def _survivors(kept: npt.NDArray[np.bool_], rng: np.random.Generator) -> Scores:
     return np.where(kept, rng.integers(LEAST, SCORE_ONE + 1, kept.shape), 0).astype(np.uint8)
 
 
-def _place(gate: dict[str, Any]) -> slice:
+def _place(gate: GateMeta) -> slice:
     return slice(gate["score"], gate["score"] + gate["count"])
 
 

@@ -8,10 +8,11 @@ from penstock.compiler.estimate.activity import Activity, activity
 from penstock.compiler.estimate.cost import Timing, predict_memory
 from penstock.compiler.estimate.masks import Scores
 from penstock.program.descriptor import Op
+from penstock.program.meta import LayerMeta
 from penstock.program.package import Package
 
 
-def _macs(act: Activity, layer: dict[str, Any]) -> float:
+def _macs(act: Activity, layer: LayerMeta) -> float:
     """Mean MACs of one descriptor, convention of `macs`: gates and the compiler's copies apart."""
     if act.op == Op.DENSE:
         return float(act.descriptor.cin * act.descriptor.cout)
