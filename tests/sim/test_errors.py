@@ -70,12 +70,13 @@ def test_program(engine: Engine, make: Callable[[], tuple[Package, ErrorCode, Po
     assert engine(package) == (code, position)
 
 
-def test_flipped_bits() -> None:
+@pytest.mark.parametrize("count", [400, pytest.param(4000, marks=pytest.mark.long)])
+def test_flipped_bits(count: int) -> None:
     """golden and csim agree on any descriptor with one field replaced at random."""
     core, rng = runner(CsimCore("tiny")), RNG(11)
     package = network(keep=0.5)
     seen = set()
-    for _ in range(1500):
+    for _ in range(count):
         index = int(rng.integers(package.n_descriptors))
         field = FIELDS[rng.integers(len(FIELDS))]
         low = -(1 << (field.width - 1)) if field.signed else 0
