@@ -51,5 +51,6 @@ def test_cifar10_is_bit_exact(cifar10: Path, schedule: str, count: int) -> None:
     records = core.run(network.package, inputs)
     core.close()
     assert np.array_equal(golden[:, COUNTER_BYTES:], records[:, COUNTER_BYTES:])
-    labels = network.decode_output(records).label
-    assert (labels == data.test_labels[:count].numpy()).mean() > LEAST_ACCURACY
+    if count == IMAGES:
+        labels = network.decode_output(records).label
+        assert (labels == data.test_labels[:count].numpy()).mean() > LEAST_ACCURACY
