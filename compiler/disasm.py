@@ -32,7 +32,7 @@ def _header(package: Package) -> Iterator[str]:
     yield f"; {package.n_descriptors} descriptors, {len(package.weights)} bytes of weights"
 
 
-def _type(signed: bool) -> str:
+def _type(signed: int) -> str:
     return "int8" if signed else "uint8"
 
 

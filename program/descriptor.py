@@ -6,7 +6,9 @@ pseudo-code; rtl/ps_pkg.sv is generated from FIELDS.
 
 import dataclasses
 import enum
-from typing import Any
+from typing import TYPE_CHECKING
+
+from penstock.program.descriptor_fields import DescriptorFields
 
 DESCRIPTOR_BYTES = 64
 DESCRIPTOR_WORDS = DESCRIPTOR_BYTES // 4
@@ -135,7 +137,7 @@ FIELD_BY_NAME = {field.name: field for field in FIELDS}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptor:
+class Descriptor(DescriptorFields):
     """One decoded descriptor.  `values` maps every field name to its integer value."""
 
     values: dict[str, int]
@@ -157,11 +159,13 @@ class Descriptor:
             full[name] = int(value)
         return cls(values=full)
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.values[name]
-        except KeyError:
-            raise AttributeError(name) from None
+    if not TYPE_CHECKING:  # a type checker knows the names of DescriptorFields, and no others
+
+        def __getattr__(self, name: str) -> int:
+            try:
+                return self.values[name]
+            except KeyError:
+                raise AttributeError(name) from None
 
     @property
     def depthwise(self) -> bool:

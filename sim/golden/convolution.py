@@ -1,8 +1,10 @@
 """CONV: weights as the core reads them, windows as matrix columns, the epilogue."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from penstock.compiler.numerics import MAX_SHIFT, fold, requantize
@@ -87,7 +89,9 @@ def _columns(d: Descriptor, fmem: Array, ics: Array, dtype: type) -> Array:
     stride = 2 if d.polyphase else 1
     rows, columns = out_size(d)
     pad = d.kernel // 2
-    padded = np.full((len(ics), d.height + 2 * pad, d.width + 2 * pad), outside, dtype)
+    padded: npt.NDArray[Any] = np.full(
+        (len(ics), d.height + 2 * pad, d.width + 2 * pad), outside, dtype
+    )
     padded[:, pad : pad + d.height, pad : pad + d.width] = maps
     windows = sliding_window_view(padded, (d.kernel, d.kernel), axis=(1, 2))
     windows = windows[:, ::stride, ::stride].transpose(0, 3, 4, 1, 2)

@@ -1,12 +1,17 @@
 """The 64-byte descriptor: fields do not overlap, every value survives, what does not fit fails."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.program import descriptor_fields
 from penstock.program.descriptor import (
     DESCRIPTOR_BYTES,
     DESCRIPTOR_WORDS,
+    FIELD_BY_NAME,
     FIELDS,
     Descriptor,
     Field,
@@ -63,3 +68,8 @@ def test_misuse() -> None:
         Descriptor.make(Op.CONV, colour=1)
     with pytest.raises(AttributeError):
         _ = Descriptor.make(Op.HALT).colour
+
+
+def test_a_type_checker_knows_the_fields() -> None:
+    source = Path(descriptor_fields.__file__).read_text(encoding="utf-8")
+    assert re.findall(r"^ {8}(\w+): int$", source, re.M) == list(FIELD_BY_NAME)
