@@ -4,6 +4,7 @@ import dataclasses
 import enum
 from pathlib import Path
 
+from penstock.formal.config import package
 from penstock.sim.sources import RTL
 
 #: The folder of the property files, *_props.sv and *_bench.sv.
@@ -50,9 +51,9 @@ class Task:
 
     @property
     def sources(self) -> list[Path]:
-        """Packages, units, properties.  The configuration is the small one of formal/."""
+        """Packages, units, properties.  The configuration is that of formal/config.py."""
         units = [RTL / f"{name}.sv" for name in self.units]
-        packages = [RTL / "ps_pkg.sv", HERE / "ps_cfg_formal.sv", RTL / "ps_types.sv"]
+        packages = [RTL / "ps_pkg.sv", package(), RTL / "ps_types.sv"]
         return [*packages, *units, *(HERE / f"{name}.sv" for name in self.properties)]
 
 
