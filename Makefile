@@ -99,7 +99,7 @@ HLS_NET := $(if $(filter tiny,$(CONFIG))$(filter-out file,$(origin NET))$(wildca
 
 .PHONY: hls sim-hls
 
-hls: $(STAMP) $(HLS_NET) ## the core as a Vitis HLS project in build/hls (BOARD, CONFIG=tiny|z7020, NET=build/demo/net)
+hls: $(STAMP) $(HLS_NET) ## the core as a Vitis HLS project in build/hls (BOARD, CONFIG=tiny|z7020|core.yaml, NET=build/demo/net)
 	$(BIN)/penstock compile $(HLS_NET) --config $(or $(CONFIG),z7020) -o build/hls-net
 	$(BIN)/penstock hls build/hls-net --board $(BOARD) $(if $(IMAGES),--images $(IMAGES)) -o build/hls
 

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from penstock.program.config import CONFIGS
+from penstock.program.config import CONFIGS, HwConfig
 from penstock.program.errors import PenstockError
 from penstock.program.optional import require
 
@@ -56,11 +56,11 @@ class Board:
             return self.hls_mhz
         return self.rtl_mhz.get(config_name, self.rtl_mhz[self.configs[0]])
 
-    def require(self, config_name: str) -> None:
-        """BoardError unless configuration `config_name` is built for this board."""
-        if config_name not in self.configs:
+    def require(self, config: HwConfig) -> None:
+        """BoardError unless `config` is built for this board, or is the user's own."""
+        if config.name not in self.configs and not config.is_own:
             raise BoardError(
-                f"configuration '{config_name}' is not built for {self.name}",
+                f"configuration '{config.name}' is not built for {self.name}",
                 hint=f"one of {', '.join(self.configs)}",
             )
 

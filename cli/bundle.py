@@ -23,6 +23,7 @@ NOT_DEPLOYED = {
     "cplusplus.py",
     "files.py",
     "folder.py",
+    "hardware.py",
     "hls_timing.py",
     "sigmoid.py",
     "systemverilog.py",

@@ -6,9 +6,8 @@ from typing import Any
 import numpy.typing as npt
 import rich_click as click
 
-from penstock.cli.errors import InputError, load
+from penstock.cli.errors import load
 from penstock.images import as_images, read_array
-from penstock.program.config import CONFIGS, HwConfig
 
 #: Seeds that NumPy, torch and the simulated core all take.
 SEED = click.IntRange(0, 2**63 - 1)
@@ -42,15 +41,6 @@ network_option = click.option(
     metavar="PKG.MODULE:NAME",
     help="Of a network of your own: its factory, whose code then runs.",
 )
-
-
-def hardware(name: str) -> HwConfig:
-    """The named configuration; InputError with the known names otherwise."""
-    if name not in CONFIGS:
-        raise InputError(
-            f"unknown hardware configuration '{name}'", hint=f"one of {', '.join(CONFIGS)}"
-        )
-    return CONFIGS[name]
 
 
 def load_network(path: Path) -> Any:

@@ -26,7 +26,7 @@ def compile(
     example: Any = None,
     *,
     calibration: Any = None,
-    target: str | HwConfig = "pynq-z2",
+    target: str | Path | HwConfig = "pynq-z2",
     schedule: str | None = None,
     thresholds: Sequence[float] | None = None,
     images: int = 1,
@@ -48,8 +48,8 @@ def compile(
         example: one batch of a module's input, float32 [N, C, H, W]; None: of `calibration`.
         calibration: images, float32 [N, C, H, W] as the network takes them, of NumPy or PyTorch; a
             hundred typical ones do.
-        target: a board (docs/boards.md), for which its first configuration is taken, or the name
-            of a configuration.
+        target: a board (docs/boards.md), for which its first configuration is taken; or the name
+            of a configuration, or the YAML file of your own (docs/program.md).
         schedule: "sequential" or "parallel"; None: what the file says, else sequential.
         thresholds: of early exits, in order; None: what the file says.
         images: of a run of the core; several share lanes and weights where maps are small.
@@ -91,7 +91,7 @@ def build(
     example: Any = None,
     *,
     calibration: Any = None,
-    target: str | HwConfig = "pynq-z2",
+    target: str | Path | HwConfig = "pynq-z2",
     schedule: str | None = None,
     thresholds: Sequence[float] | None = None,
     images: int = 1,

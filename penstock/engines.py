@@ -97,10 +97,10 @@ def build_engines(
             csim.build_csim(compiled.package.config)
     if "rtl" in engines:
         build = require("penstock.sim.rtl.build")
-        name = compiled.package.config.name
-        with step(f"build the core, {name}"):
+        config = compiled.package.config
+        with step(f"build the core, {config.name}"):
             trace = memory.vcd is not None
-            build.build_core(name, trace=trace, assertions=memory.assertions)
+            build.build_core(config, trace=trace, assertions=memory.assertions)
 
 
 def run_engine(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.errors import InputError
 from penstock.program.config import CONFIGS, HwConfig
+from penstock.program.hardware import NAMES, hardware, is_file
 from penstock.program.optional import require
 
 if TYPE_CHECKING:
@@ -15,22 +17,23 @@ if TYPE_CHECKING:
 DEFAULT_BOARD = "pynq-z2"
 
 
-def resolve_target(target: str | HwConfig) -> tuple[HwConfig, Board | None]:
+def resolve_target(target: str | Path | HwConfig) -> tuple[HwConfig, Board | None]:
     """The configuration of a target, and the board if it is one: its first configuration.
 
     Raises:
         InputError: neither a board nor a configuration has that name.
+        ConfigError: a YAML file does not describe a configuration.
     """
     if isinstance(target, HwConfig):
         return target, None
-    if target in CONFIGS:
-        return CONFIGS[target], None
+    target = str(target)
+    if target in CONFIGS or is_file(target):
+        return hardware(target), None
     boards = require("penstock.boards.board")
     if target not in boards.board_names():
         raise InputError(
             f"unknown target '{target}'",
-            hint=f"a board: {', '.join(boards.board_names())}; or a configuration: "
-            + ", ".join(CONFIGS),
+            hint=f"a board: {', '.join(boards.board_names())}; or a configuration: {NAMES}",
         )
     board: Board = boards.load_board(target)
     return CONFIGS[board.configs[0]], board

@@ -111,10 +111,11 @@ class LayerMeta(LayerOptional):
 
 
 class ProgramOptional(TypedDict, total=False):
-    """What the host does at either end (program/ends.py)."""
+    """What the host does at either end (program/ends.py); a configuration of the user's own."""
 
     head: dict[str, Any]
     tails: list[dict[str, Any]]
+    hardware: dict[str, Any]  # HwConfig.fields
 
 
 class ProgramMeta(ProgramOptional):

@@ -9,6 +9,7 @@
 All little endian.  What the metadata holds is documented in docs/program.md.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -17,7 +18,7 @@ import struct
 import zlib
 from typing import cast
 
-from penstock.program.config import CONFIGS, HwConfig
+from penstock.program.config import CONFIGS, ConfigError, HwConfig
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.errors import PenstockError
 from penstock.program.meta import ProgramMeta
@@ -52,10 +53,17 @@ class Package:
 
     @property
     def config(self) -> HwConfig:
-        """The configuration it was built for.  PackageError if this release has none such."""
+        """The configuration it was built for: one of CONFIGS, or the user's own in the metadata.
+
+        PackageError if this release has none such.
+        """
         for config in CONFIGS.values():
             if config.hash == self.config_hash:
                 return config
+        with contextlib.suppress(TypeError, ConfigError):
+            own = HwConfig(**self.meta.get("hardware", {}))
+            if own.hash == self.config_hash:
+                return own
         raise PackageError(
             f"program is for hardware configuration {self.config_hash:#010x}, unknown here",
             hint="compile the network again with this release",
@@ -64,10 +72,11 @@ class Package:
     def require(self, config: HwConfig) -> None:
         """PackageError unless the program was built for `config`."""
         if self.config_hash != config.hash:
+            name = f"the file of '{config.name}'" if config.is_own else config.name
             raise PackageError(
                 f"program is for hardware configuration {self.config_hash:#010x}, "
                 f"'{config.name}' is {config.hash:#010x}",
-                hint=f"compile the network again with --config {config.name}",
+                hint=f"compile the network again with --config {name}",
             )
 
     def encode(self) -> bytes:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import platformdirs
 
-from penstock.program.config import get_config
+from penstock.program.config import HwConfig, get_config
 from penstock.program.errors import PenstockError
+from penstock.program.files import write_text
 from penstock.program.optional import locate
+from penstock.program.systemverilog import config_text
 
 #: The folder of the SystemVerilog sources: rtl/ beside sim/, in the tree and when installed.
 RTL = Path(__file__).resolve().parents[1] / "rtl"
@@ -25,22 +27,32 @@ TOP = "penstock"
 PACKAGES = 3
 
 
-def rtl_sources(config_name: str) -> list[Path]:
-    """Source files of the core in configuration `config_name`, in the order tools need.
+def rtl_sources(config: HwConfig | str) -> list[Path]:
+    """Source files of the core in a configuration, in the order tools need.
 
     The packages come first, as many as PACKAGES: instruction set, configuration, bundles of
-    signals; then the modules by name.
+    signals; then the modules by name.  The package of a user's own configuration is written among
+    the build products first.
 
     Raises:
-        KeyError: the configuration is not known.
+        KeyError: no configuration has that name.
         FileNotFoundError: the configuration's package has not been generated.
     """
-    name = get_config(config_name).name
-    packages = [RTL / "ps_pkg.sv", RTL / "config" / f"ps_cfg_{name}.sv", RTL / "ps_types.sv"]
+    chosen = get_config(config) if isinstance(config, str) else config
+    sizes = _own_package(chosen) if chosen.is_own else RTL / "config" / f"ps_cfg_{chosen.name}.sv"
+    packages = [RTL / "ps_pkg.sv", sizes, RTL / "ps_types.sv"]
     for path in packages[:2]:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: generate the SystemVerilog packages first")
     return [*packages, *sorted(path for path in RTL.glob("*.sv") if path not in packages)]
+
+
+def _own_package(config: HwConfig) -> Path:
+    """The package of a configuration that rtl/config has none of, named after all of its sizes."""
+    path = build_root() / "config" / f"ps_cfg_{config.name}_{config.hash:08x}.sv"
+    path.parent.mkdir(exist_ok=True)
+    write_text(path, config_text(config))
+    return path
 
 
 def build_root() -> Path:

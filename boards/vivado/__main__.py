@@ -12,9 +12,10 @@ from pathlib import Path
 from penstock.boards.board import BoardError, board_names, load_board
 from penstock.boards.vivado.settings import Build, settings_text
 from penstock.boards.vivado.wrapper import TOP, wrapper_text
-from penstock.program.config import CONFIGS, get_config
+from penstock.program.config import HwConfig
 from penstock.program.errors import PenstockError
 from penstock.program.folder import write_folder
+from penstock.program.hardware import NAMES, hardware
 from penstock.sim.sources import rtl_sources
 
 HERE = Path(__file__).resolve().parent
@@ -43,7 +44,7 @@ def write_scripts(build: Build, *, force: bool = False) -> Path:
     return build.folder / "build.tcl"
 
 
-def rtl_files(config: str, folder: Path) -> tuple[Path, ...]:
+def rtl_files(config: HwConfig, folder: Path) -> tuple[Path, ...]:
     """The core's SystemVerilog in configuration `config`, and the Verilog top in `folder`."""
     return (*rtl_sources(config), folder / f"{TOP}.v")
 
@@ -51,21 +52,19 @@ def rtl_files(config: str, folder: Path) -> tuple[Path, ...]:
 def plan(board_name: str, core: str, config_name: str | None, folder: Path, ip: Path) -> Build:
     """What to build.  BoardError if the board, the configuration or the HLS IP is not there."""
     board = load_board(board_name)
-    name = config_name or board.configs[0]
-    board.require(name)
+    config = hardware(config_name or board.configs[0])
+    board.require(config)
     folder = folder.resolve()
     if core == "rtl":
-        sources = rtl_files(name, folder)
-        return Build(
-            board=board, config=get_config(name), core=core, folder=folder, sources=sources
-        )
+        sources = rtl_files(config, folder)
+        return Build(board=board, config=config, core=core, folder=folder, sources=sources)
     ip = ip.resolve()
     if not list(ip.rglob("component.xml")):
         raise BoardError(
             f"no HLS core to build with: {ip} holds no exported IP (component.xml)",
             hint="synthesise it with Vitis HLS first, or use CORE=rtl",
         )
-    return Build(board=board, config=get_config(name), core=core, folder=folder, ip=ip)
+    return Build(board=board, config=config, core=core, folder=folder, ip=ip)
 
 
 def run_vivado(script: Path) -> int:
@@ -87,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--board", required=True, help=", ".join(board_names()))
     parser.add_argument("--core", choices=("rtl", "hls"), default="rtl")
-    parser.add_argument("--config", help=f"{', '.join(CONFIGS)} (default: the board's first)")
+    parser.add_argument("--config", help=f"{NAMES} (default: the board's first)")
     parser.add_argument("--hls-ip", type=Path, default=ROOT / HLS_IP, help="exported IP (hls)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to build in")
     parser.add_argument(

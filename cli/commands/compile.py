@@ -9,7 +9,6 @@ from rich.table import Table
 from penstock.cli.check import check_options, check_rows, images_to_check
 from penstock.cli.compiled import (
     calibration_option,
-    hardware,
     images_option,
     read_calibration,
 )
@@ -17,8 +16,8 @@ from penstock.cli.errors import InputError, load
 from penstock.cli.exits import thresholds_option
 from penstock.cli.files import force_option
 from penstock.cli.output import emit, json_option, note, table, warn
-from penstock.program.config import CONFIGS
 from penstock.program.folder import check_folder
+from penstock.program.hardware import NAMES, hardware
 from penstock.progress import step
 
 if TYPE_CHECKING:
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
     penstock compile float.onnx --calibration images.npy -o build/net\n
     penstock compile exits.onnx --thresholds 0.9,0.8 -o build/net\n
     penstock compile vgg16.onnx --images 3 -o build/net\n
-    penstock compile net.onnx --check-images x.npy -o build/net
+    penstock compile net.onnx --check-images x.npy -o build/net\n
+    penstock compile net.onnx --config my_core.yaml -o build/net
     """,
 )
 @click.argument("onnx", type=click.Path(path_type=Path))
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     default="z7020",
     show_default=True,
     metavar="NAME",
-    help=f"Hardware configuration: {', '.join(CONFIGS)}.",
+    help=f"Hardware configuration: {NAMES}.",
 )
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write."

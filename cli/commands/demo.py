@@ -12,7 +12,7 @@ from rich.table import Table
 from penstock.bench.demo_report import BOARD, rows
 from penstock.bench.figures import ratios
 from penstock.cli.commands.train import train_checkpoint
-from penstock.cli.compiled import SEED, hardware
+from penstock.cli.compiled import SEED
 from penstock.cli.errors import MISMATCH, load
 from penstock.cli.files import force_option
 from penstock.cli.output import STDOUT, emit, json_option, note, table
@@ -28,6 +28,7 @@ from penstock.engines import (
 from penstock.images import check_images
 from penstock.program.files import write_file, write_text
 from penstock.program.folder import check_folder
+from penstock.program.hardware import hardware
 from penstock.progress import step
 
 #: Images of a zoo network's demo: every one goes through the simulated core three times.

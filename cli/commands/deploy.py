@@ -83,7 +83,7 @@ def deploy(
         check_folder(output, COMMAND, force=force)
     loaded = load_network(network)
     package = loaded.compiled.package
-    board.require(package.config.name)
+    board.require(package.config)
     beside = network if network.is_dir() else network.parent
     images_path, labels_path = _defaults(beside.parent, images_path, labels_path)
     vectors = _vectors(loaded, images_path, labels_path, limit)

@@ -8,14 +8,13 @@ import rich_click as click
 from penstock.cli.compiled import (
     SEED,
     calibration_option,
-    hardware,
     images_option,
     load_network,
     read_calibration,
 )
 from penstock.cli.errors import InputError, load
 from penstock.cli.output import emit, json_option, table, warn
-from penstock.program.config import CONFIGS
+from penstock.program.hardware import NAMES, hardware
 from penstock.progress import step
 
 SHARE = click.FloatRange(0, 1)
@@ -35,7 +34,7 @@ SHARE = click.FloatRange(0, 1)
     "--config",
     "config_name",
     metavar="NAME",
-    help=f"Hardware configuration: {', '.join(CONFIGS)} (default: z7020, or the one compiled for).",
+    help=f"Hardware configuration: {NAMES} (default: z7020, or the one compiled for).",
 )
 @click.option("--schedule", type=click.Choice(["sequential", "parallel"]), help="As for compile.")
 @images_option

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
-from penstock.cli.compiled import hardware, load_network, read_images
+from penstock.cli.compiled import load_network, read_images
 from penstock.cli.errors import MISMATCH, InputError, load
 from penstock.cli.files import force_option
 from penstock.cli.output import emit, json_option, note, table, warn
 from penstock.program.files import write_text
 from penstock.program.folder import check_folder, write_folder
+from penstock.program.hardware import hardware
 from penstock.progress import step
 
 #: Images of the test bench, unless --limit says otherwise: co-simulation takes hours for more.
@@ -42,7 +43,12 @@ def parse_steps(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     """,
 )
 @click.argument("network", type=click.Path(path_type=Path))
-@click.option("--config", "config_name", metavar="NAME", help="Default: the one compiled for.")
+@click.option(
+    "--config",
+    "config_name",
+    metavar="NAME",
+    help="The core (default, and the only one that works: the one compiled for).",
+)
 @click.option("--board", "board_name", default="pynq-z2", show_default=True, metavar="NAME")
 @click.option(
     "--clock",
@@ -56,7 +62,7 @@ def parse_steps(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     "fit_to",
     type=click.Path(path_type=Path),
     metavar="REPORTS",
-    help="Folder of an earlier synthesis's reports: the cycle model takes its loops' depths.",
+    help="An earlier synthesis's report, or their folder: the cycle model takes its loops' depths.",
 )
 @click.option(
     "-o",
@@ -118,7 +124,7 @@ def hls(
     if config_name is not None:
         compiled.package.require(hardware(config_name))
     config = compiled.package.config
-    board.require(config.name)
+    board.require(config)
     estimate = load("penstock.hls.resources").require_fit(config, board.name, board.resources)
     clock = clock_mhz or board.hls_mhz
     target = project.Target(board=board.name, part=board.part, clock_mhz=clock, steps=steps)

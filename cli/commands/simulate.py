@@ -9,7 +9,7 @@ import rich_click as click
 from rich.table import Table
 
 from penstock.cli.check import check_rows, onnx_figures
-from penstock.cli.compiled import SEED, hardware, load_network, read_images
+from penstock.cli.compiled import SEED, load_network, read_images
 from penstock.cli.errors import MISMATCH, InputError
 from penstock.cli.exits import exit_figures, exit_rows, thresholds_option
 from penstock.cli.files import read_labels
@@ -26,6 +26,7 @@ from penstock.engines import (
     save_arrays,
 )
 from penstock.program.files import write_file
+from penstock.program.hardware import hardware
 from penstock.progress import step
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import rich_click as click
 
-from penstock.cli.compiled import hardware
-from penstock.cli.errors import load
+from penstock.cli.errors import InputError, load
 from penstock.cli.output import emit, json_option, table
-from penstock.program.config import CONFIGS
+from penstock.program.hardware import NAMES, hardware
 
 
 @click.command(
@@ -23,7 +22,7 @@ from penstock.program.config import CONFIGS
     "--config",
     "config_name",
     metavar="NAME",
-    help=f"Hardware configuration: {', '.join(CONFIGS)} (default: the board's first).",
+    help=f"Hardware configuration: {NAMES} (default: the board's first).",
 )
 @click.option("--board", default="pynq-z2", show_default=True, help="Whose part to estimate for.")
 @click.option(
@@ -43,11 +42,16 @@ def timing(
     placed or routed.
     """
     chosen = load("penstock.boards.board").load_board(board)
-    name = config_name or chosen.configs[0]
-    hardware(name)
-    chosen.require(name)
+    config = hardware(config_name or chosen.configs[0])
+    chosen.require(config)
+    name = config.name
     if vivado is not None:
         figures, tables = _vivado(vivado, rows)
+    elif config.is_own:
+        raise InputError(
+            f"{name} is a configuration of your own, for which no estimate is stored",
+            hint="build its bitstream and give Vivado's report: --vivado REPORT",
+        )
     else:
         figures, tables = _estimate(chosen, name, rows)
     figures = {"config": name, "board": board, "clock_mhz": chosen.clock("rtl", name)} | figures

@@ -63,6 +63,8 @@ def metadata(
         meta["head"] = graph.head.encode()
     if graph.tails:
         meta["tails"] = [tail.encode() for tail in graph.tails]
+    if config.is_own:
+        meta["hardware"] = config.fields()
     return meta
 
 

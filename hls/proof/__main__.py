@@ -1,9 +1,11 @@
 """`python -m penstock.hls.proof`: what the loops of the HLS core are, and what does not hold."""
 
 import argparse
+import sys
 
 from penstock.hls.proof.check import Proof, prove
-from penstock.program.config import CONFIGS, get_config
+from penstock.program.errors import PenstockError
+from penstock.program.hardware import NAMES, hardware
 
 
 def table(proof: Proof) -> str:
@@ -20,12 +22,16 @@ def table(proof: Proof) -> str:
 
 
 def main() -> int:
-    """Print the table and the findings; exit code 1 if there are any."""
+    """Print the table and the findings; exit code 1 if there are any, 2 on bad input."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="z7020", choices=sorted(CONFIGS))
+    parser.add_argument("--config", default="z7020", metavar="NAME", help=NAMES)
     parser.add_argument("--clock", type=float, default=100.0, metavar="MHZ")
     arguments = parser.parse_args()
-    proof = prove(get_config(arguments.config), 1000 / arguments.clock)
+    try:
+        proof = prove(hardware(arguments.config), 1000 / arguments.clock)
+    except PenstockError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(table(proof))
     for finding in proof.findings:
         print(finding)

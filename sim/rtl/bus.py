@@ -56,7 +56,7 @@ class RtlBus:
         if core is not None:
             self._library, self._core = core.model()
         else:
-            path = library or build_core(self.config.name, assertions=False)
+            path = library or build_core(self.config, assertions=False)
             self._library = load_library(path)
             self._core = self._library.ps_create(seed)
         self._latency = latency

@@ -212,7 +212,7 @@ class RtlCore:
         """The library and model of the plain or the tracing variant."""
         if trace not in self._handles:
             path = self._library or build_core(
-                self.config.name, trace=trace, assertions=self._assertions
+                self.config, trace=trace, assertions=self._assertions
             )
             library = load_library(path)
             self._handles[trace] = (library, library.ps_create(seed))

@@ -1,11 +1,13 @@
 """The board files: complete, consistent, and refused when they are not."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from penstock.boards import BoardError, board_names, load_board
 from penstock.boards.board import FOLDER
+from penstock.program.config import CONFIGS
 
 BOARDS = ("kv260", "pynq-z1", "pynq-z2", "ultra96v2", "zcu104")
 
@@ -68,5 +70,8 @@ def test_damaged_board_file(tmp_path: Path, old: str, new: str, message: str) ->
 
 
 def test_configuration_that_is_not_built() -> None:
-    with pytest.raises(BoardError, match="'huge' is not built for pynq-z2; one of z7020"):
-        load_board("pynq-z2").require("huge")
+    board = load_board("pynq-z2")
+    with pytest.raises(BoardError, match="'zcu104' is not built for pynq-z2; one of z7020"):
+        board.require(CONFIGS["zcu104"])
+    board.require(CONFIGS["z7020"])
+    board.require(dataclasses.replace(CONFIGS["zcu104"], name="mine"))  # the user's own

@@ -55,7 +55,9 @@ def test_export_of_something_else(penstock: Any, tmp_path: Path) -> None:
 
 def test_unknown_configuration(penstock: Any, workspace: Any, tmp_path: Path) -> None:
     error = penstock("compile", workspace.onnx, "--config", "huge", "-o", tmp_path / "net").error
-    assert error == f"error: unknown hardware configuration 'huge'; one of {', '.join(CONFIGS)}"
+    known = ", ".join(CONFIGS)
+    hint = f"one of {known}, or a YAML file of your own"
+    assert error == f"error: unknown hardware configuration 'huge'; {hint}"
 
 
 def test_compile_of_no_file(penstock: Any, tmp_path: Path) -> None:

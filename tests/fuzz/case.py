@@ -21,11 +21,12 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
 from penstock.engines import COUNTED
-from penstock.program.config import HwConfig, get_config
+from penstock.program.config import HwConfig
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import Op
 from penstock.program.errors import PenstockError
 from penstock.program.exits import exits_taken
+from penstock.program.hardware import hardware
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore
@@ -119,11 +120,11 @@ def make(chosen: Recipe, config: str = "tiny", seed: int = 0, refused: int = 0) 
     rng = np.random.default_rng(seed)
     graph = build(chosen)
     reshape = bool(rng.random() < 0.8)
-    hardware = get_config(config)
+    core = hardware(config)
     if chosen.images > 1:
-        package = stacked_package(graph, hardware, chosen.images, rng=rng, reshape=reshape)
+        package = stacked_package(graph, core, chosen.images, rng=rng, reshape=reshape)
     else:
-        package = compile_graph(graph, hardware, chosen.schedule, reshape=reshape)
+        package = compile_graph(graph, core, chosen.schedule, reshape=reshape)
     inputs, _ = random_inputs(package, int(rng.integers(1, 4)), rng)
     stall = float(rng.choice([0.0, 0.05, 0.3, 0.7]))
     latency = int(rng.choice([1, 7, 40, 120]))
@@ -146,9 +147,9 @@ def run(case: Case) -> Outcome:
             "graph", reference, case.network.run_graph(inputs), ("exit",) * bool(case.recipe.exits)
         )
     ]
-    core = _rtl(case.config.name)
+    core = _rtl(case.config)
     engines = {
-        "csim": lambda: _csim(case.config.name).run(package, inputs),
+        "csim": lambda: _csim(case.config).run(package, inputs),
         "rtl": lambda: core.run(package, inputs, memory=Memory(**case.memory)),
     }
     cycles = 0
@@ -187,13 +188,14 @@ def run_tangle(seed: int, configs: Sequence[str], family: str = "tangles") -> Ou
     began, random = time.perf_counter(), stdlib.Random(f"penstock {family} {seed}")
     config = random.choices(list(configs), [CONFIGS.get(name, 1) for name in configs])[0]
     rng = np.random.default_rng(random.getrandbits(64))
-    package = tangled(get_config(config), rng)
+    chosen = hardware(config)
+    package = tangled(chosen, rng)
     images = tangled_inputs(int(rng.integers(1, 4)), rng)
     memory = {"latency": int(rng.choice([1, 7, 40])), "stall": float(rng.choice([0.0, 0.3]))}
-    expected, core, cycles = golden.run(package, images), _rtl(config), 0
+    expected, core, cycles = golden.run(package, images), _rtl(chosen), 0
     found: list[str] = []
     engines = {
-        "csim": _csim(config).run,
+        "csim": _csim(chosen).run,
         "rtl": functools.partial(core.run, memory=Memory(**memory)),
     }
     for name, engine in engines.items():
@@ -235,12 +237,12 @@ def _counter(records: Bytes, name: str) -> npt.NDArray[np.uint32]:
 
 
 @functools.lru_cache
-def _csim(config: str) -> CsimCore:
+def _csim(config: HwConfig) -> CsimCore:
     return CsimCore(config)
 
 
 @functools.lru_cache
-def _rtl(config: str) -> RtlCore:
+def _rtl(config: HwConfig) -> RtlCore:
     return RtlCore(config)
 
 

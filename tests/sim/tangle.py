@@ -144,7 +144,12 @@ class Tangle:
             config_hash=self.config.hash,
             descriptors=b"".join(d.encode() for d in self.program),
             weights=np.concatenate(self.blob).tobytes(),
-            meta={"record_bytes": self.record, "gates": [], "exits": []},
+            meta={
+                "record_bytes": self.record,
+                "gates": [],
+                "exits": [],
+                "hardware": self.config.fields(),
+            },
         )
 
     # -- parts -----------------------------------------------------------------------------------
