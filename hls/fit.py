@@ -30,19 +30,19 @@ class Fit:
     errors: dict[str, int]
 
 
-def fit(folder: Path) -> Fit:
-    """The model fitted to the `*_csynth.xml` in `folder`.
+def fit(reports: Path) -> Fit:
+    """The model fitted to the `*_csynth.xml` in the folder `reports`, or beside the file.
 
     Raises:
-        HlsError: the folder has no report with a loop of the model.
+        HlsError: there is no report with a loop of the model.
     """
-    depths = loop_depths(folder)
+    depths = loop_depths(reports)
     found = {name: depths[loop] for name, loop in LOOPS.items() if loop in depths}
     if not found:
         raise HlsError(
             "no *_csynth.xml there has the depth of a loop of this core",
-            str(folder),
-            hint="give the folder of Vitis HLS's reports: vitis/solution/syn/report, or reports",
+            str(reports),
+            hint="give Vitis HLS's reports: vitis/solution/syn/report, reports, or a file there",
         )
     believed = dataclasses.asdict(HlsTiming())
     return Fit(

@@ -98,22 +98,26 @@ def _intervals(folder: Path) -> dict[str, int]:
     return _of_loops(folder, "PipelineII")
 
 
-def loop_depths(folder: Path) -> dict[str, int]:
+def loop_depths(reports: Path) -> dict[str, int]:
     """Stages of every pipelined loop of every module, by the loop's name.
+
+    `reports`: their folder, or one of them: those beside it are of the same synthesis.
 
     Raises:
         HlsError: a report cannot be read.
     """
     try:
-        return _of_loops(folder, "PipelineDepth")
+        return _of_loops(reports, "PipelineDepth")
     except (OSError, ET.ParseError) as error:
-        raise HlsError(f"not a synthesis report: {error}", str(folder)) from error
+        raise HlsError(f"not a synthesis report: {error}", str(reports)) from error
 
 
-def _of_loops(folder: Path, tag: str) -> dict[str, int]:
+def _of_loops(reports: Path, tag: str) -> dict[str, int]:
     """A number of every loop that has it; the largest, where modules share a loop."""
+    named = {reports} if reports.is_file() else set()
+    folder = reports.parent if named else reports
     result: dict[str, int] = {}
-    for path in sorted(folder.glob("*_csynth.xml")):
+    for path in sorted(named | set(folder.glob("*_csynth.xml"))):
         loops = ET.parse(path).getroot().find("PerformanceEstimates/SummaryOfLoopLatency")
         for loop in loops.iter() if loops is not None else ():
             number = loop.findtext(tag)

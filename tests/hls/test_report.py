@@ -50,6 +50,7 @@ def test_the_model_takes_the_depths_of_a_report() -> None:
     found = fit(REPORTS)
     assert found.errors == {"step_depth": believed - 19}
     assert found.timing == dataclasses.replace(HlsTiming(), step_depth=19)
+    assert all(fit(path) == found for path in REPORTS.glob("*.xml"))  # one, and those beside it
 
 
 def test_every_loop_of_the_model_is_one_of_the_source() -> None:
