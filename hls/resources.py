@@ -1,6 +1,6 @@
 """What the HLS core takes of a device, counted from its arrays and operators before anything runs.
 
-Estimates: a synthesiser may share an operator, widen one, or put a small memory into registers.
+Estimates: a synthesiser may share an operator, or put a small memory into registers.
 The fabric (LUT, FF) is not counted; `docs/hls.md` says which constant decides what.
 """
 
@@ -17,7 +17,7 @@ URAM_SHAPES = ((72, 4096),)
 #: Bits of a multiplier's operands in one DSP slice, signed.
 DSP_A, DSP_B = 25, 18
 
-#: Descriptors kept on chip (hls/src/penstock.cpp: BLOCK x CACHED).
+#: Descriptors kept on chip (hls/src/ps_descriptors.h: BLOCK x CACHED).
 DESCRIPTORS = 256
 
 #: Averages of a POOL leave in so many parts (hls/src/ps_pool.cpp: PARTS).
@@ -26,9 +26,35 @@ POOL_PARTS = 4
 #: A memory of this many bits and more is an UltraRAM where the device has some.
 URAM_BITS = 1 << 21
 
-#: Multipliers beside those of the table below, one slice each: legality of a descriptor
-#: (ps_check.cpp), addresses of the step loop, trip counts of the other loops.
-CHECK_MULTIPLIERS, ADDRESS_MULTIPLIERS, COUNT_MULTIPLIERS = 10, 9, 8
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Multiplications:
+    """Those in the source of one function; the static proof counts them (proof/multipliers.py).
+
+    Attributes:
+        calls: ways from the top to it: so often it is in a core whose synthesiser shares nothing.
+        small: of a number of 17 bits with one of 24, one slice each: addresses and trip counts.
+        other: of the arithmetic, with slices of its own in `multipliers`.
+    """
+
+    calls: int = 1
+    small: int = 0
+    other: int = 0
+
+
+#: Function -> its multiplications.  What is not here has none.
+SOURCE_MULTIPLICATIONS = {
+    "penstock": Multiplications(small=1),  # weights of the convolution behind
+    "check": Multiplications(calls=6, small=1),
+    # Weights of a group, pixels, three of a burst, window, row of weights, old bytes, slice; a
+    # fold, a product, a requantised sum.
+    "convolve": Multiplications(small=9, other=3),
+    "fetch_ahead": Multiplications(small=3, other=1),  # three of a burst; a fold
+    "run_gate": Multiplications(other=1),  # a requantised sum of the vector
+    "make_outputs": Multiplications(calls=2, small=2, other=2),  # a product, a requantised sum
+    "copy_planes": Multiplications(small=2),
+    "pool_windows": Multiplications(small=4, other=1),  # a requantised average
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +112,16 @@ def memories(config: HwConfig) -> tuple[Memory, ...]:
 
 
 def multipliers(config: HwConfig) -> dict[str, int]:
-    """DSP slices by what they are for."""
+    """DSP slices by what they are for, at most: as if no two calls of a function shared one."""
     requantiser = -(-32 // DSP_A)  # a 32-bit sum times 17 bits: two slices
+    outputs = SOURCE_MULTIPLICATIONS["make_outputs"].calls
     return {
         "products": config.p_oc * config.p_px // config.macs_per_dsp,
         "epilogue": config.p_px * requantiser,
-        "gate unit": 2 * requantiser,  # its products are in the fabric (BIND_OP)
-        "fold": 1,
+        "gate unit": (1 + outputs) * requantiser,  # its products are in the fabric (BIND_OP)
+        "fold": 2,  # of convolve and fetch_ahead
         "average pool": config.fmem_banks // POOL_PARTS * requantiser,
-        "checks": CHECK_MULTIPLIERS,
-        "addresses": ADDRESS_MULTIPLIERS,
-        "trip counts": COUNT_MULTIPLIERS,
+        "addresses, checks": sum(m.calls * m.small for m in SOURCE_MULTIPLICATIONS.values()),
     }
 
 

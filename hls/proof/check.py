@@ -11,6 +11,7 @@ from penstock.hls.proof.bus import STREAMING, bus_faults, streamed
 from penstock.hls.proof.graph import Graph, Loop
 from penstock.hls.proof.linear import Values
 from penstock.hls.proof.module import as_written, bitcode, synthesised
+from penstock.hls.proof.multipliers import more_than_counted
 from penstock.hls.proof.ports import Use, port_uses
 from penstock.hls.proof.recurrence import recurrences
 from penstock.hls.proof.sharing import Calls
@@ -75,6 +76,8 @@ def prove(config: HwConfig, period: float = 10.0, files: dict[str, str] | None =
     findings += [
         Finding(check="side by side", where="calls", what=what) for what in Calls(written).faults()
     ]
+    for where, what in more_than_counted(written):
+        findings.append(Finding(check="multipliers", where=where, what=what))
     loops = []
     for function in whole.functions:
         if not function.is_declaration:

@@ -1,9 +1,10 @@
-// Sequencer: fetches, checks and executes descriptors in order (rtl/ps_sequencer.sv).
+// Interfaces, memories and sequencer: runs descriptors in order (rtl/ps_sequencer.sv).
 #include "penstock.h"
 
-#include "ps_check.h"
 #include "ps_convolve.h"
 #include "ps_core.h"
+#include "ps_counters.h"
+#include "ps_descriptors.h"
 #include "ps_exit.h"
 #include "ps_gate.h"
 #include "ps_move.h"
@@ -11,98 +12,6 @@
 
 namespace ps {
 namespace {
-
-// Descriptors on chip: blocks of neighbouring ones, read in one burst when one of them is needed.
-constexpr uint32_t BLOCK = 16;
-constexpr uint32_t CACHED = 16;
-constexpr uint32_t DESCRIPTOR_BEATS = DESCRIPTOR_WORDS / 2;
-
-struct Cache {
-  beat_t beats[CACHED * BLOCK][DESCRIPTOR_BEATS];
-  uint32_t block[CACHED];
-  bool valid[CACHED];
-};
-
-void clear_cache(Cache& cache) {
-#pragma HLS INLINE
-clear_blocks:
-  for (uint32_t i = 0; i < CACHED; ++i) {
-#pragma HLS UNROLL
-    cache.valid[i] = false;
-    cache.block[i] = 0;
-  }
-}
-
-bool cached(const Cache& cache, uint32_t index) {
-#pragma HLS INLINE
-  const uint32_t block = index / BLOCK;
-  return cache.valid[block % CACHED] && cache.block[block % CACHED] == block;
-}
-
-// Reads the block of descriptor `index`; returns its beats.
-uint32_t read_block(read_port_t program, Reads& reads, uint32_t index, uint32_t count,
-                    Cache& cache) {
-#pragma HLS INLINE off
-  const uint32_t block = index / BLOCK;
-  const uint32_t at = block % CACHED;
-  const uint32_t left = count - block * BLOCK;
-  const uint32_t beats = (left < BLOCK ? left : BLOCK) * DESCRIPTOR_BEATS;
-  ask(program, reads, uint64_t(block) * BLOCK * DESCRIPTOR_BEATS, beats);
-fetch_block:
-  for (uint32_t i = 0; i < beats; ++i) {
-#pragma HLS PIPELINE II=1
-#pragma HLS LOOP_TRIPCOUNT min=8 max=128
-    cache.beats[at * BLOCK + i / DESCRIPTOR_BEATS][i % DESCRIPTOR_BEATS] = take(program, reads);
-  }
-  cache.valid[at] = true;
-  cache.block[at] = block;
-  return beats;
-}
-
-// A descriptor that is decoded and checked.
-struct Ready {
-  bool valid;
-  uint32_t index;
-  ErrorCode code;
-  Descriptor d;
-};
-
-// Descriptor `index`, if its block is on chip.
-Ready prepare(const Cache& cache, uint32_t index, const Limits& limits) {
-#pragma HLS INLINE off
-  uint32_t words[DESCRIPTOR_WORDS];
-#pragma HLS ARRAY_PARTITION variable=words complete
-fetch_words:
-  for (uint32_t i = 0; i < DESCRIPTOR_BEATS; ++i) {
-#pragma HLS UNROLL
-    const beat_t beat = cache.beats[index % (CACHED * BLOCK)][i];
-    words[2 * i] = get_word(beat, 0);
-    words[2 * i + 1] = get_word(beat, 1);
-  }
-  Ready ready;
-  ready.valid = index < limits.n_descriptors && cached(cache, index);
-  ready.index = index;
-  ready.d = decode(words);
-  ready.code = check(ready.d, limits, index);
-  return ready;
-}
-
-// Descriptor `index` is known.
-bool is_ready(const Ready& ready, uint32_t index) {
-#pragma HLS INLINE
-  return ready.valid && ready.index == index;
-}
-
-// Descriptor `index`, which may be the one in `next`, and the one behind it; returns how many were
-// prepared.  It touches nothing that an operation touches, so that one may run meanwhile.
-uint32_t prepare_two(const Cache& cache, uint32_t index, const Limits& limits, Ready& ready,
-                     Ready& next) {
-#pragma HLS INLINE off
-  const bool known = is_ready(next, index);
-  ready = known ? next : prepare(cache, index, limits);
-  next = prepare(cache, index + 1, limits);
-  return known ? 1 : 2;
-}
 
 // A list that may name a channel the descriptor does not have.
 bool beyond(uint8_t list, uint16_t channels, const ListSize sizes[N_LISTS]) {
@@ -126,15 +35,6 @@ Walk walk_of(const Descriptor& d, bool skip, const ListSize sizes[N_LISTS]) {
   return walk;
 }
 
-void clear_counters(uint32_t counters[N_COUNTERS]) {
-#pragma HLS INLINE
-clear_each:
-  for (int i = 0; i < N_COUNTERS; ++i) {
-#pragma HLS UNROLL
-    counters[i] = 0;
-  }
-}
-
 void clear_lists(ListSize sizes[N_LISTS]) {
 #pragma HLS INLINE
 clear_sizes:
@@ -147,50 +47,6 @@ clear_sizes:
   }
 }
 
-// The classes of iterations add up to the estimate of the cycles (docs/hls.md, "Counters").
-void sum_cycles(uint32_t counters[N_COUNTERS]) {
-#pragma HLS INLINE
-  counters[CNT_CYCLES] = counters[CNT_MAC] + counters[CNT_WEIGHT_WAIT] + counters[CNT_DRAIN] +
-                         counters[CNT_GATE] + counters[CNT_COPY] + counters[CNT_IO] +
-                         counters[CNT_OVERHEAD];
-}
-
-// Each adds an operation's work to the counters and returns its cycles.
-uint32_t count_conv(const Descriptor& d, const Walk& walk, const ConvWork& work,
-                    uint32_t counters[N_COUNTERS]) {
-#pragma HLS INLINE
-  counters[CNT_MAC] += work.steps;
-  counters[CNT_DRAIN] += work.drain;
-  counters[CNT_WEIGHT_WAIT] += work.wait;
-  counters[CNT_WEIGHT_BYTES] += work.weight_bytes;
-  counters[CNT_READ_BYTES] += work.weight_bytes;
-  counters[CNT_CHANNELS_EXECUTED] += walk.n_out;
-  counters[CNT_CHANNELS_SKIPPED] += uint32_t(d.cout) - walk.n_out;
-  return work.steps + work.drain + work.wait;
-}
-
-uint32_t count_move(uint32_t bytes, Counter direction, uint32_t counters[N_COUNTERS]) {
-#pragma HLS INLINE
-  const uint32_t beats = bytes / BEAT_BYTES;
-  const uint32_t cycles = direction == CNT_READ_BYTES ? read_cycles(beats) : write_cycles(beats);
-  counters[direction] += bytes;
-  counters[CNT_IO] += cycles;
-  return cycles;
-}
-
-uint32_t count_cycles(uint32_t cycles, Counter of, uint32_t counters[N_COUNTERS]) {
-#pragma HLS INLINE
-  counters[of] += cycles;
-  return cycles;
-}
-
-// What of preparing so many descriptors an operation of so many cycles does not hide.
-uint32_t exposed(uint32_t descriptors, uint32_t cycles) {
-#pragma HLS INLINE
-  const uint32_t needed = descriptors * T_DESCRIPTOR;
-  return cycles < needed ? needed - cycles : 0;
-}
-
 // A predicate says that the descriptor does not run.
 bool skips(const Descriptor& d, const scores_t scores) {
 #pragma HLS INLINE
@@ -201,12 +57,6 @@ bool skips(const Descriptor& d, const scores_t scores) {
 bool left_out(const Descriptor& d, bool skip) {
 #pragma HLS INLINE
   return skip && !(d.op == OP_CONV && d.pred_empty);
-}
-
-void count_skipped(const Descriptor& d, uint32_t counters[N_COUNTERS]) {
-#pragma HLS INLINE
-  ++counters[CNT_SKIPPED];
-  if (d.op == OP_CONV) counters[CNT_CHANNELS_SKIPPED] += d.cout;
 }
 
 // Why a descriptor may not run: an illegal field or range, or a list longer than its map.
@@ -249,20 +99,6 @@ After after_of(const Descriptor& d, const Ready& next, bool known, const scores_
   after.gate = runs && next.d.op == OP_GATE && d.op != OP_CONV;
   if (runs && next.d.op == OP_CONV) after.plan = plan_of(next.d, walk_of(next.d, skip, sizes));
   return after;
-}
-
-// The longest of what runs side by side, by class.
-uint32_t count_beside(uint32_t map, uint32_t gate, const Ahead& ahead,
-                      uint32_t counters[N_COUNTERS]) {
-#pragma HLS INLINE
-  const uint32_t two = map > gate ? map : gate;
-  const uint32_t all = two > ahead.cycles ? two : ahead.cycles;
-  counters[CNT_COPY] += map;
-  counters[CNT_GATE] += two - map;
-  counters[CNT_WEIGHT_WAIT] += all - two;
-  counters[CNT_WEIGHT_BYTES] += ahead.beats * BEAT_BYTES;
-  counters[CNT_READ_BYTES] += ahead.beats * BEAT_BYTES;
-  return all;
 }
 
 // What ran beside a COPY or POOL.
@@ -394,6 +230,7 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
 
   const Limits limits = {n_descriptors, input_stride, output_stride, weight_bytes};
   uint32_t at = 0;  // image
+  Buffers buffers = {0, 0};
   uint32_t pc = 0;
   uint32_t code = ERR_NONE;
   bool running = true;
@@ -439,8 +276,6 @@ each_descriptor:
       continue;
     }
     ++counters[CNT_EXECUTED];
-    const Buffers buffers = {uint64_t(at) * (input_stride / BEAT_BYTES),
-                             uint64_t(at) * (output_stride / BEAT_BYTES)};
     if (d.op == OP_HALT) {
       counters[CNT_EXIT] = pc;
       sum_cycles(counters);
@@ -451,7 +286,11 @@ each_descriptor:
       clear_counters(counters);
       // The record is written after its counters are taken: its time is the next image's.
       counters[CNT_IO] = write_cycles(N_COUNTERS / 2);
-      at += running ? 1 : 0;
+      if (running) {
+        ++at;
+        buffers.in += input_stride / BEAT_BYTES;
+        buffers.out += output_stride / BEAT_BYTES;
+      }
       continue;
     }
     // Where scores stay as they are, what is left out behind the operation is known before it.

@@ -17,53 +17,81 @@ bool bad_map(const Descriptor& d) {
   return d.height == 0 || d.height > MAX_SIDE || d.width == 0 || d.width > MAX_SIDE;
 }
 
-uint64_t out_pixels(const Descriptor& d) {
-  const OutSize size = out_size(d);
-  return uint32_t(size.height) * size.width;
+// What the sizes of a descriptor come to: products of two of its numbers, as the operation wants them.
+enum Product {
+  PIXELS,   // of the source map
+  OUT,      // pixels of the map that is written, or of one of its planes
+  PLANES,   // from the first polyphase plane to the last
+  SOURCE,   // from the first source channel to the last
+  TARGET,   // from the first destination channel to the last
+  ROW,      // CONV: weights of one row of the buffer
+  WEIGHTS,  // CONV: from the first group or row to the last; GATE, DENSE: words of all outputs
+  PRODUCTS
+};
+
+struct Extent {
+  uint64_t of[PRODUCTS];
+};
+
+uint32_t before_last(uint32_t count) {
+#pragma HLS INLINE
+  return count == 0 ? 0 : count - 1;
 }
 
-bool bad_phase(const Descriptor& d) {
-  return d.phase_stride >= FMEM_BYTES || d.phase_stride < out_pixels(d) ||
-         d.phase_stride % FB != FB / 2;
+// One multiplier makes them all, one after the other: however often a synthesiser puts the checks
+// into the core, the array has the DSP slices.
+void multiply(const Descriptor& d, Extent& e) {
+#pragma HLS INLINE
+  const OutSize size = out_size(d);
+  const bool conv = d.op == OP_CONV;
+  const uint32_t read = conv || d.op == OP_EXIT_IF ? uint32_t(d.cin) : uint32_t(d.cout);
+  const uint32_t groups = d.w_rows ? uint32_t(d.cout) : (uint32_t(d.cout) + P_OC - 1) / P_OC;
+  const uint32_t counts[PRODUCTS] = {
+      d.height, size.height, 3, before_last(read), before_last(d.cout), row_inputs(d),
+      conv ? before_last(groups) : uint32_t(d.cout)};
+#pragma HLS ARRAY_PARTITION variable=counts complete
+  const uint32_t strides[PRODUCTS] = {
+      d.width, size.width, d.phase_stride, d.src_stride, d.dst_stride,
+      row_taps(d.kernel, d.w_rows), conv ? uint32_t(d.w_stride) : 1 + gate_words(d.cin)};
+#pragma HLS ARRAY_PARTITION variable=strides complete
+each_product:
+  for (uint32_t i = 0; i < PRODUCTS; ++i) {
+#pragma HLS PIPELINE II=1
+    e.of[i] = span(counts[i], strides[i]);
+  }
+}
+
+bool bad_phase(const Descriptor& d, const Extent& e) {
+  return d.phase_stride >= FMEM_BYTES || d.phase_stride < e.of[OUT] || d.phase_stride % FB != FB / 2;
 }
 
 // Bytes of `base` .. `base + size` lie beyond `limit`.
 bool too_far(uint64_t base, uint64_t size, uint64_t limit) { return base + size > limit; }
 
-// Offset of the last of `count` things `stride` apart.
-uint64_t last_of(uint32_t count, uint32_t stride) {
-  return span(count == 0 ? 0 : count - 1, stride);
-}
+// Of four polyphase planes.
+uint64_t planes(const Extent& e) { return e.of[PLANES] + e.of[OUT]; }
 
-uint64_t row_bytes(const Descriptor& d) {
-  return BEAT_BYTES + whole_beats(span(row_inputs(d), row_taps(d.kernel, true)));
-}
+uint64_t row_bytes(const Extent& e) { return BEAT_BYTES + whole_beats(e.of[ROW]); }
 
-bool conv_field(const Descriptor& d) {
+bool conv_field(const Descriptor& d, const Extent& e) {
   return d.kernel % 2 == 0 || d.kernel > MAX_KERNEL || d.cin > MAX_CHANNELS || d.cout == 0 ||
          d.cout > MAX_CHANNELS || bad_map(d) || bad_list(d.in_list) || bad_list(d.out_list) ||
          d.variant > 1 ||
          (depthwise(d) && (d.cin != d.cout || d.in_list != ALL_CHANNELS)) ||
          (!d.w_rows && d.out_list != ALL_CHANNELS) || unaligned(d.w_addr) ||
-         unaligned(d.w_stride) || d.w_stride >= MAX_W_STRIDE ||
-         span(row_inputs(d), row_taps(d.kernel, d.w_rows)) > WBUF_BYTES ||
-         (d.w_rows && d.w_stride != row_bytes(d)) || (d.polyphase && bad_phase(d));
+         unaligned(d.w_stride) || d.w_stride >= MAX_W_STRIDE || e.of[ROW] > WBUF_BYTES ||
+         (d.w_rows && d.w_stride != row_bytes(e)) || (d.polyphase && bad_phase(d, e));
 }
 
-bool conv_bounds(const Descriptor& d, const Limits& limits) {
-  const uint64_t pixels = uint32_t(d.height) * d.width;
-  const uint64_t plane = d.polyphase ? 3 * uint64_t(d.phase_stride) + out_pixels(d) : pixels;
-  const uint32_t groups = (uint32_t(d.cout) + P_OC - 1) / P_OC;
-  const uint64_t taps = row_taps(d.kernel, false);
-  const uint64_t blob = d.w_rows ? last_of(d.cout, d.w_stride) + row_bytes(d)
-                                 : last_of(groups, d.w_stride) + BEAT_BYTES * P_OC +
-                                       span(row_inputs(d), uint32_t(taps)) * P_OC;
+bool conv_bounds(const Descriptor& d, const Extent& e, const Limits& limits) {
+  const uint64_t plane = d.polyphase ? planes(e) : e.of[PIXELS];
+  const uint64_t group = d.w_rows ? row_bytes(e) : BEAT_BYTES * P_OC + e.of[ROW] * P_OC;
   return d.src_stride >= FMEM_BYTES || d.dst_stride >= FMEM_BYTES ||
          (d.fold_en && too_far(d.fold_slot, d.fold_channel ? d.cout : 1, SCORE_DEPTH)) ||
          (d.pool_en && too_far(d.pool_base, d.cout, POOL_DEPTH)) ||
-         (d.cin != 0 && too_far(d.src, last_of(d.cin, d.src_stride) + plane, FMEM_BYTES)) ||
-         too_far(d.dst, last_of(d.cout, d.dst_stride) + out_pixels(d), FMEM_BYTES) ||
-         too_far(d.w_addr, blob, limits.weight_bytes);
+         (d.cin != 0 && too_far(d.src, e.of[SOURCE] + plane, FMEM_BYTES)) ||
+         too_far(d.dst, e.of[TARGET] + e.of[OUT], FMEM_BYTES) ||
+         too_far(d.w_addr, e.of[WEIGHTS] + group, limits.weight_bytes);
 }
 
 bool bad_clamp(const Descriptor& d) { return d.clamp_lo > d.clamp_hi; }
@@ -77,18 +105,17 @@ bool dense_field(const Descriptor& d) {
          (d.variant == STOPS && d.list_from == 0) || (d.variant == SIGMOID && d.gate_kind);
 }
 
-bool dense_bounds(const Descriptor& d) {
-  const uint64_t size = GATE_WORD_BYTES + span(d.cout, 1 + gate_words(d.cin)) * GATE_WORD_BYTES;
+bool dense_bounds(const Descriptor& d, const Extent& e) {
+  const uint64_t size = GATE_WORD_BYTES + e.of[WEIGHTS] * GATE_WORD_BYTES;
   return too_far(d.pool_base, d.cin, POOL_DEPTH) || too_far(d.w_addr, size, GATE_MEM_BYTES) ||
          too_far(d.dst, d.cout, d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
 }
 
-bool copy_bounds(const Descriptor& d) {
-  const uint64_t pixels = uint32_t(d.height) * d.width;
-  const uint64_t planes = 3 * uint64_t(d.phase_stride) + out_pixels(d);
+// COPY and POOL: `written` bytes from the first byte of the last channel on.
+bool map_bounds(const Descriptor& d, const Extent& e, uint64_t written) {
   return d.src_stride >= FMEM_BYTES || d.dst_stride >= FMEM_BYTES ||
-         too_far(d.src, last_of(d.cout, d.src_stride) + pixels, FMEM_BYTES) ||
-         too_far(d.dst, last_of(d.cout, d.dst_stride) + planes, FMEM_BYTES);
+         too_far(d.src, e.of[SOURCE] + e.of[PIXELS], FMEM_BYTES) ||
+         too_far(d.dst, e.of[TARGET] + written, FMEM_BYTES);
 }
 
 bool pool_field(const Descriptor& d) {
@@ -100,25 +127,17 @@ bool pool_field(const Descriptor& d) {
          (d.average && (d.kernel == 1 || shift == 0 || shift > MAX_SHIFT));
 }
 
-bool pool_bounds(const Descriptor& d) {
-  const uint64_t pixels = uint32_t(d.height) * d.width;
-  return d.src_stride >= FMEM_BYTES || d.dst_stride >= FMEM_BYTES ||
-         too_far(d.src, last_of(d.cout, d.src_stride) + pixels, FMEM_BYTES) ||
-         too_far(d.dst, last_of(d.cout, d.dst_stride) + out_pixels(d), FMEM_BYTES);
-}
-
 bool exit_field(const Descriptor& d, const Limits& limits, uint32_t index) {
   return d.cin == 0 || d.cin > MAX_CHANNELS || d.w_addr % GATE_WORD_BYTES != 0 ||
          d.length <= index || d.length >= limits.n_descriptors;
 }
 
-bool exit_bounds(const Descriptor& d) {
-  return d.src_stride >= FMEM_BYTES ||
-         too_far(d.src, last_of(d.cin, d.src_stride) + 1, FMEM_BYTES) ||
+bool exit_bounds(const Descriptor& d, const Extent& e) {
+  return d.src_stride >= FMEM_BYTES || too_far(d.src, e.of[SOURCE] + 1, FMEM_BYTES) ||
          too_far(d.w_addr, EXIT_TABLE_BYTES, GATE_MEM_BYTES);
 }
 
-bool bad_field(const Descriptor& d, const Limits& limits, uint32_t index) {
+bool bad_field(const Descriptor& d, const Extent& e, const Limits& limits, uint32_t index) {
   switch (d.op) {
     case OP_LOAD:
       return bad_length(d) || unaligned(d.ddr);
@@ -127,9 +146,9 @@ bool bad_field(const Descriptor& d, const Limits& limits, uint32_t index) {
     case OP_STORE:
       return bad_length(d) || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
     case OP_CONV:
-      return conv_field(d) || bad_clamp(d);
+      return conv_field(d, e) || bad_clamp(d);
     case OP_COPY:
-      return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || bad_phase(d) ||
+      return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || bad_phase(d, e) ||
              d.variant == 3 || (d.variant == 2 && d.height == 1);
     case OP_POOL:
       return pool_field(d);
@@ -142,7 +161,7 @@ bool bad_field(const Descriptor& d, const Limits& limits, uint32_t index) {
   }
 }
 
-bool bad_bounds(const Descriptor& d, const Limits& limits) {
+bool bad_bounds(const Descriptor& d, const Extent& e, const Limits& limits) {
   const uint64_t beats = whole_beats(d.length);
   switch (d.op) {
     case OP_LOAD:
@@ -154,17 +173,17 @@ bool bad_bounds(const Descriptor& d, const Limits& limits) {
       return too_far(d.ddr, beats, limits.output_stride) ||
              too_far(d.src, d.length, d.from_scores ? SCORE_DEPTH : FMEM_BYTES);
     case OP_CONV:
-      return conv_bounds(d, limits);
+      return conv_bounds(d, e, limits);
     case OP_COPY:
-      return copy_bounds(d);
+      return map_bounds(d, e, planes(e));
     case OP_POOL:
-      return pool_bounds(d);
+      return map_bounds(d, e, e.of[OUT]);
     case OP_HALT:
       return limits.output_stride < 4 * N_COUNTERS;
     case OP_EXIT_IF:
-      return exit_bounds(d);
+      return exit_bounds(d, e);
     default:
-      return dense_bounds(d);
+      return dense_bounds(d, e);
   }
 }
 
@@ -172,8 +191,11 @@ bool bad_bounds(const Descriptor& d, const Limits& limits) {
 
 ErrorCode check(const Descriptor& d, const Limits& limits, uint32_t index) {
   if (d.op < OP_LOAD || d.op > OP_EXIT_IF) return ERR_OPCODE;
-  if (bad_field(d, limits, index)) return ERR_FIELD;
-  if ((d.pred_en && d.pred_slot >= SCORE_DEPTH) || bad_bounds(d, limits)) return ERR_BOUNDS;
+  Extent e;
+#pragma HLS ARRAY_PARTITION variable=e.of complete
+  multiply(d, e);
+  if (bad_field(d, e, limits, index)) return ERR_FIELD;
+  if ((d.pred_en && d.pred_slot >= SCORE_DEPTH) || bad_bounds(d, e, limits)) return ERR_BOUNDS;
   return ERR_NONE;
 }
 

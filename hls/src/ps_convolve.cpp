@@ -8,11 +8,11 @@
 namespace ps {
 namespace {
 
-Nest nest_of(const Descriptor& d, const Walk& walk) {
+Nest nest_of(const Descriptor& d, const Walk& walk, uint32_t pixels) {
 #pragma HLS INLINE
   Nest n;
   n.n_in = walk.n_in;
-  n.pixels = uint32_t(walk.size.height) * walk.size.width;
+  n.pixels = pixels;
   n.kernel = d.kernel;
   n.taps = uint8_t(row_taps(d.kernel, d.w_rows));
   n.alone = depthwise(d);
@@ -78,12 +78,12 @@ ConvWork convolve(const Descriptor& d, const Walk& walk, const Plan& next, read_
   ConvWork work = {0, 0, 0, 0};
   const Plan plan = plan_of(d, walk);
   if (plan.groups == 0) return work;
-  const Nest nest = nest_of(d, walk);
+  const Geometry geometry = geometry_of(d, walk.size);
+  const Nest nest = nest_of(d, walk, geometry.pixels);
 #pragma HLS ARRAY_PARTITION variable=nest.modes complete
 #pragma HLS ARRAY_PARTITION variable=nest.rests complete
 #pragma HLS ARRAY_PARTITION variable=nest.singles complete
   const Finish finish = finish_of(d);
-  const Geometry geometry = geometry_of(d, walk.size);
   start_fetch(plan, fetch);
   Places places;
 #pragma HLS ARRAY_PARTITION variable=places.place complete

@@ -32,7 +32,7 @@ constexpr int GATE_BEATS = GATE_WORD_BYTES / BEAT_BYTES;  // of a word of the ga
 static_assert(power_of_two(GMEM_WORDS) && power_of_two(GATE_BEATS), "gate memory");
 constexpr int SCORE_ROWS = SCORE_DEPTH / BEAT_BYTES;  // of eight scores
 static_assert(power_of_two(SCORE_DEPTH) && SCORE_DEPTH >= BEAT_BYTES, "score memory");
-static_assert(power_of_two(MAX_CHANNELS) && MAX_CHANNELS <= 1 << 15, "channels fit 16 bits");
+static_assert(power_of_two(MAX_CHANNELS) && MAX_CHANNELS <= 1 << 11, "taps of all fit a count_t");
 
 // Interleaved weights: a tap of all rows takes TAP_BEATS beats, or TAPS_PER_BEAT taps share one.
 constexpr int TAPS_PER_BEAT = P_OC < BEAT_BYTES ? BEAT_BYTES / P_OC : 1;
@@ -44,10 +44,16 @@ constexpr int MAX_KERNEL = 7;
 constexpr int MAX_SIDE = 1023;
 constexpr int MAX_SHIFT = 47;
 
+// The square of a number of three bits, without a multiplier.
+inline uint32_t square(uint32_t value) {
+#pragma HLS INLINE
+  return (value & 1 ? value : 0) + (value & 2 ? 2 * value : 0) + (value & 4 ? 4 * value : 0);
+}
+
 // Taps of one input channel in the weight buffer (docs/program.md, "Layouts").
 inline uint32_t row_taps(uint32_t kernel, bool w_rows) {
 #pragma HLS INLINE
-  const uint32_t taps = kernel * kernel;
+  const uint32_t taps = square(kernel);
   return w_rows ? taps : (taps + TAPS_PER_BEAT - 1) / TAPS_PER_BEAT * TAPS_PER_BEAT;
 }
 
@@ -57,7 +63,8 @@ inline uint64_t whole_beats(uint64_t bytes) {
   return (bytes + BEAT_BYTES - 1) / BEAT_BYTES * BEAT_BYTES;
 }
 
-// `count` times `stride`, in one multiplier: a stride past 24 bits is refused (ps_check.cpp).
+// `count` times `stride`, in one multiplier of a DSP slice (18 x 25 bits, signed): a stride past 24 bits
+// is refused (ps_check.cpp).
 inline uint64_t span(uint32_t count, uint32_t stride) {
 #pragma HLS INLINE
   return uint64_t(count_t(count) * stride_t(stride));

@@ -10,7 +10,7 @@ void drain_slice(const Finish& f, const Drain& drain, const Row rows[HALVES][P_O
 #pragma HLS INLINE
   const Tile& tile = drain.tile;
   const uint32_t lane = (tile.lane + drain.row) % P_OC;
-  const uint32_t slice = (drain.block * (uint32_t(P_OC) >> tile.mode) + drain.row) % P_OC;
+  const uint32_t slice = ((drain.block * uint32_t(P_OC) >> tile.mode) + drain.row) % P_OC;
   const uint32_t offset = tile.offset + drain.block * P_PX;
   const uint32_t left = tile.left - drain.block * P_PX;
   const uint32_t count = left < P_PX ? left : uint32_t(P_PX);

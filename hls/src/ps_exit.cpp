@@ -5,9 +5,8 @@
 namespace ps {
 namespace {
 
-pixel_t logit(const Descriptor& d, const fmem_t fmem, uint32_t i) {
+pixel_t logit(const Descriptor& d, const fmem_t fmem, uint32_t address) {
 #pragma HLS INLINE
-  const uint32_t address = d.src + i * d.src_stride;
   return pixel_of(fmem[address / WB % FMEM_ROWS][address % WB], d.src_signed);
 }
 
@@ -27,18 +26,22 @@ bool exit_taken(const Descriptor& d, const gmem_t gmem, const fmem_t fmem) {
   const uint32_t logits = d.cin;
   int largest = -128;
   uint32_t sum = 0;
+  uint32_t address = d.src;
 exit_largest:
   for (uint32_t i = 0; i < logits; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=1024
-    const int value = int(logit(d, fmem, i));
+    const int value = int(logit(d, fmem, address));
     if (value > largest) largest = value;
+    address += d.src_stride;
   }
+  address = d.src;
 exit_sum:
   for (uint32_t i = 0; i < logits; ++i) {
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=1 max=1024
-    sum += entry(d, gmem, uint32_t(largest - int(logit(d, fmem, i))));
+    sum += entry(d, gmem, uint32_t(largest - int(logit(d, fmem, address))));
+    address += d.src_stride;
   }
   return sum <= d.w_stride;
 }

@@ -112,11 +112,11 @@ void append(uint32_t list, uint32_t channel, lists_t fetch_lists, lists_t array_
   size.last = uint16_t(channel);
 }
 
-// Outputs `from` .. `to` - 1: scores of a GATE, bytes of a DENSE; true if a score is not 0.  One
-// instance serves all calls.
+// Outputs `from` .. `to` - 1: scores of a GATE, bytes of a DENSE; true if a score is not 0.  Adds
+// its cycles (an estimate).  One instance serves all calls.
 bool make_outputs(const Descriptor& d, uint32_t from, uint32_t to, const gmem_t gmem,
                   const vector_t vector, scores_t scores, lists_t fetch_lists, lists_t array_lists,
-                  runs_t runs, Run& run, ListSize& size, dense_t dense) {
+                  runs_t runs, Run& run, ListSize& size, dense_t dense, uint32_t& cycles) {
 #pragma HLS INLINE off
   const uint32_t words = 1 + gate_words(d.cin);
   const uint32_t total = uint32_t(span(to - from, words));
@@ -142,6 +142,7 @@ output_words:
     }
     ++o.out;
   }
+  cycles += total + T_DENSE_DEPTH + T_LOOP;
   return open;
 }
 
@@ -166,7 +167,6 @@ uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_
   static vector_t vector;
 #pragma HLS ARRAY_PARTITION variable=vector complete dim=2
   const uint32_t list = d.out_list % N_LISTS;
-  const uint32_t words = 1 + gate_words(d.cin);
   const ListSize none = {0, 0, 0, 0};
   ListSize size = d.src == 0 ? none : sizes[list];
   Run run = runs[list][(size.runs - 1u) % MAX_CHANNELS];
@@ -178,13 +178,11 @@ uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_
   if (d.op == OP_GATE && d.variant == STOPS) {
     from = d.list_from;
     open = make_outputs(d, 0, from, gmem, vector, scores, fetch_lists, array_lists, runs, run, size,
-                        dense);
-    cycles += from * words + T_DENSE_DEPTH + T_LOOP;
+                        dense, cycles);
   }
   if (open) {
     make_outputs(d, from, d.cout, gmem, vector, scores, fetch_lists, array_lists, runs, run, size,
-                 dense);
-    cycles += (d.cout - from) * words + T_DENSE_DEPTH + T_LOOP;
+                 dense, cycles);
   } else {
     close_outputs(d, from, scores);
     cycles += d.cout - from + T_LOOP;

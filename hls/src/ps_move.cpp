@@ -122,13 +122,16 @@ uint32_t copy_planes(const Descriptor& d, fmem_t fmem) {
   const uint32_t step = d.variant == 0 ? 1 : 2;
   const uint32_t rows = step == 1 ? d.height : (uint32_t(d.height) - first + 1) / 2;
   const uint32_t windows = (uint32_t(d.width) + FB - 1) / FB;
-  const uint32_t total = uint32_t(d.cout) * rows * windows;
+  const uint32_t total = uint32_t(span(d.cout, uint32_t(span(rows, windows))));
+  const uint32_t first_from = first == 1 ? uint32_t(d.width) : 0;
+  const uint32_t first_to = first == 1 ? 2 * uint32_t(d.phase_stride) : 0;
+  const uint32_t next_from = step == 1 ? uint32_t(d.width) : 2 * uint32_t(d.width);
   // Where the loop stands: the channel's addresses, the row's offset in source and plane.
   uint32_t source = d.src;
   uint32_t target = d.dst;
   uint32_t row = first;
-  uint32_t row_from = first * d.width;
-  uint32_t row_to = first * 2 * d.phase_stride;
+  uint32_t row_from = first_from;
+  uint32_t row_to = first_to;
   uint32_t col = 0;
 copy_windows:
   for (uint32_t i = 0; i < total; ++i) {
@@ -148,13 +151,13 @@ copy_windows:
     // The next row of the plane: a row of the other parity is two planes away.
     const bool odd = row % 2 != 0;
     row += step;
-    row_from += step * d.width;
+    row_from += next_from;
     if (step == 1) row_to += odd ? out_width - 2 * d.phase_stride : 2 * d.phase_stride;
     if (step == 2) row_to += out_width;
     if (row >= d.height) {
       row = first;
-      row_from = first * d.width;
-      row_to = first * 2 * d.phase_stride;
+      row_from = first_from;
+      row_to = first_to;
       source += d.src_stride;
       target += d.dst_stride;
     }

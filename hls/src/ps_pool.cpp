@@ -96,9 +96,11 @@ clear_sums:
   const uint32_t lanes = d.stride2 ? HALF_WINDOW : uint32_t(FB);
   const uint32_t tiles = d.stride2 ? (uint32_t(size.width) + HALF_WINDOW - 1) / HALF_WINDOW
                                    : (uint32_t(size.width) + FB - 1) / FB;
-  const uint8_t taps = uint8_t(d.kernel * d.kernel);
+  const uint8_t taps = uint8_t(square(d.kernel));
   const uint32_t parts = d.average ? PARTS : 1;
-  const uint32_t total = uint32_t(d.cout) * size.height * tiles * taps + parts;
+  const uint64_t windows = span(size.height, tiles);  // of a channel
+  const uint32_t total =
+      uint32_t(span(uint32_t(span(d.cout, taps)), uint32_t(windows))) + parts;
   Place at = {d.src, d.dst, 0, 0, 0, 0};
   uint32_t base = d.dst;  // of the channel's output
   Finished finished = {0, 0, PARTS};

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from penstock.boards import load_board
+from penstock.program.hls_timing import HlsTiming
 from tests.cli.conftest import Runner, Workspace
+
+REPORTS = Path(__file__).parents[1] / "hls" / "reports"
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +34,15 @@ def test_project_and_report(penstock: Runner, workspace: Workspace, tmp_path: Pa
     assert "create_clock -period 12.5 " in (out / "build.tcl").read_text()
     assert json.loads((out / "report.json").read_text()) == figures
     assert "set steps {csim csynth}" in (out / "options.tcl").read_text()
-    again = penstock("hls", workspace.compiled, "-o", out)  # its own folder, random images
+    report = ("--fit", REPORTS / "penstock_csynth.xml")
+    again = penstock("hls", workspace.compiled, "-o", out, *report)  # its own folder, random images
     assert again.code == 0, again.err
     assert "not run" in again.out
+    assert "step_depth, believed - reported" in again.out
     figures = json.loads((out / "report.json").read_text())
     assert figures["clock_mhz"] == load_board("pynq-z2").hls_mhz
+    assert figures["fit"]["errors"] == {"step_depth": HlsTiming().step_depth - 19}
+    assert "T_STEP_DEPTH = 19;" in (out / "src" / "ps_config.h").read_text()
 
 
 @pytest.mark.parametrize(
@@ -43,6 +50,7 @@ def test_project_and_report(penstock: Runner, workspace: Workspace, tmp_path: Pa
     [
         (("--board", "pynq-z9"), "pynq-z9"),
         (("--config", "z7020"), "compile the network again with --config z7020"),
+        (("--fit", "none.xml"), "no *_csynth.xml there has the depth of a loop of this core"),
         (("--steps", "csim,place"), "unknown step 'place'; one of csim, csynth, cosim, export"),
     ],
 )
@@ -67,7 +75,7 @@ def test_a_core_that_does_not_fit(
     board = dataclasses.replace(load_board("pynq-z2"), resources=few)
     monkeypatch.setattr("penstock.boards.load_board", lambda name: board)
     result = penstock("hls", workspace.compiled, "-o", tmp_path / "hls")
-    assert "the HLS core of tiny takes about 52 DSP (estimate), pynq-z2 has 20" in result.error
+    assert "the HLS core of tiny takes about 57 DSP (estimate), pynq-z2 has 20" in result.error
     assert not (tmp_path / "hls").exists()
 
 

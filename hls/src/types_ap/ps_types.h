@@ -19,7 +19,7 @@ typedef ap_uint<6> shift_t;        // of the requantisation
 typedef ap_int<49> scaled_t;       // accumulator times multiplier plus half
 typedef ap_int<18> result_t;       // a requantised value, saturated
 typedef ap_uint<16> channel_t;     // a channel's number
-typedef ap_uint<16> count_t;       // how many
+typedef ap_uint<17> count_t;       // how many
 typedef ap_uint<24> stride_t;      // bytes or beats from one to the next
 typedef ap_int<16> product_t;      // of a weight and a pixel
 typedef ap_int<25> pair_t;         // two weights, 16 bits apart

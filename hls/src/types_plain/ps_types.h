@@ -17,7 +17,7 @@ typedef uint8_t shift_t;        // of the requantisation, 6 bits
 typedef int64_t scaled_t;       // accumulator times multiplier plus half: 49 bits
 typedef int32_t result_t;       // a requantised value, saturated to 18 bits
 typedef uint16_t channel_t;     // a channel's number
-typedef uint64_t count_t;       // how many: 16 bits
+typedef uint64_t count_t;       // how many: 17 bits
 typedef uint64_t stride_t;      // bytes or beats from one to the next: 24 bits
 typedef int16_t product_t;      // of a weight and a pixel
 typedef int32_t pair_t;         // two weights, 16 bits apart: 25 bits

@@ -140,6 +140,21 @@ MUTANTS = {
         "overlap",
         "step_loop",
     ),
+    "an address that is multiplied": (
+        "ps_move.cpp",
+        "row_from += next_from;",
+        "row_from = row * d.width;",
+        "multipliers",
+        "copy_planes",
+    ),
+    "a descriptor that is checked once more": (
+        "ps_descriptors.cpp",
+        "  next = prepare(cache, index + 1, limits);\n",
+        "  next = prepare(cache, index + 1, limits);\n"
+        "  if (next.code != ERR_NONE) next = prepare(cache, index + 2, limits);\n",
+        "multipliers",
+        "check",
+    ),
     "a GATE that waits": (
         "penstock.cpp",
         "const uint32_t map_cycles = run_map(d, fmem);",
