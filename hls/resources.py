@@ -6,6 +6,7 @@ The fabric (LUT, FF) is not counted; `docs/hls.md` says which constant decides w
 
 import dataclasses
 
+from penstock.hls.multiplications import SOURCE_MULTIPLICATIONS
 from penstock.hls.sources import HlsError
 from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig
 from penstock.program.descriptor import DESCRIPTOR_BYTES
@@ -25,36 +26,6 @@ POOL_PARTS = 4
 
 #: A memory of this many bits and more is an UltraRAM where the device has some.
 URAM_BITS = 1 << 21
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Multiplications:
-    """Those in the source of one function; the static proof counts them (proof/multipliers.py).
-
-    Attributes:
-        calls: ways from the top to it: so often it is in a core whose synthesiser shares nothing.
-        small: of a number of 17 bits with one of 24, one slice each: addresses and trip counts.
-        other: of the arithmetic, with slices of its own in `multipliers`.
-    """
-
-    calls: int = 1
-    small: int = 0
-    other: int = 0
-
-
-#: Function -> its multiplications.  What is not here has none.
-SOURCE_MULTIPLICATIONS = {
-    "penstock": Multiplications(small=1),  # weights of the convolution behind
-    "check": Multiplications(calls=6, small=1),
-    # Weights of a group, pixels, three of a burst, window, row of weights, old bytes, slice; a
-    # fold, a product, a requantised sum.
-    "convolve": Multiplications(small=9, other=3),
-    "fetch_ahead": Multiplications(small=3, other=1),  # three of a burst; a fold
-    "run_gate": Multiplications(other=1),  # a requantised sum of the vector
-    "make_outputs": Multiplications(calls=2, small=2, other=2),  # a product, a requantised sum
-    "copy_planes": Multiplications(small=2),
-    "pool_windows": Multiplications(small=4, other=1),  # a requantised average
-}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,6 @@ LARGE_FOLDERS = {
 BENCH = "the bench of a unit: one model of it, and what it is driven with"
 LARGE_FILES = {
     "compiler/emit/descriptors.py": "a method an operation",
-    "hls/src/penstock.cpp": "the top of the core: Vitis reads its pragmas there",
     "tests/compiler/back/graphs.py": "the builder of graphs that tests share",
     "tests/compiler/back/test_bit_exact.py": "one table of networks, every engine",
     "tests/compiler/front/test_calibrate_layers.py": "one table of layers",

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from penstock.hls.multiplications import more_than_counted
 from penstock.hls.proof import delays
 from penstock.hls.proof.bus import STREAMING, bus_faults, streamed
 from penstock.hls.proof.graph import Graph, Loop
 from penstock.hls.proof.linear import Values
 from penstock.hls.proof.module import as_written, bitcode, synthesised
-from penstock.hls.proof.multipliers import more_than_counted
 from penstock.hls.proof.ports import Use, port_uses
 from penstock.hls.proof.recurrence import recurrences
 from penstock.hls.proof.sharing import Calls
