@@ -1,6 +1,7 @@
 """A hardware configuration by its name, or the user's own from a YAML file (docs/program.md)."""
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,28 @@ BASE = "base"
 
 #: What `--config` takes, for a command's help.
 NAMES = f"{', '.join(CONFIGS)}, or a YAML file of your own (docs/program.md)"
+
+#: Smallest and largest value of each size.  Beyond them no core has been simulated, and sources
+#: have no room: 32 lanes and 16 bursts are what words and rings of the HLS core hold.
+LIMITS: dict[str, tuple[int, int]] = {
+    "p_oc": (2, 16),
+    "p_px": (4, 32),
+    "min_rows": (1, 16),
+    "fmem_bytes": (1 << 10, 4 << 20),
+    "wbuf_bytes": (64, 16 << 10),
+    "gate_mem_bytes": (1 << 10, 4 << 20),
+    "score_depth": (64, 16 << 10),
+    "max_channels": (32, 2 << 10),
+    "n_lists": (2, 16),
+    "pool_depth": (32, 8 << 10),
+    "max_outstanding": (2, 16),
+    "macs_per_dsp": (1, 2),
+}
+
+#: Banks of the feature memory at most, and shapes of the array: a descriptor has two bits for one.
+MAX_WINDOW, MAX_MODES = 128, 4
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
 
 _FIELDS = {field.name: field.default for field in dataclasses.fields(HwConfig)}
 _HINT = f"fields: {BASE} (one of {', '.join(CONFIGS)}), {', '.join(_FIELDS)}"
@@ -59,18 +82,47 @@ def read_hardware(path: Path) -> HwConfig:
         raise ConfigError(", ".join(wrong), str(path), _HINT)
     base = CONFIGS[data[BASE]].fields() if BASE in data else {}
     try:
-        config = HwConfig(**base | {name: data[name] for name in data if name != BASE})
+        return own_config(base | {name: data[name] for name in data if name != BASE})
     except ConfigError as error:
-        raise ConfigError(
-            error.message, str(path), "docs/program.md has each field's range"
-        ) from None
+        hint = error.hint or "docs/program.md has each field's range"
+        raise ConfigError(error.message, str(path), hint) from None
+
+
+def own_config(fields: dict[str, Any]) -> HwConfig:
+    """The configuration with these values of HwConfig's fields, each of its field's type.
+
+    Raises:
+        ConfigError: all that no core can have; else the name is one of CONFIGS, whose sizes are
+            others.
+    """
+    faults = list(_faults(fields))
+    config = None
+    try:
+        config = HwConfig(**fields)
+    except ConfigError as error:
+        faults.append(error.message)
+    if faults or config is None:
+        raise ConfigError(", ".join(faults))
     if config.is_own and config.name in CONFIGS:
         raise ConfigError(
             f"name is '{config.name}', a configuration with other sizes",
-            str(path),
-            f"any name but {', '.join(CONFIGS)}",
+            hint=f"any name but {', '.join(CONFIGS)}",
         )
     return config
+
+
+def _faults(fields: dict[str, Any]) -> Iterator[str]:
+    """What is beyond what has been simulated, each fault with its field and value."""
+    name, rows, least = fields["name"], fields["p_oc"], fields["min_rows"]
+    if not _NAME.fullmatch(name):
+        yield f"name = '{name}': not a letter, then letters, digits and _, 32 in all"
+    for field, (low, high) in LIMITS.items():
+        if field in fields and not low <= fields[field] <= high:
+            yield f"{field} = {fields[field]}: not from {low} to {high}"
+    if rows * fields["p_px"] > MAX_WINDOW * least:
+        yield f"min_rows = {least}: p_oc * p_px / min_rows is over {MAX_WINDOW}"
+    if rows >= least * (1 << MAX_MODES):
+        yield f"min_rows = {least}: p_oc = {rows} makes over {MAX_MODES} shapes"
 
 
 def _read(path: Path) -> dict[Any, Any]:

@@ -23,6 +23,7 @@ from penstock.program.descriptor import DESCRIPTOR_BYTES
 from penstock.program.errors import PenstockError
 from penstock.program.meta import ProgramMeta
 from penstock.program.metadata import check_metadata, parse_metadata
+from penstock.program.optional import require
 
 MAGIC = b"PENSTOCK"
 FORMAT_VERSION = 2
@@ -60,10 +61,12 @@ class Package:
         for config in CONFIGS.values():
             if config.hash == self.config_hash:
                 return config
-        with contextlib.suppress(TypeError, ConfigError):
-            own = HwConfig(**self.meta.get("hardware", {}))
-            if own.hash == self.config_hash:
-                return own
+        own = self.meta.get("hardware")
+        with contextlib.suppress(TypeError, KeyError, AttributeError, ConfigError):
+            # The board's copy has no such module, and the driver asks for no sizes.
+            config = require("penstock.program.hardware").own_config(own)
+            if config.hash == self.config_hash:
+                return config
         raise PackageError(
             f"program is for hardware configuration {self.config_hash:#010x}, unknown here",
             hint="compile the network again with this release",
