@@ -28,7 +28,7 @@ SOURCES = (
 
 
 def source_hash(root: Path = ROOT) -> str:
-    """Of the names and bytes of every file in SOURCES."""
+    """A digest of the names and bytes of every file in SOURCES."""
     digest = hashlib.sha256()
     paths = {path for pattern in SOURCES for path in root.glob(pattern) if path.is_file()}
     for path in sorted(paths):

@@ -103,7 +103,7 @@ def measure(path: Path, count: int, images: Array | None, labels: Array | None) 
 
 
 def _share(logits: Array, labels: Array) -> float:
-    """Of images whose label has the largest logit."""
+    """The share of the images whose label has the largest logit."""
     return float((logits.argmax(axis=1) == labels[: len(logits)]).mean())
 
 

@@ -45,7 +45,7 @@ class Memory:
 
     @property
     def total_bits(self) -> int:
-        """Of all banks."""
+        """Bits of all banks together."""
         return self.banks * self.words * self.bits
 
 

@@ -47,7 +47,7 @@ def launch(cell: Cell, port: str, delays: Delays) -> float | None:
 
 
 def _dsp_launch(cell: Cell, port: str, delays: Delays) -> float | None:
-    """Of the slowest register that has no other behind it."""
+    """The delay from the slowest register that has no other behind it; None without registers."""
     clock, more = delays.dsp["clock"], delays.dsp["cascade"] if port == "PCOUT" else 0.0
     if number(cell, "PREG"):
         return float(clock["P"])

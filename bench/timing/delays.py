@@ -34,7 +34,7 @@ class Wire:
     packed: float
 
     def delay(self, fan_out: int) -> float:
-        """Of a net that leaves its slice."""
+        """The delay in ns of a net that leaves its slice."""
         more = self.doubling * math.log2(max(fan_out, 1))
         return self.base + more + self.crowd * math.log2(max(fan_out / CROWD, 1))
 

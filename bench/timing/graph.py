@@ -27,7 +27,7 @@ class Netlist:
 
     @classmethod
     def read(cls, module: dict[str, Any]) -> "Netlist":
-        """Of the flat module in Yosys' JSON."""
+        """The netlist of the flat module in Yosys' JSON."""
         drivers: dict[int, Pin] = {}
         sinks: dict[int, list[Pin]] = defaultdict(list)
         for name, cell in module["cells"].items():

@@ -158,7 +158,7 @@ def _graphs(model: Any, loaded: Any, calibration: np.ndarray) -> dict[str, Any]:
 
 
 def thresholds(loaded: Any) -> list[float]:
-    """Of a checkpoint's early exits; none without."""
+    """The thresholds of a checkpoint's early exits; empty where it has none."""
     found: list[float] = load("penstock.model.checkpoint.export").exit_thresholds(loaded)
     return found
 

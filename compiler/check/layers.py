@@ -74,7 +74,7 @@ def _integers(graph: ir.Graph, images: Array) -> IntArray:
 
 @dataclasses.dataclass(slots=True)
 class _Sums:
-    """Of one tensor, over the images so far."""
+    """What is summed up of one tensor, over the images so far."""
 
     maximum: int = 0
     squares: float = 0.0

@@ -186,7 +186,7 @@ class _Expansion:
         return -(-len(self.make.conv.bias) // config.p_oc)
 
     def part_bytes(self, plan: Plan, config: HwConfig) -> int:
-        """Of the map, at a time."""
+        """How much of the map is in feature memory at a time."""
         first, end = self.spans(config)[0]
         _, height, width = plan.buffers[self.make.dst].shape
         return (end - first) * height * width * (2 if self.copy else 1)

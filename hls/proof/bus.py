@@ -52,7 +52,7 @@ def _burst_faults(graph: Graph, values: Values, loop: Loop, beat: Op) -> list[st
 def _iterations(
     graph: Graph, values: Values, loop: Loop, counter: str, bound: Affine
 ) -> Affine | None:
-    """Of a loop that counts by one from 0."""
+    """How often a loop that counts by one from 0 runs; None for other loops."""
     op = graph.ops[counter]
     starts = [o for o, s in zip(op.operands, op.sources, strict=True) if s not in loop]
     return bound if starts == [0] and values.step(counter, loop) == 1 else None

@@ -65,6 +65,6 @@ def pixels_of_checkpoint(loaded: Checkpoint) -> Pixels:
 
 
 def exit_thresholds(loaded: Checkpoint) -> list[float]:
-    """Of the early exits of a checkpoint's network, in order."""
+    """The thresholds of the early exits of a checkpoint's network, in order."""
     exits = range(loaded.net.config.early_exits)
     return [loaded.metrics[f"{THRESHOLD}{index}"] for index in exits]

@@ -44,7 +44,7 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Of an image with every gate open."""
+        """MACs of an image with every gate open."""
         return self.outputs * self.inputs * self.pairs
 
 

@@ -134,7 +134,7 @@ class DenseBlockPlan:
 
     @property
     def channels(self) -> int:
-        """Of all its maps together."""
+        """Channels of all the block's maps together."""
         return self.in_channels + self.layers * self.growth
 
     @property
@@ -144,7 +144,7 @@ class DenseBlockPlan:
 
     @property
     def out_size(self) -> tuple[int, int]:
-        """Of the next block's maps."""
+        """Height and width of the next block's maps."""
         return (self.size[0] // 2, self.size[1] // 2) if self.transition else self.size
 
     def layer_plans(self, gated: bool) -> list[BlockPlan]:

@@ -31,7 +31,7 @@ def layer_labels(net: nn.Module) -> dict[str, str]:
 
 
 def cnet_name(index: int) -> str:
-    """Of the channel gate of a block's convolution `index`, from 0."""
+    """The name of the channel gate of a block's convolution `index`, from 0."""
     return f"cnet{index + 1 if index else ''}"
 
 

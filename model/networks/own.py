@@ -51,7 +51,7 @@ class OwnConfig(NetworkGeometry):
 
     @property
     def gates(self) -> Gates:
-        """Of its own, or none."""
+        """The gates that the module declares, or none."""
         return "own" if self.gate_count else "none"  # type: ignore[return-value]
 
     @property

@@ -115,7 +115,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _where(error: BaseException) -> str:
-    """Of the innermost line outside torch."""
+    """File and line of the innermost frame outside torch."""
     frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not f.filename.startswith(TORCH) and f.filename != __file__]
     return f" ({own[-1].filename}:{own[-1].lineno} {own[-1].line})" if own else ""

@@ -73,7 +73,7 @@ class Faults:
     hang_cycle: int = 0
 
     def fields(self) -> dict[str, int]:
-        """Of the harness's PsRun."""
+        """The fields of the harness's PsRun that these are."""
         return {
             "fault_read": self.read,
             "fault_write": self.write,

@@ -149,7 +149,7 @@ class _Work:
                 yield Blend(score=product[0], block=change.inputs[0], kept=kept)
 
     def _weighed(self, left: tuple[str, str], right: tuple[str, str]) -> Iterator[Blend]:
-        """Of two products (score, map), whose scores are m and 1 - m."""
+        """The blends of two products (score, map) whose scores are m and 1 - m."""
         try:
             total = Combiner(curves.add)(self.elements[left[0]], self.elements[right[0]])
         except (NoCurveError, ValueError):

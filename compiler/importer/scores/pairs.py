@@ -55,7 +55,7 @@ def lower_softmax(net: Net, node: OpNode, inputs: Sequence[Elements]) -> Element
 
 
 def _distance(left: Element, right: Element) -> Element:
-    """Of two logits that are multiplied by one factor."""
+    """The difference of two logits that are multiplied by one factor."""
     a, b = left.curve.affine, right.curve.affine
     sources = (left.source, right.source)
     plain = all(not s.smooth and s.other == NONE and s.row != NONE for s in sources)

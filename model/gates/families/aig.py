@@ -62,7 +62,7 @@ class TwoLogits(GateNet):
 
     @torch.no_grad()
     def deployed(self) -> GateNet:
-        """With the difference of both logits as its one output."""
+        """The gate net whose one output is the difference of both logits."""
         gate = GateNet(self.plan).to(self.fc.weight.device)
         difference = {
             f"fc.{name}": both[1:] - both[:1] for name, both in self.fc.named_parameters()

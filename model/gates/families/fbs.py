@@ -72,7 +72,7 @@ class Salient(GateNet):
 
     @torch.no_grad()
     def deployed(self) -> GateNet:
-        """With the bound in the bias."""
+        """The gate net that has the bound in its bias."""
         assert isinstance(self.decide, Winners)
         gate = GateNet(self.plan).to(self.fc.weight.device)
         gate.decide = ReLU1()
