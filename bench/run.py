@@ -26,8 +26,8 @@ from penstock.bench.rows.cases import (
 )
 from penstock.bench.rows.measure import Measured, measure_forced, measure_own
 from penstock.bench.rows.networks import NETWORKS, STATIC, TRAINED, network_inputs, network_onnx
-from penstock.bench.rows.table import bench_row, bench_table, counter_table
-from penstock.bench.tables.documents import put_into
+from penstock.bench.rows.table import bench_row, bench_table, counter_table, merged
+from penstock.bench.tables.documents import between, put_into
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
@@ -137,6 +137,15 @@ def tables_of(full: list[tuple[Case, Measured, Measured]]) -> dict[str, str]:
     return tables
 
 
+def put_tables(tables: dict[str, str], *, some: bool) -> None:
+    """Into docs/results.md; of `some` rows the others stay, and the bars, which are of all."""
+    for name, table in tables.items():
+        if some and name == "bars":
+            continue
+        old = between(DOCUMENT.read_text(encoding="utf-8"), name)
+        put_into(DOCUMENT, name, merged(old, table) if some else table)
+
+
 def row_cache() -> Cache:
     """Rows that were measured with these sources, and with the trained network as it is."""
     inputs = [
@@ -174,8 +183,7 @@ def main() -> int:
     (OUT / "bench.md").write_text("\n\n".join(tables.values()) + "\n", encoding="utf-8")
     print(f"{OUT / 'bench.json'}: {len(rows)} rows", file=sys.stderr)
     if arguments.update:
-        for name, table in tables.items():
-            put_into(DOCUMENT, name, table)
+        put_tables(tables, some=bool(arguments.network or arguments.config))
     return int(any(row["mismatches"] for row in rows))
 
 

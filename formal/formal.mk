@@ -2,9 +2,9 @@
 
 .PHONY: formal faults
 
-formal: $(STAMP) ## prove the properties of formal/ with SymbiYosys (minutes; TASK=name for one, QUICK=1: the fast ones)
+formal: $(STAMP) ## prove the properties of formal/ with SymbiYosys (minutes; TASK=name for one, QUICK=1: the fast ones, LIMIT=3600: seconds a run)
 	@mkdir -p build/formal
-	$(BIN)/python -m penstock.formal.run $(TASK) $(if $(QUICK),--fast) --json build/formal/results.json
+	$(BIN)/python -m penstock.formal.run $(TASK) $(if $(QUICK),--fast) $(if $(LIMIT),--limit $(LIMIT)) --json build/formal/results.json
 
 faults: $(STAMP) ## corrupted programs on the simulated core: N=2000 SEED=... (minutes)
 	@mkdir -p build/faults

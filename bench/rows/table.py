@@ -94,3 +94,21 @@ def counter_table(results: Results) -> str:
         cells += [f"{measured.counters[name]:,.0f}" for name in CYCLE_COUNTERS]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def merged(old: str, new: str) -> str:
+    """A table's Markdown with its rows replaced by those of `new` that are of the same run.
+
+    Two rows are of the same run if their cells up to "blocks skipped" agree.  Rows that only `new`
+    has come last; a table with other columns is replaced.
+    """
+    keys = _cells(new.splitlines()[0]).index("blocks skipped") + 1
+    if old.splitlines()[:1] != new.splitlines()[:1]:
+        return new
+    rows = {tuple(_cells(line)[:keys]): line for line in old.splitlines()}
+    rows |= {tuple(_cells(line)[:keys]): line for line in new.splitlines()}
+    return "\n".join(rows.values())
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]

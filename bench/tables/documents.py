@@ -16,6 +16,15 @@ def replace_between(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 
+def between(text: str, name: str) -> str:
+    """What stands between the markers of `name`; ValueError if there are none."""
+    _, found, rest = text.partition(f"<!-- {name}: begin -->\n")
+    content, closed, _ = rest.partition(f"\n<!-- {name}: end -->")
+    if not found or not closed:
+        raise ValueError(f"no markers of '{name}'")
+    return content
+
+
 def put_into(document: Path, name: str, content: str) -> None:
     """Replace what stands between the markers of `name` in a document."""
     document.write_text(

@@ -22,9 +22,10 @@ from penstock.bench.rows.table import (
     bench_row,
     bench_table,
     counter_table,
+    merged,
 )
 from penstock.bench.run import tables_of
-from penstock.bench.tables.documents import replace_between
+from penstock.bench.tables.documents import between, replace_between
 from penstock.program.counters import COUNTER_NAMES
 
 CASE = next(forced_cases("resnet20", "z7020", quick=False))
@@ -132,3 +133,19 @@ def test_rows_without_gates_have_tables_of_their_own() -> None:
     both = tables_of([(CASE, MEASURED, DENSE), static])
     assert sorted(both) == ["bars", "bench", "counters", "static-bench", "static-counters"]
     assert "vgg16" not in both["bench"] and "resnet20" not in both["static-bench"]
+
+
+def test_rows_that_were_not_measured_stay() -> None:
+    """Of a run of some networks: its rows in their places, the others as they are."""
+    head = "| network | keep | blocks skipped | cycles |\n|---|---:|---:|---:|"
+    old = f"{head}\n| a | 1 | 0 | 10 |\n| b | 1 | 0 | 20 |\n| b | 0.5 | 0 | 30 |"
+    new = f"{head}\n| b | 1 | 0 | 21 |\n| c | 1 | 0 | 40 |"
+    assert merged(old, new) == (
+        f"{head}\n| a | 1 | 0 | 10 |\n| b | 1 | 0 | 21 |\n| b | 0.5 | 0 | 30 |\n| c | 1 | 0 | 40 |"
+    )
+    other = "| network | blocks skipped |\n|---|---:|\n| a | 0 |"
+    assert merged(old, other) == other
+    text = replace_between("<!-- t: begin -->\n<!-- t: end -->", "t", old)
+    assert between(text, "t") == old
+    with pytest.raises(ValueError, match="no markers of 'u'"):
+        between(text, "u")
