@@ -18,9 +18,9 @@ bench-zoo: $(STAMP) ## the zoo's networks on 1,000 images of DATA_DIR on the sim
 bench-families: $(STAMP) ## every family of gates, trained on digits, on the simulated core, into bench/results/families.json (half an hour)
 	$(BIN)/python -m penstock.bench.families
 
-bench-mlperf: $(STAMP) ## MLPerf Tiny's reference networks of DATA_DIR as they are published, into bench/results/mlperf.json (five minutes)
+bench-mlperf: $(STAMP) ## MLPerf Tiny's reference networks of DATA_DIR as they are published, into bench/results/mlperf.json (five minutes; TASK=ic CONFIG=z7020x2: one on another core)
 	@test -n "$(DATA_DIR)" || { echo 'usage: make bench-mlperf DATA_DIR=<folder of ic_float.onnx, ic_int8.onnx, ...>'; exit 2; }
-	$(BIN)/python -m penstock.bench.mlperf $(DATA_DIR) $(if $(IMAGES),--images $(IMAGES) --labels $(LABELS))
+	$(BIN)/python -m penstock.bench.mlperf $(DATA_DIR) $(if $(TASK),--task $(TASK)) $(if $(CONFIG),--config $(CONFIG)) $(if $(LABELS),--images $(IMAGES) --labels $(LABELS))
 
 bench-exits: $(STAMP) ## early exits on digits: trained, swept, on the simulated core, into bench/results/exits (ten minutes)
 	$(BIN)/python -m penstock.bench.exits

@@ -7,6 +7,9 @@ stands in the table with its reason.  Float networks are calibrated with random 
 them has gates, so cycles do not depend on images.  With `--images x.npy --labels y.npy` (as the
 file of image classification takes them) its accuracy is measured too, in golden and in
 onnxruntime on the published file.  The figures are stored in bench/results/mlperf.json.
+
+`--task ic --config z7020x2` measures one task on another core, without the C simulation, and leaves
+the other figures as they are.
 """
 
 import argparse
@@ -20,6 +23,7 @@ import numpy.typing as npt
 import onnx
 
 from penstock.bench.cache import RESULTS
+from penstock.bench.rows.cases import bench_configs
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.check import prepare
 from penstock.compiler.check.reference import Reference
@@ -29,7 +33,6 @@ from penstock.images import read_array
 from penstock.program.config import get_config
 from penstock.program.errors import PenstockError
 from penstock.progress import step
-from penstock.target import clock_of, resolve_target
 
 STORE = RESULTS / "mlperf.json"
 CONFIG, BOARD = "z7020", "pynq-z2"
@@ -40,6 +43,8 @@ TASKS = {
     "ad": "anomaly detection, autoencoder",
 }
 FORMS = ("float", "int8")
+#: Compared with golden; the first alone on another core than CONFIG.
+ENGINES = ("rtl", "csim")
 CALIBRATION = 8
 
 Array = npt.NDArray[Any]
@@ -58,14 +63,16 @@ def random_images(path: Path, count: int) -> tuple[Array, bool]:
     return random.normal(0, 1, shape).astype(np.float32), quantized
 
 
-def measure(path: Path, count: int, images: Array | None, labels: Array | None) -> dict[str, Any]:
+def measure(
+    path: Path, count: int, config: str, images: Array | None, labels: Array | None
+) -> dict[str, Any]:
     """The stored result of one file."""
     drawn, quantized = random_images(path, CALIBRATION)
     given = None if images is None else _as_file(images, drawn.dtype)
     try:
         network = compile_onnx(
             path,
-            get_config(CONFIG),
+            get_config(config),
             calibration=None if quantized else (drawn if given is None else given[:256]),
         )
     except PenstockError as error:
@@ -79,8 +86,8 @@ def measure(path: Path, count: int, images: Array | None, labels: Array | None) 
             }
         return result
     some = (drawn if given is None else given)[:count]
-    runs = {}
-    for engine in ("golden", "csim", "rtl"):
+    runs, compared = {}, ENGINES[: None if config == CONFIG else 1]
+    for engine in ("golden", *compared):
         with step(f"{path.stem}, {engine}, {count} images") as progress:
             runs[engine] = run_engine(engine, network, some, Memory(), progress)
     checked = network.check(some).checked
@@ -93,7 +100,7 @@ def measure(path: Path, count: int, images: Array | None, labels: Array | None) 
         "weight_bytes": runs["rtl"].mean("weight_bytes"),
         "read_bytes": runs["rtl"].mean("read_bytes"),
         "images": count,
-        "mismatches": {name: mismatches(runs["golden"], runs[name]) for name in ("csim", "rtl")},
+        "mismatches": {name: mismatches(runs["golden"], runs[name]) for name in compared},
         "host": [operators for _, operators in network.on_the_host()],
     }
     if given is not None and labels is not None:
@@ -145,30 +152,53 @@ def main(arguments: list[str] | None = None) -> int:
         "--images", type=Path, help="of image classification: uint8 N x 32 x 32 x 3"
     )
     parser.add_argument("--labels", type=Path, help="N integers")
+    parser.add_argument("--task", action="append", choices=[*TASKS], help="default: all")
+    parser.add_argument("--config", default=CONFIG, choices=bench_configs(), help="the core")
     parser.add_argument("--out", type=Path, default=STORE, help="the stored figures")
     options = parser.parse_args(arguments)
     try:
-        images = None if options.images is None else read_array(options.images)
-        labels = None if options.labels is None else read_array(options.labels)
-        _, board = resolve_target(BOARD)
-        clock = clock_of(get_config(CONFIG), board)
-        networks = {}
-        for task in TASKS:
-            for form in FORMS:
-                path = options.folder / f"{task}_{form}.onnx"
-                if not path.is_file():
-                    raise PenstockError(f"{path} is not there", hint="see --help")
-                own = (images, labels) if task == "ic" else (None, None)
-                networks[f"{task}_{form}"] = measure(path, options.count, *own)
+        found = measure_all(options)
     except PenstockError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    stored = {"config": CONFIG, "board": BOARD, "clock_mhz": clock, "networks": networks}
+    stored = stored_figures(options.out)
+    if options.config == CONFIG:
+        stored["networks"] |= found
+    else:
+        stored["others"].setdefault(options.config, {}).update(found)
     options.out.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
-    differ = sum(sum(r.get("mismatches", {}).values()) for r in networks.values())
-    print(f"{options.out}: {sum('refused' not in r for r in networks.values())} of "
-          f"{len(networks)} compile as given, {differ} bytes differ")  # fmt: skip
+    differ = sum(sum(r.get("mismatches", {}).values()) for r in found.values())
+    print(f"{options.out}: {sum('refused' not in r for r in found.values())} of "
+          f"{len(found)} compile as given, {differ} bytes differ")  # fmt: skip
     return int(differ > 0)
+
+
+def stored_figures(path: Path) -> dict[str, Any]:
+    """What was measured last: `networks` on CONFIG, `others` by core."""
+    empty: dict[str, Any] = {"config": CONFIG, "board": BOARD, "networks": {}, "others": {}}
+    if path.is_file():
+        read = json.loads(path.read_text(encoding="utf-8"))
+        empty |= {key: read[key] for key in ("networks", "others") if key in read}
+    return empty
+
+
+def measure_all(options: argparse.Namespace) -> dict[str, Any]:
+    """The stored results of the chosen tasks, by task and form.
+
+    Raises:
+        PenstockError: a file is missing.
+    """
+    images = None if options.images is None else read_array(options.images)
+    labels = None if options.labels is None else read_array(options.labels)
+    networks = {}
+    for task in options.task or TASKS:
+        for form in FORMS:
+            path = options.folder / f"{task}_{form}.onnx"
+            if not path.is_file():
+                raise PenstockError(f"{path} is not there", hint="see --help")
+            own = (images, labels) if task == "ic" else (None, None)
+            networks[f"{task}_{form}"] = measure(path, options.count, options.config, *own)
+    return networks
 
 
 if __name__ == "__main__":

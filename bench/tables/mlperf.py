@@ -6,6 +6,7 @@ from typing import Any
 
 from penstock.bench.cache import RESULTS, ROOT
 from penstock.bench.mlperf import TASKS
+from penstock.boards.board import load_board
 
 STORE = RESULTS / "mlperf.json"
 DOCUMENTS = (ROOT / "docs" / "results.md",)
@@ -25,7 +26,8 @@ PUBLISHED = (
 
 def lines(stored: dict[str, Any]) -> Iterator[str]:
     """Our rows, then the published ones."""
-    clock = stored["clock_mhz"]
+    board = load_board(stored["board"])
+    clock = board.clock("rtl", stored["config"])
     yield (
         "| network | MACs as run | cycles an image (rtl-sim) | predicted | weight bytes "
         f"| bytes read | ms at {clock:g} MHz (estimate) | images a second (estimate) "
@@ -40,6 +42,12 @@ def lines(stored: dict[str, Any]) -> Iterator[str]:
             yield f"| {title} | refused: {reason} |" + " |" * 8
             continue
         yield "| " + " | ".join([title, *_cells(result, clock)]) + " |"
+    for config, results in stored.get("others", {}).items():
+        clock = board.clock("rtl", config)
+        for name, result in results.items():
+            task, form = name.split("_")
+            title = f"{TASKS[task]}, {form}, on `{config}` at {clock} MHz"
+            yield "| " + " | ".join([title, *_cells(result, clock)]) + " |"
     for name, result in stored["networks"].items():
         if "accuracy" in result:
             found = result["accuracy"]
