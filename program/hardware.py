@@ -23,7 +23,7 @@ NAMES = f"{', '.join(CONFIGS)}, or a YAML file of your own (docs/program.md)"
 #: have no room: 32 lanes and 16 bursts are what words and rings of the HLS core hold.
 LIMITS: dict[str, tuple[int, int]] = {
     "p_oc": (2, 16),
-    "p_px": (4, 32),
+    "p_px": (2, 32),
     "min_rows": (1, 16),
     "fmem_bytes": (1 << 10, 4 << 20),
     "wbuf_bytes": (64, 16 << 10),

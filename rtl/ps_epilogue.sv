@@ -88,6 +88,8 @@ module ps_epilogue
 
   // Full blocks have every row of the shape; the last one ends with the rows of the pass.  A tile
   // waits longer for its sums than its slices take to be counted.
+  // Of every shape's blocks and rows: more than a tile has slices, whatever the lanes.
+  localparam int unsigned BlocksW = 2 * ROW_W;
   logic [PX_W-1:0] full_blocks;
   logic [ROW_W-1:0] slices_q;
   logic [ROW_W-1:0] free_slices;
@@ -96,7 +98,7 @@ module ps_epilogue
   assign free_slices = slow ? Few : Many;
 
   always_ff @(posedge clk_i) begin
-    slices_q <= ROW_W'((full_blocks * PX_W'(P_OC)) >> next_q.mode) + next_q.rows;
+    slices_q <= ROW_W'((BlocksW'(full_blocks) * BlocksW'(P_OC)) >> next_q.mode) + next_q.rows;
     few_q    <= slices_q <= free_slices;
   end
 

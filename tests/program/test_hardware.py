@@ -81,8 +81,7 @@ def test_one_of_ours_is_ours(tmp_path: Path) -> None:
         ("name: a\nbase: tiny\np_px: -8\n", "p_px = -8: not a power of two"),
         ("name: a\nbase: tiny\nwbuf_bytes: 100\n", "wbuf_bytes = 100: not a multiple of 8"),
         ("name: a\nbase: tiny\nfmem_bytes: 0\n", "fmem_bytes = 0: not a power of two"),
-        ("name: a\nbase: tiny\np_px: 64\n", "p_px = 64: not from 4 to 32"),
-        ("name: a\nbase: tiny\np_oc: 8\n", "p_px = 4: at least 4 and p_oc = 8"),
+        ("name: a\nbase: tiny\np_px: 64\n", "p_px = 64: not from 2 to 32"),
         ("name: a\nbase: tiny\nmin_rows: 4\n", "min_rows = 4: more than p_oc = 2"),
         ("name: a\nbase: z7020\np_px: 32\n", "min_rows = 1: p_oc * p_px / min_rows is over 128"),
         ("name: a\nbase: z7020x2\nmin_rows: 1\n", "min_rows = 1: p_oc = 16 makes over 4 shapes"),
@@ -98,9 +97,9 @@ def test_everything_that_is_wrong_in_one_message(tmp_path: Path) -> None:
     error = refused(tmp_path, missing)
     for part in ("unknown field 'n_list'", "n_lists is missing", "p_oc is 'four'", "fields: base"):
         assert part in error
-    sizes = SLIM.replace("p_px: 8", "p_px: 2").replace("n_lists: 8", "n_lists: 3")
+    sizes = SLIM.replace("p_px: 8", "p_px: 1").replace("n_lists: 8", "n_lists: 3")
     error = refused(tmp_path, sizes)
-    for part in ("p_px = 2: not from 4 to 32", "p_px = 2: at least 4", "n_lists = 3: not a power"):
+    for part in ("p_px = 1: not from 2 to 32", "p_px = 1: at least 2", "n_lists = 3: not a power"):
         assert part in error
 
 

@@ -148,8 +148,8 @@ def test_hashes_differ_in_every_field() -> None:
 def test_impossible_configurations() -> None:
     with pytest.raises(ValueError, match=r"tiny\.p_px = 3: not a power of two"):
         dataclasses.replace(TINY, p_px=3)
-    with pytest.raises(ValueError, match=r"tiny\.p_px = 4: at least 4 and p_oc = 8"):
-        dataclasses.replace(TINY, p_oc=8)
+    with pytest.raises(ValueError, match=r"tiny\.p_px = 1: at least 2"):
+        dataclasses.replace(TINY, p_px=1)
     with pytest.raises(ValueError, match=r"tiny\.macs_per_dsp = 2: needs min_rows 2"):
         dataclasses.replace(TINY, macs_per_dsp=2)
     with pytest.raises(ValueError, match=r"tiny\.min_rows = 4: more than p_oc"):

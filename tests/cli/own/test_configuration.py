@@ -65,7 +65,7 @@ def test_the_one_it_was_compiled_for(penstock: Runner, workspace: Workspace, cor
 
 
 def test_commands_refuse_a_bad_file(penstock: Runner, workspace: Workspace, core: Path) -> None:
-    core.write_text(SLIM.replace("p_px: 8", "p_px: 2"))
+    core.write_text(SLIM.replace("p_px: 8", "p_px: 1"))
     out = core.parent / "out"
     for command in (
         ("compile", workspace.onnx, "-o", out),
@@ -77,7 +77,7 @@ def test_commands_refuse_a_bad_file(penstock: Runner, workspace: Workspace, core
         ("demo", "-o", out),
     ):
         error = penstock(*command, "--config", core).error
-        assert f"p_px = 2: at least 4 and p_oc = 4, at {core}; docs/program.md" in error
+        assert f"p_px = 1: at least 2, at {core}; docs/program.md" in error
         assert not out.exists()
     core.write_text(SLIM)
     assert "--vivado REPORT" in penstock("timing", "--config", core).error
