@@ -8,6 +8,7 @@ import dataclasses
 
 from penstock.hls.multiplications import SOURCE_MULTIPLICATIONS
 from penstock.hls.sources import HlsError
+from penstock.program.arith import ceil_div
 from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig
 from penstock.program.descriptor import DESCRIPTOR_BYTES
 
@@ -40,7 +41,7 @@ class Memory:
     def blocks(self, shapes: tuple[tuple[int, int], ...]) -> int:
         """Memory blocks of the device that all banks take."""
         return self.banks * min(
-            -(-self.bits // width) * -(-self.words // depth) for width, depth in shapes
+            ceil_div(self.bits, width) * ceil_div(self.words, depth) for width, depth in shapes
         )
 
     @property
@@ -84,7 +85,7 @@ def memories(config: HwConfig) -> tuple[Memory, ...]:
 
 def multipliers(config: HwConfig) -> dict[str, int]:
     """DSP slices by what they are for, at most: as if no two calls of a function shared one."""
-    requantiser = -(-32 // DSP_A)  # a 32-bit sum times 17 bits: two slices
+    requantiser = ceil_div(32, DSP_A)  # a 32-bit sum times 17 bits: two slices
     outputs = SOURCE_MULTIPLICATIONS["make_outputs"].calls
     return {
         "products": config.p_oc * config.p_px // config.macs_per_dsp,

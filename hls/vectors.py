@@ -12,6 +12,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
+from penstock.program.arith import ceil_div
 from penstock.program.config import BEAT_BYTES
 from penstock.program.cplusplus import Depths
 from penstock.program.package import Package
@@ -46,7 +47,7 @@ def depths(package: Package, inputs: Bytes, records: Bytes) -> Depths:
 
 
 def _beats(size: int) -> int:
-    return -(-size // BEAT_BYTES)
+    return ceil_div(size, BEAT_BYTES)
 
 
 def _padded(data: bytes) -> bytes:

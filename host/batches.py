@@ -11,6 +11,7 @@ from penstock.host.errors import (
     CoreTimeoutError,
 )
 from penstock.host.ip import PenstockIP
+from penstock.program.arith import ceil_div
 from penstock.program.package import Package
 from penstock.program.registers import ErrorCode
 
@@ -93,7 +94,7 @@ class Batches:
         running: tuple[Slot, Bytes] | None = None
         for index, first in enumerate(range(0, len(images), self._batch)):
             slot, part = self._slots[index % 2], images[first : first + self._batch]
-            begin, runs = first // self._images, -(-len(part) // self._images)
+            begin, runs = first // self._images, ceil_div(len(part), self._images)
             slot.fill(part, first, runs)
             if running:
                 self._wait(core)

@@ -8,6 +8,7 @@ from pynq import allocate
 
 from penstock.host.codec import Array, Bytes, InputCodec
 from penstock.host.errors import BufferExhaustedError
+from penstock.program.arith import round_up
 
 
 def shared(shape: tuple[int, ...], purpose: str, device: Any) -> Any:
@@ -30,7 +31,7 @@ def shared(shape: tuple[int, ...], purpose: str, device: Any) -> Any:
 
 def constant(data: bytes, purpose: str, device: Any) -> Any:
     """A buffer that holds `data`, zero padded to whole beats of 8 bytes, for the core to read."""
-    buffer = shared((max(-(-len(data) // 8) * 8, 8),), purpose, device)
+    buffer = shared((max(round_up(len(data), 8), 8),), purpose, device)
     rewrite(buffer, data)
     return buffer
 

@@ -19,6 +19,7 @@ from penstock.host.errors import (
     HostError,
 )
 from penstock.host.trace import Trace
+from penstock.program.arith import ceil_div, round_up
 from penstock.program.ends import decode_results, head_of, labels_of, tails_of
 from penstock.program.exits import decode_logits, exits_taken, with_thresholds
 from penstock.program.meta import ProgramMeta
@@ -59,7 +60,7 @@ class Network:
             raise ArgumentError(f"timeout is {timeout}, expected seconds above 0, or None")
         self._overlay, self._board, self.package = overlay, overlay.board, package
         images = int(package.meta["images"])  # of a run
-        self.batch, self.timeout = -(-batch // images) * images, timeout
+        self.batch, self.timeout = round_up(batch, images), timeout
         _check_configuration(overlay.core.config_hash, package)
         self._last: _Last | None = None  # of all threads; each has its own besides
         self._lasts = threading.local()
@@ -132,7 +133,7 @@ class Network:
         if self._head:
             images = apply_head(self._head, images, self._pixels)
         flat = self._codec.check(images)
-        records = _empty(-(-len(flat) // self.meta["images"]), self.meta["record_bytes"])
+        records = _empty(ceil_div(len(flat), self.meta["images"]), self.meta["record_bytes"])
         with self._board.lock:
             self._check_open()  # another thread may have closed it meanwhile
             self._last = self._lasts.last = None

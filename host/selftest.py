@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from penstock.host.vectors import Vectors
+from penstock.program.arith import round_up
 from penstock.program.errors import PenstockError
 from penstock.program.optional import require
 
@@ -26,7 +27,7 @@ def selftest(bit: Path, program: Path, vectors: Path, *, limit: int | None, batc
         print(f"{net.meta['network']} for {net.meta['config']}, {len(expected)} test images")
         per_run = net.meta["images"]
         if limit is not None:
-            limit = -(-limit // per_run) * per_run  # whole records
+            limit = round_up(limit, per_run)  # whole records
         images = expected.images[:limit]
         started = time.perf_counter()
         net(images)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from penstock.program.arith import ceil_div
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.exits import exits_taken
 from penstock.program.meta import ProgramMeta
@@ -91,7 +92,7 @@ class Trace:
             (classes [C], rates float64 [C, outputs of all gates]).
         """
         labels, images = np.asarray(labels), self.meta["images"]
-        if labels.ndim != 1 or -(-len(labels) // images) != len(self):
+        if labels.ndim != 1 or ceil_div(len(labels), images) != len(self):
             raise ValueError(f"labels have shape {labels.shape}, expected ({len(self) * images},)")
         classes = np.unique(labels)
         closed = np.repeat(~self.open_gates(), images, axis=0)[: len(labels)]

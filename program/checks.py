@@ -7,6 +7,7 @@ The golden engine stops where these rules say so, and the compiler writes nothin
 import dataclasses
 from collections.abc import Iterator
 
+from penstock.program.arith import ceil_div, round_up
 from penstock.program.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
@@ -61,10 +62,6 @@ def violation(d: Descriptor, limits: Limits, index: int = 0) -> tuple[ErrorCode,
             if illegal:
                 return code, reason
     return None
-
-
-def _up(value: int, step: int = BEAT_BYTES) -> int:
-    return -(-value // step) * step
 
 
 def _unaligned(d: Descriptor, *names: str) -> Iterator[Rule]:
@@ -169,7 +166,7 @@ def _conv_fields(d: Descriptor, config: HwConfig) -> Iterator[Rule]:
 
 
 def _row_bytes(d: Descriptor, config: HwConfig) -> int:
-    return 8 + _up(d.row_inputs * config.row_taps(d.kernel, w_rows=True))
+    return 8 + round_up(d.row_inputs * config.row_taps(d.kernel, w_rows=True), BEAT_BYTES)
 
 
 def _bounds(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
@@ -178,13 +175,13 @@ def _bounds(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
     yield bool(d.pred_en) and d.pred_slot >= scores, "pred_slot"
     match Op(d.op):
         case Op.LOAD:
-            yield d.ddr + _up(d.length) > limits.input_stride, "input image"
+            yield d.ddr + round_up(d.length, BEAT_BYTES) > limits.input_stride, "input image"
             yield d.dst + d.length > fmem, "destination"
         case Op.GLOAD:
             yield d.w_addr + d.length > limits.weight_bytes, "weights"
             yield d.dst + d.length > config.gate_mem_bytes, "destination"
         case Op.STORE:
-            yield d.ddr + _up(d.length) > limits.output_stride, "output record"
+            yield d.ddr + round_up(d.length, BEAT_BYTES) > limits.output_stride, "output record"
             yield d.src + d.length > (scores if d.from_scores else fmem), "source"
         case Op.CONV:
             yield from _conv_bounds(d, limits)
@@ -227,7 +224,7 @@ def _conv_bounds(d: Descriptor, limits: Limits) -> Iterator[Rule]:
     if d.w_rows:
         end = (d.cout - 1) * d.w_stride + _row_bytes(d, config)
     else:
-        groups = -(-d.cout // config.p_oc)
+        groups = ceil_div(d.cout, config.p_oc)
         chunks = d.row_inputs * config.chunk_bytes(d.kernel)
         end = (groups - 1) * d.w_stride + 8 * config.p_oc + chunks
     yield d.w_addr + end > limits.weight_bytes, "weights"

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from penstock.program.arith import round_up
 from penstock.program.errors import PenstockError
 
 #: Bumped whenever a descriptor, register or record changes meaning; part of every hash.
@@ -37,7 +38,7 @@ class ConfigError(PenstockError, ValueError):
 
 def gate_row_bytes(inputs: int) -> int:
     """Gate memory bytes of one output of a GATE or DENSE: a word of parameters, then weights."""
-    return GATE_WORD_BYTES + -(-inputs // GATE_WORD_BYTES) * GATE_WORD_BYTES
+    return GATE_WORD_BYTES + round_up(inputs, GATE_WORD_BYTES)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ class HwConfig:
     def row_taps(self, kernel: int, w_rows: bool) -> int:
         """T: taps of one input channel in the weight buffer (docs/program.md, "Layouts")."""
         taps = kernel * kernel
-        return taps if w_rows else -(-taps // self.taps_per_beat) * self.taps_per_beat
+        return taps if w_rows else round_up(taps, self.taps_per_beat)
 
     def chunk_bytes(self, kernel: int) -> int:
         """Bytes of one input channel of an interleaved weight group."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from penstock.program.arith import round_up
 from penstock.program.config import BEAT_BYTES
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, FIELD_BY_NAME, Descriptor
@@ -86,7 +87,7 @@ def clear_unreached(records: npt.NDArray[np.uint8], meta: Mapping[str, Any]) -> 
     """
     taken = exits_taken(records, meta) if meta["exits"] else ()
     scores = sum(gate["count"] for gate in meta["gates"])
-    end = COUNTER_BYTES + -(-scores // BEAT_BYTES) * BEAT_BYTES  # what a STORE of all would write
+    end = COUNTER_BYTES + round_up(scores, BEAT_BYTES)  # what a STORE of all would write
     for index, leave in enumerate(meta["exits"]):
         records[taken == index, COUNTER_BYTES + leave["scores"] : end] = 0
 

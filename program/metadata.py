@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
+from penstock.program.arith import round_up
 from penstock.program.config import BEAT_BYTES, MAX_LENGTH
 from penstock.program.ends import check_ends
 from penstock.program.meta import ProgramMeta, Threshold
@@ -94,7 +95,7 @@ def check_metadata(meta: Mapping[str, Any], n_descriptors: int) -> None:
 
 def result_stride(meta: Mapping[str, Any]) -> int:
     """Bytes from one image's result to the next one's in a record."""
-    return -(-int(meta["output"]["classes"]) // BEAT_BYTES) * BEAT_BYTES
+    return round_up(int(meta["output"]["classes"]), BEAT_BYTES)
 
 
 def _check(value: Any, kind: Any, where: str) -> None:

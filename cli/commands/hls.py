@@ -14,6 +14,7 @@ from penstock.cli.compiled import load_network, read_images
 from penstock.cli.errors import MISMATCH, InputError, load
 from penstock.cli.files import force_option
 from penstock.cli.output import emit, json_option, note, table, warn
+from penstock.program.arith import ceil_div
 from penstock.program.files import write_text
 from penstock.program.folder import check_folder, write_folder
 from penstock.program.hardware import hardware
@@ -173,7 +174,7 @@ def bench_inputs(network: Any, images_path: Path | None, limit: int) -> npt.NDAr
         inputs: npt.NDArray[np.uint8] = compiled.quantize_input(images)
         return inputs
     shape = (
-        -(-limit // compiled.images),
+        ceil_div(limit, compiled.images),
         compiled.images * compiled.package.meta["input"]["bytes"],
     )
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)

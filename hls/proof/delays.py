@@ -6,6 +6,7 @@ period as margin (Vitis HLS's default clock uncertainty), so 0.73 of it is left.
 """
 
 from penstock.hls.proof.graph import Op
+from penstock.program.arith import ceil_div
 
 #: Share of the clock period that operators may take.
 USABLE = 0.73
@@ -48,7 +49,7 @@ def mux(inputs: int) -> float:
     """A multiplexer, four inputs a level."""
     levels = 0
     while inputs > 1:
-        inputs, levels = -(-inputs // 4), levels + 1
+        inputs, levels = ceil_div(inputs, 4), levels + 1
     return MUX * levels
 
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from penstock.program.arith import round_up
+
 _NAMED = re.compile(r'(%"[^"]+"|%[\w.]+) = type (.*)')
 
 
@@ -71,11 +73,11 @@ class Types:
             rest = rest.lstrip(", ")
         offsets, at = [], 0
         for element in elements:
-            at = -(-at // element.align) * element.align
+            at = round_up(at, element.align)
             offsets.append(at)
             at += element.size
         align = max((element.align for element in elements), default=1)
-        size = -(-at // align) * align
+        size = round_up(at, align)
         struct = Type(size=size, align=align, elements=tuple(elements), offsets=tuple(offsets))
         return struct, rest[1:]
 

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from pynq.buffer import PynqBuffer
 
+from penstock.program.arith import round_up
+
 PAGE = 4096
 
 
@@ -55,7 +57,7 @@ class SimulatedMemory:
         """A buffer as `pynq.allocate` returns it.  RuntimeError if there is no room."""
         dtype = np.dtype(dtype)
         size = int(np.prod(shape)) * dtype.itemsize
-        offset = self._reserve(max(-(-size // PAGE) * PAGE, PAGE))
+        offset = self._reserve(max(round_up(size, PAGE), PAGE))
         cached = self.cacheable if cacheable is None else bool(cacheable)
         if cached:
             memory = self._copies[offset] = self.dram[offset : offset + size].copy()

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.hls.sources import HlsError, Types
+from penstock.program.arith import ceil_div
 from penstock.program.config import BEAT_BYTES, HwConfig, get_config
 from penstock.program.package import Package
 from penstock.program.registers import ErrorCode, Position
@@ -76,5 +77,5 @@ class CsimCore:
 
 def _beats(data: bytes) -> npt.NDArray[np.uint64]:
     """The bytes as whole beats, padded with zeros; at least one."""
-    size = max(-(-len(data) // BEAT_BYTES), 1) * BEAT_BYTES
+    size = max(ceil_div(len(data), BEAT_BYTES), 1) * BEAT_BYTES
     return np.frombuffer(data.ljust(size, b"\0"), np.uint64)

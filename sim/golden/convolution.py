@@ -8,6 +8,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from penstock.compiler.numerics import MAX_SHIFT, fold, requantize
+from penstock.program.arith import ceil_div
 from penstock.program.config import ALL_CHANNELS, HwConfig
 from penstock.program.descriptor import Descriptor
 from penstock.program.registers import ErrorCode
@@ -58,7 +59,7 @@ def read_rows(d: Descriptor, blob: Array, config: HwConfig) -> Rows:
         weight = body.view(np.int8).reshape(d.cout, inputs, taps)
     else:
         lanes, depth = config.p_oc, config.row_taps(d.kernel, w_rows=False)
-        groups = -(-d.cout // lanes)
+        groups = ceil_div(d.cout, lanes)
         size = 8 * lanes + inputs * config.chunk_bytes(d.kernel)
         image = as_strided(blob[d.w_addr :], (groups, size), (d.w_stride, 1))
         heads = image[:, : 8 * lanes].reshape(groups * lanes, 8)[: d.cout]

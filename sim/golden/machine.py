@@ -7,6 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from penstock.compiler.numerics import requantize, sigmoid_scores, type_range
+from penstock.program.arith import ceil_div, round_up
 from penstock.program.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
@@ -117,7 +118,7 @@ class Machine:
 
     def _store(self, d: Descriptor) -> None:
         source = self.state.scores if d.from_scores else self.state.fmem
-        padded = -(-d.length // BEAT_BYTES) * BEAT_BYTES
+        padded = round_up(d.length, BEAT_BYTES)
         record = self.outputs[self.image]
         record[d.ddr : d.ddr + padded] = 0
         record[d.ddr : d.ddr + d.length] = source[d.src : d.src + d.length]
@@ -133,7 +134,7 @@ class Machine:
         if d.w_rows:
             fetched = len(ocs) * d.w_stride
         else:
-            groups = -(-d.cout // self.config.p_oc)
+            groups = ceil_div(d.cout, self.config.p_oc)
             chunks = min(len(ics), d.row_inputs) * self.config.chunk_bytes(d.kernel)
             fetched = groups * (8 * self.config.p_oc + chunks)
         state.counters["weight_bytes"] += fetched
