@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock.program.config import HwConfig, get_config
 from penstock.program.errors import PenstockError
-from penstock.program.host_header import HOST_HEADER, host_header
+from penstock.sim.host_header import HOST_HEADER, host_header
 from penstock.program.optional import locate
 from penstock.program.toollog import first_error, keep_log
 from penstock.sim import sanitize

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from penstock.program.counters import COUNTER_NAMES
-from penstock.program.host_header import HOST_HEADER, host_header
+from penstock.sim.host_header import HOST_HEADER, host_header
 from penstock.program.registers import AP_CTRL, OFFSETS, WATCHDOG_CYCLES, ErrorCode
 
 
