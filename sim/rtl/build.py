@@ -8,11 +8,11 @@ from pathlib import Path
 
 from penstock.program.config import HwConfig, get_config
 from penstock.program.errors import PenstockError
-from penstock.sim.host_header import HOST_HEADER, host_header
 from penstock.program.optional import locate
 from penstock.program.toollog import first_error, keep_log
 from penstock.sim import sanitize
 from penstock.sim.cache import build_once, fingerprint, is_hostile, without_blanks
+from penstock.sim.host_header import HOST_HEADER, host_header
 from penstock.sim.sources import TOP, build_root, rtl_sources, verilator_env
 
 HARNESS = Path(__file__).with_name("harness.cpp")

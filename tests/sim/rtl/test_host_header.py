@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 from penstock.program.counters import COUNTER_NAMES
-from penstock.sim.host_header import HOST_HEADER, host_header
 from penstock.program.registers import AP_CTRL, OFFSETS, WATCHDOG_CYCLES, ErrorCode
+from penstock.sim.host_header import HOST_HEADER, host_header
 
 
 def test_values_are_the_definitions() -> None:
