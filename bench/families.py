@@ -50,6 +50,8 @@ RECIPES = (
         "acsdg-se-digits",
         "acs-densenet-digits",
         "iadi-digits",
+        "aig-digits",
+        "fbs-digits",
         "moe-digits",
     ),
 )
@@ -59,7 +61,7 @@ LARGE = (
     *("skipnet1-resnet20", "skipnet2-resnet20", "blockdrop-resnet20"),
     *("acs-resnet20", "acsdg-resnet20", "acsdg-se-resnet20", "iadi-resnet20"),
     *("acs-resnet38", "acsdg-resnet38", "acs-densenet41"),
-    *("acsdg-se-densenet41", "moe-resnet20"),
+    *("acsdg-se-densenet41", "aig-resnet20", "fbs-resnet20", "moe-resnet20"),
 )
 ENGINES = ("graph", "golden", "csim", "rtl")
 IMAGES = 100

@@ -35,6 +35,11 @@ def test_document(files: dict[str, str], tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         said += done.stdout
+    check(said, tmp_path)
+
+
+def check(said: str, folder: Path) -> None:
+    """What the script printed and wrote: engines agree, gates skip, the network has learned."""
     assert re.search(r"^ +rtl +0$", said, re.MULTILINE)
     assert "output channels of 3.conv1; input channels of 3.conv2" in said
     accuracy = re.search(r"'qat_accuracy': ([\d.]+)", said)
@@ -43,7 +48,32 @@ def test_document(files: dict[str, str], tmp_path: Path) -> None:
     assert macs is not None
     executed, dense = (int(number.replace(",", "")) for number in macs.groups())
     assert executed < 0.7 * dense
-    assert (tmp_path / "mine").is_dir()
+    assert (folder / "mine").is_dir()
+
+
+#: What Jupyter does with a notebook's cells, of whose own words this one has %%writefile alone.  A
+#: kernel and its client are 31 packages more (nbclient, ipykernel); tests/host/ has them.
+RUNNER = """
+import json, pathlib, sys
+scope = {"__name__": "__main__"}
+for number, cell in enumerate(json.loads(pathlib.Path(sys.argv[1]).read_text())["cells"]):
+    if cell["cell_type"] == "code":
+        first, _, rest = "".join(cell["source"]).partition("\\n")
+        if first.startswith("%%writefile "):
+            pathlib.Path(first.split()[1]).write_text(rest)
+        else:
+            exec(compile(first + "\\n" + rest, f"cell {number}", "exec"), scope)
+"""
+
+
+@pytest.mark.long
+def test_notebook(repository: Path, tmp_path: Path) -> None:
+    """Executed cell by cell in one process and one namespace."""
+    notebook = repository / "docs" / "own_network.ipynb"
+    command = [sys.executable, "-c", RUNNER, str(notebook)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    check(done.stdout, tmp_path)
 
 
 def test_notebook_is_the_document(files: dict[str, str], repository: Path) -> None:

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from penstock.model.errors import CheckpointError
 from penstock.model.files.checked import as_checkpoint_error, entry, numbers, read_torch, state_dict
-from penstock.model.networks.network import Network
+from penstock.model.networks.network import Network, build
 from penstock.model.networks.own import OwnConfig
+from penstock.model.networks.resnet import ResNet
 from penstock.model.networks.resnet_config import ResNetConfig, Shortcuts
 
 #: Of the three colours, pixels from 0 to 1.
@@ -120,6 +121,44 @@ def inherit_foreign(net: Network, path: Path, gates: set[str]) -> None:
                 "widths, depth and stem are those of the file's network",
             )
     net.load_state_dict(found, strict=False)
+
+
+def foreign_network(path: Path, input_size: tuple[int, int]) -> Network:
+    """The ResNet of a foreign file for such images, its shape read from the tensors.
+
+    Raises:
+        CheckpointError: not a ResNet's state dict, or none that is known here.
+    """
+    with as_checkpoint_error(path, "the ResNet in it", HINT):
+        net: Network = build(ResNet, _foreign_config(path, input_size), seed=0)
+    inherit_foreign(net, path, set())
+    return net
+
+
+def _foreign_config(path: Path, input_size: tuple[int, int]) -> ResNetConfig:
+    """Depth, widths and the rest by names and shapes of a file's tensors."""
+    shapes = {name: tuple(value.shape) for name, value in foreign_state(path).items()}
+    found = [re.fullmatch(r"layer(\d+)\.(\d+)\.conv(\d+)\.weight", name) for name in shapes]
+    places = [tuple(map(int, match.groups())) for match in found if match is not None]
+    head = shapes.get("fc.weight", shapes.get("linear.weight", ()))
+    stem = shapes.get("conv1.weight", ())
+    if not places or len(head) != 2 or len(stem) != 4:
+        raise CheckpointError("its tensors have other names than a ResNet's")
+    convs = max(conv for _, _, conv in places)
+    stages = range(1, 1 + max(stage for stage, _, _ in places))
+    blocks = tuple(len({block for own, block, _ in places if own == stage}) for stage in stages)
+    return ResNetConfig(
+        depth=convs * sum(blocks) + 2,
+        gates="none",
+        block="basic" if convs == 2 else "bottleneck",
+        blocks=blocks,
+        widths=tuple(shapes[f"layer{stage}.0.conv1.weight"][0] for stage in stages),
+        stem="cifar" if stem[2] == 3 else "imagenet",
+        shortcuts=foreign_shortcuts(path),
+        in_channels=stem[1],
+        input_size=input_size,
+        classes=head[0],
+    )
 
 
 def renamed_foreign(name: str, stages: tuple[int, ...]) -> str:

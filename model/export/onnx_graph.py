@@ -37,13 +37,6 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(op, inputs, [output], name=name, **attributes))
         return output
 
-    def rename_output(self, value: str, name: str) -> None:
-        """Give the value of the last node its name in the graph's interface."""
-        last = self._nodes[-1]
-        if list(last.output) != [value]:
-            raise ValueError(f"{value} is not the last node's output")
-        last.output[0] = name
-
     def rename(self, value: str, name: str) -> None:
         """Give any value its name in the graph's interface."""
         for node in self._nodes:

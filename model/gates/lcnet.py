@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from penstock.model.gates.score import leaky_relu1, relu1
@@ -18,6 +19,8 @@ class Gate(nn.Module):
     """
 
     strict = False
+    noise = 0.0  # on the sums in training: its standard deviation
+    drawn: Tensor | None = None
 
     def __init__(self, channels: int, outputs: int, bias: float) -> None:
         super().__init__()
@@ -25,11 +28,25 @@ class Gate(nn.Module):
         nn.init.normal_(self.fc.weight, std=0.1 / channels**0.5)
         nn.init.constant_(self.fc.bias, bias)
 
+    def start(self, bias: float | None, spread: float | None) -> None:
+        """Fresh numbers: every bias, and the deviation of the sums of averages of deviation 1."""
+        if bias is not None:
+            nn.init.constant_(self.fc.bias, bias)
+        if spread is not None:
+            nn.init.normal_(self.fc.weight, std=spread / self.fc.in_features**0.5)
+
+    def draw(self, images: int, generator: torch.Generator) -> None:
+        """Noise for the next forward pass in training, if there is to be any."""
+        shape = images, self.fc.out_features
+        self.drawn = self.noise * torch.randn(shape, generator=generator) if self.noise else None
+
     def forward(self, pooled: Tensor) -> Tensor:
         """Pooled input, float [N, C] -> scores, float [N, outputs]."""
         z = self.fc(pooled)
         if not self.training:
             return relu1(z)
+        if self.drawn is not None:
+            z = z + self.drawn.to(z)
         leaky = leaky_relu1(z)
         return relu1(z).detach() + (leaky - leaky.detach()) if self.strict else leaky
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import fx, nn
 
+from penstock.model.trace.nodes import named, shape_of
 from penstock.model.trace.outputs import Returned, unviewed
 from penstock.model.trace.scores import MULTIPLIES
-from penstock.model.trace.tracer import named, shape_of
 
 #: Of what a path of modules cannot change: a map, channel by channel.
 KEEP = (nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.Identity, nn.Dropout)

@@ -16,8 +16,9 @@ from penstock.model.files.reference import failure, is_reference, load_object
 from penstock.model.networks.network import Kind, Network, shaped
 from penstock.model.networks.scores import BlockScores, Outputs
 from penstock.model.plans.network import SCHEDULES, Gates, NetworkGeometry, Schedule
+from penstock.model.trace.nodes import shape_of
 from penstock.model.trace.outputs import Returned, returned, score_layers, tensors, values_of
-from penstock.model.trace.tracer import shape_of, trace
+from penstock.model.trace.tracer import trace
 
 #: What a factory is told without being asked, where it has such a parameter.
 TOLD = {"in_channels": "in_channels", "classes": "classes", "num_classes": "classes"}

@@ -9,7 +9,7 @@ from torch import fx, nn
 from penstock.model.quantize.layers import GateScore, Kind
 from penstock.model.quantize.quantizers import ActivationQuantizer
 from penstock.model.quantize.values import Grid, Group, Value
-from penstock.model.trace.tracer import shape_of
+from penstock.model.trace.nodes import shape_of
 
 
 def scale_path(label: str) -> str:

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from penstock.model.quantize.builder import Builder
 from penstock.model.quantize.operands import operand
 from penstock.model.quantize.values import Value
-from penstock.model.trace.tracer import error, shape_of
+from penstock.model.trace.nodes import shape_of
+from penstock.model.trace.tracer import error
 
 #: What a pool's window is, in the order of its functions' arguments.
 POOL = ("kernel_size", "stride", "padding", "ceil_mode", "dilation", "count_include_pad")

@@ -12,7 +12,8 @@ from penstock.model.quantize.builder import Builder
 from penstock.model.quantize.network import QatNetwork
 from penstock.model.quantize.rules import rule_of
 from penstock.model.quantize.values import Grid, Value
-from penstock.model.trace.tracer import TraceError, deployed, shape_of, trace
+from penstock.model.trace.nodes import shape_of
+from penstock.model.trace.tracer import TraceError, deployed, trace
 
 
 def prepare_qat(net: nn.Module, example: Tensor, method: str = "forward") -> QatNetwork:

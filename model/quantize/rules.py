@@ -31,7 +31,8 @@ from penstock.model.quantize.scores import (
 )
 from penstock.model.quantize.shortcuts import rule_pad, rule_source
 from penstock.model.quantize.values import Grid, Value
-from penstock.model.trace.tracer import describe, error, shape_of
+from penstock.model.trace.nodes import shape_of
+from penstock.model.trace.tracer import describe, error
 
 Rule = Callable[[Builder, fx.Node], Value]
 
@@ -147,7 +148,9 @@ def rule_view(build: Builder, node: fx.Node) -> Value:
         )
     x = x if x.place == "score" else build.stored(x)
     shape = [-1, *after[1:]]
-    return x.at(build.method("reshape", x.node, shape))
+    before = x.node.op == "call_method" and x.node.target == "reshape"
+    seen = x.node.args[0] if before else x.node  # of two reshapes the last is enough
+    return x.at(build.method("reshape", seen, shape))
 
 
 def rule_item(build: Builder, node: fx.Node) -> Value:
@@ -299,6 +302,13 @@ FUNCTIONS: dict[Any, Rule] = {
 }
 
 
+#: Functions of noise.
+RANDOM = {
+    *("gumbel_softmax", "rand", "randn", "rand_like", "randn_like", "bernoulli", "bernoulli_"),
+    *("multinomial", "uniform_", "normal_", "exponential_", "logistic_"),
+}
+
+
 def rule_of(build: Builder, node: fx.Node) -> Rule:
     """The rule of a node.  Raises TraceError."""
     if node.op == "call_module":
@@ -309,6 +319,12 @@ def rule_of(build: Builder, node: fx.Node) -> Rule:
         name = getattr(node.target, "__name__", "")
         if found is None and name == "boolean_dispatch":  # F.max_pool2d, as torch wraps it
             found = rule_max_pool
+    if getattr(node.target, "__name__", node.target) in RANDOM:
+        raise error(
+            node,
+            "draws random numbers in evaluation too",
+            "draw in training alone (if self.training: ...), else decide by the logits: z1 > z0",
+        )
     if found is None:
         raise error(
             node,

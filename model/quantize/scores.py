@@ -12,8 +12,9 @@ from penstock.model.gates.score import Score
 from penstock.model.quantize.builder import Builder
 from penstock.model.quantize.layers import Kind
 from penstock.model.quantize.values import Value
+from penstock.model.trace.nodes import named
 from penstock.model.trace.scores import is_score, is_sigmoid
-from penstock.model.trace.tracer import error, named
+from penstock.model.trace.tracer import error
 
 
 def rule_clamp(build: Builder, node: fx.Node) -> Value:

@@ -11,7 +11,8 @@ from penstock.model.quantize.builder import Builder
 from penstock.model.quantize.operands import every, operand, value
 from penstock.model.quantize.quantizers import identity_conv
 from penstock.model.quantize.values import Value
-from penstock.model.trace.tracer import error, shape_of
+from penstock.model.trace.nodes import shape_of
+from penstock.model.trace.tracer import error
 
 
 def rule_pad(build: Builder, node: fx.Node) -> Value:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, fx
 
 from penstock.model.gates.score import Score
+from penstock.model.trace.nodes import named, shape_of
 from penstock.model.trace.scores import MULTIPLIES, is_score, is_sigmoid
-from penstock.model.trace.tracer import TraceError, named, shape_of
+from penstock.model.trace.tracer import TraceError
 
 #: What leaves a score's numbers as they are.
 VIEWS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import fx, nn
 
-from penstock.model.trace.tracer import named, shape_of
+from penstock.model.trace.nodes import named, shape_of
 
 #: What a score may pass on its way to the multiplication.
 PASSES = {

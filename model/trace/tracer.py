@@ -16,6 +16,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 from penstock.model.errors import ModelError
 from penstock.model.gates.experts import Source
 from penstock.model.gates.score import Score
+from penstock.model.trace.two_logits import simplified
 
 TORCH = str(Path(torch.__file__).parent)
 #: Layers that the hardware has as one, also where a user derives from them.
@@ -34,7 +35,9 @@ class _Tracer(fx.Tracer):
 
 
 def trace(net: nn.Module, example: Tensor, method: str = "forward") -> fx.GraphModule:
-    """The graph of `net`, which must be in evaluation mode; `meta["shape"]` of every node.
+    """The graph of `net`, which must be in evaluation mode; every node knows its shape.
+
+    Decisions between two logits are one sum's (`penstock.model.trace.two_logits`).
 
     Args:
         net: a module of one image tensor.
@@ -60,6 +63,7 @@ def trace(net: nn.Module, example: Tensor, method: str = "forward") -> fx.GraphM
     if len(inputs) != 1:
         raise TraceError(f"{type(net).__name__} has {len(inputs)} inputs", "one image tensor")
     _shapes(module, example)
+    simplified(module)
     return module
 
 
@@ -70,19 +74,6 @@ def deployed(net: nn.Module) -> nn.Module:
         if callable(form) and path:
             net.set_submodule(path, form())
     return net
-
-
-def shape_of(node: fx.Node) -> tuple[int, ...]:
-    """The shape of a node's tensor, as the example had it; () of what is no tensor."""
-    meta = node.meta.get("tensor_meta")
-    return tuple(meta.shape) if hasattr(meta, "shape") else ()
-
-
-def named(node: fx.Node) -> str:
-    """Of a function or a method; "" of a module."""
-    if node.op == "call_module":
-        return ""
-    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
 
 
 def error(node: fx.Node, reason: str, hint: str = "") -> TraceError:

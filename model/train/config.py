@@ -18,6 +18,8 @@ Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 PolicyGradient = Literal["straight_through", "reinforce"]
 POLICY_GRADIENTS: tuple[PolicyGradient, ...] = ("straight_through", "reinforce")
+GateCost = Literal["score", "share", "rate"]
+GATE_COSTS: tuple[GateCost, ...] = ("score", "share", "rate")
 Decay = Literal["cosine", "step", "halves"]
 DECAYS: tuple[Decay, ...] = ("cosine", "step", "halves")
 
@@ -48,6 +50,15 @@ class TrainConfig:
     l1: float = 1.2  # weight in the loss of the mean gate score, or of the share of MACs executed
     # Share of an image's channels that win (FBS), of images that run a block (ConvNet-AIG).
     gate_rate: float | None = None  # None: half
+    # What gates cost: "score", the mean of their scores; "share" of the MACs executed; "rate", each
+    # gate's mean over a batch, its distance from `gate_rate`.  None: as the family has it.
+    gate_cost: GateCost | None = None
+    block_rate: float | None = None  # the rate of gates that decide whole blocks; None: gate_rate
+    # Of LC-Net's gates: noise on their sums in training, its deviation; where fresh ones start, the
+    # bias of all, and the deviation of their sums over images of unit averages.
+    gate_noise: float | None = None
+    gate_bias: float | None = None
+    gate_spread: float | None = None
     free_epochs: int = 0  # at the start, without that term: the first of ACS's two steps
     policy_gradient: PolicyGradient = "straight_through"  # of a policy network (BlockDrop)
     wrong_reward: float = 5.0  # REINFORCE: what a wrong answer costs, a correct one earns up to 1
@@ -59,10 +70,15 @@ class TrainConfig:
     mirror: bool | None = None  # flip training images; None: as the data set has it
     shift: int | None = None  # crop them, moved by up to so many pixels; None: the data set's own
     augment_share: float | None = None  # of the images in a batch; None: as the data set has it
-    teacher: Path | None = None  # a checkpoint whose answers are a second target (distillation)
+    teacher: Path | None = None  # as `init`; its answers are a second target (distillation)
     teacher_weight: float = 0.9  # of that target in the loss, the labels have the rest
     teacher_temperature: float = 4.0
-    precision: Precision = "fp32"  # of the training's arithmetic; figures are always float32
+    label_smoothing: float | None = None  # share of a label that all classes have; None: 0
+    # Decay a step of the running mean of all weights, which is what is evaluated and kept; None:
+    # the weights themselves are.
+    average: float | None = None
+    # Of the training's arithmetic; figures are always float32.  "bf16" where the device has it.
+    precision: Precision = "fp32"
     seed: int = 0
     exits: tuple[int, ...] | None = None  # stages with an early exit behind them; None: none
     exit_weight: float = 0.3  # of each exit's loss, the network's own has 1
@@ -126,10 +142,20 @@ class TrainConfig:
             raise ConfigError(f"augment_share is {self.augment_share}", "a share, 0..1")
         if self.std is not None and min(self.std, default=0) <= 0:
             raise ConfigError(f"std is {self.std}", "numbers above 0, one a channel")
-        if self.gate_rate is not None and not 0 < self.gate_rate <= 1:
-            raise ConfigError(f"gate_rate is {self.gate_rate}", "a share, above 0 up to 1")
+        if self.gate_cost is not None and self.gate_cost not in GATE_COSTS:
+            raise ConfigError(f"unknown gate_cost {self.gate_cost!r}", f"one of {GATE_COSTS}")
+        for field in ("gate_rate", "block_rate"):
+            if getattr(self, field) is not None and not 0 < getattr(self, field) <= 1:
+                raise ConfigError(f"{field} is {getattr(self, field)}", "a share, above 0 up to 1")
+        for field in ("gate_noise", "gate_spread"):
+            if getattr(self, field) is not None and not 0 <= getattr(self, field) < float("inf"):
+                raise ConfigError(f"{field} is {getattr(self, field)}", "a deviation, from 0")
         if not 0 <= self.teacher_weight <= 1:
             raise ConfigError(f"teacher_weight is {self.teacher_weight}", "a share, 0..1")
+        if self.label_smoothing is not None and not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"label_smoothing is {self.label_smoothing}", "a share, 0 to below 1")
+        if self.average is not None and not 0 < self.average < 1:
+            raise ConfigError(f"average is {self.average}", "a decay between 0 and 1, say 0.998")
         if not 0 < self.teacher_temperature < float("inf"):
             raise ConfigError(f"teacher_temperature is {self.teacher_temperature}", "above 0")
         if self.mac_target is not None and not 0 < self.mac_target <= 1:

@@ -35,7 +35,7 @@ from penstock.model.train.initial import as_told, initial_network, network_confi
 from penstock.model.train.optimize import Phase, phases
 from penstock.model.train.progress import RunLog
 from penstock.model.train.trainer import Trainer
-from penstock.model.train.workers import Workers, join_workers
+from penstock.model.train.workers import Workers, has_bf16, join_workers
 
 CALIBRATION_IMAGES = 512
 CALIBRATION_BATCH = 128
@@ -64,6 +64,8 @@ def train_network(config: TrainConfig) -> TrainResult:
         data = as_told(config, load_dataset(config.dataset, config.data_dir))
         run = _Run(config, data, workers)
         console.print(f"{config.network} on {config.dataset}, seed {config.seed}", highlight=False)
+        if config.precision == "bf16" and not has_bf16(workers.device):
+            console.print("no bf16 arithmetic in this processor: fp32, which is faster here")
         checkpoint = run.train()
         if workers.writes:
             save_checkpoint(config.out, checkpoint)

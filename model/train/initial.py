@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from penstock.model.checkpoint.file import load_checkpoint
 from penstock.model.checkpoint.foreign import (
     foreign_shortcuts,
@@ -13,6 +15,7 @@ from penstock.model.checkpoint.foreign import (
 )
 from penstock.model.data.dataset import Dataset
 from penstock.model.errors import CheckpointError, ConfigError
+from penstock.model.gates.lcnet import Gate
 from penstock.model.networks.own import OwnConfig, arguments_text, examined
 from penstock.model.networks.registry import (
     OWN,
@@ -69,6 +72,7 @@ def network_config(config: TrainConfig, data: Dataset) -> AnyConfig:
 def initial_network(config: TrainConfig, data: Dataset) -> tuple[AnyNet, float]:
     """Fresh, or with the backbone of the file `config.init`; epochs trained so far, as known."""
     net = build_any(network_config(config, data), config.seed)
+    _start_gates(net, config)
     if config.init is None:
         return net, 0.0
     gates = {name for name in net.state_dict() if name.startswith(_fresh(net))}
@@ -91,6 +95,14 @@ def initial_network(config: TrainConfig, data: Dataset) -> tuple[AnyNet, float]:
     if net.config.split is not None and loaded.net.config.split is None:
         inherit_heads(net)
     return net, loaded.metrics["epochs"]
+
+
+def _start_gates(net: AnyNet, config: TrainConfig) -> None:
+    """Where LC-Net's gates begin, if `config` says so; torch's global generator stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        for gate in (module for module in net.modules() if isinstance(module, Gate)):
+            gate.start(config.gate_bias, config.gate_spread)
 
 
 def _fresh(net: AnyNet) -> tuple[str, ...]:

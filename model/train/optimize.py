@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
     LinearLR,
@@ -14,12 +15,14 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
     StepLR,
 )
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from penstock.model.quantize.twin import gate_parameters
 from penstock.model.train.config import TrainConfig
 
 WARMUP_START = 0.01  # share of the learning rate at the first step of a warm-up
 STEP_DECAY = 0.1
+AVERAGE_START = 10  # steps over which a running mean grows long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,3 +98,18 @@ def build_schedule(
         return decay
     rise = LinearLR(optimizer, WARMUP_START, total_iters=warmup)
     return SequentialLR(optimizer, [rise, decay], milestones=[warmup])
+
+
+def running_mean(net: nn.Module, decay: float) -> AveragedModel:
+    """The exponential mean of a network's parameters and buffers over the steps; `decay` a step.
+
+    It is shorter at the start, (1 + n) / (10 + n) at step n, or a network that begins at random
+    numbers would keep them for long.
+    """
+
+    def update(averaged: Any, current: Any, seen: Tensor | int) -> None:
+        count = int(seen)
+        now = min(decay, (1 + count) / (AVERAGE_START + count))
+        get_ema_multi_avg_fn(now)(averaged, current, seen)
+
+    return AveragedModel(net, multi_avg_fn=update, use_buffers=True)

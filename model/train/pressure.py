@@ -55,11 +55,15 @@ def load_balance(config: NetworkGeometry, scores: list[BlockScores]) -> Tensor:
     return (2 * torch.stack(first) - 1).square().mean()
 
 
-def rate_error(scores: list[BlockScores], rate: float) -> Tensor:
-    """Squared distance of each block gate's share of a batch from `rate`, mean over the gates
-    (ConvNet-AIG, section 3.3)."""
-    shares = torch.stack([score.block.mean() for score in scores])
-    return (shares - rate).square().mean()
+def rate_error(scores: list[BlockScores], rate: float, block_rate: float) -> Tensor:
+    """Squared distance of each gate's mean over a batch from its rate, mean over the gates
+    (ConvNet-AIG, section 3.3); of block gates `block_rate`.  A gate that is not there has none."""
+    errors = []
+    for score in scores:
+        for part, wanted in ((score.block, block_rate), (score.channels, rate)):
+            if part.requires_grad:  # a missing gate's are ones
+                errors.append((part.mean(dim=0) - wanted).square())
+    return torch.cat(errors).mean()
 
 
 class GatePressure:
@@ -76,6 +80,8 @@ class GatePressure:
         free_steps: float = 0.0,
     ) -> None:
         self.base, self.rate = config.l1, config.gate_rate or HALF
+        self.block_rate = config.block_rate or self.rate
+        self.cost = config.gate_cost
         self.free_steps = free_steps
         self.target = config.mac_target
         self.network = network
@@ -97,11 +103,11 @@ class GatePressure:
         """
         family = FAMILIES.get(self.network.gates)
         cost = "share" if isinstance(self.network, OwnConfig) else "score"
-        cost = cost if family is None else family.cost
+        cost = self.cost or (cost if family is None else family.cost)
         if cost == "balance":
             return load_balance(self.network, scores)
         if cost == "rate":
-            return rate_error(scores, self.rate)
+            return rate_error(scores, self.rate, self.block_rate)
         return executed_share(self.network, scores) if cost == "share" else gate_l1(scores)
 
     def mac_ratio(

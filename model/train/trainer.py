@@ -23,11 +23,11 @@ from penstock.model.train.config import TrainConfig
 from penstock.model.train.distill import Teacher
 from penstock.model.train.early_exit import joint_loss
 from penstock.model.train.evaluation import evaluate
-from penstock.model.train.optimize import Phase, build_optimizer, build_schedule
+from penstock.model.train.optimize import Phase, build_optimizer, build_schedule, running_mean
 from penstock.model.train.pressure import GatePressure, grouping_share
 from penstock.model.train.progress import RunLog, epoch_bar
 from penstock.model.train.reinforce import Reinforce
-from penstock.model.train.workers import Workers
+from penstock.model.train.workers import Workers, has_bf16
 
 GRADIENT_NORM = 5.0  # a leaky gate can spike when its block is nearly closed
 
@@ -73,16 +73,17 @@ class Trainer:
         workers: Workers,
     ) -> None:
         self.net, self.data, self.config, self.phase = net, data, config, phase
+        self.low = config.precision == "bf16" and has_bf16(workers.device)
         if config.precision == "bf16":
             net.to(memory_format=torch.channels_last)  # an eighth faster on a CPU
         self.generator, self.workers = generator, workers
         for gate in (module for module in net.modules() if isinstance(module, Gate)):
-            gate.strict = config.strict_gates
+            gate.strict, gate.noise = config.strict_gates, config.gate_noise or 0.0
         for winners in (module for module in net.modules() if isinstance(module, Winners)):
             winners.rate = config.gate_rate or winners.rate
-        self.sampled = [module for module in net.modules() if isinstance(module, Sampled)]
+        self.sampled = [module for module in net.modules() if isinstance(module, Sampled | Gate)]
         self.replica = workers.replicate(net)
-        self.teacher = _teacher(config, net, workers.device)
+        self.teacher = _teacher(config, net, data, workers.device)
         self.epoch_steps = -(-len(data.train_labels) // config.batch_size)
         self.optimizer = build_optimizer(net, phase, config.weight_decay)
         self.schedule = build_schedule(self.optimizer, config, phase, self.epoch_steps)
@@ -90,6 +91,7 @@ class Trainer:
         free = phase.free_epochs * self.epoch_steps
         self.pressure = GatePressure(config, net.config, ramp, free)
         self.reinforce = _reinforce(net, config, phase)
+        self.average = running_mean(net, config.average) if config.average is not None else None
         self.step = 0
         self.epoch = 0
 
@@ -104,6 +106,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
+            "average": self.average.state_dict() if self.average is not None else None,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -114,9 +117,14 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.generator.set_state(state["generator"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
 
     def run(self, log: RunLog | None) -> None:
-        """Train the epochs that are left; a line of the log and a resume state after each."""
+        """Train the epochs that are left; a line of the log and a resume state after each.
+
+        The network then has the running mean of its weights, if the settings ask for one.
+        """
         with epoch_bar(self.phase.label, self.phase.epochs, self.epoch, self.config.quiet) as tick:
             while self.epoch < self.phase.epochs:
                 started = time.monotonic()
@@ -127,6 +135,8 @@ class Trainer:
                 if log is not None and self.workers.writes:
                     log.epoch(self.phase.label, self.epoch, figures, self.state())
                 tick()
+        if self.average is not None:
+            self.net.load_state_dict(self.average.module.state_dict())
 
     def _epoch(self) -> dict[str, float]:
         self.net.train()
@@ -140,12 +150,11 @@ class Trainer:
         return {"lr": lr, "l1": self.pressure.weight(self.step), **means.report()}
 
     def _train_batch(self, images: Tensor, labels: Tensor, means: _Means) -> None:
-        low = self.config.precision == "bf16"
         if self.reinforce is not None:
             self.reinforce.explore(len(images), self.epoch, self.generator)
         for score in self.sampled:
             score.draw(len(images), self.generator)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=low):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.low):
             logits, scores = self.replica(images)
             answers = self.teacher.answers(images) if self.teacher is not None else None
         logits = logits.float()
@@ -168,29 +177,36 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.net.parameters(), GRADIENT_NORM)
         self.optimizer.step()
         self.schedule.step()
+        if self.average is not None:
+            self.average.update_parameters(self.net)
         self.step += 1
         means.add(loss, logits, labels, ratio)
 
     def _target(self, logits: Tensor, labels: Tensor, answers: Tensor | None) -> Tensor:
         """The loss of one classifier's logits: labels, and the teacher's answers if there are."""
+        smoothing = self.config.label_smoothing or 0.0
+        hard = F.cross_entropy(logits, labels, label_smoothing=smoothing)
         if self.teacher is None or answers is None:
-            return F.cross_entropy(logits, labels)
-        return self.teacher.loss(logits, labels, answers)
+            return hard
+        return self.teacher.loss(logits, hard, answers)
 
     def _test_figures(self) -> dict[str, float]:
         every = self.config.eval_every
         if not every or self.epoch % every:
             return {}
-        figures = evaluate(self.net, self.data, self.workers.device)
+        net = self.net if self.average is None else self.average.module
+        figures = evaluate(net, self.data, self.workers.device)
         return {"test_accuracy": figures.accuracy, "test_mac_ratio": figures.mac_ratio}
 
 
-def _teacher(config: TrainConfig, net: AnyNet | QuantNetwork, device: str) -> Teacher | None:
+def _teacher(
+    config: TrainConfig, net: AnyNet | QuantNetwork, data: Dataset, device: str
+) -> Teacher | None:
     """The teacher that the configuration names, if any."""
     if config.teacher is None:
         return None
     weight, temperature = config.teacher_weight, config.teacher_temperature
-    return Teacher(config.teacher, net.config, device, weight, temperature)
+    return Teacher(config.teacher, net.config, data, device, weight, temperature)
 
 
 def _reinforce(net: AnyNet | QuantNetwork, config: TrainConfig, phase: Phase) -> Reinforce | None:

@@ -6,7 +6,8 @@ checkpoint, in whatever order a network makes its layers; a network that renames
 shows the same Program through the map that loads old checkpoints.
 
     python -m tests.model.pinned           what differs from programs.json
-    python -m tests.model.pinned --write   writes it anew, after a wanted change of bytes
+    python -m tests.model.pinned --write   writes it anew, after a wanted change of bytes; with parts
+                                           of names, theirs alone
 """
 
 import argparse
@@ -130,7 +131,7 @@ def main() -> int:
         found[name] = pin(make())
         print(name, "as pinned" if found[name] == pinned.get(name) else found[name], flush=True)
     if options.names:
-        return int(any(pinned.get(name) != pin for name, pin in found.items()))
+        found = dict(sorted((pinned | found).items()))
     if options.write:
         PINNED.write_text(json.dumps(found, indent=2) + "\n")
     return int(found != pinned and not options.write)

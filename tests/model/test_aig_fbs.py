@@ -81,16 +81,15 @@ def test_a_difference_of_logits_is_counted_once() -> None:
     counted = {
         layer.path: layer for layer in layers_of(trace(net, torch.zeros(1, 2, 8, 6), "outputs"))
     }
-    assert counted["blocks.1.gate.fc"].macs == 16 * 2
+    assert "blocks.1.gate.fc" not in counted
+    assert counted["blocks.1.gate.fc_difference"].macs == 16
 
 
 def test_aig_pays_for_shares_that_are_not_as_wanted() -> None:
-    ones = torch.ones(4, 1)
-    scores = [
-        BlockScores(ones, ones),
-        BlockScores(ones * torch.tensor([[1.0], [0], [0], [0]]), ones),
-    ]
-    assert float(rate_error(scores, 0.5)) == pytest.approx((0.5**2 + 0.25**2) / 2)
+    ones, quarter = torch.ones(4, 1), torch.tensor([[1.0], [0], [0], [0]])
+    scores = [BlockScores(block.requires_grad_(), torch.ones(4, 3)) for block in (+ones, quarter)]
+    found = rate_error(scores, rate=1.0, block_rate=0.5)  # ones of gates that are not there
+    assert float(found) == pytest.approx((0.5**2 + 0.25**2) / 2)
     config = TrainConfig(network="aig-resnet14", gate_rate=0.25)
     assert float(GatePressure(config, SMALL, 0).penalty(scores)) == pytest.approx(0.75**2 / 2)
     with pytest.raises(ConfigError, match="gate_rate is 0"):

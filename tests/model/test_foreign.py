@@ -17,7 +17,8 @@ from penstock.model.data.dataset import Dataset
 from penstock.model.networks.registry import build_any
 from penstock.model.networks.resnet import ResNet
 from penstock.model.networks.resnet_config import ResNetConfig
-from penstock.model.train.initial import as_told, initial_network
+from penstock.model.train.distill import Teacher
+from penstock.model.train.initial import as_told, initial_network, network_config
 
 IMAGES = 2500
 
@@ -233,3 +234,35 @@ def test_training_starts_where_they_are(shared: Path) -> None:
     images = as_told(config, cifar(shared / "cifar10_jpeg.npz", IMAGES))
     net, _ = initial_network(config, images)
     assert evaluate(net, images).accuracy >= 0.80
+
+
+@pytest.mark.parametrize("projected", [True, False])
+def test_a_foreign_teacher(projected: bool, tmp_path: Path) -> None:
+    """Its shape is read from the tensors, and it sees the pixels that it was trained on."""
+    theirs, path = other(projected), tmp_path / "theirs.th"
+    torch.save({"state_dict": theirs.state_dict()}, path)
+    images = data()
+    student = network_config(TrainConfig(network="resnet8"), images)
+    taught = Teacher(path, student, images, "cpu", 0.5, 1.0)
+    assert taught.net.config.name == "resnet14"
+    raw = images.test_images
+    pixels = replace(images, mean=MEAN, std=STD).normalize(raw)
+    with torch.no_grad():
+        expected = F.log_softmax(theirs(pixels), dim=1)
+    assert torch.allclose(taught.answers(images.normalize(raw)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda state: state.pop("conv1.weight"), "other names than a ResNet's"),
+        (lambda state: state.pop("layer1.0.conv1.weight"), "cannot be used: KeyError"),
+        (lambda state: state.pop("layer2.1.bn1.weight"), "no tensor in it is resnet14's"),
+    ],
+)
+def test_what_is_no_teacher(change: Any, said: str, tmp_path: Path) -> None:
+    state, path = dict(other(False).state_dict()), tmp_path / "theirs.th"
+    change(state)
+    torch.save(state, path)
+    with pytest.raises(CheckpointError, match=rf"theirs\.th: .*{said}"):
+        Teacher(path, network_config(TrainConfig(), data()), data(), "cpu", 0.5, 1.0)

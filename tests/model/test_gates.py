@@ -1,15 +1,21 @@
 """Gate semantics: leaky in training, strict in evaluation; closed gates skip."""
 
+from typing import Any
+
 import pytest
 import torch
 
-from penstock.model import ResNetConfig
-from penstock.model.gates.lcnet import CNet, LNet
+from penstock.model import ConfigError, ResNetConfig, TrainConfig, parse_any
+from penstock.model.data.digits import load_digits
+from penstock.model.gates.lcnet import CNet, Gate, LNet
 from penstock.model.gates.score import LEAK, global_average_pool
 from penstock.model.networks.registry import build_any
 from penstock.model.networks.resnet import ResidualBlock
+from penstock.model.networks.scores import BlockScores
 from penstock.model.plans.network import Gates, block_plans
 from penstock.model.quantize.quantizers import identity_conv, quantize_score
+from penstock.model.train.initial import initial_network
+from penstock.model.train.pressure import GatePressure
 
 Z = torch.tensor([-2.0, -0.25, 0.0, 0.25, 1.0, 3.0])
 
@@ -39,6 +45,53 @@ def test_closed_and_saturated_gates_have_a_gradient_in_training() -> None:
     gate(torch.zeros(1, 4)).sum().backward()
     assert gate.fc.bias.grad is not None
     assert gate.fc.bias.grad.tolist() == pytest.approx([LEAK, LEAK, 1.0, 1.0, 1.0, LEAK], abs=1e-6)
+
+
+def test_noise_is_on_the_sums_in_training_alone() -> None:
+    gate, generator = gate_with(torch.full((6,), 0.5)), torch.Generator().manual_seed(1)
+    gate.noise = 0.25
+    gate.draw(500, generator)
+    x = torch.zeros(500, 4)
+    assert gate.eval()(x).tolist() == [[0.5] * 6] * 500
+    z = gate.train()(x)
+    assert float(z.mean()) == pytest.approx(0.5, abs=0.03)
+    assert float(z.std()) == pytest.approx(0.22, abs=0.04)  # bent beyond 0 and 1
+    gate.draw(500, generator)
+    assert not torch.equal(gate(x), z)
+    gate.noise = 0.0
+    gate.draw(500, generator)
+    assert gate(x).tolist() == [[0.5] * 6] * 500
+
+
+def test_gates_start_as_told() -> None:
+    told = TrainConfig(network="lcnet-resnet8", gate_bias=1.5, gate_spread=2.0)
+    nets = [initial_network(told, load_digits())[0] for _ in range(2)]
+    gates = [[m for m in net.modules() if isinstance(m, Gate)] for net in nets]
+    assert all(bool((gate.fc.bias == 1.5).all()) for gate in gates[0])
+    weights = torch.cat([gate.fc.weight.flatten() * gate.fc.in_features**0.5 for gate in gates[0]])
+    assert float(weights.std()) == pytest.approx(2.0, rel=0.1)
+    assert all(torch.equal(a.fc.weight, b.fc.weight) for a, b in zip(*gates, strict=True))
+    plain = initial_network(TrainConfig(network="lcnet-resnet8"), load_digits())[0]
+    assert {float(m.fc.bias[0]) for m in plain.modules() if isinstance(m, Gate)} == {0.5, 1.0}
+
+
+def test_every_gate_can_have_a_rate() -> None:
+    """Of LC-Net too: blocks theirs, channels theirs, each gate by itself."""
+    block = torch.tensor([[1.0], [0.0]]).requires_grad_()
+    channels = torch.tensor([[1.0, 0.0], [1.0, 0.5]]).requires_grad_()
+    config = TrainConfig(network="lcnet-resnet8", gate_cost="rate", gate_rate=0.5, block_rate=0.75)
+    cost = GatePressure(config, parse_any("lcnet-resnet8"), 0).penalty(
+        [BlockScores(block, channels)]
+    )
+    assert float(cost) == pytest.approx((0.25**2 + 0.5**2 + 0.25**2) / 3)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"gate_cost": "none"}, {"block_rate": 0}, {"gate_noise": -1}, {"gate_spread": -1}]
+)
+def test_gate_settings_out_of_range(setting: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        TrainConfig(**setting)
 
 
 def test_block_gate_has_one_score_an_image() -> None:

@@ -12,6 +12,10 @@ import pytest
 import torch
 
 from penstock.model import CheckpointError, ConfigError, TrainConfig, load_checkpoint, train_network
+from penstock.model.data.digits import load_digits
+from penstock.model.networks.registry import build_any
+from penstock.model.train import optimize
+from penstock.model.train.optimize import running_mean
 from penstock.model.train.progress import RunLog
 from penstock.model.train.recipe import load_recipe, recipe_names
 
@@ -34,7 +38,8 @@ class Interrupted(Exception):
 def test_resumed_run_is_the_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int
 ) -> None:
-    whole = train_network(short(tmp_path / "whole.pt", mac_target=0.5))
+    settings: dict[str, Any] = {"mac_target": 0.5, "average": 0.9, "label_smoothing": 0.1}
+    whole = train_network(short(tmp_path / "whole.pt", **settings))
     log_epoch = RunLog.epoch
 
     def cut(self: RunLog, *args: Any) -> None:
@@ -42,7 +47,7 @@ def test_resumed_run_is_the_uninterrupted_one(
         if len(self.lines.read_text().splitlines()) == lines:
             raise Interrupted
 
-    config = short(tmp_path / "cut.pt", mac_target=0.5)
+    config = short(tmp_path / "cut.pt", **settings)
     with monkeypatch.context() as patched:
         patched.setattr(RunLog, "epoch", cut)
         with pytest.raises(Interrupted):
@@ -58,6 +63,50 @@ def test_resumed_run_is_the_uninterrupted_one(
         ("quantise", 1),
     ]
     assert not (tmp_path / "cut.resume").exists()
+
+
+def test_running_mean_of_weights() -> None:
+    """By its definition; short at the start, so that what a network began at is forgotten."""
+    net = torch.nn.BatchNorm1d(1)  # a parameter, a buffer, a counter
+    mean = running_mean(net, decay=0.9)
+    expected, values = 0.0, [float(step * step) for step in range(200)]
+    for step, value in enumerate(values):
+        with torch.no_grad():
+            net.weight.fill_(value)
+        net.running_mean = torch.tensor([value])
+        net.num_batches_tracked = torch.tensor(step)
+        mean.update_parameters(net)
+        decay = min(0.9, (1 + step) / (10 + step)) if step else 0.0
+        expected = decay * expected + (1 - decay) * value
+    assert mean.module.weight.item() == pytest.approx(expected, rel=1e-5)
+    assert float(mean.module.running_mean) == pytest.approx(expected, rel=1e-5)
+    assert expected < values[-1]
+
+
+def test_kept_network_is_the_running_mean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whose decay of almost one leaves it where the first step went; the weights go on."""
+    monkeypatch.setattr(optimize, "AVERAGE_START", 1)  # no short start
+    moved = {}
+    for average in (0.999999, None):
+        config = short(tmp_path / "a.pt", average=average, qat_epochs=0, epochs=1)
+        train_network(config)
+        kept = load_checkpoint(tmp_path / "a.pt").net
+        first = build_any(kept.config, config.seed)
+        moved[average] = float((kept.fc.weight - first.fc.weight).abs().max())
+    assert moved[0.999999] < moved[None] / 2
+
+
+def test_labels_are_smoothed(tmp_path: Path) -> None:
+    """A network that learns smoothed labels is less sure of its answers."""
+    sure = []
+    for smoothing in (None, 0.4):
+        config = short(tmp_path / "a.pt", label_smoothing=smoothing, qat_epochs=0, epochs=8)
+        train_network(config)
+        data = load_digits()
+        with torch.no_grad():
+            logits, _ = load_checkpoint(config.out).net(data.normalize(data.test_images))
+        sure.append(float(logits.softmax(dim=1).amax(dim=1).mean()))
+    assert sure[1] < sure[0] - 0.1
 
 
 def test_tensorboard_has_the_lines_too(tmp_path: Path) -> None:
