@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,35 @@ GateCost = Literal["score", "share", "rate"]
 GATE_COSTS: tuple[GateCost, ...] = ("score", "share", "rate")
 Decay = Literal["cosine", "step", "halves"]
 DECAYS: tuple[Decay, ...] = ("cosine", "step", "halves")
+CHOICES: dict[str, tuple[str, ...]] = {
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "decay": DECAYS,
+    "policy_gradient": POLICY_GRADIENTS,
+    "gate_cost": GATE_COSTS,
+}
+INFINITE = float("inf")
+#: What a number has to be -> the settings of that kind, and the check.
+RANGES: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
+    "it starts at 1": (("epochs", "step_epochs", "batch_size", "threads"), lambda n: n >= 1),
+    "it cannot be negative": (
+        (
+            *("qat_epochs", "free_epochs", "eval_every", "warmup", "lr", "qat_lr", "gate_lr"),
+            *("weight_decay", "l1", "exit_weight", "exit_tolerance", "exit_margin"),
+            *("wrong_reward", "gate_noise", "gate_spread"),
+        ),
+        lambda x: 0 <= x < INFINITE,
+    ),
+    "pixels, from 0": (("shift",), lambda n: n >= 0),
+    "numbers above 0, one a channel": (("std",), lambda std: min(std, default=0) > 0),
+    "a share, 0..1": (("augment_share", "teacher_weight"), lambda x: 0 <= x <= 1),
+    "a share, above 0 up to 1": (("gate_rate", "block_rate"), lambda x: 0 < x <= 1),
+    "a share of the dense MACs, 0..1": (("mac_target",), lambda x: 0 < x <= 1),
+    "a share, 0 to below 1": (("label_smoothing",), lambda x: 0 <= x < 1),
+    "a decay between 0 and 1, say 0.998": (("average",), lambda x: 0 < x < 1),
+    "above 0": (("teacher_temperature",), lambda x: 0 < x < INFINITE),
+    "a number": (("gate_bias",), lambda x: -INFINITE < x < INFINITE),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,60 +136,24 @@ class TrainConfig:
         parse_any(self.network)
         if self.dataset not in DATASETS and not is_reference(self.dataset):
             raise ConfigError(f"unknown dataset {self.dataset!r}", f"one of {DATASETS}")
-        if self.schedule not in SCHEDULES:
-            raise ConfigError(f"unknown schedule {self.schedule!r}", f"one of {SCHEDULES}")
-        if self.precision not in PRECISIONS:
-            raise ConfigError(f"unknown precision {self.precision!r}", f"one of {PRECISIONS}")
-        if self.decay not in DECAYS:
-            raise ConfigError(f"unknown decay {self.decay!r}", f"one of {DECAYS}")
-        if self.policy_gradient not in POLICY_GRADIENTS:
-            raise ConfigError(
-                f"unknown policy_gradient {self.policy_gradient!r}", f"one of {POLICY_GRADIENTS}"
-            )
+        left_out = {f.name for f in fields(self) if f.default is getattr(self, f.name) is None}
+        for field, known in CHOICES.items():
+            given = getattr(self, field)
+            if field not in left_out and given not in known:
+                raise ConfigError(f"unknown {field} {given!r}", f"one of {known}")
         if self.reinforce and parse_any(self.network).gates != "blockdrop":
             raise ConfigError(
                 f"{self.network} has no policy to train by REINFORCE", "blockdrop-resnetN has one"
             )
         if self.reinforce and self.mac_target is not None:
             raise ConfigError("REINFORCE has no weight to steer", "leave mac_target out")
-        for field in ("epochs", "step_epochs", "batch_size", "threads"):
-            if getattr(self, field) < 1:
-                raise ConfigError(f"{field} is {getattr(self, field)}", "it starts at 1")
-        for field in (
-            *("qat_epochs", "free_epochs", "eval_every", "warmup", "lr", "qat_lr"),
-            *("weight_decay", "l1", "exit_weight", "exit_tolerance", "exit_margin"),
-            "wrong_reward",
-        ):
-            if not 0 <= getattr(self, field) < float("inf"):
-                raise ConfigError(f"{field} is {getattr(self, field)}", "it cannot be negative")
+        for told, (names, fits) in RANGES.items():
+            for field in names:
+                given = getattr(self, field)
+                if field not in left_out and not fits(given):
+                    raise ConfigError(f"{field} is {given}", told)
         if self.split is not None:
             parse_split(self.split)
-        if self.gate_lr is not None and not 0 <= self.gate_lr < float("inf"):
-            raise ConfigError(f"gate_lr is {self.gate_lr}", "it cannot be negative")
-        if self.shift is not None and self.shift < 0:
-            raise ConfigError(f"shift is {self.shift}", "pixels, from 0")
-        if self.augment_share is not None and not 0 <= self.augment_share <= 1:
-            raise ConfigError(f"augment_share is {self.augment_share}", "a share, 0..1")
-        if self.std is not None and min(self.std, default=0) <= 0:
-            raise ConfigError(f"std is {self.std}", "numbers above 0, one a channel")
-        if self.gate_cost is not None and self.gate_cost not in GATE_COSTS:
-            raise ConfigError(f"unknown gate_cost {self.gate_cost!r}", f"one of {GATE_COSTS}")
-        for field in ("gate_rate", "block_rate"):
-            if getattr(self, field) is not None and not 0 < getattr(self, field) <= 1:
-                raise ConfigError(f"{field} is {getattr(self, field)}", "a share, above 0 up to 1")
-        for field in ("gate_noise", "gate_spread"):
-            if getattr(self, field) is not None and not 0 <= getattr(self, field) < float("inf"):
-                raise ConfigError(f"{field} is {getattr(self, field)}", "a deviation, from 0")
-        if not 0 <= self.teacher_weight <= 1:
-            raise ConfigError(f"teacher_weight is {self.teacher_weight}", "a share, 0..1")
-        if self.label_smoothing is not None and not 0 <= self.label_smoothing < 1:
-            raise ConfigError(f"label_smoothing is {self.label_smoothing}", "a share, 0 to below 1")
-        if self.average is not None and not 0 < self.average < 1:
-            raise ConfigError(f"average is {self.average}", "a decay between 0 and 1, say 0.998")
-        if not 0 < self.teacher_temperature < float("inf"):
-            raise ConfigError(f"teacher_temperature is {self.teacher_temperature}", "above 0")
-        if self.mac_target is not None and not 0 < self.mac_target <= 1:
-            raise ConfigError(f"mac_target is {self.mac_target}", "a share of the dense MACs, 0..1")
 
     @property
     def reinforce(self) -> bool:

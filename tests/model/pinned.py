@@ -6,8 +6,8 @@ checkpoint, in whatever order a network makes its layers; a network that renames
 shows the same Program through the map that loads old checkpoints.
 
     python -m tests.model.pinned           what differs from programs.json
-    python -m tests.model.pinned --write   writes it anew, after a wanted change of bytes; with parts
-                                           of names, theirs alone
+    python -m tests.model.pinned --write   writes it anew, after a wanted change of bytes
+                                           (with parts of names: theirs alone)
 """
 
 import argparse

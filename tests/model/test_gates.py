@@ -87,7 +87,14 @@ def test_every_gate_can_have_a_rate() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [{"gate_cost": "none"}, {"block_rate": 0}, {"gate_noise": -1}, {"gate_spread": -1}]
+    "setting",
+    [
+        {"gate_cost": "none"},
+        {"block_rate": 0},
+        {"gate_noise": -1},
+        {"gate_spread": -1},
+        {"gate_bias": float("nan")},
+    ],
 )
 def test_gate_settings_out_of_range(setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(setting))):

@@ -96,6 +96,12 @@ def test_kept_network_is_the_running_mean(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert moved[0.999999] < moved[None] / 2
 
 
+@pytest.mark.parametrize("setting", [{"average": 1.0}, {"label_smoothing": 1.0}])
+def test_settings_out_of_range(setting: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(setting))} is 1.0"):
+        TrainConfig(**setting)
+
+
 def test_labels_are_smoothed(tmp_path: Path) -> None:
     """A network that learns smoothed labels is less sure of its answers."""
     sure = []
