@@ -89,6 +89,7 @@ class TrainConfig:
     gate_noise: float | None = None
     gate_bias: float | None = None
     gate_spread: float | None = None
+    fix_gates: bool = False  # those of `init` at what they decide for most images, for good
     free_epochs: int = 0  # at the start, without that term: the first of ACS's two steps
     policy_gradient: PolicyGradient = "straight_through"  # of a policy network (BlockDrop)
     wrong_reward: float = 5.0  # REINFORCE: what a wrong answer costs, a correct one earns up to 1
@@ -152,6 +153,8 @@ class TrainConfig:
                 given = getattr(self, field)
                 if field not in left_out and not fits(given):
                     raise ConfigError(f"{field} is {given}", told)
+        if self.fix_gates and (self.init is None or self.gate_lr != 0):
+            raise ConfigError("fix_gates fixes those of another network", "--init, gate_lr: 0.0")
         if self.split is not None:
             parse_split(self.split)
 

@@ -32,6 +32,7 @@ from penstock.model.train.early_exit import (
 from penstock.model.train.evaluation import Evaluation, evaluate
 from penstock.model.train.exit_points import ExitTable
 from penstock.model.train.initial import as_told, initial_network, network_config
+from penstock.model.train.majority import fix_gates
 from penstock.model.train.optimize import Phase, phases
 from penstock.model.train.progress import RunLog
 from penstock.model.train.trainer import Trainer
@@ -62,7 +63,7 @@ def train_network(config: TrainConfig) -> TrainResult:
     with _threads(config.threads), join_workers(config.device) as workers:
         console = Console(quiet=config.quiet or not workers.writes)
         data = as_told(config, load_dataset(config.dataset, config.data_dir))
-        run = _Run(config, data, workers)
+        run = _Run(config, data, workers, console)
         console.print(f"{config.network} on {config.dataset}, seed {config.seed}", highlight=False)
         if config.precision == "bf16" and not has_bf16(workers.device):
             console.print("no bf16 arithmetic in this processor: fp32, which is faster here")
@@ -76,8 +77,10 @@ def train_network(config: TrainConfig) -> TrainResult:
 class _Run:
     """One training run: its data, its random numbers, its log."""
 
-    def __init__(self, config: TrainConfig, data: Dataset, workers: Workers) -> None:
-        self.config, self.data, self.workers = config, data, workers
+    def __init__(
+        self, config: TrainConfig, data: Dataset, workers: Workers, console: Console
+    ) -> None:
+        self.config, self.data, self.workers, self.console = config, data, workers, console
         if config.reinforce and workers.count > 1:
             raise ConfigError("REINFORCE trains in one process", "start it without torchrun")
         network = network_config(config, data)
@@ -90,6 +93,12 @@ class _Run:
     def train(self) -> Checkpoint:
         """Both phases; the checkpoint's networks are on the CPU."""
         net, epochs = initial_network(self.config, self.data)
+        if self.config.fix_gates:
+            found = fix_gates(net, self.data)
+            self.console.print(
+                f"gates fixed: {found.dependent:,} that depend on the image, beside {found.open:,} "
+                f"always open and {found.closed:,} always closed"
+            )
         net = net.to(self.workers.device)
         in_float = self._float_phase(net)
         quantized = QuantNetwork(net).to(self.workers.device)

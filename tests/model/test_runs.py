@@ -13,8 +13,10 @@ import torch
 
 from penstock.model import CheckpointError, ConfigError, TrainConfig, load_checkpoint, train_network
 from penstock.model.data.digits import load_digits
-from penstock.model.networks.registry import build_any
+from penstock.model.macs.count import kept
+from penstock.model.networks.registry import build_any, parse_any
 from penstock.model.train import optimize
+from penstock.model.train.majority import fix_gates
 from penstock.model.train.optimize import running_mean
 from penstock.model.train.progress import RunLog
 from penstock.model.train.recipe import load_recipe, recipe_names
@@ -113,6 +115,38 @@ def test_labels_are_smoothed(tmp_path: Path) -> None:
             logits, _ = load_checkpoint(config.out).net(data.normalize(data.test_images))
         sure.append(float(logits.softmax(dim=1).amax(dim=1).mean()))
     assert sure[1] < sure[0] - 0.1
+
+
+def test_gates_are_fixed_at_their_majority(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a live network decides for most images; then for all, and training leaves it so."""
+    live = short(tmp_path / "live.pt", qat_epochs=0, l1=4.0, gate_spread=4.0)
+    train_network(live)
+    before = load_checkpoint(live.out)
+    data = load_digits()
+    shares = gate_shares(before.net, data.normalize(data.train_images))
+    assert 0 < ((shares > 0) & (shares < 1)).double().mean() < 1
+    fixed = replace(
+        live, init=live.out, out=tmp_path / "fixed.pt", fix_gates=True, gate_lr=0.0, quiet=False
+    )
+    train_network(fixed)
+    after = gate_shares(load_checkpoint(fixed.out).net, data.normalize(data.test_images))
+    assert torch.equal(after, (shares >= 0.5).double())
+    dependent = int(((shares > 0) & (shares < 1)).sum())
+    assert f"gates fixed: {dependent} that depend" in capsys.readouterr().out.replace("\n", " ")
+    for wrong in ({"init": None}, {"gate_lr": 0.1}):
+        with pytest.raises(ConfigError, match="fix_gates fixes those of another network"):
+            replace(fixed, **wrong)
+    with pytest.raises(ConfigError, match="resnet8 has no gates of LC-Net to fix"):
+        fix_gates(build_any(parse_any("resnet8"), 0), data)
+
+
+def gate_shares(net: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Of every score the share of the images for which it is open."""
+    with torch.no_grad():
+        _, scores = net.eval()(images)
+    return torch.cat([kept(part).double().mean(dim=0) for each in scores for part in each])
 
 
 def test_tensorboard_has_the_lines_too(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import penstock
 from penstock.model.export import export_qat
 from penstock.model.gates.score import Step
 from penstock.model.macs.work import layers_of
@@ -166,6 +167,12 @@ def test_it_trains_and_exports() -> None:
     assert len(before) == 1 and not torch.equal(before[0], after[0]), "straight through"
     operators = [node.op_type for node in export_qat(net.eval()).graph.node]
     assert operators.count("Greater") == 1 and "ArgMax" not in operators
+    compiled = penstock.compile(net, images(1).numpy(), target="tiny")
+    assert "block" in str(compiled.gates)
+    found = compiled.compare(images().numpy(), ("golden", "graph"))
+    assert found.equal
+    scores = compiled.run(images().numpy()).scores
+    assert {0, 128} == {int(score) for each in scores.values() for score in each.flatten()}
 
 
 def channels(z: Tensor) -> Tensor:
