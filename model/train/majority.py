@@ -1,4 +1,4 @@
-"""LC-Net's gates fixed at what they decide for most images: the static network beside a dynamic one.
+"""LC-Net's gates fixed at what they decide for most images: the static network beside a dynamic.
 
 What gating is worth is the accuracy that is left between both at the same cost, after the fixed one
 was trained on as long.
@@ -35,7 +35,7 @@ class Liveness:
 
 @torch.no_grad()
 def fix_gates(net: Network, data: Dataset) -> Liveness:
-    """Fix every gate in place; open ones at their mean score over the images that they are open for.
+    """Fix every gate in place; open ones at their mean score over the images that open them.
 
     `net` is left in evaluation mode.  Raises ConfigError of a network without such gates.
     """
