@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import warnings
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from penstock.model.export import export_qat
 from penstock.model.export.networks import build_float_onnx, build_onnx
 from penstock.model.networks.registry import AnyNet
 from penstock.model.quantize import QatNetwork
+from penstock.model.quantize.prepare import copied
 from penstock.model.quantize.twin import QuantNetwork
 from penstock.model.trace.tracer import trace
 
@@ -57,7 +57,7 @@ def export_module(module: nn.Module, example: Array | None, calibration: Array |
         InputError: no example; weights that are no finite numbers.
         TraceError: its forward pass cannot be traced: module, line, what to do.
     """
-    module = copy.deepcopy(module).cpu().eval()
+    module = copied(module).cpu().eval()
     _check_finite(module)
     runs = _runner(module)
     if isinstance(module, AnyNet):

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import (
 )
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from penstock.model.quantize.prepare import copied
 from penstock.model.quantize.twin import gate_parameters
 from penstock.model.train.config import TrainConfig
 
@@ -112,4 +113,4 @@ def running_mean(net: nn.Module, decay: float) -> AveragedModel:
         now = min(decay, (1 + count) / (AVERAGE_START + count))
         get_ema_multi_avg_fn(now)(averaged, current, seen)
 
-    return AveragedModel(net, multi_avg_fn=update, use_buffers=True)
+    return AveragedModel(copied(net), multi_avg_fn=update, use_buffers=True)
