@@ -32,7 +32,7 @@ from penstock.model.quantize.scores import (
 from penstock.model.quantize.shortcuts import rule_pad, rule_source
 from penstock.model.quantize.values import Grid, Value
 from penstock.model.trace.nodes import shape_of
-from penstock.model.trace.tracer import describe, error
+from penstock.model.trace.tracer import error
 
 Rule = Callable[[Builder, fx.Node], Value]
 
@@ -328,7 +328,7 @@ def rule_of(build: Builder, node: fx.Node) -> Rule:
     if found is None:
         raise error(
             node,
-            f"{describe(node)} has no integer form",
-            "layers the core runs: docs/networks.md, 'Layers'",
+            "has no integer form",
+            "docs/networks.md, 'A network of your own', says what has one",
         )
     return found
