@@ -89,7 +89,7 @@ def test_aig_pays_for_shares_that_are_not_as_wanted() -> None:
     ones, quarter = torch.ones(4, 1), torch.tensor([[1.0], [0], [0], [0]])
     scores = [BlockScores(block.requires_grad_(), torch.ones(4, 3)) for block in (+ones, quarter)]
     found = rate_error(scores, rate=1.0, block_rate=0.5)  # ones of gates that are not there
-    assert float(found) == pytest.approx((0.5**2 + 0.25**2) / 2)
+    assert found.item() == pytest.approx((0.5**2 + 0.25**2) / 2)
     config = TrainConfig(network="aig-resnet14", gate_rate=0.25)
     assert float(GatePressure(config, SMALL, 0).penalty(scores)) == pytest.approx(0.75**2 / 2)
     with pytest.raises(ConfigError, match="gate_rate is 0"):

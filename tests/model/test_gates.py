@@ -69,7 +69,7 @@ def test_gates_start_as_told() -> None:
     gates = [[m for m in net.modules() if isinstance(m, Gate)] for net in nets]
     assert all(bool((gate.fc.bias == 1.5).all()) for gate in gates[0])
     weights = torch.cat([gate.fc.weight.flatten() * gate.fc.in_features**0.5 for gate in gates[0]])
-    assert float(weights.std()) == pytest.approx(2.0, rel=0.1)
+    assert weights.std().item() == pytest.approx(2.0, rel=0.1)
     assert all(torch.equal(a.fc.weight, b.fc.weight) for a, b in zip(*gates, strict=True))
     plain = initial_network(TrainConfig(network="lcnet-resnet8"), load_digits())[0]
     assert {float(m.fc.bias[0]) for m in plain.modules() if isinstance(m, Gate)} == {0.5, 1.0}
@@ -83,7 +83,7 @@ def test_every_gate_can_have_a_rate() -> None:
     cost = GatePressure(config, parse_any("lcnet-resnet8"), 0).penalty(
         [BlockScores(block, channels)]
     )
-    assert float(cost) == pytest.approx((0.25**2 + 0.5**2 + 0.25**2) / 3)
+    assert cost.item() == pytest.approx((0.25**2 + 0.5**2 + 0.25**2) / 3)
 
 
 @pytest.mark.parametrize(
