@@ -33,6 +33,8 @@ IMAGES = 2
 TOO_LARGE = re.compile(
     r"feature memory|weight buffer|gate memory|score memory|at most \d+$|has at most"
 )
+#: Operators that only quantised files have: ONNX's, QONNX's.
+QUANTIZERS = ("QuantizeLinear", "Quant")
 #: NumPy's types of the images that are drawn, by ONNX's.
 TYPES = {
     onnx.TensorProto.INT8: np.int8,
@@ -96,7 +98,7 @@ def _images(path: Path, count: int) -> tuple[npt.NDArray[Any], bool]:
         graph = onnx.load_model_from_string(path.read_bytes()).graph
     except Exception:  # the compiler says what is wrong with it
         return np.zeros((count, 1, 1, 1), np.float32), False
-    quantized = any(node.op_type == "QuantizeLinear" for node in graph.node)
+    quantized = any(node.op_type in QUANTIZERS for node in graph.node)
     weights = {tensor.name for tensor in graph.initializer}
     tensor = next(
         (v.type.tensor_type for v in graph.input if v.name not in weights),

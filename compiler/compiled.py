@@ -35,6 +35,7 @@ from penstock.program.errors import PenstockError
 from penstock.program.exits import clear_unreached, decode_logits, exits_taken, with_thresholds
 from penstock.program.folder import reading, write_folder
 from penstock.program.metadata import result_stride
+from penstock.program.outputs import decode_outputs
 from penstock.program.package import Package
 
 Bytes = npt.NDArray[np.uint8]
@@ -170,6 +171,7 @@ class CompiledNetwork:
             counters={name: words[:, i].astype(np.uint32) for i, name in enumerate(COUNTER_NAMES)},
             exits=exits,
             results=results,
+            outputs=decode_outputs(records, results, meta),
         )
 
     def run_graph(self, inputs: Bytes) -> Bytes:
@@ -195,6 +197,9 @@ class CompiledNetwork:
             data = values[result["name"]][index :: self.images].reshape(len(inputs), -1)
             at = result["offset"] + index * result_stride(meta)
             records[:, at : at + data.shape[1]] = data.view(np.uint8)
+        for name, entry in zip(graph.others, meta.get("outputs", [])[1:], strict=True):
+            data = values[name].reshape(len(inputs), -1).view(np.uint8)
+            records[:, entry["offset"] : entry["offset"] + data.shape[1]] = data
         scores = slice(COUNTER_BYTES, COUNTER_BYTES + sum(gate["count"] for gate in meta["gates"]))
         records[:, scores] = close_within(self.package, records[:, scores])
         if graph.exits:

@@ -23,3 +23,4 @@ class Decoded:
     counters: dict[str, npt.NDArray[np.uint32]]  # name -> (runs,)
     exits: npt.NDArray[np.int64]  # (N,) the early exit taken, in order; their number: none
     results: npt.NDArray[Any]  # (N, ...) the file's output: the logits, or what its tail makes
+    outputs: dict[str, npt.NDArray[Any]]  # each of the file's outputs -> (N, ...)

@@ -102,6 +102,7 @@ def _conv(node: ir.Conv, values: Mapping[str, IntArray]) -> IntArray:
     source = source[:, node.order] if node.order else source
     source = source.reshape(len(source), -1, 1, 1) if node.pixels > 1 else source
     source = source if node.weight.shape[1] else source[:, :0]
+    source = source[:, :, node.plane >> 1 :, node.plane & 1 :]
     sources = np.split(source, node.groups, axis=1)
     weights = np.split(node.weight, node.groups)
     groups = [

@@ -58,7 +58,8 @@ class Conv:
     With an `order` input i of the convolution is channel order[i] of the map (a channel shuffle).
     With `pixels` above 1 the map C x H x W is read as one of C * H * W channels of one pixel.
     Off the map there is `pad`, the zero point of what it reads.  With weights of no input channel
-    it reads nothing, and its input only says how large the map is.
+    it reads nothing, and its input only says how large the map is.  A 1x1 kernel with stride 2 on
+    a map of even sides may begin a row down (`plane` & 2) and a column on (`plane` & 1).
     """
 
     name: str
@@ -76,6 +77,7 @@ class Conv:
     order: tuple[int, ...] = ()  # of a grouped convolution; empty: as they are
     pixels: int = 1  # H * W where each pixel of the map is a channel: a dense layer of it, K = 1
     pad: int = 0
+    plane: int = 0
 
     @property
     def depthwise(self) -> bool:
@@ -238,13 +240,16 @@ def inputs_of(node: Node) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Graph:
-    """Nodes in execution order; `input` is the one image value, `output` the logits.
+    """Nodes in execution order; `input` is the one image value, `output` the logits, `others`
+    values that leave the network beside them.
 
     `exits` in execution order: the first whose test holds ends the image with its logits.
     `rounding`: of the biases of each layer that the importer made.
     `head`, `tails`: what the host computes of the image before it is `input`, and of the logits of
-    each exit in order and of `output`; none, or one each.
+    each exit in order and of `output`; none, or one each.  `other_tails`: of `others`, the same.
+    `output_names`, `output_shapes`: of `stored`, what the file has, shapes without the batch.
     `renamed`: values whose names the importer changed -> the file's tensors.
+    `mirrored`: rows and columns of every map are those of the file from the last to the first.
     `adjacent`: rows of values that lie one after the other in memory, so that every Concat is a
     range of one of them (the back end's pass `place_concats` fills it in).
     """
@@ -262,6 +267,21 @@ class Graph:
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     head: HostPart | None = None
     tails: tuple[HostPart, ...] = ()
+    others: tuple[str, ...] = ()
+    other_tails: tuple[HostPart, ...] = ()
+    output_names: tuple[str, ...] = ()
+    output_shapes: tuple[tuple[int, ...], ...] = ()
+    mirrored: tuple[bool, bool] = (False, False)
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """What every image's record holds: the output and the others."""
+        return (self.output, *self.others)
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What leaves the network: the exits' logits, the output, the others."""
+        return (*(leave.logits for leave in self.exits), *self.stored)
 
     def tensor(self, value: str) -> str:
         """The file's name for a value, if the file has it."""

@@ -9,7 +9,7 @@ from penstock.compiler.passes.concat import flatten_concats, place_concats
 from penstock.compiler.passes.duplicate_residuals import duplicate_residuals
 from penstock.compiler.passes.order_siblings import order_siblings
 from penstock.compiler.passes.pool_vectors import pool_vectors
-from penstock.compiler.passes.subsample import subsample
+from penstock.compiler.passes.subsample import read_planes, subsample
 from penstock.compiler.plan.allocate import allocate, fits
 from penstock.compiler.plan.parts import split_expansions, split_groups
 from penstock.compiler.plan.schedule import schedule_graph
@@ -23,6 +23,7 @@ GRAPH_PASSES = (
     store_averages,
     pool_vectors,
     flatten_concats,
+    read_planes,
     subsample,
     order_siblings,
     place_concats,

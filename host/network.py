@@ -23,6 +23,7 @@ from penstock.program.arith import ceil_div, round_up
 from penstock.program.ends import decode_results, head_of, labels_of, tails_of
 from penstock.program.exits import decode_logits, exits_taken, with_thresholds
 from penstock.program.meta import ProgramMeta
+from penstock.program.outputs import decode_outputs
 from penstock.program.package import Package
 from penstock.program.pixels import pixels_of
 
@@ -97,6 +98,14 @@ class Network:
         if last.results is None or last.logits is None:
             raise HostError("the last call gave records alone", hint="net(images)")
         return labels_of(last.logits, last.results, self._tails)
+
+    @property
+    def outputs(self) -> dict[str, npt.NDArray[Any]]:
+        """Every output of the network's file for the images of the last call, by its name there."""
+        last = self._last_call()
+        if last.results is None:
+            raise HostError("the last call gave records alone", hint="net(images)")
+        return decode_outputs(last.trace.records, last.results, self.meta)
 
     def __call__(self, images: Array) -> npt.NDArray[Any]:
         """Logits, float32 [N, classes]; or what the network's file makes of them (softmax, ...).

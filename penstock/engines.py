@@ -79,6 +79,7 @@ class Run:
     scores: dict[str, Bytes]  # gate -> N x n
     exits: npt.NDArray[np.int64]  # N: the early exit taken, in order; their number: none
     outputs: npt.NDArray[Any]  # N x ...: the file's output, what the host makes of the logits
+    by_name: dict[str, npt.NDArray[Any]]  # each of the file's outputs -> N x ...
     labels: npt.NDArray[np.int64]  # N: predicted class
     counters: dict[str, npt.NDArray[np.uint32]]  # name -> runs
 
@@ -142,6 +143,7 @@ def run_engine(
         scores=decoded.scores,
         exits=decoded.exits,
         outputs=decoded.results,
+        by_name=decoded.outputs,
         labels=decoded.label,
         counters={name: decoded.counters[name] for name in COUNTED[engine]},
     )

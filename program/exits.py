@@ -20,6 +20,7 @@ from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.descriptor import DESCRIPTOR_BYTES, FIELD_BY_NAME, Descriptor
 from penstock.program.errors import PenstockError
 from penstock.program.metadata import result_stride
+from penstock.program.outputs import real_values
 from penstock.program.package import Package
 
 Array = npt.NDArray[Any]
@@ -103,15 +104,9 @@ def decode_logits(
     starts = [result["offset"] + image * stride for image in range(images)]
     codes = np.stack([records[:, at : at + result["classes"]] for at in starts], axis=1)
     codes = codes.reshape(-1, result["classes"])
-    logits = _real(codes, result)
+    logits = real_values(codes, result)
     if meta["exits"]:
         taken = exits_taken(records, meta)
         for index, leave in enumerate(meta["exits"]):
-            logits[taken == index] = _real(codes[taken == index], leave)
+            logits[taken == index] = real_values(codes[taken == index], leave)
     return logits
-
-
-def _real(codes: Array, numbers: Mapping[str, Any]) -> npt.NDArray[np.float32]:
-    values = codes.view(np.int8) if numbers["signed"] else codes
-    real = values.astype(np.float32) - np.float32(numbers.get("zero_point", 0))
-    return real * np.float32(numbers["scale"])

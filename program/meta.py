@@ -46,6 +46,24 @@ class OutputMeta(OutputOptional):
     offset: int
 
 
+class NamedOptional(TypedDict, total=False):
+    """Of one of several outputs, or of a map."""
+
+    zero_point: int
+    tail: dict[str, Any]  # program/ends.py
+
+
+class NamedMeta(NamedOptional):
+    """One of several outputs by its name in the file, `shape` there without the batch."""
+
+    name: str
+    classes: int  # codes
+    shape: list[int]
+    signed: bool
+    scale: float
+    offset: int
+
+
 class GateOptional(TypedDict, total=False):
     """Of a gate, since this release."""
 
@@ -115,6 +133,7 @@ class ProgramOptional(TypedDict, total=False):
 
     head: dict[str, Any]
     tails: list[dict[str, Any]]
+    outputs: list[NamedMeta]
     hardware: dict[str, Any]  # HwConfig.fields
 
 

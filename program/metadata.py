@@ -12,6 +12,7 @@ from penstock.program.arith import round_up
 from penstock.program.config import BEAT_BYTES, MAX_LENGTH
 from penstock.program.ends import check_ends
 from penstock.program.meta import ProgramMeta, Threshold
+from penstock.program.outputs import check_outputs
 from penstock.program.pixels import pixels_of
 
 #: Largest number of the format: sizes, addresses and counts are 32-bit words.
@@ -85,6 +86,7 @@ def check_metadata(meta: Mapping[str, Any], n_descriptors: int) -> None:
         if type(zero) is not int or not low <= zero <= low + 255:
             raise ValueError(f"has the zero point {zero}")
     check_ends(meta)
+    check_outputs(meta.get("outputs", []), record)
     if len(meta["layers"]) != n_descriptors:
         raise ValueError(f"has {len(meta['layers'])} layers for {n_descriptors} descriptors")
     for layer in meta["layers"]:

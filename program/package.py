@@ -89,7 +89,7 @@ class Package:
         fields = (self.config_hash, self.n_descriptors, 0, len(self.weights), len(meta))
         numbers = (self.meta.get(key) for key in ("input", "output"))
         moved = any(isinstance(each, dict) and "zero_point" in each for each in numbers)
-        ends = moved or bool({"head", "tails"} & self.meta.keys())
+        ends = moved or bool({"head", "tails", "outputs"} & self.meta.keys())
         version = ENDS_VERSION if ends else FORMAT_VERSION
         blank = HEADER.pack(MAGIC, version, *fields, 0) + body
         return HEADER.pack(MAGIC, version, *fields, zlib.crc32(blank)) + body

@@ -41,3 +41,12 @@ def repository() -> Path:
 def rng() -> np.random.Generator:
     """A seeded generator: every run draws the same numbers."""
     return np.random.default_rng(20240731)
+
+
+@pytest.fixture(scope="session")
+def mlperf_tiny(repository: Path) -> Path:
+    """MLPerf Tiny's reference networks as ONNX files, if they lie beside the working tree."""
+    found = repository.parent / "shared" / "data" / "mlperf_tiny"
+    if not found.is_dir():
+        pytest.skip("MLPerf Tiny's networks are not beside the working tree")
+    return found

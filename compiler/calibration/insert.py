@@ -93,16 +93,15 @@ def insert(net: Net, points: Points, scales: dict[str, float]) -> Net:
         for name in node.outputs:
             if name in points.unsigned:
                 real[name] = out.pair(name, scales[name], points.unsigned[name])
-    output, exits = real[net.output], tuple(real[name] for name in net.exits)
+    results = [real[name] for name in net.results]
     metadata = dict(net.metadata)
     if EXITS in metadata:
-        metadata[EXITS] = ",".join((*exits, output))
-    return net.replace(
+        metadata[EXITS] = ",".join(results)
+    return net.with_results(
+        results,
         nodes=tuple(out.nodes),
         constants=out.constants,
         shapes=out.shapes,
-        output=output,
-        exits=exits,
         metadata=metadata,
     )
 

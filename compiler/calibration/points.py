@@ -76,7 +76,7 @@ class _Chosen:
     def __init__(self, net: Net, made: dict[str, OpNode]) -> None:
         self.net, self.made = net, made
         self.order = {name: i for i, node in enumerate(net.nodes) for name in node.outputs}
-        self.tensors = {net.output, net.input, *net.exits}
+        self.tensors = {*net.results, net.input}
         self.readers: set[tuple[int, int]] = set()
         self.residuals: dict[str, list[str]] = {}
         self._layers()

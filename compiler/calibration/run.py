@@ -19,6 +19,7 @@ from penstock.compiler.calibration import insert, points, ranges
 from penstock.compiler.calibration.warnings import image_warnings, score_tensors, score_warnings
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.ends.parts import host_part
+from penstock.compiler.importer.exits import named_outputs
 from penstock.compiler.importer.net import Net
 from penstock.compiler.importer.onnx_file.load import infer, load_model, to_net
 from penstock.compiler.importer.onnx_file.to_onnx import to_onnx
@@ -26,6 +27,9 @@ from penstock.compiler.importer.passes.prune import prune
 from penstock.compiler.importer.pipeline import import_model, simplify_float
 
 Images = npt.NDArray[Any]
+
+#: Of a batch of maps.
+MAP_RANK = 4
 
 
 def quantize_float(
@@ -44,7 +48,10 @@ def quantize_float(
         CompileError: the network is quantised already or has an unsupported operator; images of
             the wrong shape or with NaN; onnxruntime is missing or fails.
     """
-    net = simplify_float(to_net(load_model(path, properties)))
+    read = to_net(load_model(path, properties))
+    net = simplify_float(read)
+    if read.others or len(read.shapes.get(read.output, ())) == MAP_RANK:
+        net = net.replace(metadata={**named_outputs(read), **net.metadata})
     for node in net.nodes:
         if node.op in ("QuantizeLinear", "DequantizeLinear"):
             raise node.error("the network is quantised already", "compile without --calibration")
@@ -82,7 +89,7 @@ def _check_input(net: Net, path: Path) -> None:
             f"'{path.name}': its input '{net.input}' has type {net.types[net.input]}",
             hint="export the network for float32 images to calibrate it",
         )
-    for output in (net.output, *net.exits):
+    for output in net.results:
         if net.is_constant(output):
             raise CompileError(f"the output '{output}' does not depend on the image")
 

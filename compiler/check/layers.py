@@ -161,6 +161,8 @@ class _Tally:
             self.layers[name].shapes = (shape, (1, *value.shape))
             return None
         array = array.reshape(len(array), *value.shape)
+        if not vector:
+            array = np.flip(array, tuple(2 + i for i, t in enumerate(self.graph.mirrored) if t))
         if array.dtype.kind in "fb":  # a score, a maximum or a view without a quantiser
             return quantize(array, value.scale, value.signed, value.zero_point)
         if array.dtype == (np.uint8 if value.signed else np.int8):  # other codes, moved by 128

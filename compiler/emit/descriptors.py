@@ -184,6 +184,10 @@ class _Lowering:
             image, w_stride = pack_interleaved(conv.weight, conv.bias, conv.requantize, config)
         src_stride, phase_stride = plane_size(self.plan.buffers[step.src], config)
         src_stride = src_stride if conv.pixels == 1 else 1
+        at = self.address(step.src, step.src_first, step.src_row)
+        if conv.plane:  # a map of its own there
+            at += conv.plane * phase_stride
+            conv, height, width = dataclasses.replace(conv, stride=1), height // 2, width // 2
         key = (conv.name, image.tobytes())  # two forms of a convolution share them
         if key not in self.weights:
             self.weights[key] = self.append(image)
@@ -210,7 +214,7 @@ class _Lowering:
             cout=outputs,
             height=height,
             width=width,
-            src=self.address(step.src, step.src_first, step.src_row),
+            src=at,
             dst=self.address(step.dst, step.dst_first, step.dst_row),
             src_stride=src_stride * step.src_step,
             dst_stride=self.stride(step.dst),
@@ -367,7 +371,9 @@ class _Lowering:
     def _move(self, step: MoveStep) -> None:
         """POOLs of 1x1 windows: what a descriptor has for channels is channels, or rows."""
         check_move(step, self.config)
-        for window in windows(step, self.plan.buffers, self.config):
+        source = self.address(step.src, step.src_first, step.src_row)
+        room = self.config.fmem_bytes - source
+        for window in windows(step, self.plan.buffers, self.config, room):
             descriptor = Descriptor.make(
                 Op.POOL,
                 kernel=1,
@@ -375,7 +381,7 @@ class _Lowering:
                 cout=window.count,
                 height=window.height,
                 width=window.width,
-                src=self.address(step.src, step.src_first, step.src_row) + window.src,
+                src=source + window.src,
                 dst=self.address(step.dst, step.dst_first, step.dst_row) + window.dst,
                 src_stride=window.src_stride,
                 dst_stride=window.dst_stride,
@@ -411,7 +417,7 @@ class _Lowering:
 
     def _store(self, step: StoreStep) -> None:
         result = COUNTER_BYTES + round_up(self.plan.n_scores, BEAT_BYTES)
-        result += step.image * round_up(step.bytes, BEAT_BYTES)
+        result += step.at + step.image * round_up(step.bytes, BEAT_BYTES)
         descriptor = Descriptor.make(
             Op.STORE,
             from_scores=step.src is None,

@@ -15,6 +15,7 @@ from penstock.program.meta import (
     ExitMeta,
     InputMeta,
     LayerMeta,
+    NamedMeta,
     OutputMeta,
     ProgramMeta,
 )
@@ -32,6 +33,7 @@ def metadata(
     graph = plan.graph
     offset = COUNTER_BYTES + round_up(plan.n_scores, BEAT_BYTES)
     size = math.prod(graph.values[graph.output].shape)
+    outputs, end = _outputs(graph, offset)
     within = {
         step.list: step.within for step in plan.steps if isinstance(step, GateStep) and step.closes
     }
@@ -45,7 +47,7 @@ def metadata(
         "images": plan.images,
         "input": _input(graph),
         "output": _output(graph, offset),
-        "record_bytes": offset + plan.images * round_up(size, BEAT_BYTES),
+        "record_bytes": end + (plan.images - 1) * round_up(size, BEAT_BYTES),
         "gates": [
             {
                 "name": name,
@@ -63,6 +65,8 @@ def metadata(
         meta["head"] = graph.head.encode()
     if graph.tails:
         meta["tails"] = [tail.encode() for tail in graph.tails]
+    if len(outputs) > 1 or (plan.images == 1 and outputs[0]["shape"] != [size]):
+        meta["outputs"] = outputs
     if config.is_own:
         meta["hardware"] = config.fields()
     return meta
@@ -117,6 +121,34 @@ def _output(graph: Graph, offset: int) -> OutputMeta:
     if names := _class_names(graph, size):
         made["class_names"] = list(names)
     return made
+
+
+def _outputs(graph: Graph, offset: int) -> tuple[list[NamedMeta], int]:
+    """The network's outputs by their names in the file, where it is known, and where the record
+    ends."""
+    found: list[NamedMeta] = []
+    tails = [*(graph.tails[-1:] or [None]), *(graph.other_tails or [None] * len(graph.others))]
+    names = graph.output_names or (graph.tensor(graph.output),)
+    shapes = graph.output_shapes
+    for index, (name, tail) in enumerate(zip(graph.stored, tails, strict=True)):
+        value = graph.values[name]
+        size = math.prod(value.shape)
+        shape = tail.source.shape if tail else (shapes[index] if shapes else (size,))
+        entry: NamedMeta = {
+            "name": names[index],
+            "classes": size,
+            "shape": list(shape),
+            "signed": value.signed,
+            "scale": value.scale,
+            "offset": offset,
+        }
+        if value.zero_point:
+            entry["zero_point"] = value.zero_point
+        if tail and tail.steps:
+            entry["tail"] = tail.encode()
+        found.append(entry)
+        offset += round_up(size, BEAT_BYTES)
+    return found, offset
 
 
 def _pixels(graph: Graph, channels: int) -> Pixels | None:

@@ -36,10 +36,16 @@ _ONE = _Axis(count=1, src=0, dst=0)
 MAX_STEP = 2
 
 
-def windows(step: MoveStep, buffers: Mapping[str, Buffer], config: HwConfig) -> Iterator[Moved]:
-    """Whole maps where the rows of both follow each other; else a row at a time, or a pixel where
-    columns lie further apart than 2.  A descriptor takes the longest axis: rows, columns or
-    channels, or rows and channels where they lie evenly together."""
+def windows(
+    step: MoveStep, buffers: Mapping[str, Buffer], config: HwConfig, room: int
+) -> Iterator[Moved]:
+    """Whole maps where the rows of both follow each other, or every second pixel of both axes is
+    taken; else a row at a time, or a pixel where columns lie further apart than 2.  A descriptor
+    takes the longest axis: rows, columns or channels, or rows and channels where they lie evenly
+    together.
+
+    `room`: bytes from the steps' first channel to the end of feature memory.  A POOL of every
+    second pixel has whole rows, so that its last one may end behind the map."""
     src, dst = buffers[step.src], buffers[step.dst]
     pitches = src.shape[-1], dst.shape[-1]
     planes = [plane_size(buffer, config)[0] for buffer in (src, dst)]
@@ -55,6 +61,10 @@ def windows(step: MoveStep, buffers: Mapping[str, Buffer], config: HwConfig) -> 
         width, columns = (step.columns - 1) * step.steps[1] + 1, _ONE
     if pitches == (width, width) and step.steps == (1, 1):
         height, rows = step.rows, _ONE
+    elif _halved(step, pitches):
+        tall = 2 * step.rows - 1
+        if base[0] + (step.channels - 1) * channels.src + tall * pitches[0] <= room:
+            height, width, rows = tall, pitches[0], _ONE
     if rows.count * rows.src == channels.src and rows.count * rows.dst == channels.dst:
         rows, channels = dataclasses.replace(rows, count=rows.count * channels.count), _ONE
     inner, *others = sorted((channels, rows, columns), key=lambda axis: -axis.count)
@@ -73,3 +83,9 @@ def windows(step: MoveStep, buffers: Mapping[str, Buffer], config: HwConfig) -> 
                 src_stride=inner.src,
                 dst_stride=inner.dst,
             )
+
+
+def _halved(step: MoveStep, pitches: tuple[int, int]) -> bool:
+    """Whether a step takes every second pixel, as many as whole rows have, into rows that follow
+    each other."""
+    return step.steps == (2, 2) and step.columns == pitches[1] == -(-pitches[0] // 2)

@@ -1,34 +1,42 @@
 """Early exits of an ONNX file: several outputs, and metadata that says what each is.
 
+Without thresholds several outputs are just that: each is computed for every image.
+
 penstock.exits       names of the outputs in the order of the exits, the network's own last;
                      without it the order in which the file names them
 penstock.thresholds  a number for each early exit: the softmax at which an image ends there
+penstock.outputs     JSON: names of the outputs in the file that a quantised one was made from
 """
 
+import json
 from collections.abc import Mapping, Sequence
 
 from penstock.compiler.errors import CompileError
+from penstock.compiler.importer.net import Net
 from penstock.program.errors import PenstockError
 from penstock.program.exits import exit_bound
 
-EXITS, THRESHOLDS = "exits", "thresholds"
+EXITS, THRESHOLDS, OUTPUTS = "exits", "thresholds", "outputs"
 
 
 def read_exits(outputs: Sequence[str], metadata: Mapping[str, str]) -> list[str]:
-    """The outputs in the order of the exits, the network's own last.
+    """The outputs in the order of the exits, the network's own last; just the first where there are
+    no thresholds.
 
     Raises:
-        CompileError: several outputs that are no exits, or metadata that names others.
+        CompileError: metadata that names other outputs, or exits without thresholds, or no output.
     """
-    if len(outputs) == 1:
-        return list(outputs)
+    if not outputs:
+        raise CompileError("the network has no output")
     names = ", ".join(outputs)
-    if THRESHOLDS not in metadata:
+    if len(outputs) > 1 and EXITS in metadata and THRESHOLDS not in metadata:
         raise CompileError(
-            f"the network has {len(outputs)} outputs ({names})",
-            hint="export the logits alone, gate scores are reported anyway; for early exits set "
-            "the metadata penstock.thresholds, or give --thresholds",
+            f"the network has {len(outputs)} outputs ({names}) and penstock.exits, no thresholds",
+            hint="set the metadata penstock.thresholds, or give --thresholds; without "
+            "penstock.exits all outputs are computed for every image",
         )
+    if len(outputs) == 1 or THRESHOLDS not in metadata:
+        return list(outputs[:1])
     order = [name.strip() for name in metadata.get(EXITS, names).split(",")]
     if sorted(order) != sorted(outputs):
         raise CompileError(
@@ -36,6 +44,22 @@ def read_exits(outputs: Sequence[str], metadata: Mapping[str, str]) -> list[str]
             hint="name each output once, the network's own last",
         )
     return order
+
+
+def output_names(net: Net) -> tuple[str, ...]:
+    """The network's output and the others by the names of the file that it was made from."""
+    names = net.results[len(net.exits) :]
+    try:
+        given = json.loads(net.metadata.get(OUTPUTS, "null"))
+    except ValueError:
+        return names
+    known = isinstance(given, list) and all(isinstance(name, str) for name in given)
+    return tuple(given) if known and len(given) == len(names) else names
+
+
+def named_outputs(net: Net) -> dict[str, str]:
+    """The metadata that `output_names` reads."""
+    return {OUTPUTS: json.dumps(net.results[len(net.exits) :])}
 
 
 def read_thresholds(metadata: Mapping[str, str], exits: int) -> tuple[float, ...]:

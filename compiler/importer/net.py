@@ -1,7 +1,7 @@
 """The float-side network the import passes work on: ONNX without protobuf."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -52,11 +52,13 @@ class EndNodes:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Net:
-    """A network: nodes in topological order, one image input, one output, batch size 1.
+    """A network: nodes in topological order, one image input, batch size 1.
 
-    `exits` are the outputs of early exits in order, `thresholds` theirs.  `head` and `tails` (one
-    an exit in order, then the output's; or none) are left out of `nodes`: `input` is then what the
-    head makes, `output` what the tail reads.
+    `exits` are the outputs of early exits in order, `thresholds` theirs; `others` outputs beside
+    `output`, of a network without exits.  `head` and `tails` (one for each of `results` in order;
+    or none) are left out of `nodes`: `input` is then what the
+    head makes, `output` what the tail reads.  `mirrored`: whether rows and columns of every map are
+    those of the file from the last to the first.
     """
 
     name: str
@@ -69,9 +71,22 @@ class Net:
     metadata: Mapping[str, str]  # the "penstock." properties, without that prefix
     opset: int
     exits: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
     head: EndNodes | None = None
     tails: tuple[EndNodes, ...] = ()
+    mirrored: tuple[bool, bool] = (False, False)
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What leaves the network: the exits' outputs, its own, the others."""
+        return (*self.exits, self.output, *self.others)
+
+    def with_results(self, names: Sequence[str], **changes: Any) -> "Net":
+        """A copy whose `results` have other names, and with other fields."""
+        first = len(self.exits)
+        exits, output, others = names[:first], names[first], names[first + 1 :]
+        return self.replace(exits=tuple(exits), output=output, others=tuple(others), **changes)
 
     @property
     def ends(self) -> tuple[EndNodes, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 
+import penstock.compiler.importer.exits as names
 from penstock.compiler import ir
 from penstock.compiler.importer.ends.parts import host_part
 from penstock.compiler.importer.ends.peel import peel
@@ -28,6 +29,7 @@ from penstock.compiler.importer.passes.fold_to_fixpoint import fold_to_fixpoint
 from penstock.compiler.importer.passes.global_max import global_max
 from penstock.compiler.importer.passes.image_phases import image_phases
 from penstock.compiler.importer.passes.merge_equal import merge_equal
+from penstock.compiler.importer.passes.mirror import mirror
 from penstock.compiler.importer.passes.prune import prune
 from penstock.compiler.importer.refusals.check_attributes import check_attributes
 from penstock.compiler.importer.refusals.check_image import check_image
@@ -52,6 +54,7 @@ END_PASSES: Passes = (
     dense_as_conv,
     peel,
     prune,
+    mirror,
 )
 CANONICAL_PASSES: Passes = (drop_expands, canonical_blends, canonical_scores, prune)
 CHECK_PASSES: Passes = (check_image, check_operators, check_attributes)
@@ -76,16 +79,27 @@ def import_onnx(path: Path, properties: Mapping[str, str] | None = None) -> ir.G
 
 def import_model(model: onnx.ModelProto) -> ir.Graph:
     """The same for a model that `load_model` checked."""
-    net = simplify(to_net(model))
+    read = to_net(model)
+    net = simplify(read)
     graph = lower(net)
+    ends = tuple(host_part(net, end) for end in net.tails)
+    first = len(net.exits) + 1
     graph = dataclasses.replace(
         graph,
         head=host_part(net, net.head) if net.head else None,
-        tails=tuple(host_part(net, end) for end in net.tails),
+        tails=ends[:first] if any(end.steps for end in ends[:first]) else (),
+        other_tails=ends[first:],
+        output_names=names.output_names(read),
+        output_shapes=tuple(_of_one(net.shapes[name]) for name in (net.output, *net.others)),
     )
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
     return graph
+
+
+def _of_one(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one image's output: without the batch, unless the file has none there."""
+    return tuple(shape[1:] if shape[:1] == (1,) else shape)
 
 
 def simplify(net: Net, before: Passes = ()) -> Net:

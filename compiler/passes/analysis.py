@@ -103,7 +103,7 @@ class Analysis:
                 self._decides(reader, found) if isinstance(reader, Gate) else reader.output in found
                 for reader in readers
             )
-            if alone and not isinstance(node, Gate) and node.output != self.graph.output:
+            if alone and not isinstance(node, Gate) and node.output not in self.graph.stored:
                 found.add(node.output)
         return frozenset(found)
 
@@ -119,7 +119,7 @@ class Analysis:
         """The readers, if each is a convolution and reads the value as its input alone."""
         readers = self.readers(value)
         convs = [node for node in readers if isinstance(node, Conv) and node.residual != value]
-        if value == self.graph.output or len(convs) != len(readers) or not readers:
+        if value in self.graph.stored or len(convs) != len(readers) or not readers:
             return None
         return convs
 

@@ -14,10 +14,16 @@ from penstock.compiler.passes.pool_vectors import ONE, SUFFIX
 
 
 def store_averages(graph: Graph) -> Graph:
-    """The graph with a Dense behind the Pool that makes its output, if one does."""
-    if not any(isinstance(node, Pool) and node.output == graph.output for node in graph.nodes):
-        return graph
-    name, inner = graph.output, graph.output + SUFFIX
+    """The graph with a Dense behind each Pool that makes one of its outputs."""
+    for name in dict.fromkeys(graph.stored):
+        if any(isinstance(node, Pool) and node.output == name for node in graph.nodes):
+            graph = _stored(graph, name)
+    return graph
+
+
+def _stored(graph: Graph, name: str) -> Graph:
+    """The graph with a Dense behind the Pool that makes `name`."""
+    inner = name + SUFFIX
     value = graph.values[name]
     nodes: list[Node] = []
     for node in graph.nodes:

@@ -54,7 +54,7 @@ def flatten_concats(graph: Graph) -> Graph:
             node = dataclasses.replace(node, inputs=tuple(flat))
             parts[node.output] = node.inputs
         nodes.append(node)
-    needed = {graph.output}.union(*map(inputs_of, nodes))
+    needed = set(graph.stored).union(*map(inputs_of, nodes))
     kept = tuple(n for n in nodes if not isinstance(n, Concat) or n.output in needed)
     return dataclasses.replace(graph, nodes=kept)
 
@@ -141,7 +141,7 @@ def _permutable(analysis: Analysis, value: str) -> bool:
         )
         for node in readers
     )
-    return weighted and value != analysis.graph.output
+    return weighted and value not in analysis.graph.stored
 
 
 def _rows(concats: Sequence[Concat], rank: dict[str, int]) -> Iterator[Order]:

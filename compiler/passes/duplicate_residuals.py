@@ -44,7 +44,7 @@ def _identity(graph: Graph, value: str, name: str) -> Conv:
 def _last_read(analysis: Analysis, value: str, skip: Conv) -> int:
     """Position of the last linear read of a map by any layer but `skip`'s residual."""
     views = analysis.views(value)
-    if analysis.graph.output in views:
+    if set(views).intersection(analysis.graph.stored):
         return len(analysis.layers)
     last, strided = -1, []
     for index, layer in enumerate(analysis.layers):

@@ -45,7 +45,7 @@ def _sums(values: dict[str, Value], name: str) -> Pool:
 
 
 def _check(graph: Graph, node: Node) -> None:
-    if node.output in (graph.output, *(leave.logits for leave in graph.exits)):
+    if node.output in graph.results:
         raise CompileError(
             "another dense layer reads the logits",
             node=node.name,

@@ -63,4 +63,4 @@ def _lying(analysis: Analysis, parts: tuple[str, ...]) -> set[str]:
 def _apart(analysis: Analysis, value: str) -> bool:
     """Whether a map's channels may lie apart: it is not loaded, stored or read flattened."""
     flat = any(isinstance(node, Conv) and node.pixels > 1 for node in analysis.readers(value))
-    return not flat and value not in (analysis.graph.input, analysis.graph.output)
+    return not flat and value not in (analysis.graph.input, *analysis.graph.stored)

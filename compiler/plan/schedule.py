@@ -10,9 +10,8 @@ zeros if those cost little.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Sequence
-
-import numpy as np
 
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import (
@@ -45,6 +44,8 @@ from penstock.compiler.plan.steps import (
     StoreStep,
     layers_of,
 )
+from penstock.compiler.plan.weights import round_up
+from penstock.program.config import BEAT_BYTES
 from penstock.program.descriptor import GateKind
 
 SCHEDULES = ("sequential", "parallel")
@@ -87,16 +88,23 @@ class _Scheduler:
             yield from self._after(layer.output)
         if self.gate_steps.n_scores:
             yield StoreStep(name="store scores", src=None, bytes=self.gate_steps.n_scores)
-        output = graph.values[graph.output]
-        size = int(np.prod(output.shape))
-        place = self.places.of[graph.output]
-        yield StoreStep(
-            name="store result",
-            src=place.buffer,
-            bytes=size,
-            src_first=place.first,
-            channels=output.shape[0],
-        )
+        yield from self._results()
+
+    def _results(self) -> Iterator[StoreStep]:
+        """A STORE of each of the network's outputs."""
+        at = 0
+        for name in self.graph.stored:
+            value, place = self.graph.values[name], self.places.of[name]
+            size = math.prod(value.shape)
+            yield StoreStep(
+                name="store result" if name == self.graph.output else f"store {name}",
+                src=place.buffer,
+                bytes=size,
+                src_first=place.first,
+                channels=value.shape[0],
+                at=at,
+            )
+            at += round_up(size, BEAT_BYTES)
 
     def sums_apart(self, steps: Iterable[Step]) -> Iterator[Step]:
         """The steps, and a pass for a map's sums where its GATE or DENSE could follow others.
@@ -149,8 +157,9 @@ class _Scheduler:
     def _polyphase(self, value: str, always: bool = False) -> Iterator[CopyStep]:
         """The COPY to polyphase layout that stride-2 readers of a map need, once a map.
 
-        A 1x1 kernel reads even rows alone.  So where a gate can skip the others' readers, odd rows
-        are a COPY of their own.  With `always`, only what no gate can skip.
+        A 1x1 kernel reads even rows alone, but for one that begins further down.  So where a gate
+        can skip the others' readers, odd rows are a COPY of their own.  With `always`, only what no
+        gate can skip.
         """
         readers = [conv for conv in self.analysis.convs if conv.input == value and conv.stride == 2]
         if not readers:
@@ -160,7 +169,7 @@ class _Scheduler:
             yield from () if always else self.places.copy_parts(parts)
             return
         name = f"{value}.polyphase"
-        wide = [conv for conv in readers if conv.weight.shape[2] > 1]
+        wide = [conv for conv in readers if conv.weight.shape[2] > 1 or conv.plane]
         both, odd = self.skipping.only_gate(readers), self.skipping.only_gate(wide)
         split = both is None and odd is not None and self.graph.values[value].shape[1] > 1
         step = CopyStep(

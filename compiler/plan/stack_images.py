@@ -57,6 +57,12 @@ def require_static(plan: Plan) -> None:
                 node=step.name,
                 hint="compile a network with gates or exits for one image a run",
             )
+    stored = [step for step in plan.steps if isinstance(step, StoreStep) and step.src is not None]
+    if len(stored) > 1:
+        raise CompileError(
+            f"the network has {len(stored)} outputs, a program for several images stores one each",
+            hint="compile a network with several outputs for one image a run",
+        )
 
 
 def kinds(plan: Plan) -> list[Kind]:

@@ -191,7 +191,7 @@ class ExitStep:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StoreStep:
-    """STORE of the network's output, or of every score (`src` is None)."""
+    """STORE of one of the network's outputs, or of every score (`src` is None)."""
 
     name: str
     src: str | None
@@ -199,6 +199,7 @@ class StoreStep:
     src_first: int = 0
     channels: int = 0
     image: int = 0
+    at: int = 0  # bytes behind the first result
 
 
 Step = (

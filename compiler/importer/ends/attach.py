@@ -14,20 +14,18 @@ def attach(net: Net) -> Net:
     if not net.ends:
         return net
     head = net.head.nodes if net.head else ()
-    nodes, outputs = [*head, *net.nodes], [*net.exits, net.output]
+    nodes, outputs = [*head, *net.nodes], list(net.results)
     for index, end in enumerate(net.tails):
         if end.nodes:
             nodes += _renamed(end, outputs[index])
             outputs[index] = end.result
-    *exits, output = outputs
     metadata = dict(net.metadata)
     if EXITS in metadata:
         metadata[EXITS] = ",".join(outputs)
-    return net.replace(
+    return net.with_results(
+        outputs,
         nodes=tuple(nodes),
         input=net.head.source if net.head else net.input,
-        output=output,
-        exits=tuple(exits),
         metadata=metadata,
         head=None,
         tails=(),

@@ -25,7 +25,7 @@ def move_codes(net: Net) -> Net:
     name = net.input
     while True:
         readers = [i for i, node in enumerate(net.nodes) if name in node.inputs]
-        if len(readers) != 1 or name in (net.output, *net.exits):
+        if len(readers) != 1 or name in net.results:
             return net
         node = net.nodes[readers[0]]
         if node.op == "DequantizeLinear" and _one_scale(net, node) and len(node.inputs) > 2:
@@ -80,7 +80,7 @@ def quantize_last(net: Net) -> Net:
 def _move_one(net: Net) -> Net | None:
     """The network with one view moved before one quantiser, None if none is behind any."""
     nodes = list(net.nodes)
-    kept = {net.output, *net.exits}
+    kept = set(net.results)
     source = net.input
     while True:
         readers = [i for i, node in enumerate(nodes) if source in node.inputs]

@@ -57,7 +57,7 @@ def _peel_head(net: Net) -> Net:
     kept = _upstream(region, foreign)
     head = [node for node in region if node in kept]
     cut = _crossing(net, head)
-    if len(cut) != 1 or net.input in cut or {net.output, *net.exits} & _outputs(head):
+    if len(cut) != 1 or net.input in cut or _outputs(head).intersection(net.results):
         return net
     (result,) = cut
     return net.replace(
@@ -90,27 +90,25 @@ def _upstream(region: list[OpNode], last: Iterable[OpNode]) -> set[OpNode]:
 
 def _peel_tails(net: Net) -> Net:
     """Cut off what is computed of the logits, for every output or for none."""
-    ends = [_tail(net, output) for output in (*net.exits, net.output)]
+    ends = [_tail(net, output) for output in net.results]
     if not any(end is not None for end in ends):
         return net
     tails = []
-    for output, end in zip((*net.exits, net.output), ends, strict=True):
+    for output, end in zip(net.results, ends, strict=True):
         tails.append(end or EndNodes(nodes=(), source=output, result=output))
     taken = {node for end in tails for node in end.nodes}
     if sum(len(end.nodes) for end in tails) != len(taken):
         return net
-    *exits, output = (end.source for end in tails)
-    return net.replace(
+    return net.with_results(
+        [end.source for end in tails],
         nodes=tuple(node for node in net.nodes if node not in taken),
-        output=output,
-        exits=tuple(exits),
         tails=tuple(tails),
     )
 
 
 def _tail(net: Net, output: str) -> EndNodes | None:
     """The nodes behind the core that lead to one output; None if it does all itself."""
-    others = {net.output, *net.exits} - {output}
+    others = set(net.results) - {output}
     needed, region = {output}, []
     readers: dict[str, set[OpNode]] = {}
     for node in net.nodes:
@@ -151,7 +149,7 @@ def _is_result(net: Net, name: str, makers: dict[str, OpNode]) -> bool:
     """Whether a tensor can be what the core makes: a layer is behind it, and in a quantised network
     a quantiser."""
     node = makers.get(name)
-    if any(other.op == "QuantizeLinear" for other in net.nodes):
+    if _is_quantized(net):
         while node is not None and node.op in CLIPS | ROWS | {*VIEWS, "MaxPool"}:
             node = makers.get(node.inputs[0])
         if node is None or node.op not in QUANTIZERS:
@@ -168,11 +166,19 @@ def _is_result(net: Net, name: str, makers: dict[str, OpNode]) -> bool:
     return False
 
 
+def _is_quantized(net: Net) -> bool:
+    return any(node.op == "QuantizeLinear" for node in net.nodes)
+
+
 def _core_ends(net: Net, node: OpNode, makers: dict[str, OpNode]) -> bool:
     """Whether the core does a node that nothing of it follows."""
     source = node.inputs[0]
     if node.op in CLIPS | QUANTIZERS:
         return True
+    if node.op == "GlobalAveragePool":
+        return not _is_quantized(net) or any(
+            other.op == "QuantizeLinear" for other in net.nodes if node.output in other.inputs
+        )
     if node.op in VIEWS:
         return _long(net.shapes[source]) == _long(net.shapes[node.output])
     if node.op in ROWS:

@@ -1,4 +1,4 @@
-"""Drop graph nodes that neither the output nor an exit depends on."""
+"""Drop graph nodes that nothing depends on that leaves the network."""
 
 import dataclasses
 
@@ -7,8 +7,8 @@ from penstock.compiler import ir
 
 def prune_graph(graph: ir.Graph) -> ir.Graph:
     """Remove dead nodes and values (lowering leaves what a fusion replaced).  Preserves the
-    output and the exits."""
-    needed = {graph.output, graph.input, *(leave.logits for leave in graph.exits)}
+    results."""
+    needed = {*graph.results, graph.input}
     kept: list[ir.Node] = []
     for node in reversed(graph.nodes):
         if node.output in needed:

@@ -34,6 +34,7 @@ def _rename_values(graph: ir.Graph) -> ir.Graph:
         graph,
         input=named(graph.input),
         output=named(graph.output),
+        others=tuple(map(named, graph.others)),
         values={
             named(name): dataclasses.replace(value, name=named(name))
             for name, value in graph.values.items()

@@ -13,6 +13,7 @@ from penstock.compiler.importer.lower.gates import (
     lower_sigmoid,
     lower_sign,
 )
+from penstock.compiler.importer.lower.layers.batch_norm import lower_batch_norm
 from penstock.compiler.importer.lower.layers.linear import lower_conv, lower_gemm
 from penstock.compiler.importer.lower.layers.map_pool import lower_average_pool, lower_max_pool
 from penstock.compiler.importer.lower.layers.pooling import lower_mean, lower_transpose, lower_view
@@ -53,11 +54,13 @@ def lower(net: Net) -> ir.Graph:
         name=net.name,
         input=net.input,
         output=output,
+        others=tuple(_output(builder, name) for name in net.others),
         values=builder.values,
         nodes=tuple(builder.nodes.values()),
         metadata=dict(net.metadata),
         exits=exits,
         rounding=tuple(builder.rounding.values()),
+        mirrored=net.mirrored,
         integer_input=net.types[net.input] in ("int8", "uint8"),
     )
 
@@ -82,14 +85,10 @@ def _output(builder: Builder, output: str) -> str:
     return value
 
 
-def _refuse_batch_norm(builder: Builder, node: OpNode) -> Term:
-    raise node.error("a batch normalisation in a quantised network", "fold it before quantising")
-
-
 HANDLERS: dict[str, Handler] = {
     "Add": lower_add,
     "AveragePool": lower_average_pool,
-    "BatchNormalization": _refuse_batch_norm,
+    "BatchNormalization": lower_batch_norm,
     "Cast": lower_cast,
     "Clip": lower_clip,
     "Concat": lower_concat,

@@ -36,6 +36,8 @@ def sliced(builder: Builder, node: OpNode, slices: Mapping[int, slice]) -> Term:
         steps=(rows.step, columns.step),
     )
     channels = [order[channel] for channel in taken[1]]
+    if channels == list(range(sides[1])):
+        channels = []
     return framed(builder, node, value, part, node.output, channels=channels)
 
 

@@ -101,7 +101,8 @@ def to_net(model: onnx.ModelProto) -> Net:
         for entry in model.metadata_props
         if entry.key.startswith(METADATA_PREFIX)
     }
-    *exits, output = read_exits([output.name for output in graph.output], metadata)
+    outputs = [output.name for output in graph.output]
+    *exits, output = read_exits(outputs, metadata)
     infos = [*graph.input, *graph.value_info, *graph.output]
     shapes = {info.name: shape for info in infos if (shape := static_shape(info)) is not None}
     types = {info.name: type_name(info) for info in infos}
@@ -123,6 +124,7 @@ def to_net(model: onnx.ModelProto) -> Net:
             entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")
         ),
         exits=tuple(exits),
+        others=tuple(name for name in outputs if name not in (*exits, output)),
         thresholds=read_thresholds(metadata, len(exits)),
     )
 

@@ -18,7 +18,7 @@ def to_onnx(net: Net, extra_outputs: tuple[str, ...] = ()) -> onnx.ModelProto:
     """The network as a model for batch size 1, head and tails included; `extra_outputs` are
     tensors to give out too."""
     net = attach(net)
-    known = (*net.exits, net.output)
+    known = net.results
     names = [*known, *(name for name in extra_outputs if name not in known)]
     fresh = FreshNames(())  # runtimes refuse two nodes of one name, ONNX does not
     graph = helper.make_graph(

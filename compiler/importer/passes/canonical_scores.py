@@ -67,7 +67,7 @@ def _read_outside(net: Net, scores: Scores) -> Iterator[str]:
         if not any(name in scores.elements for name in node.outputs):
             wanted.update(node.inputs)
     for name in scores.elements:
-        given = name == net.output or name in net.exits
+        given = name in net.results
         if name in wanted and not given and not scores.is_layer(name):
             if net.types.get(name) == "float32":
                 yield name

@@ -21,7 +21,7 @@ def channel_shuffles(net: Net) -> Net:
     for node in net.nodes:
         for name in node.inputs:
             readers.setdefault(name, []).append(node)
-    ends = {net.output, *net.exits}
+    ends = set(net.results)
     shapes, constants, types = dict(net.shapes), dict(net.constants), dict(net.types)
     fresh, nodes, dropped = net.fresh_names(), [], set()
     for node in net.nodes:

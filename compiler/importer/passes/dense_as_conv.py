@@ -232,7 +232,7 @@ class _Weight:
 
 def _renamed(net: Net, wanted: dict[str, str]) -> Net:
     """The network with maps under the names of the vectors they replace, where those are free."""
-    read, dead = {net.output, *net.exits}, set()
+    read, dead = set(net.results), set()
     for node in reversed(net.nodes):
         if node.output in wanted.values() and not read.intersection(node.outputs):
             dead.add(node.output)

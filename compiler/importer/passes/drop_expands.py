@@ -25,14 +25,12 @@ def drop_expands(net: Net) -> Net:
     work = _Work(net)
     for node in net.nodes:
         work.add(node)
-    output, *exits = (work.whole(name) for name in (net.output, *net.exits))
-    return net.replace(
+    return net.with_results(
+        [work.whole(name) for name in net.results],
         nodes=tuple(work.nodes),
         constants={**net.constants, **work.constants},
         shapes=work.shapes,
         types=work.types,
-        output=output,
-        exits=tuple(exits),
     )
 
 

@@ -17,11 +17,7 @@ def drop_identities(net: Net) -> Net:
             alias[node.output] = inputs[0]
         else:
             kept.append(dataclasses.replace(node, inputs=inputs))
-    return net.replace(
-        nodes=tuple(kept),
-        output=alias.get(net.output, net.output),
-        exits=tuple(alias.get(name, name) for name in net.exits),
-    )
+    return net.with_results([alias.get(name, name) for name in net.results], nodes=tuple(kept))
 
 
 def _is_identity(node: OpNode, net: Net) -> bool:

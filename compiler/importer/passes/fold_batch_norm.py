@@ -29,7 +29,7 @@ def fold_batch_norm(net: Net) -> Net:
             nodes[node.output] = node
             continue
         conv = nodes.get(node.inputs[0])
-        given = (net.output, *net.exits)
+        given = net.results
         alone = conv is not None and uses[conv.output] == 1 and conv.output not in given
         if conv is None or not alone or not _takes(net, conv):
             conv = _per_channel(net, node, constants, fresh)

@@ -17,7 +17,7 @@ def fold_bias(net: Net) -> Net:
     scales of the weights.  Preserves the output up to float rounding.
     """
     uses = Counter(name for node in net.nodes for name in node.inputs)
-    uses.update((net.output, *net.exits))
+    uses.update(net.results)
     constants, fresh = dict(net.constants), net.fresh_names()
     nodes: dict[str, OpNode] = {}  # by output
     for node in net.nodes:

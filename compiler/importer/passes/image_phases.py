@@ -71,7 +71,7 @@ def _first_conv(net: Net) -> tuple[int, OpNode] | None:
     name = net.input
     while True:
         readers = [(i, node) for i, node in enumerate(net.nodes) if name in node.inputs]
-        if len(readers) != 1 or name in (net.output, *net.exits):
+        if len(readers) != 1 or name in net.results:
             return None
         index, node = readers[0]
         if node.op == "Conv" and node.inputs[0] == name:

@@ -15,7 +15,7 @@ def merge_equal(net: Net) -> Net:
     alias: dict[str, str] = {}
     seen: dict[object, tuple[str, ...]] = {}
     kept = []
-    given = {net.output, *net.exits}
+    given = set(net.results)
     for node in net.nodes:
         inputs = tuple(alias.get(name, name) for name in node.inputs)
         key = (node.op, _operands(net, inputs), frozen(node.attrs), len(node.outputs))

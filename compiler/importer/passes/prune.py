@@ -5,7 +5,7 @@ from penstock.compiler.importer.net import Net, OpNode
 
 def prune(net: Net) -> Net:
     """Remove dead nodes.  Always legal; preserves the outputs."""
-    needed = {net.output, *net.exits}
+    needed = set(net.results)
     needed.update(name for end in net.ends for node in end.nodes for name in node.inputs)
     kept: list[OpNode] = []
     for node in reversed(net.nodes):

@@ -67,15 +67,6 @@ def test_versions(net: Any, load: Any, options: dict[str, int], message: str) ->
         load(model)
 
 
-def test_two_outputs(net: Any, load: Any) -> None:
-    model = net.model(small(net))
-    model.graph.output.append(model.graph.output[0])
-    model.graph.output[1].name = net.nodes[-2].output[0]
-    model.graph.output[1].type.tensor_type.elem_type = TensorProto.INT8
-    with pytest.raises(CompileError, match=r"has 2 outputs .*; export the logits alone"):
-        load(model)
-
-
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(CompileError, match=r"missing.onnx' is not a file"):
         import_onnx(tmp_path / "missing.onnx")

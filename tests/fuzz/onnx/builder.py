@@ -22,6 +22,7 @@ SUFFIXES = (
     *(".part0", ".copy", ".y", ".clear", ".pool", "_scale_quantized", "_weight_scale", "#1"),
     *("_weight_quantized", "_dequantized_scale", "_quantized_dequantized", "_output", "[0]"),
 )
+QONNX = "qonnx.custom_op.general"
 DTYPES = {True: np.int8, False: np.uint8}
 
 
@@ -40,6 +41,7 @@ class Builder:
         self.opset, self.quantized, self.oddness = opset, quantized, oddness
         self.names = names  # "plain" or "generated"
         self.ranges = False  # tensors have scales and zero points of their own
+        self.qonnx = False  # QONNX's Quant in place of both quantisers
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self.types: dict[str, onnx.TypeProto] = {}
@@ -166,10 +168,26 @@ class Builder:
         """A tensor quantised and dequantised; in a float network itself."""
         if not self.quantized:
             return x
+        if self.qonnx:
+            return self._quant(x, scale, signed)
         q = self.quantize(x, scale, signed)
         if self.odd(0.03):
             q = self.limit_integers(q, signed)
         return self.dequantize(q, scale, DTYPES[signed])
+
+    def _quant(self, x: str, scale: float, signed: bool) -> str:
+        """QONNX's Quant of 8 bits, or of fewer."""
+        bits = self.pick(8, 8, 8, 7, 5)
+        names = [self.const(value) for value in (scale, 0.0, float(bits))]
+        y = self.fresh("quant")
+        self.types[y] = helper.make_tensor_type_proto(TensorProto.FLOAT, self.shape(x))
+        attrs = {"signed": int(signed), "narrow": int(signed and self.odd(0.2))}
+        self.nodes.append(
+            helper.make_node(
+                "Quant", [x, *names], [y], domain=QONNX, rounding_mode="ROUND", **attrs
+            )
+        )
+        return y
 
     def coded(self, x: str, scale: float, signed: bool = True) -> tuple[str, float]:
         """`qdq`, and the scale; where tensors have `ranges`, another one, and a zero point."""
@@ -252,7 +270,8 @@ class Builder:
             ],
             initializers,
         )
-        model = helper.make_model(graph, opset_imports=self._opsets, ir_version=10)
+        opsets = [*self._opsets, *([helper.make_opsetid(QONNX, 1)] if self.qonnx else [])]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
         helper.set_model_props(model, self.metadata)
         return model
 

@@ -76,6 +76,7 @@ class _Walk:
         self.maps: list[Map] = []
         self.exits: list[str] = []
         self.classes = random.choice((4, 4, 5, 3))
+        self.b.qonnx = quantized and random.random() < 0.1
 
     def drawn(self) -> Drawn:
         b = self.b
@@ -102,7 +103,12 @@ class _Walk:
                 self.exits.append(self._classifier(x, self.classes))
         output = self._end(x)
         outputs = [*self.exits, output]
-        if self.exits:
+        if b.chance(0.15):
+            outputs += [self._other() for _ in range(b.pick(1, 1, 2))]
+        if len(outputs) > 1 and (len(outputs) - len(self.exits) > 1 or b.chance(0.3)):
+            self.features.append("outputs")
+            b.random.shuffle(outputs)
+        elif self.exits:
             self.features.append("exits")
             b.metadata = {
                 "penstock.exits": ",".join(outputs),
@@ -222,6 +228,8 @@ class _Walk:
     def shuffle(self, x: Map) -> Map:
         """The channels in another order."""
         b = self.b
+        if b.chance(0.3):
+            return self.convolution(Map(self._reshaped(x.name), x.scale, x.signed))
         axis = b.pick(-1, -2, 2, 3, 0) if b.odd(0.3) else b.pick(1, 1, -3)
         count = b.shape(x.name)[axis]
         order = b.random.sample(range(count), count)
@@ -231,6 +239,21 @@ class _Walk:
             order = b.random.choices(range(count), k=count)
         y = b.node("Gather", x.name, b.const(order, np.int64), axis=axis)
         return self.convolution(Map(y, x.scale, x.signed))
+
+    def _reshaped(self, x: str) -> str:
+        """A channel shuffle as exporters write it."""
+        b = self.b
+        batch, channels, *sides = b.shape(x)
+        groups = b.pick(2, 4, channels)
+        if channels % groups:
+            groups = 1
+        wide, back = [batch, groups, channels // groups, *sides], [batch, channels, *sides]
+        if b.odd(0.2):
+            wide, back = [batch, groups, channels // groups, -1], [batch, -1, *sides]
+        perm = [0, 2, 1, *range(3, len(wide))]
+        y = b.node("Reshape", x, b.const(wide, np.int64))
+        y = b.node("Transpose", y, perm=perm)
+        return str(b.node("Reshape", y, b.const(back, np.int64)))
 
     def rearranged(self, x: Map) -> Map:
         """Transposed, reshaped, cut or flipped: as it was, or something that is refused."""
@@ -281,7 +304,18 @@ class _Walk:
         y = dense(b, v, classes)
         if b.odd(0.1):
             y = limit(b, y)
+        if b.chance(0.12):
+            self.features.append("unquantized logits")
+            return y
         return b.qdq(y, 0.03)
+
+    def _other(self) -> str:
+        """One more output: a map of any size, of a convolution or as it is, or a classifier."""
+        x = self.b.random.choice(self.maps)
+        kind = self.b.random.random()
+        if kind < 0.3:
+            return self._classifier(x, self.b.pick(2, 5))
+        return self._quantized(conv(self.b, x.name, 4, 1)).name if kind < 0.8 else x.name
 
     def _end(self, x: Map) -> str:
         b = self.b

@@ -26,6 +26,8 @@ class Map:
 def geometry(b: Builder, kernel: int, stride: int) -> dict[str, Any]:
     """Padding, strides and dilations of a convolution: K // 2 all round, or something odd."""
     attrs: dict[str, Any] = {"pads": [kernel // 2] * 4}
+    if stride == 2 and kernel == 3 and b.chance(0.25):  # Keras
+        attrs["pads"] = [0, 0, 1, 1]
     if stride > 1 or b.chance(0.3):
         attrs["strides"] = [stride] * 2
     if b.chance(0.5):
@@ -53,9 +55,26 @@ def conv(b: Builder, x: str, outputs: int, kernel: int, stride: int = 1, gain: f
     attrs = geometry(b, kernel, stride)
     if groups > 1 or b.odd(0.2):
         attrs["group"] = groups
-    weight = b.weight((outputs, channels // groups, kernel, kernel), 0, gain)
+    sides = (kernel, kernel)
+    if b.odd(0.05):
+        sides = large(b, attrs)
+    weight = b.weight((outputs, channels // groups, *sides), 0, gain)
     y = with_bias(b, "Conv", x, weight, outputs, **attrs)
-    return normalized(b, y) if not b.quantized and b.chance(0.3) else y
+    behind = 0.1 if b.quantized else 0.3
+    return normalized(b, y) if b.chance(behind) else y
+
+
+def large(b: Builder, attrs: dict[str, Any]) -> tuple[int, int]:
+    """A kernel beyond the core's, or one that its dilation makes so; `attrs` for it."""
+    sides = b.pick((9, 1), (1, 8), (3, 9), (10, 2), (3, 3), (2, 3))
+    dilations = b.pick((4, 4), (5, 1), (1, 6)) if max(sides) == 3 else (1, 1)
+    reach = [(side - 1) * step for side, step in zip(sides, dilations, strict=True)]
+    attrs.pop("kernel_shape", None)
+    attrs.pop("auto_pad", None)
+    before = [span // 2 for span in reach]
+    after = [span - half for span, half in zip(reach, before, strict=True)]
+    attrs |= {"pads": [*before, *after], "dilations": list(dilations)}
+    return sides
 
 
 def normalized(b: Builder, x: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.layers.windows import CONV_KERNELS, padding
-from penstock.compiler.importer.net import Array, OpNode
+from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.terms import Part
 from penstock.program.config import CONFIGS
 
@@ -64,36 +64,39 @@ class Placed:
     inside: bool
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A kernel of the core for a convolution: its fit on rows and columns, cycles by `cheapest`."""
+
+    cost: float
+    size: int
+    stride: int
+    fits: tuple[Fit, Fit]
+
+
 def core_kernel(builder: Builder, node: OpNode, weight: Array) -> Placed:
     """A convolution on the core.
 
     Raises:
-        CompileError: columns a stride other than 1, 2 or 4 apart, or a kernel that is larger than
-            the core's largest.
+        CompileError: a kernel that is larger than the core's largest.
     """
-    axes, dilations = _axes(builder, node, weight)
-    best: tuple[float, int, int, tuple[Fit, Fit]] | None = None
+    axes, dilations = conv_axes(builder.net, node, weight.shape)
     groups = int(node.attrs.get("group", 1))
-    products = weight.shape[0] * weight.shape[1]
-    for size in CONV_KERNELS:
-        for stride in (1, 2):
-            fits = [_best(_fits(axis, size, stride)) for axis in axes]
-            if fits[0] is None or fits[1] is None:
-                continue
-            rows, columns = fits[0], fits[1]
-            cost = products * size * size * rows.made * columns.made / ARRAY
-            if rows.framed or columns.framed:
-                cost += weight.shape[1] * groups * rows.side * -(-columns.side // MOVED)
-            if _cut(rows, axes[0]) or _cut(columns, axes[1]):
-                cost += weight.shape[0] * axes[0].out * -(-axes[1].out // MOVED)
-            if best is None or cost < best[0]:
-                best = cost, size, stride, (rows, columns)
-    if best is None:
+    if cheapest(axes, weight.shape, groups) is None:
         raise _too_large(node, axes)
-    _, size, stride, (rows, columns) = best
+    return placed(weight, axes, dilations, groups)
+
+
+def placed(
+    weight: Array, axes: tuple[Axis, Axis], dilations: tuple[int, int], groups: int
+) -> Placed:
+    """A convolution that the core has (`cheapest`)."""
+    choice = cheapest(axes, weight.shape, groups)
+    assert choice is not None
+    rows, columns = choice.fits
     return Placed(
-        weight=_moved(weight, size, (rows, columns), axes, dilations),
-        stride=stride,
+        weight=_moved(weight, choice.size, choice.fits, axes, dilations),
+        stride=choice.stride,
         border=_border(rows, columns),
         part=_part(axes, rows, columns),
         inside=all(
@@ -101,6 +104,26 @@ def core_kernel(builder: Builder, node: OpNode, weight: Array) -> Placed:
             for axis in axes
         ),
     )
+
+
+def cheapest(axes: Sequence[Axis], weight: Sequence[int], groups: int) -> Choice | None:
+    """The kernel that takes the fewest cycles for a weight of that shape; None if there is none."""
+    best: Choice | None = None
+    outputs, inputs = weight[:2]
+    for size in CONV_KERNELS:
+        for stride in (1, 2):
+            fits = [_best(_fits(axis, size, stride)) for axis in axes]
+            if fits[0] is None or fits[1] is None:
+                continue
+            rows, columns = fits[0], fits[1]
+            cost = outputs * inputs * size * size * rows.made * columns.made / ARRAY
+            if rows.framed or columns.framed:
+                cost += inputs * groups * rows.side * -(-columns.side // MOVED)
+            if _cut(rows, axes[0]) or _cut(columns, axes[1]):
+                cost += outputs * axes[0].out * -(-axes[1].out // MOVED)
+            if best is None or cost < best.cost:
+                best = Choice(cost=cost, size=size, stride=stride, fits=(rows, columns))
+    return best
 
 
 def whole_map(builder: Builder, node: OpNode, weight: Array) -> bool:
@@ -114,14 +137,14 @@ def whole_map(builder: Builder, node: OpNode, weight: Array) -> bool:
     if weight[0].size > MOST_INPUTS and max(sides) <= CONV_KERNELS[-1]:
         return False
     whole = weight.shape[2:] == sides and tuple(builder.net.shapes[node.output][2:]) == (1, 1)
-    return plain and whole and not any(padding(builder, node, sides))
+    return plain and whole and not any(padding(builder.net, node, sides))
 
 
-def _axes(
-    builder: Builder, node: OpNode, weight: Array
+def conv_axes(
+    net: Net, node: OpNode, weight: Sequence[int]
 ) -> tuple[tuple[Axis, Axis], tuple[int, int]]:
-    """Both axes, and their dilations."""
-    kernel = weight.shape[2:]
+    """Both axes of a convolution with a weight of that shape, and their dilations."""
+    kernel = weight[2:]
     if list(node.attrs.get("kernel_shape", kernel)) != list(kernel):
         raise node.error(
             f"has kernel_shape {node.attrs['kernel_shape']}, its weight is {_text(kernel)}"
@@ -129,12 +152,12 @@ def _axes(
     strides = [int(step) for step in node.attrs.get("strides", [1, 1])]
     dilations = [int(step) for step in node.attrs.get("dilations", [1, 1])]
     spans = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
-    pads = padding(builder, node, spans)
+    pads = padding(net, node, spans)
     rows, columns = (
         Axis(side=side, out=out, span=span, stride=stride, pad=pad)
         for side, out, span, stride, pad in zip(
-            builder.net.shapes[node.inputs[0]][2:],
-            builder.net.shapes[node.output][2:],
+            net.shapes[node.inputs[0]][2:],
+            net.shapes[node.output][2:],
             spans,
             strides,
             pads[:2],
@@ -223,7 +246,8 @@ def _too_large(node: OpNode, axes: Sequence[Axis]) -> Exception:
     largest = CONV_KERNELS[-1]
     return node.error(
         f"has a kernel of {_text([axis.span for axis in axes])} pixels, dilation included",
-        f"kernels are {largest}x{largest} at most, with dilation",
+        f"kernels are {largest}x{largest} at most, with dilation, or their channels for each of "
+        f"the parts of that size are {MOST_INPUTS} at most",
     )
 
 

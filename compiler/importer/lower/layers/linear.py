@@ -8,6 +8,7 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.layers.kernels import core_kernel, whole_map
+from penstock.compiler.importer.lower.layers.stack import stacked
 from penstock.compiler.importer.lower.values.frames import framed
 from penstock.compiler.importer.lower.values.shapes import check_vector
 from penstock.compiler.importer.lower.values.stored import ordered_input
@@ -34,7 +35,11 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
         weight, pixels, placed = _flat(weight, order), shape[1] * shape[2], None
         order = ()
     else:
-        placed, pixels = core_kernel(builder, node, weight), 1
+        stack = None if dense else stacked(builder, node, source, weight, order)
+        if stack is not None:
+            source, order, placed, pixels = stack.source, stack.order, stack.placed, 1
+        else:
+            placed, pixels = core_kernel(builder, node, weight), 1
         weight = placed.weight
     if dense and placed and (weight.shape[2:] != (1, 1) or placed.border or placed.part):
         raise node.error("has pads, and its input is one pixel", "leave them out")

@@ -21,7 +21,7 @@ def lower_average_pool(builder: Builder, node: OpNode) -> Term:
     value = _map(builder, node, zero=True)
     kernels, sides = list(node.attrs["kernel_shape"]), list(builder.values[value].shape[1:])
     plain = all(step == 1 for step in node.attrs.get("dilations", [1]))
-    if kernels == sides and plain and not any(padding(builder, node, kernels)):
+    if kernels == sides and plain and not any(padding(builder.net, node, kernels)):
         if builder.map_shape(node.output)[1:] == (1, 1):
             return Mean(node=node, value=value)
     windows = pool_windows(builder, node, builder.values[value].shape[1:])

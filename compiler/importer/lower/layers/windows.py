@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.net import OpNode
+from penstock.compiler.importer.net import Net, OpNode
 from penstock.compiler.importer.terms import Part, PoolWindows
 
 CONV_KERNELS = (1, 3, 5, 7)
@@ -27,13 +27,25 @@ def pool_windows(builder: Builder, node: OpNode, sides: Sequence[int]) -> PoolWi
     if any(step != 1 for step in node.attrs.get("dilations", [1, 1])):
         raise node.error("is dilated", "dilated pools are not supported")
     strides = [int(step) for step in node.attrs.get("strides", [1, 1])]
-    pads, made = padding(builder, node, (kernel, kernel)), builder.map_shape(node.output)[1:]
+    pads, made = padding(builder.net, node, (kernel, kernel)), builder.map_shape(node.output)[1:]
+    last = [(out - 1) * step - pad for out, step, pad in zip(made, strides, pads[:2], strict=True)]
+    if any(first >= side for first, side in zip(last, sides, strict=True)) or max(pads) >= kernel:
+        raise node.error(f"has windows without a pixel of its {sides[0]}x{sides[1]} map")
+    return core_windows(kernel, strides, pads, made, sides)
+
+
+def core_windows(
+    kernel: int,
+    strides: Sequence[int],
+    pads: Sequence[int],
+    made: Sequence[int],
+    sides: Sequence[int],
+) -> PoolWindows:
+    """Windows of `kernel`, as the core has them, that make a map of `made` of one of `sides`."""
     stride = 2 if all(step % 2 == 0 for step in strides) else 1
     steps = (strides[0] // stride, strides[1] // stride)
     last = [(out - 1) * step - pad for out, step, pad in zip(made, strides, pads[:2], strict=True)]
     ends = [first + kernel for first in last]
-    if any(first >= side for first, side in zip(last, sides, strict=True)) or max(pads) >= kernel:
-        raise node.error(f"has windows without a pixel of its {sides[0]}x{sides[1]} map")
     outside = max(pads[:2]) > 0 or any(end > side for end, side in zip(ends, sides, strict=True))
     beyond = any(end > side + pad for end, side, pad in zip(ends, sides, pads[2:], strict=True))
     pad = pads[0] if pads[0] == pads[1] and 2 * pads[0] < kernel else 0
@@ -59,7 +71,7 @@ def pool_windows(builder: Builder, node: OpNode, sides: Sequence[int]) -> PoolWi
     )
 
 
-def padding(builder: Builder, node: OpNode, kernel: Sequence[int]) -> list[int]:
+def padding(net: Net, node: OpNode, kernel: Sequence[int]) -> list[int]:
     """Rows above, columns left, rows below, columns right, `auto_pad` included."""
     mode = node.attrs.get("auto_pad", "NOTSET")
     if mode in ("NOTSET", "VALID"):
@@ -69,9 +81,7 @@ def padding(builder: Builder, node: OpNode, kernel: Sequence[int]) -> list[int]:
         raise node.error(f"has auto_pad {mode!a}", "NOTSET, VALID, SAME_UPPER or SAME_LOWER")
     strides = node.attrs.get("strides", [1, 1])
     first, second = [], []
-    for side, size, step in zip(
-        builder.net.shapes[node.inputs[0]][2:], kernel, strides, strict=True
-    ):
+    for side, size, step in zip(net.shapes[node.inputs[0]][2:], kernel, strides, strict=True):
         total = (-(-side // step) - 1) * step + size - side
         if total <= -2:  # ONNX's reference begins at the first pixel, onnxruntime half of it on
             raise node.error(
