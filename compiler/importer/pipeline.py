@@ -8,6 +8,7 @@ import onnx
 
 import penstock.compiler.importer.exits as names
 from penstock.compiler import ir
+from penstock.compiler.importer.ends.mirror import mirror
 from penstock.compiler.importer.ends.parts import host_part
 from penstock.compiler.importer.ends.peel import peel
 from penstock.compiler.importer.graph.check_accumulators import check_accumulators
@@ -29,7 +30,6 @@ from penstock.compiler.importer.passes.fold_to_fixpoint import fold_to_fixpoint
 from penstock.compiler.importer.passes.global_max import global_max
 from penstock.compiler.importer.passes.image_phases import image_phases
 from penstock.compiler.importer.passes.merge_equal import merge_equal
-from penstock.compiler.importer.passes.mirror import mirror
 from penstock.compiler.importer.passes.prune import prune
 from penstock.compiler.importer.refusals.check_attributes import check_attributes
 from penstock.compiler.importer.refusals.check_image import check_image

@@ -9,7 +9,7 @@ import pytest
 from penstock.compiler import ir
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
-from penstock.compiler.importer.passes import mirror
+from penstock.compiler.importer.ends import mirror
 from penstock.engines import Memory, mismatches, run_engine
 from penstock.program.config import CONFIGS
 from tests.compiler.front.floats import Floats, save

@@ -14,7 +14,7 @@ from penstock.compiler.check.reference import Reference
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.decoded import Decoded
 from penstock.compiler.errors import CompileError
-from penstock.compiler.importer.passes import mirror
+from penstock.compiler.importer.ends import mirror
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.errors import PenstockError
