@@ -50,7 +50,7 @@ def kind_of_data(path: Path) -> str:
     return named or "folder"
 
 
-def load_dataset(name: str, data_dir: Path | str | None) -> Dataset:
+def load_dataset(name: str, data_dir: Path | str | None = None) -> Dataset:
     """The data set of a name of `DATASETS`; all but digits lie at `data_dir`.  Raises ModelError.
 
     "folder": image files, a folder a class; "arrays": an .npz or .npy file; `pkg.module:name`: a

@@ -33,7 +33,7 @@ def test_digits_split_is_stratified_and_stable(digits: Dataset) -> None:
     counts = torch.bincount(digits.test_labels, minlength=10)
     assert counts.min() >= 34
     assert counts.max() <= 38
-    again = load_dataset("digits", None)
+    again = load_dataset("digits")
     assert torch.equal(again.test_images, digits.test_images)
 
 
