@@ -7,7 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from penstock.hls.sources import CXX_FLAGS, CXX_STANDARD, PLAIN_BUS, HlsError, ap_types
+from penstock.hls.sources import (
+    CXX_FLAGS,
+    CXX_STANDARD,
+    PLAIN_BUS,
+    HlsError,
+    ap_types,
+    one_unit,
+)
 from penstock.program.toollog import first_error, keep_log
 
 #: Program -> its arguments for a Tcl script, in the order in which they are looked for.
@@ -56,13 +63,13 @@ def run_gcc(folder: Path) -> dict[str, int]:
     if shutil.which("g++") is None:
         raise HlsError("'g++' is missing, C simulation needs it", hint="apt-get install g++")
     files = [*sorted((folder / "src").glob("*.cpp")), *sorted((folder / "tb").glob("*.cpp"))]
-    flags = [f"-std={CXX_STANDARD}", "-O2", *CXX_FLAGS, f"-I{folder / 'src'}"]
+    flags = [f"-std={CXX_STANDARD}", "-O2", "-w", *CXX_FLAGS, f"-I{folder / 'src'}"]
     flags += [f"-I{folder / PLAIN_BUS}"]
     flags += ["-isystem", str(ap_types())]
     with tempfile.TemporaryDirectory() as work:
         program = str(Path(work) / "csim")
         _run(
-            ["g++", *flags, *map(str, files), "-o", program],
+            ["g++", *flags, "-o", program, *one_unit(files)],
             "g++ could not compile the project",
             folder / GCC_LOG,
         )

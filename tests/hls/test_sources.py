@@ -19,6 +19,7 @@ from penstock.hls.sources import (
     Types,
     headers,
     include_flags,
+    one_unit,
     sources,
 )
 from penstock.program.config import CONFIGS, get_config
@@ -314,7 +315,8 @@ def compile_sources(
 ) -> subprocess.CompletedProcess[str]:
     (folder / CONFIG_HEADER).write_text(config_header(get_config(config)))
     common = ["g++", f"-std={standard}", *CXX_FLAGS, "-Werror", *flags]
-    command = [*common, *include_flags(types, folder), *map(str, sources())]
+    files = one_unit(sources()) if types is Types.AP else [str(path) for path in sources()]
+    command = [*common, *include_flags(types, folder), *files]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
