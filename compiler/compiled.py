@@ -29,6 +29,7 @@ from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Graph, IntArray
 from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph
+from penstock.program.arith import ceil_div
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.ends import HostPart, decode_results, head_of, labels_of, tails_of
 from penstock.program.errors import PenstockError
@@ -145,7 +146,7 @@ class CompiledNetwork:
         codes = self.core_images(images)
         if codes.dtype == np.float32:
             codes = quantize(codes, image["scale"], image["signed"], image.get("zero_point", 0))
-        runs = -(-len(images) // self.images)
+        runs = ceil_div(len(images), self.images)
         data = np.zeros((runs * self.images, image["bytes"]), np.uint8)
         pixels = np.ascontiguousarray(codes).reshape(len(images), -1).view(np.uint8)
         data[: len(images), : math.prod(self.core_shape)] = pixels

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", int, "npt.NDArray[Any]")
 
 
-def ceil_div(value: Number, step: int) -> Number:
+def ceil_div(value: Number, step: Any) -> Number:
     """The least n with n * step >= value."""
     return -(-value // step)
 
 
-def round_up(value: Number, step: int) -> Number:
+def round_up(value: Number, step: Any) -> Number:
     """The least multiple of `step` that is no less than `value`."""
     return -(-value // step) * step

@@ -57,7 +57,6 @@ LARGE_FOLDERS = {
 #: File -> why it may be longer.
 BENCH = "the bench of a unit: one model of it, and what it is driven with"
 LARGE_FILES = {
-    "compiler/emit/descriptors.py": "a method an operation",
     "tests/compiler/back/graphs.py": "the builder of graphs that tests share",
     "tests/compiler/back/test_bit_exact.py": "one table of networks, every engine",
     "tests/compiler/front/test_calibrate_layers.py": "one table of layers",
@@ -80,7 +79,6 @@ LARGE_FUNCTIONS = {
     ("cli/commands/train.py", "train"): OPTIONS,
     ("penstock/building.py", "compile"): "the door: one call, its arguments documented in place",
     ("penstock/building.py", "build"): "behind `compile`: the same arguments",
-    ("compiler/emit/descriptors.py", "_conv"): "the fields of the largest descriptor, one a line",
     ("compiler/importer/lower/layers/convolution.py", "add_conv"): "what an ir.Conv is made of",
     ("compiler/importer/lower/layers/map_pool.py", "_pool"): "what an ir.MapPool is made of",
     ("model/gates/plan.py", "gate_plan"): "where each gate of a block stands, by name",

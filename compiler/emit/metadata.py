@@ -7,7 +7,7 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Gate, Graph
 from penstock.compiler.plan.allocate import Allocation, Block
 from penstock.compiler.plan.steps import GateStep, Plan
-from penstock.compiler.plan.weights import round_up
+from penstock.program.arith import round_up
 from penstock.program.config import BEAT_BYTES, HwConfig
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.meta import (

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from penstock.compiler.plan.allocate import plane_size
 from penstock.compiler.plan.steps import Buffer, MoveStep
+from penstock.program.arith import ceil_div
 from penstock.program.config import HwConfig
 
 
@@ -88,4 +89,4 @@ def windows(
 def _halved(step: MoveStep, pitches: tuple[int, int]) -> bool:
     """Whether a step takes every second pixel, as many as whole rows have, into rows that follow
     each other."""
-    return step.steps == (2, 2) and step.columns == pitches[1] == -(-pitches[0] // 2)
+    return step.steps == (2, 2) and step.columns == pitches[1] == ceil_div(pitches[0], 2)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler.estimate.paths import main_halt, paths
+from penstock.program.arith import ceil_div
 from penstock.program.config import ALL_CHANNELS, HwConfig
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.package import Package
@@ -47,7 +48,7 @@ def decode(package: Package) -> list[Descriptor]:
 
 def out_size(d: Descriptor) -> tuple[int, int]:
     """(rows, columns) of the map a CONV writes."""
-    return (-(-d.height // 2), -(-d.width // 2)) if d.polyphase else (d.height, d.width)
+    return (ceil_div(d.height, 2), ceil_div(d.width, 2)) if d.polyphase else (d.height, d.width)
 
 
 def pool_size(d: Descriptor) -> tuple[int, int]:
@@ -125,5 +126,5 @@ def fetched_bytes(act: Activity, config: HwConfig) -> Array:
         return np.zeros(len(act.runs), np.int64)
     if d.w_rows:
         return act.outputs * d.w_stride
-    groups = -(-act.outputs // config.p_oc)
+    groups = ceil_div(act.outputs, config.p_oc)
     return groups * (8 * config.p_oc + act.inputs * config.chunk_bytes(d.kernel))

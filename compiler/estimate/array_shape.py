@@ -7,6 +7,7 @@ the size of the first group of a convolution in row layout.
 
 import functools
 
+from penstock.program.arith import ceil_div
 from penstock.program.config import HwConfig
 
 #: Sizes of a partial group that `split` tells apart; 2 bits each.
@@ -21,7 +22,7 @@ def entry(rows: int, config: HwConfig) -> int:
 
 def tiles(pixels: int, mode: int, config: HwConfig) -> int:
     """Tiles of one pass over a map of `pixels` pixels."""
-    return -(-pixels // (config.p_px << mode))
+    return ceil_div(pixels, config.p_px << mode)
 
 
 def pass_mode(rows: int, split: int, config: HwConfig) -> int:
@@ -56,7 +57,7 @@ def first_rows(split: int, config: HwConfig) -> int:
 
 def group_rows(outputs: int, first: int, config: HwConfig) -> list[int]:
     """Most rows of every group of a convolution of `outputs` channels whose first has `first`."""
-    rest = -(-max(outputs - first, 0) // config.p_oc)
+    rest = ceil_div(max(outputs - first, 0), config.p_oc)
     return [first] + [config.p_oc] * rest
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from penstock.compiler.estimate.activity import Activity, Array, out_size, pool_size
 from penstock.compiler.estimate.array_shape import first_rows, group_rows, passes, tiles
 from penstock.compiler.estimate.timing import Timing
+from penstock.program.arith import ceil_div
 from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig
 from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 
@@ -107,7 +108,7 @@ class Timeline:
 
     def _cycles(self, act: Activity) -> int:
         """Cycles of an operation that only its descriptor decides."""
-        d, t, beats = act.descriptor, self.timing, -(-act.descriptor.length // BEAT_BYTES)
+        d, t, beats = act.descriptor, self.timing, ceil_div(act.descriptor.length, BEAT_BYTES)
         match act.op:
             case Op.LOAD | Op.GLOAD:
                 return t.load + t.latency + beats
@@ -117,12 +118,12 @@ class Timeline:
                 return t.exit + 2 * d.cin
             case Op.POOL:
                 rows, columns = pool_size(d)
-                tiles = -(-columns // self.config.pool_lanes(2 if d.stride2 else 1))
+                tiles = ceil_div(columns, self.config.pool_lanes(2 if d.stride2 else 1))
                 drain = t.average if d.average else t.pool
                 return drain + d.cout * rows * tiles * d.kernel * d.kernel
             case _:
-                rows = (d.height, -(-d.height // 2), d.height // 2)[d.variant]
-                return t.copy + d.cout * rows * -(-d.width // self.config.fmem_banks)
+                rows = (d.height, ceil_div(d.height, 2), d.height // 2)[d.variant]
+                return t.copy + d.cout * rows * ceil_div(d.width, self.config.fmem_banks)
 
     def _gate(self, act: Activity) -> Array:
         """When a GATE or DENSE is done.
@@ -133,7 +134,7 @@ class Timeline:
         until lists and scores are read, a DENSE until feature memory is written.
         """
         d, t = act.descriptor, self.timing
-        words = -(-d.cin // GATE_WORD_BYTES)
+        words = ceil_div(d.cin, GATE_WORD_BYTES)
         begin = self.sequencer + t.begin
         vector = (d.pool_base, d.cin, d.src_signed)
         kept = self.kept & (vector == self.vector)
@@ -220,12 +221,12 @@ class Timeline:
         d, t = act.descriptor, self.timing
         if d.w_rows:
             row = d.w_stride // BEAT_BYTES
-            beats, bursts = lanes * row, lanes * -(-row // BURST_BEATS)
+            beats, bursts = lanes * row, lanes * ceil_div(row, BURST_BEATS)
         else:
             walked = act.inputs * (self.config.chunk_bytes(d.kernel) // BEAT_BYTES)
             beats = self.config.p_oc + walked
-            run = -(-walked // np.maximum(act.input_runs, 1))
-            bursts = 1 + act.input_runs * -(-run // BURST_BEATS)
+            run = ceil_div(walked, np.maximum(act.input_runs, 1))
+            bursts = 1 + act.input_runs * ceil_div(run, BURST_BEATS)
         outstanding = self.config.max_outstanding
         slot = t.latency + t.burst + beats // np.maximum(bursts, 1)
         cold = np.maximum(beats, (bursts - 1) // outstanding * slot)
@@ -249,7 +250,7 @@ def _group_shapes(d: Descriptor, pixels: int, config: HwConfig) -> _Shapes:
         mode, taken = parts[-1]
         full, lanes = config.p_oc >> mode, config.p_px << mode
         left = (pixels - 1) % lanes + 1
-        blocks, last_blocks = (-(-min(n, pixels) // config.p_px) for n in (lanes, left))
+        blocks, last_blocks = (ceil_div(min(n, pixels), config.p_px) for n in (lanes, left))
         table[:, rows] = (
             sum(tiles(pixels, mode, config) for mode, _ in parts),
             (blocks - 1) * full + taken,
@@ -260,4 +261,4 @@ def _group_shapes(d: Descriptor, pixels: int, config: HwConfig) -> _Shapes:
 
 def store_cycles(beats: int, timing: Timing) -> int:
     """Cycles of a write of `beats` beats: one more a burst, then the response."""
-    return timing.store + timing.latency + beats + -(-beats // BURST_BEATS) - 1
+    return timing.store + timing.latency + beats + ceil_div(beats, BURST_BEATS) - 1

@@ -8,6 +8,7 @@ import numpy as np
 from penstock.compiler import ir, numerics
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.terms import Const, Image, Linear, Pending, Stored, Term
+from penstock.program.arith import ceil_div
 
 
 class Builder:
@@ -82,7 +83,7 @@ class Builder:
             _, height, width = self.values[item.input].shape
             if item.pixels > 1:
                 return (len(item.bias), 1, 1)
-            return (len(item.bias), -(-height // item.stride), -(-width // item.stride))
+            return (len(item.bias), ceil_div(height, item.stride), ceil_div(width, item.stride))
         return (len(item.bias),)
 
     def integer_range(self, value: str) -> tuple[int, int]:

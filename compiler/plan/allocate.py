@@ -21,6 +21,7 @@ from penstock.compiler.plan.steps import (
     writes,
 )
 from penstock.compiler.plan.stream_gates import gate_bytes, stream_area
+from penstock.program.arith import ceil_div, round_up
 from penstock.program.config import HwConfig
 
 
@@ -69,7 +70,7 @@ def plane_size(buffer: Buffer, config: HwConfig) -> tuple[int, int]:
     if not buffer.polyphase and not buffer.paired:
         return height * width, 0
     banks = config.fmem_banks
-    pixels = height * width if buffer.paired else -(-height // 2) * -(-width // 2)
+    pixels = height * width if buffer.paired else ceil_div(height, 2) * ceil_div(width, 2)
     phase = pixels + (banks // 2 - pixels) % banks
     return (2 if buffer.paired else 4) * phase, phase
 
@@ -193,7 +194,7 @@ def buffer_blocks(plan: Plan, config: HwConfig) -> list[Block]:
                     offset = first * stride // banks * banks
                     blocks[touched, first] = Block(
                         name=name,
-                        size=-(-(end * stride - offset) // banks) * banks,
+                        size=round_up(end * stride - offset, banks),
                         first=index,
                         last=index,
                         row=touched if buffer.parts else "",

@@ -22,6 +22,7 @@ from penstock.compiler.ir import Conv, IntArray, Requantize
 from penstock.compiler.plan.allocate import feature_bytes
 from penstock.compiler.plan.pairs import is_pair
 from penstock.compiler.plan.steps import Buffer, ConvStep, CopyStep, Plan, Step
+from penstock.program.arith import ceil_div
 from penstock.program.config import HwConfig
 
 #: Cycles of a descriptor beside its tiles (docs/architecture.md, "Timeline of a convolution").
@@ -177,13 +178,13 @@ class _Expansion:
     def spans(self, config: HwConfig) -> list[tuple[int, int]]:
         """(first, end) channels of each part: whole groups of rows, all but the last alike."""
         channels, rows = len(self.make.conv.bias), config.p_oc
-        groups = -(-channels // rows)
-        size = -(-groups // self.parts) * rows
+        groups = ceil_div(channels, rows)
+        size = ceil_div(groups, self.parts) * rows
         return [(first, min(first + size, channels)) for first in range(0, channels, size)]
 
     def most(self, config: HwConfig) -> int:
         """Parts of one group each."""
-        return -(-len(self.make.conv.bias) // config.p_oc)
+        return ceil_div(len(self.make.conv.bias), config.p_oc)
 
     def part_bytes(self, plan: Plan, config: HwConfig) -> int:
         """How much of the map is in feature memory at a time."""

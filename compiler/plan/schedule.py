@@ -44,7 +44,7 @@ from penstock.compiler.plan.steps import (
     StoreStep,
     layers_of,
 )
-from penstock.compiler.plan.weights import round_up
+from penstock.program.arith import round_up
 from penstock.program.config import BEAT_BYTES
 from penstock.program.descriptor import GateKind
 

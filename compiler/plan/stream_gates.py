@@ -20,7 +20,8 @@ from penstock.compiler.plan.steps import (
     layers_of,
     outputs_of,
 )
-from penstock.compiler.plan.weights import dense_bytes, round_up
+from penstock.compiler.plan.weights import dense_bytes
+from penstock.program.arith import ceil_div, round_up
 from penstock.program.config import EXIT_TABLE_BYTES, GATE_WORD_BYTES, HwConfig
 
 DenseLike = GateStep | DenseStep
@@ -56,8 +57,8 @@ def _parts(step: DenseLike, room: int, config: HwConfig) -> Iterator[DenseLike]:
             hint="choose a larger configuration, or fewer channels",
         )
     _, end = outputs_of(step)
-    parts = -(-end // count)
-    size = max(-(-end // parts), least)
+    parts = ceil_div(end, count)
+    size = max(ceil_div(end, parts), least)
     for first in range(0, end, size):
         part = (first, min(first + size, end))
         yield dataclasses.replace(step, name=f"{step.name}[{part[0]}:{part[1]}]", part=part)

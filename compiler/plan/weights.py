@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler.ir import Dense, Gate, IntArray, Requantize
+from penstock.program.arith import ceil_div, round_up
 from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig, gate_row_bytes
 
 Bytes = npt.NDArray[np.uint8]
@@ -13,11 +14,6 @@ Bytes = npt.NDArray[np.uint8]
 #: Bytes of the parameters of one output channel.
 PARAMETER_BYTES = 8
 _PARAMETERS = np.dtype([("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")])
-
-
-def round_up(value: int, step: int) -> int:
-    """The least multiple of `step` that is >= value."""
-    return -(-value // step) * step
 
 
 def parameters(bias: IntArray, requantize: Requantize) -> Bytes:
@@ -36,7 +32,7 @@ def pack_interleaved(
     rows = config.p_oc
     outputs, inputs, kernel, _ = weight.shape
     depth = config.row_taps(kernel, w_rows=False)
-    groups = -(-outputs // rows)
+    groups = ceil_div(outputs, rows)
     padded = np.zeros((groups * rows, inputs, depth), np.int8)
     padded[:outputs, :, : kernel * kernel] = weight.reshape(outputs, inputs, kernel * kernel)
     chunks = padded.reshape(groups, rows, inputs * depth).transpose(0, 2, 1)  # [g, ic*t, lane]

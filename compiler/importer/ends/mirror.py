@@ -17,6 +17,7 @@ from penstock.compiler.importer.axes import axes_of, axis_of
 from penstock.compiler.importer.lower.layers.kernels import MOVED, Axis, cheapest, conv_axes
 from penstock.compiler.importer.lower.layers.windows import core_windows
 from penstock.compiler.importer.net import Array, EndNodes, Net, OpNode
+from penstock.program.arith import ceil_div
 
 #: Each number of the result is one of the same place.
 POINTWISE = frozenset(
@@ -156,7 +157,7 @@ def _pool_cost(net: Net, node: OpNode, axes: Sequence[Axis], way: Way) -> float:
     pads = [*begins, *(_opposite(axis).pad for axis in axes)]
     windows = core_windows(kernels[0], strides, pads, made, [axis.side for axis in axes])
     parts = [part for part in (windows.border, windows.part) if part]
-    return sum(channels * part.height * -(-part.width // MOVED) for part in parts)
+    return sum(channels * part.height * ceil_div(part.width, MOVED) for part in parts)
 
 
 class _Mirrored:

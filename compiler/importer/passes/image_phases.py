@@ -13,6 +13,7 @@ import numpy as np
 
 from penstock.compiler.importer.lower.layers.windows import CONV_KERNELS
 from penstock.compiler.importer.net import Array, Net, OpNode
+from penstock.program.arith import ceil_div
 
 #: What may lie between the image and the convolution: the host, or the image's quantiser, does it.
 BEFORE = frozenset(["Cast", "Concat", "DequantizeLinear", "QuantizeLinear", "Reshape", "Transpose"])
@@ -50,7 +51,7 @@ class _Axis:
     def places(self) -> int:
         """Of a phase: one a result, and more where pixels that are read lie behind those."""
         needed = min(self.side, self.stride * (self.out - 1) - self.pad + self.kernel)
-        return max(self.out, -(-(self.before + needed) // self.stride))
+        return max(self.out, ceil_div(self.before + needed, self.stride))
 
 
 def image_phases(net: Net) -> Net:

@@ -12,6 +12,7 @@ from penstock.compiler.importer.lower.values.scales import integer_bounds, zero_
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Linear, Part, Stored
 from penstock.compiler.numerics import SCORE_ONE
+from penstock.program.arith import ceil_div
 
 
 def add_conv(
@@ -41,7 +42,9 @@ def add_conv(
                 "adds to a convolution whose strides the core makes in two steps",
                 "quantise the convolution before the addition",
             )
-        height, width = (-(-side // term.stride) for side in builder.values[term.input].shape[1:])
+        height, width = (
+            ceil_div(side, term.stride) for side in builder.values[term.input].shape[1:]
+        )
         around = Part(top=-part.top, left=-part.left, height=height, width=width, steps=(1, 1))
         residual = framed(builder, node, residual, around, f"{node.output}.residual").value
     whole = dataclasses.replace(node, outputs=(builder.fresh(f"{node.output}.whole"),))

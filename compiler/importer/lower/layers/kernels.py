@@ -18,6 +18,7 @@ from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.layers.windows import CONV_KERNELS, padding
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.terms import Part
+from penstock.program.arith import ceil_div
 from penstock.program.config import CONFIGS
 
 #: Inputs of a dense layer: the channels of the core that has the most.
@@ -118,9 +119,9 @@ def cheapest(axes: Sequence[Axis], weight: Sequence[int], groups: int) -> Choice
             rows, columns = fits[0], fits[1]
             cost = outputs * inputs * size * size * rows.made * columns.made / ARRAY
             if rows.framed or columns.framed:
-                cost += inputs * groups * rows.side * -(-columns.side // MOVED)
+                cost += inputs * groups * rows.side * ceil_div(columns.side, MOVED)
             if _cut(rows, axes[0]) or _cut(columns, axes[1]):
-                cost += outputs * axes[0].out * -(-axes[1].out // MOVED)
+                cost += outputs * axes[0].out * ceil_div(axes[1].out, MOVED)
             if best is None or cost < best.cost:
                 best = Choice(cost=cost, size=size, stride=stride, fits=(rows, columns))
     return best
@@ -182,7 +183,7 @@ def _fits(axis: Axis, size: int, stride: int) -> Iterator[Fit]:
         else:
             reached = min(axis.side + before, last + size - half)
             side, framed = max(last + 1, reached), True
-        made = -(-side // stride)
+        made = ceil_div(side, stride)
         yield Fit(
             offset=offset,
             before=before,

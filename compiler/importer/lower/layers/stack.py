@@ -26,6 +26,7 @@ from penstock.compiler.importer.lower.layers.windows import CONV_KERNELS
 from penstock.compiler.importer.lower.values.frames import framed
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import Part
+from penstock.program.arith import ceil_div
 
 #: Cycles of a descriptor that moves pixels, beside those pixels.
 DESCRIPTOR = 24
@@ -109,7 +110,7 @@ def _copies(
     choice = cheapest((rows, columns), (weight[0], count * weight[1]), groups)
     if choice is None:
         return None
-    moved = channels * rows.side * -(-columns.side // MOVED)
+    moved = channels * rows.side * ceil_div(columns.side, MOVED)
     descriptors = count * min(weight[1] * groups, rows.side) * (columns.stride if size == 1 else 1)
     cost = choice.cost + moved + DESCRIPTOR * descriptors
     return _Copies(size=size, starts=starts, axes=(rows, columns), cost=cost)

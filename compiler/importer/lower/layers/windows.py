@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.net import Net, OpNode
 from penstock.compiler.importer.terms import Part, PoolWindows
+from penstock.program.arith import ceil_div
 
 CONV_KERNELS = (1, 3, 5, 7)
 POOL_KERNEL = 7  # at most
@@ -82,7 +83,7 @@ def padding(net: Net, node: OpNode, kernel: Sequence[int]) -> list[int]:
     strides = node.attrs.get("strides", [1, 1])
     first, second = [], []
     for side, size, step in zip(net.shapes[node.inputs[0]][2:], kernel, strides, strict=True):
-        total = (-(-side // step) - 1) * step + size - side
+        total = (ceil_div(side, step) - 1) * step + size - side
         if total <= -2:  # ONNX's reference begins at the first pixel, onnxruntime half of it on
             raise node.error(
                 f"has auto_pad {mode} and a stride of {step} over a kernel of {size} that leaves"

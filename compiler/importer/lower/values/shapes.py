@@ -20,6 +20,7 @@ from penstock.compiler.importer.terms import (
     Term,
     Window,
 )
+from penstock.program.arith import ceil_div
 
 
 def check_term(builder: Builder, node: OpNode, name: str, term: Term) -> None:
@@ -92,7 +93,7 @@ def shape_of(builder: Builder, term: Term) -> tuple[int, ...]:
             return (len(term.bias), term.part.height, term.part.width)
         case Linear():
             sides = builder.values[term.input].shape[1:]
-            return (len(term.bias), *(-(-side // term.stride) for side in sides))
+            return (len(term.bias), *(ceil_div(side, term.stride) for side in sides))
         case Sum():
             return shape_of(builder, term.left)
         case Joined():
