@@ -190,7 +190,7 @@ def test_only_the_scripts_are_replaced(tmp_path: Path) -> None:
     [
         (["--board", "kv260", "--run"], "error: Vivado is not on PATH; source its settings64.sh"),
         (["--board", "none"], "error: unknown board 'none'; one of kv260"),
-        (["--board", "kv260", "--config", "big"], "error: configuration 'big' is not built for"),
+        (["--board", "kv260", "--config", "big"], "error: unknown hardware configuration 'big'"),
         (["--board", "kv260", "--core", "hls"], "error: no HLS core to build with"),
     ],
 )

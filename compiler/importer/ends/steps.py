@@ -187,12 +187,6 @@ def _reduce(net: Net, node: OpNode) -> Steps | None:
     return _step(node, axes=_axes(net, node, 1), keepdims=int(node.attrs.get("keepdims", 1)))
 
 
-def _global_average(net: Net, node: OpNode) -> Steps | None:
-    if net.types[node.inputs[0]] != "float32":
-        return None
-    return _step(node, "ReduceMean", axes=list(range(2, _rank(net, node))), keepdims=1)
-
-
 def _top_k(net: Net, node: OpNode) -> Steps | None:
     count = _constant(net, node, 1)
     if count is None or not node.attrs.get("sorted", 1):
@@ -322,7 +316,6 @@ MAKERS: dict[str, Callable[[Net, OpNode], Steps | None]] = {
     **dict.fromkeys((*BINARY, *TESTS), _binary),
     **dict.fromkeys(REDUCTIONS, _reduce),
     "FloatGemm": _gemm,
-    "GlobalAveragePool": _global_average,
     "FloatMatMul": _matmul,
     "Transpose": _transpose,
     "Cast": _cast,
