@@ -10,7 +10,6 @@ import platformdirs
 
 from penstock.program.config import HwConfig, get_config
 from penstock.program.errors import PenstockError
-from penstock.program.files import write_text
 from penstock.program.optional import locate
 from penstock.program.systemverilog import config_text
 
@@ -51,6 +50,9 @@ def _own_package(config: HwConfig) -> Path:
     """The package of a configuration that rtl/config has none of, named after all of its sizes."""
     path = build_root() / "config" / f"ps_cfg_{config.name}_{config.hash:08x}.sv"
     path.parent.mkdir(exist_ok=True)
+    # Not in the board's folder, where cores of named configurations are simulated.
+    from penstock.program.files import write_text
+
     write_text(path, config_text(config))
     return path
 
