@@ -11,7 +11,6 @@ import platformdirs
 from penstock.program.config import HwConfig, get_config
 from penstock.program.errors import PenstockError
 from penstock.program.optional import locate
-from penstock.program.systemverilog import config_text
 
 #: The folder of the SystemVerilog sources: rtl/ beside sim/, in the tree and when installed.
 RTL = Path(__file__).resolve().parents[1] / "rtl"
@@ -52,6 +51,7 @@ def _own_package(config: HwConfig) -> Path:
     path.parent.mkdir(exist_ok=True)
     # Not in the board's folder, where cores of named configurations are simulated.
     from penstock.program.files import write_text
+    from penstock.program.systemverilog import config_text
 
     write_text(path, config_text(config))
     return path
