@@ -168,7 +168,7 @@ def main(arguments: list[str]) -> int:
     """Entry point; returns the exit code."""
     check = "--check" in arguments
     paths = [argument for argument in arguments if argument != "--check"]
-    if len(paths) != 1:
+    if len(paths) != 1 or paths[0].startswith("-"):
         print(__doc__, file=sys.stderr)
         return 2
     stale = 0

@@ -47,7 +47,7 @@ LARGE_FOLDERS = {
     "model/recipes": "data: one YAML file a recipe, found by its name",
     "rtl": "one module a file, as synthesis tools and reviewers expect them: in one folder",
     "hls/src": "Vitis and the open compiler take one folder of sources",
-    "program": "the contract; the board's bundle takes it whole",
+    "program": "the contract: a module each of what the other rooms and the board share",
     "host": "the driver as it lies on the board, with its notebook and its texts",
     "tests/compiler/front": "one file a kind of operator or quantiser",
     "tests/compiler/back": "one file a pass",

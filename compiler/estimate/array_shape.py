@@ -17,7 +17,7 @@ ENTRIES = 8
 def entry(rows: int, config: HwConfig) -> int:
     """Index into `split` for a partial group of `rows` rows."""
     unit = max(config.p_oc, ENTRIES)
-    return -(-rows * ENTRIES // unit)
+    return ceil_div(rows * ENTRIES, unit)
 
 
 def tiles(pixels: int, mode: int, config: HwConfig) -> int:

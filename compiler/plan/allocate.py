@@ -179,7 +179,7 @@ def buffer_blocks(plan: Plan, config: HwConfig) -> list[Block]:
             stride, phase = plane_size(buffer, config)
             if buffer.paired:
                 # As a whole, and what the last channel's other two planes would be.
-                size = -(-(buffer.shape[0] + 2) * phase // banks) * banks
+                size = round_up((buffer.shape[0] + 2) * phase, banks)
                 known = blocks.get((touched, 0))
                 began = known.first if known else index
                 blocks[touched, 0] = Block(name=touched, size=size, first=began, last=index)

@@ -24,6 +24,7 @@ from penstock.model.train.initial import initial_network
 from penstock.model.train.optimize import phases
 from penstock.model.train.trainer import Trainer
 from penstock.model.train.workers import Workers
+from penstock.program.arith import ceil_div
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ def _data(trial: Trial) -> tuple[Dataset, Dataset]:
         data = replace(data, mean=mean, std=std)
     train, held_out = split_validation(data, trial.seed, SPLIT_VALIDATION_SHARE)
     count = trial.steps * trial.batch_size
-    repeats = -(-count // len(train.train_labels))
+    repeats = ceil_div(count, len(train.train_labels))
     some = replace(
         train,
         train_images=train.train_images.repeat(repeats, 1, 1, 1)[:count],

@@ -28,6 +28,7 @@ from penstock.model.train.pressure import GatePressure, grouping_share
 from penstock.model.train.progress import RunLog, epoch_bar
 from penstock.model.train.reinforce import Reinforce
 from penstock.model.train.workers import Workers, has_bf16
+from penstock.program.arith import ceil_div
 
 GRADIENT_NORM = 5.0  # a leaky gate can spike when its block is nearly closed
 
@@ -84,7 +85,7 @@ class Trainer:
         self.sampled = [module for module in net.modules() if isinstance(module, Sampled | Gate)]
         self.replica = workers.replicate(net)
         self.teacher = _teacher(config, net, data, workers.device)
-        self.epoch_steps = -(-len(data.train_labels) // config.batch_size)
+        self.epoch_steps = ceil_div(len(data.train_labels), config.batch_size)
         self.optimizer = build_optimizer(net, phase, config.weight_decay)
         self.schedule = build_schedule(self.optimizer, config, phase, self.epoch_steps)
         ramp = phase.l1_ramp * phase.epochs * self.epoch_steps

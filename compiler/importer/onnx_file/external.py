@@ -8,6 +8,7 @@ import onnx
 from google.protobuf.message import Message  # type: ignore[import-untyped]
 
 from penstock.compiler.errors import CompileError
+from penstock.program.arith import ceil_div
 
 #: Model and weights each: the largest network by name, ResNet-152, has 241 MB in floating point.
 MAX_MODEL_BYTES = 1 << 28
@@ -75,7 +76,7 @@ def _tensor_bytes(tensor: onnx.TensorProto) -> int:
     # NumPy has a byte for each of these, a file has two or four in one.
     bits = {"int4": 4, "uint4": 4, "float4_e2m1fn": 4, "int2": 2, "uint2": 2}
     elements = math.prod(max(size, 0) for size in tensor.dims)
-    return -(-elements * bits.get(kind.name, 8 * kind.itemsize) // 8)
+    return ceil_div(elements * bits.get(kind.name, 8 * kind.itemsize), 8)
 
 
 def _safe_path(location: str, folder: Path, name: str) -> Path:

@@ -91,10 +91,10 @@ def compare(network: CompiledNetwork, drawn: Drawn, expected: list[Array]) -> Ve
         return Verdict("engines", "golden differs from the graph")
     decoded = network.decode_output(records)
     pairs = _pairs(network, decoded, drawn, expected)
-    for got, want in pairs:
+    for got, want, _ in pairs:
         if got[0].size != want[0].size:
             return Verdict("shape", f"{got.shape[1:]}, onnxruntime has {want.shape[1:]}")
-    shares = [_off(network, drawn, got, want) for got, want in pairs]
+    shares = [_off(got, want, scale if drawn.quantized else None) for got, want, scale in pairs]
     text = f"{max(shares):.2f} of what is allowed"
     assert network.graph is not None and network.model is not None
     model = prepare(onnx.load_model_from_string(network.model))
@@ -109,25 +109,28 @@ def compare(network: CompiledNetwork, drawn: Drawn, expected: list[Array]) -> Ve
 
 def _pairs(
     network: CompiledNetwork, decoded: Decoded, drawn: Drawn, expected: list[Array]
-) -> list[tuple[Array, Array]]:
-    """What the core made and what onnxruntime made, of every output; of exits the one taken."""
-    if not network.package.meta["exits"] and len(expected) > 1:
+) -> list[tuple[Array, Array, float | None]]:
+    """What the core made and what onnxruntime made, of every output; of exits the one taken.
+
+    With each its scale, None where the host goes on from there.
+    """
+    meta = network.package.meta
+    if not meta["exits"] and len(expected) > 1:
         names = [output.name for output in drawn.model.graph.output]
-        assert list(decoded.outputs) == names
-        return list(zip(decoded.outputs.values(), expected, strict=True))
+        assert list(decoded.outputs) == names == [entry["name"] for entry in meta["outputs"]]
+        scales = [None if "tail" in entry else entry["scale"] for entry in meta["outputs"]]
+        return list(zip(decoded.outputs.values(), expected, scales, strict=True))
     rows = zip(decoded.exits, range(len(decoded.exits)), strict=True)
     real = np.stack([expected[taken][index].reshape(-1) for taken, index in rows])
-    return [(decoded.results, real)]
+    return [(decoded.results, real, None if "tails" in meta else meta["output"]["scale"])]
 
 
-def _off(network: CompiledNetwork, drawn: Drawn, got: Array, want: Array) -> float:
+def _off(got: Array, want: Array, scale: float | None) -> float:
     """The largest difference over what is allowed: steps, or a share where the host goes on."""
     real = want.reshape(len(want), -1).astype(np.float64)
     off = np.abs(real - got.reshape(len(got), -1))
     share = SHARE * max(float(np.abs(real).max()), 1e-30)
-    meta = network.package.meta
-    steps = drawn.quantized and not {"tails", "outputs"} & meta.keys()
-    return float(off.max()) / (STEPS * meta["output"]["scale"] if steps else share)
+    return float(off.max()) / (share if scale is None else STEPS * scale)
 
 
 def as_real(network: CompiledNetwork, images: Array) -> Array:
