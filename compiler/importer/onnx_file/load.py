@@ -102,6 +102,12 @@ def to_net(model: onnx.ModelProto) -> Net:
         if entry.key.startswith(METADATA_PREFIX)
     }
     outputs = [output.name for output in graph.output]
+    made = {name for node in graph.node for name in node.output}
+    for name in outputs:
+        if name not in made:
+            what = "the network's input" if name == image.name else "a constant"
+            hint = "leave it out of the outputs"
+            raise CompileError(f"the output '{name}' is not computed: it is {what}", hint=hint)
     *exits, output = read_exits(outputs, metadata)
     infos = [*graph.input, *graph.value_info, *graph.output]
     shapes = {info.name: shape for info in infos if (shape := static_shape(info)) is not None}

@@ -169,3 +169,18 @@ def test_no_output(tmp_path: Path) -> None:
     del model.graph.output[:]
     with pytest.raises(CompileError, match="no output"):
         compile_onnx(save(model, tmp_path), CONFIGS["tiny"], calibration=images_of((4, 8, 8)))
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(("name", "what"), [("image", "the network's input"), ("k", "a constant")])
+def test_an_output_that_nothing_computes(name: str, what: str, first: bool, tmp_path: Path) -> None:
+    """Refused by name: without a node before it no shape behind it is known."""
+    net = Floats(88, ("N", 4, 8, 8))
+    model = net.model(heads(net)[0])
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(3, np.float32), "k"))
+    own = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None] * 4)
+    if name == "k":
+        own = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [3])
+    model.graph.output.insert(0 if first else 1, own)
+    with pytest.raises(CompileError, match=f"the output '{name}' is not computed: it is {what}"):
+        compile_onnx(save(model, tmp_path), CONFIGS["tiny"], calibration=images_of((4, 8, 8)))
