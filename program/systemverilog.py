@@ -166,6 +166,9 @@ def generated_files(rtl_dir: pathlib.Path) -> dict[pathlib.Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Entry point; returns the exit code."""
+    if "--help" in arguments:
+        print(__doc__)
+        return 0
     check = "--check" in arguments
     paths = [argument for argument in arguments if argument != "--check"]
     if len(paths) != 1 or paths[0].startswith("-"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from penstock.model import ResNetConfig, TrainConfig, load_checkpoint, train_network
 from penstock.model.errors import ConfigError
@@ -123,7 +124,7 @@ def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     config = TrainConfig(network="blockdrop-resnet14", policy_gradient="reinforce", out=tmp_path)
     with pytest.raises(ConfigError, match="one process"):
-        flow._Run(config, load_dataset("digits", None), Workers(count=2))
+        flow._Run(config, load_dataset("digits", None), Workers(count=2), Console())
 
 
 def test_a_run_trains_both_phases(tmp_path: Path) -> None:
