@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from penstock.hls import templates
+from penstock.hls.resources import Estimate
 from penstock.hls.sources import (
     CXX_FLAGS,
     CXX_STANDARD,
@@ -50,7 +51,7 @@ def emit(
     target: Target,
     inputs: Bytes,
     records: Bytes,
-    storage: dict[str, str] | None = None,
+    estimate: Estimate | None = None,
     timing: HlsTiming | None = None,
 ) -> None:
     """Write the project into `folder`.
@@ -61,7 +62,7 @@ def emit(
         target: board, part, clock and steps.
         inputs: uint8 [N, input_stride], the test bench's images.
         records: uint8 [N, record_bytes], golden's records of them.
-        storage: memory of the source -> "bram" or "uram" (resources.py); the source's own else.
+        estimate: where memories lie and products are made; the source's own places else.
         timing: constants of the cycle model.
     """
     config = package.config
@@ -71,7 +72,8 @@ def emit(
     buses = (PLAIN_BUS, VITIS_BUS)
     for path in (*sources(), *headers(Types.AP)):
         if path.parent.name not in buses:
-            text = stored_in(path.read_text(encoding="utf-8"), storage or {})
+            text = path.read_text(encoding="utf-8")
+            text = bound(text, estimate) if estimate else text
             (folder / "src" / path.name).write_text(text, encoding="utf-8")
     for bus in buses:
         shutil.copytree(SOURCE_DIR / bus, folder / bus)
@@ -89,13 +91,21 @@ def emit(
         (folder / name).write_text(template.substitute(words), encoding="utf-8")
 
 
-def stored_in(text: str, storage: dict[str, str]) -> str:
-    """A source whose memories lie where `storage` says."""
+#: A pragma whose last word `bound` sets: its beginning, the variable, the word.
+_BINDING = re.compile(r"^(#pragma HLS BIND_\w+ variable=([\w.]+) .*impl=)(bram|dsp|fabric)$", re.M)
+
+
+def bound(text: str, estimate: Estimate) -> str:
+    """A source whose memories and products lie where `estimate` says, in words as wide."""
+    places = estimate.storage | estimate.operators
 
     def line(match: re.Match[str]) -> str:
-        return match[1] + storage.get(match[2], match[3])
+        head, name, here = match.groups()
+        elements = estimate.words.get(name)
+        wide = f"\n#pragma HLS ARRAY_RESHAPE variable={name} cyclic factor={elements} dim=1"
+        return f"{head}{places.get(name, here)}{wide if elements else ''}"
 
-    return re.sub(r"(#pragma HLS BIND_STORAGE variable=([\w.]+) .*impl=)(bram|uram)\b", line, text)
+    return _BINDING.sub(line, text)
 
 
 def _words(package: Package, config: HwConfig, target: Target, images: int) -> dict[str, object]:

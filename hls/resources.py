@@ -25,23 +25,34 @@ DESCRIPTORS = 256
 #: Averages of a POOL leave in so many parts (hls/src/ps_pool.cpp: PARTS).
 POOL_PARTS = 4
 
-#: A memory of this many bits and more is an UltraRAM where the device has some.
+#: A memory of this many bits and more may be UltraRAM.
 URAM_BITS = 1 << 21
+
+#: Rows of a byte-wide bank that lie in one word of an UltraRAM, written byte by byte.
+URAM_ROWS = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """An array of the source: `banks` memories of `words` x `bits`."""
+    """An array of the source: `banks` memories of `words` x `bits`; `packed` of the words, its first
+    index, share one of an UltraRAM."""
 
     name: str
     banks: int
     words: int
     bits: int
+    packed: int = 1
 
-    def blocks(self, shapes: tuple[tuple[int, int], ...]) -> int:
-        """Memory blocks of the device that all banks take."""
-        return self.banks * min(
-            ceil_div(self.bits, width) * ceil_div(self.words, depth) for width, depth in shapes
+    @property
+    def bram18(self) -> int:
+        """RAMB18 that all banks take."""
+        return self.banks * _blocks(self.words, self.bits, BRAM18_SHAPES)
+
+    @property
+    def uram(self) -> int:
+        """UltraRAMs that all banks take."""
+        return self.banks * _blocks(
+            ceil_div(self.words, self.packed), self.bits * self.packed, URAM_SHAPES
         )
 
     @property
@@ -50,14 +61,28 @@ class Memory:
         return self.banks * self.words * self.bits
 
 
+def _blocks(words: int, bits: int, shapes: tuple[tuple[int, int], ...]) -> int:
+    """Blocks of the cheapest shape that a memory of `words` x `bits` takes."""
+    return min(ceil_div(bits, width) * ceil_div(words, depth) for width, depth in shapes)
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Slices and blocks of a core; `storage`: memory -> "bram" or "uram"."""
+    """Slices and blocks of a core on one device, and what its pragmas say there.
+
+    Attributes:
+        dsp, bram18, uram: taken, at most.
+        storage: memory of the source -> "bram" or "uram".
+        words: memory -> elements of one of its words, where they are several.
+        operators: product of the source -> "dsp" or "fabric".
+    """
 
     dsp: int
     bram18: int
     uram: int
     storage: dict[str, str]
+    words: dict[str, int]
+    operators: dict[str, str]
 
 
 def memories(config: HwConfig) -> tuple[Memory, ...]:
@@ -68,7 +93,13 @@ def memories(config: HwConfig) -> tuple[Memory, ...]:
     listed = config.n_lists * config.max_channels
     banks = config.window_bytes
     return (
-        Memory(name="fmem", banks=banks, words=config.fmem_bytes // banks, bits=8),
+        Memory(
+            name="fmem",
+            banks=banks,
+            words=config.fmem_bytes // banks,
+            bits=8,
+            packed=min(URAM_ROWS, config.fmem_bytes // banks),
+        ),
         Memory(name="wbuf", banks=config.p_oc, words=wbuf_words, bits=64),
         Memory(
             name="gmem", banks=gate_beats, words=config.gate_mem_bytes // GATE_WORD_BYTES, bits=64
@@ -83,34 +114,53 @@ def memories(config: HwConfig) -> tuple[Memory, ...]:
     )
 
 
-def multipliers(config: HwConfig) -> dict[str, int]:
-    """DSP slices by what they are for, at most: as if no two calls of a function shared one."""
+def multipliers(config: HwConfig, gate: str = "fabric") -> dict[str, int]:
+    """DSP slices by what they are for, at most: as if no two calls of a function shared one.
+
+    `gate`: where the gate unit's products are, "dsp" or "fabric".
+    """
     requantiser = ceil_div(32, DSP_A)  # a 32-bit sum times 17 bits: two slices
     outputs = SOURCE_MULTIPLICATIONS["make_outputs"].calls
     return {
         "products": config.p_oc * config.p_px // config.macs_per_dsp,
         "epilogue": config.p_px * requantiser,
-        "gate unit": (1 + outputs) * requantiser,  # its products are in the fabric (BIND_OP)
+        "gate unit": (1 + outputs) * requantiser,
+        "gate products": outputs * GATE_WORD_BYTES if gate == "dsp" else 0,
         "fold": 2,  # of convolve and fetch_ahead
         "average pool": config.fmem_banks // POOL_PARTS * requantiser,
         "addresses, checks": sum(m.calls * m.small for m in SOURCE_MULTIPLICATIONS.values()),
     }
 
 
-def estimate(config: HwConfig, uram: int) -> Estimate:
-    """DSP slices and memory blocks of `config`'s core on a device with `uram` UltraRAMs."""
-    storage, bram18, urams = {}, 0, 0
-    for memory in memories(config):
-        blocks = memory.blocks(URAM_SHAPES)
-        large = memory.total_bits >= URAM_BITS and blocks < memory.blocks(BRAM18_SHAPES) // 4
-        if large and urams + blocks <= uram:
+def place(config: HwConfig, bram18: int, uram: int) -> dict[str, str]:
+    """Memory -> "bram" or "uram" on a device with so many blocks: the largest in UltraRAM, of those
+    that fill it, until the others take no more than half of the block RAM."""
+    storage = {memory.name: "bram" for memory in memories(config)}
+    needed = sum(memory.bram18 for memory in memories(config))
+    for memory in sorted(memories(config), key=lambda memory: memory.total_bits, reverse=True):
+        fills = memory.total_bits >= URAM_BITS and memory.uram < memory.bram18 // 4
+        if fills and needed > bram18 // 2 and memory.uram <= uram:
             storage[memory.name] = "uram"
-            urams += blocks
-        else:
-            storage[memory.name] = "bram"
-            bram18 += memory.blocks(BRAM18_SHAPES)
-    dsp = sum(multipliers(config).values())
-    return Estimate(dsp=dsp, bram18=bram18, uram=urams, storage=storage)
+            needed -= memory.bram18
+            uram -= memory.uram
+    return storage
+
+
+def estimate(config: HwConfig, resources: dict[str, int]) -> Estimate:
+    """DSP slices and memory blocks of `config`'s core on a device with these (boards/*.yaml)."""
+    storage = place(config, 2 * resources["bram36"], resources["uram"])
+    # The array's products first: they are what the slices are for.
+    gate = "dsp" if sum(multipliers(config, "dsp").values()) <= resources["dsp"] else "fabric"
+    urams = [memory for memory in memories(config) if storage[memory.name] == "uram"]
+    brams = [memory for memory in memories(config) if storage[memory.name] == "bram"]
+    return Estimate(
+        dsp=sum(multipliers(config, gate).values()),
+        bram18=sum(memory.bram18 for memory in brams),
+        uram=sum(memory.uram for memory in urams),
+        storage=storage,
+        words={memory.name: memory.packed for memory in urams if memory.packed > 1},
+        operators={"array_product": "dsp", "pair_product": "dsp", "gate_product": gate},
+    )
 
 
 def require_fit(config: HwConfig, board: str, resources: dict[str, int]) -> Estimate:
@@ -119,7 +169,7 @@ def require_fit(config: HwConfig, board: str, resources: dict[str, int]) -> Esti
     Raises:
         HlsError: its memories or multipliers do not fit the board's device.
     """
-    found = estimate(config, resources["uram"])
+    found = estimate(config, resources)
     have = {"DSP": resources["dsp"], "BRAM18": 2 * resources["bram36"]}
     need = {"DSP": found.dsp, "BRAM18": found.bram18}
     for kind, count in need.items():

@@ -137,7 +137,7 @@ def hls(
     write_folder(
         output,
         lambda folder: project.emit(
-            folder, compiled.package, target, inputs, records, estimate.storage, timing
+            folder, compiled.package, target, inputs, records, estimate, timing
         ),
         COMMAND,
         force=force,

@@ -199,6 +199,7 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
 #pragma HLS BIND_STORAGE variable=gmem type=ram_s2p impl=bram
   static scores_t scores;
 #pragma HLS ARRAY_PARTITION variable=scores complete dim=2
+#pragma HLS BIND_STORAGE variable=scores type=ram_s2p impl=bram
   static acc_t pool[POOL_DEPTH];
 #pragma HLS BIND_STORAGE variable=pool type=ram_s2p impl=bram
   static lists_t fetch_lists;

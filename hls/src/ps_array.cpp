@@ -31,9 +31,10 @@ void pair_products(weight_t low, weight_t high, pixel_t pixel, product_t& low_pr
                    product_t& high_product) {
 #pragma HLS INLINE
   const pair_t both = pair_t(pair_t(high) * 65536 + low);
-  const pair_product_t product = pair_product_t(both * pixel);
-  low_product = low_half(product);
-  high_product = product_t((product - low_product) >> 16);
+  const pair_product_t pair_product = pair_product_t(both * pixel);
+#pragma HLS BIND_OP variable=pair_product op=mul impl=dsp
+  low_product = low_half(pair_product);
+  high_product = product_t((pair_product - low_product) >> 16);
 }
 
 }  // namespace
@@ -69,7 +70,9 @@ array_rows:
         pair_products(weights[s], weights[last_of_pair], lanes[s][i], products[0][i],
                       products[MACS_PER_DSP - 1][i]);
       } else {
-        products[0][i] = product_t(weights[s] * lanes[s][i]);
+        const product_t array_product = product_t(weights[s] * lanes[s][i]);
+#pragma HLS BIND_OP variable=array_product op=mul impl=dsp
+        products[0][i] = array_product;
       }
     }
   sum_rows:

@@ -36,10 +36,9 @@ dot_lanes:
 #pragma HLS UNROLL
     const byte_t byte = get_byte(weights[i / BEAT_BYTES], int(i % BEAT_BYTES));
     const pixel_t element = i < left ? pixel_of(elements[i], is_signed) : pixel_t(0);
-    // The array has most of the device's multipliers.
-    const product_t product = product_t(weight_of(byte) * element);
-#pragma HLS BIND_OP variable=product op=mul impl=fabric
-    sum = acc_t(sum + product);
+    const product_t gate_product = product_t(weight_of(byte) * element);
+#pragma HLS BIND_OP variable=gate_product op=mul impl=fabric
+    sum = acc_t(sum + gate_product);
   }
   return sum;
 }
@@ -166,6 +165,7 @@ uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_
 #pragma HLS INLINE off
   static vector_t vector;
 #pragma HLS ARRAY_PARTITION variable=vector complete dim=2
+#pragma HLS BIND_STORAGE variable=vector type=ram_s2p impl=lutram
   const uint32_t list = d.out_list % N_LISTS;
   const ListSize none = {0, 0, 0, 0};
   ListSize size = d.src == 0 ? none : sizes[list];
