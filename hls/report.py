@@ -104,8 +104,10 @@ def loop_depths(reports: Path) -> dict[str, int]:
     `reports`: their folder, or one of them: those beside it are of the same synthesis.
 
     Raises:
-        HlsError: a report cannot be read.
+        HlsError: there is nothing of that name, or a report cannot be read.
     """
+    if not reports.exists():
+        raise HlsError("no such report, and no such folder", str(reports))
     try:
         return _of_loops(reports, "PipelineDepth")
     except (OSError, ET.ParseError) as error:

@@ -5,6 +5,7 @@ The fabric (LUT, FF) is not counted; `docs/hls.md` says which constant decides w
 """
 
 import dataclasses
+from collections import Counter
 
 from penstock.hls.multiplications import SOURCE_MULTIPLICATIONS
 from penstock.hls.sources import HlsError
@@ -28,14 +29,27 @@ POOL_PARTS = 4
 #: A memory of this many bits and more may be UltraRAM.
 URAM_BITS = 1 << 21
 
+#: What a core may take too much of -> the fields of its configuration that decide how much.
+FIELDS = {
+    "products": "p_oc x p_px",
+    "epilogue": "p_px",
+    "fmem": "fmem_bytes",
+    "wbuf": "wbuf_bytes",
+    "gmem": "gate_mem_bytes",
+    "fetch_lists": "n_lists x max_channels",
+    "array_lists": "n_lists x max_channels",
+    "runs": "n_lists x max_channels",
+    "pool": "pool_depth",
+}
+
 #: Rows of a byte-wide bank that lie in one word of an UltraRAM, written byte by byte.
 URAM_ROWS = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """An array of the source: `banks` memories of `words` x `bits`; `packed` of the words, its first
-    index, share one of an UltraRAM."""
+    """An array of the source: `banks` memories of `words` x `bits`.  `packed` words, neighbours in
+    its first index, share one of an UltraRAM."""
 
     name: str
     banks: int
@@ -170,13 +184,20 @@ def require_fit(config: HwConfig, board: str, resources: dict[str, int]) -> Esti
         HlsError: its memories or multipliers do not fit the board's device.
     """
     found = estimate(config, resources)
-    have = {"DSP": resources["dsp"], "BRAM18": 2 * resources["bram36"]}
-    need = {"DSP": found.dsp, "BRAM18": found.bram18}
-    for kind, count in need.items():
-        if count > have[kind]:
+    brams = {m.name: m.bram18 for m in memories(config) if found.storage[m.name] == "bram"}
+    slices = multipliers(config, found.operators["gate_product"])
+    for kind, need, have, parts in (
+        ("DSP", found.dsp, resources["dsp"], slices),
+        ("BRAM18", found.bram18, 2 * resources["bram36"], brams),
+    ):
+        if need > have:
+            fields: Counter[str] = Counter()
+            for name, count in parts.items():
+                fields[FIELDS.get(name, name)] += count
+            most, count = fields.most_common(1)[0]
             raise HlsError(
-                f"the HLS core of {config.name} takes about {count:,} {kind} (estimate), "
-                f"{board} has {have[kind]:,}",
-                hint="compile for a smaller --config, or build the SystemVerilog core of this one",
+                f"the HLS core of {config.name} takes about {need:,} {kind} (estimate), "
+                f"{board} has {have:,}",
+                hint=f"compile for a smaller --config: {most} makes {count:,} of them",
             )
     return found

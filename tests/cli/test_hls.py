@@ -50,7 +50,8 @@ def test_project_and_report(penstock: Runner, workspace: Workspace, tmp_path: Pa
     [
         (("--board", "pynq-z9"), "pynq-z9"),
         (("--config", "z7020"), "compile the network again with --config z7020"),
-        (("--fit", "none.xml"), "no *_csynth.xml there has the depth of a loop of this core"),
+        (("--fit", "none.xml"), "no such report, and no such folder, at none.xml"),
+        (("--fit", "."), "no *_csynth.xml there has the depth of a loop of this core"),
         (("--steps", "csim,place"), "unknown step 'place'; one of csim, csynth, cosim, export"),
     ],
 )
@@ -76,6 +77,7 @@ def test_a_core_that_does_not_fit(
     monkeypatch.setattr("penstock.boards.load_board", lambda name: board)
     result = penstock("hls", workspace.compiled, "-o", tmp_path / "hls")
     assert "the HLS core of tiny takes about 57 DSP (estimate), pynq-z2 has 20" in result.error
+    assert "smaller --config: addresses, checks makes 29 of them" in result.error
     assert not (tmp_path / "hls").exists()
 
 

@@ -1,5 +1,6 @@
 """What the HLS core takes of a device, counted before it is emitted."""
 
+import dataclasses
 import re
 
 import pytest
@@ -40,6 +41,22 @@ def test_a_core_that_does_not_fit_is_refused(config: str, board: str, kind: str)
         require_fit(get_config(config), on.name, on.resources)
 
 
+@pytest.mark.parametrize(
+    "change, hint",
+    [
+        ({"fmem_bytes": 1 << 20}, "654 BRAM18 .* fmem_bytes makes 512 of them"),
+        ({"n_lists": 32}, "n_lists x max_channels makes 256 of them"),
+        ({"p_oc": 16, "p_px": 32, "min_rows": 4}, "629 DSP .* p_oc x p_px makes 512 of them"),
+    ],
+)
+def test_what_is_too_large_is_named(change: dict[str, int], hint: str) -> None:
+    config = dataclasses.replace(get_config("z7020"), name="large", **change)
+    board = load_board("pynq-z2")
+    with pytest.raises(HlsError) as error:
+        require_fit(config, board.name, board.resources)
+    assert re.search(hint, f"{error.value}"), str(error.value)
+
+
 def test_too_few_multipliers() -> None:
     resources = {"dsp": 204, "bram36": 140, "uram": 0}
     with pytest.raises(HlsError, match=r"takes about 205 DSP .* x has 204"):
@@ -63,7 +80,7 @@ def test_a_board_has_room_for_the_core_of_each_of_its_configurations(name: str) 
 
 
 def test_byte_wide_banks_share_the_words_of_an_ultraram() -> None:
-    """32 KiB a bank: one UltraRAM of 4096 words of eight rows, where byte-wide it would be eight."""
+    """32 KiB a bank: an UltraRAM of 4096 words of eight rows; byte-wide it would be eight."""
     board = load_board("zcu104")
     found = require_fit(get_config("zcu104"), board.name, board.resources)
     assert (found.storage["fmem"], found.storage["wbuf"]) == ("uram", "bram")
