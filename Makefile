@@ -99,9 +99,10 @@ HLS_NET := $(if $(filter tiny,$(CONFIG))$(filter-out file,$(origin NET))$(wildca
 
 .PHONY: hls sim-hls
 
-hls: $(STAMP) $(HLS_NET) ## the core as a Vitis HLS project in build/hls (BOARD, CONFIG=tiny|z7020|core.yaml, NET=build/demo/net)
+hls: $(STAMP) $(HLS_NET) ## the core as a Vitis HLS project in build/hls (BOARD, CONFIG=tiny|z7020|core.yaml, NET=build/demo/net, CLOCK=80, STEPS=csim,csynth)
 	$(BIN)/penstock compile $(HLS_NET) --config $(or $(CONFIG),z7020) -o build/hls-net
-	$(BIN)/penstock hls build/hls-net --board $(BOARD) $(if $(IMAGES),--images $(IMAGES)) -o build/hls
+	$(BIN)/penstock hls build/hls-net --board $(BOARD) $(if $(IMAGES),--images $(IMAGES)) \
+	  $(if $(CLOCK),--clock $(CLOCK)) $(if $(STEPS),--steps $(STEPS)) -o build/hls
 
 sim-hls: $(STAMP) ## the cocotb bench of the core on the Verilog Vitis wrote of `make hls CONFIG=tiny` (RTL_DIR=...)
 	@test -d "$(RTL_DIR)" || { echo 'usage: make sim-hls RTL_DIR=build/hls/vitis/solution/syn/verilog'; exit 2; }
