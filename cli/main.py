@@ -84,7 +84,8 @@ def _report(error: BaseException, debug: bool) -> int:
     """Say on one line what went wrong; the exit code."""
     if isinstance(error, SystemExit) and error.code in (None, 0):
         return 0
-    if isinstance(error, BrokenPipeError):
+    # Rich, which prints the help, leaves by SystemExit where a pipe broke.
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
         silence_stdout()
         return BROKEN_PIPE
     if debug:

@@ -93,6 +93,7 @@ class _Run:
     def train(self) -> Checkpoint:
         """Both phases; the checkpoint's networks are on the CPU."""
         net, epochs = initial_network(self.config, self.data)
+        QuantNetwork(net)  # refuses what has no integer form before the epochs, not after them
         if self.config.fix_gates:
             found = fix_gates(net, self.data)
             self.console.print(

@@ -110,6 +110,15 @@ def no_module():
     return 3
 
 
+class NoIntegers(nn.Module):
+    def __init__(self, in_channels, classes):
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(in_channels, 8, 3), nn.Linear(8, classes)
+
+    def forward(self, x):
+        return self.head(torch.special.erfc(self.stem(x)).mean((2, 3)))
+
+
 class Branching(nn.Module):
     def __init__(self, in_channels, classes):
         super().__init__()
