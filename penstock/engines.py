@@ -101,7 +101,7 @@ def build_engines(
         config = compiled.package.config
         with step(f"build the core, {config.name}"):
             trace = memory.vcd is not None
-            build.build_core(config, trace=trace, assertions=memory.assertions)
+            build.build_core(config, trace=trace)
 
 
 def run_engine(

@@ -50,13 +50,12 @@ class SimulationError(PenstockError):
     """The core cannot be simulated, or its simulation broke a rule."""
 
 
-def build_core(config: HwConfig | str, *, trace: bool = False, assertions: bool = True) -> Path:
+def build_core(config: HwConfig | str, *, trace: bool = False) -> Path:
     """The shared library of the core in a configuration, built if need be.
 
     Args:
         config: the configuration, or the name of one of program/config.py.
         trace: the variant that can write waves (slower).
-        assertions: the variant that checks the assertions in the sources (a tenth slower).
 
     Raises:
         SimulationError: a tool is missing or the build fails.
@@ -64,7 +63,7 @@ def build_core(config: HwConfig | str, *, trace: bool = False, assertions: bool 
     """
     chosen = get_config(config) if isinstance(config, str) else config
     sources = rtl_sources(chosen)
-    return build_library(chosen.name, sources, top=TOP, trace=trace, assertions=assertions)
+    return build_library(chosen.name, sources, top=TOP, trace=trace)
 
 
 def build_library(
@@ -73,7 +72,6 @@ def build_library(
     *,
     top: str,
     trace: bool = False,
-    assertions: bool = True,
     sanitized: bool = False,
     coverage: bool = False,
 ) -> Path:
@@ -89,13 +87,17 @@ def build_library(
     """
     check_tools()
     env = verilator_env()
-    variants = {"--trace": trace, "--assert": assertions, "--no-assert": not assertions}
+    # Assertions are in every library but that of coverage, whose lines they would be among: a core
+    # says at its making whether they are checked.
+    variants = {"--trace": trace, "--assert": not coverage, "--no-assert": coverage}
     flags = [*FLAGS, *(flag for flag, wanted in variants.items() if wanted), "--top-module", top]
     if sanitized:
         words = " ".join(sanitize.FLAGS)
         flags += ["-CFLAGS", words, "-LDFLAGS", words]
-    if coverage:  # -O3 takes g++ twice as long for these many lines
-        flags += ["--coverage-line", "--coverage-toggle", "-CFLAGS", "-O1"]
+    if coverage:
+        flags += ["--coverage-line", "--coverage-toggle"]
+    if coverage or trace:  # -O3 takes g++ twice as long for these many lines
+        flags += ["-CFLAGS", "-O1"]
     folder = build_root() / "rtl" / f"{name}-{_key(sources, flags, env)}"
     return build_once(folder, LIBRARY, lambda work: _build(work, folder, sources, flags, env))
 

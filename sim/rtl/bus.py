@@ -56,9 +56,9 @@ class RtlBus:
         if core is not None:
             self._library, self._core = core.model()
         else:
-            path = library or build_core(self.config, assertions=False)
+            path = library or build_core(self.config)
             self._library = load_library(path)
-            self._core = self._library.ps_create(seed)
+            self._core = self._library.ps_create(seed, False)
         self._latency = latency
         self._memory: Bytes | None = None  # keeps the array alive that the library points into
         self.cycles = self.bad_accesses = 0

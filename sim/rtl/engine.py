@@ -211,11 +211,9 @@ class RtlCore:
     def _load(self, *, trace: bool, seed: int) -> tuple[ctypes.CDLL, int]:
         """The library and model of the plain or the tracing variant."""
         if trace not in self._handles:
-            path = self._library or build_core(
-                self.config, trace=trace, assertions=self._assertions
-            )
+            path = self._library or build_core(self.config, trace=trace)
             library = load_library(path)
-            self._handles[trace] = (library, library.ps_create(seed))
+            self._handles[trace] = (library, library.ps_create(seed, self._assertions))
         return self._handles[trace]
 
 

@@ -58,7 +58,7 @@ def load_library(path: Path) -> ctypes.CDLL:
     library = cache.load_library(path)
     handle, word, result = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p
     library.ps_create.restype = ctypes.c_void_p
-    library.ps_create.argtypes = [ctypes.c_uint64]
+    library.ps_create.argtypes = [ctypes.c_uint64, ctypes.c_int]
     library.ps_destroy.argtypes = [handle]
     library.ps_start.argtypes = library.ps_attach.argtypes = [handle, ctypes.c_void_p]
     library.ps_step.argtypes = library.ps_run.argtypes = [handle, ctypes.c_uint64, result]

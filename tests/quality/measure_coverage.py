@@ -62,7 +62,6 @@ def measure(configs: Sequence[HwConfig]) -> tuple[dict[Point, int], list[str]]:
                 f"{config.name}-coverage",
                 sources_of(config),
                 top=TOP,
-                assertions=False,
                 coverage=True,
             )
             core = RtlCore(config, library=library)

@@ -186,7 +186,7 @@ def test_blanks_and_brackets_everywhere(tmp_path: Path, monkeypatch: pytest.Monk
     harness = Path(shutil.copy(build.HARNESS, odd / "sim"))
     monkeypatch.setattr(build, "HARNESS", harness)
     files = [Path(shutil.copy(path, odd)) for path in [*sources.rtl_sources("tiny"), ECHO]]
-    library = build_library("echo", files, top="echo_top", assertions=False)
+    library = build_library("echo", files, top="echo_top")
     assert library.is_relative_to(odd / "cache")
     cache.load_library(library)
     assert build_csim(get_config("tiny")).is_relative_to(odd / "cache")

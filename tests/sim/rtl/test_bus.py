@@ -26,7 +26,7 @@ def bus() -> Iterator[RtlBus]:
     """The core of configuration `tiny`."""
     from penstock.sim.rtl.build import build_core
 
-    made = RtlBus("tiny", library=build_core("tiny", assertions=False))
+    made = RtlBus("tiny", library=build_core("tiny"))
     yield made
     made.close()
 

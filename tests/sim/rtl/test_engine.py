@@ -153,6 +153,10 @@ def test_failed_assertion_is_reported_and_the_process_lives(core: engine.RtlCore
     assert "echo_top.sv" in result.message
     with pytest.raises(build.SimulationError, match="broke a rule: assertion failed"):
         engine._raise_if_bad(result)
+    library = build.build_library("echo", SOURCES, top="echo_top")  # the same: it is told by a core
+    unchecked = engine.RtlCore("tiny", assertions=False, library=library)
+    assert not _echo(unchecked, _images(1, 8), 8, n_descriptors=FAIL_ASSERTION).violations
+    unchecked.close()
 
 
 def test_read_log_holds_every_burst(core: engine.RtlCore) -> None:
