@@ -28,11 +28,11 @@ demo: $(STAMP) ## train, compile and run a gated network on the simulated core (
 
 readme: $(STAMP) ## run the demo and put its figures into README.md and docs/results.md
 	$(BIN)/penstock demo --dataset digits -o build/demo
-	$(BIN)/python -m penstock.bench.tables demo --demo build/demo/report.json
+	$(BIN)/penstock bench tables demo --demo build/demo/report.json
 
 figures: $(STAMP) ## the trained networks' tables and pictures, from bench/results
-	$(BIN)/python -m penstock.bench.tables
-	$(BIN)/python -m penstock.bench.tables.pictures
+	$(BIN)/penstock bench tables
+	$(BIN)/penstock bench pictures
 
 test: $(STAMP) test-host ## the tests, all engines (JOBS=2 at a time; test-long has the rest)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -q

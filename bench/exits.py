@@ -1,4 +1,4 @@
-"""`python -m penstock.bench.exits`: early exits measured on the core.
+"""`penstock bench exits`: early exits measured on the core.
 
 For each recipe with exits: train on digits (a minute), compile, sweep one threshold for all exits
 over the test images in golden, and run the chosen thresholds on the simulated core against golden
@@ -7,18 +7,18 @@ A network of the zoo needs `--data-dir`, where its data set is.  The figures are
 bench/results/exits/NAME.json, of which the table of docs/results.md is made.
 """
 
-import argparse
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import rich_click as click
 
 from penstock.bench.cache import RESULTS, ROOT
 from penstock.bench.figures import network_realisation
+from penstock.bench.options import data_option, images_option, store_option
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.pipeline import compile_graph
@@ -36,6 +36,7 @@ from penstock.model.train.initial import network_config
 from penstock.model.train.recipe import load_recipe
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
 from penstock.program.config import get_config
+from penstock.program.files import write_text
 from penstock.progress import step
 
 STORE = RESULTS / "exits"
@@ -174,29 +175,23 @@ def measure(recipe: str, data: Dataset, count: int) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Measure and store; 1 if a byte differs."""
-    parser = argparse.ArgumentParser(prog="python -m penstock.bench.exits", description=__doc__)
-    parser.add_argument(
-        "recipe", nargs="*", help=f"of {RECIPES} (default: all of them), or a network of the zoo"
-    )
-    parser.add_argument("--data-dir", type=Path, help="CIFAR-10's files, for the zoo")
-    parser.add_argument("--images", type=int, default=100, help="on the simulated core")
-    parser.add_argument("--out", type=Path, default=STORE, help="folder of the results")
-    arguments = parser.parse_args()
+@click.command()
+@click.argument("recipes", nargs=-1)
+@data_option
+@images_option(100)
+@store_option(STORE)
+def main(recipes: tuple[str, ...], data_dir: Path | None, images: int, store: Path) -> int:
+    """Train RECIPES with exits on digits, and run them on the core with and without.
+
+    Recipes may be networks of the zoo, which need --data-dir; default: the three of digits. Each is
+    swept over thresholds in golden. Exit code 1 if a byte differs.
+    """
     differ = 0
-    for recipe in arguments.recipe or RECIPES:
+    for recipe in recipes or RECIPES:
         dataset = zoo_card(recipe)["dataset"] if recipe in zoo_names() else "digits"
-        data = load_dataset(dataset, arguments.data_dir)
-        result = measure(recipe, data, arguments.images)
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        part = arguments.out / f".{recipe}.part"
-        part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        part.replace(arguments.out / f"{recipe}.json")
+        data = load_dataset(dataset, data_dir)
+        result = measure(recipe, data, images)
+        write_text(store / f"{recipe}.json", json.dumps(result, indent=1) + "\n")
         differ += sum(result["mismatches"].values())
         print(f"{recipe}: network realisation {result['network_realisation']:.3f}, {differ} differ")
     return int(differ > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""`python -m penstock.bench.families`: every family of gates on one core.
+"""`penstock bench families`: every family of gates on one core.
 
 Trained: each recipe is trained on digits (unless build/families holds its checkpoint), exported,
 compiled and run on test images by graph, golden, csim and the simulated core, all of which must
@@ -8,18 +8,18 @@ closed.  Beside each, the same network compiled without its gates.  Results go i
 bench/results/families.json, from which the tables of docs/results.md are made (`make figures`).
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import rich_click as click
 import torch
 
 from penstock.bench.cache import RESULTS, ROOT
 from penstock.bench.figures import network_realisation
+from penstock.bench.options import data_option
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.engines import Images, Memory, Run, build_engines, mismatches, run_engine
@@ -37,6 +37,7 @@ from penstock.model import (
 )
 from penstock.model.train.recipe import load_recipe
 from penstock.program.config import get_config
+from penstock.program.files import write_text
 from penstock.progress import step
 
 STORE = RESULTS / "families.json"
@@ -63,6 +64,7 @@ LARGE = (
     *("acs-resnet38", "acsdg-resnet38", "acs-densenet41"),
     *("acsdg-se-densenet41", "aig-resnet20", "fbs-resnet20", "moe-resnet20"),
 )
+KNOWN = (*RECIPES, *CIFAR, *LARGE)
 ENGINES = ("graph", "golden", "csim", "rtl")
 IMAGES = 100
 LARGE_IMAGES = 6
@@ -180,31 +182,28 @@ def measure_large(name: str) -> dict[str, Any]:
     return {"network": name, **result}
 
 
-def main() -> int:
-    """Measure and store; 1 if a byte differs."""
-    parser = argparse.ArgumentParser(prog="python -m penstock.bench.families", description=__doc__)
-    usual = RECIPES + LARGE
-    known = (*RECIPES, *CIFAR, *LARGE)
-    parser.add_argument("name", nargs="*", help=f"of {known}; default: all but {tuple(CIFAR)}")
-    parser.add_argument("--data-dir", type=Path, help="CIFAR-10's binary files")
-    arguments = parser.parse_args()
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...", type=click.Choice(KNOWN))
+@data_option
+def main(names: tuple[str, ...], data_dir: Path | None) -> int:
+    """Train every family of gates, and run it on the core beside itself without gates.
+
+    NAMEs are recipes, or networks of CIFAR's size with random weights; default: all that need no
+    data. Exit code 1 if an engine differs.
+    """
     FOLDER.mkdir(parents=True, exist_ok=True)
     stored = json.loads(STORE.read_text(encoding="utf-8")) if STORE.is_file() else {}
     differ = 0
-    for name in arguments.name or usual:
+    for name in names or RECIPES + LARGE:
         if name in LARGE:
             stored[name] = measure_large(name)
         else:
-            folder = arguments.data_dir if name in CIFAR else None
+            folder = data_dir if name in CIFAR else None
             data = load_dataset(load_recipe(name)["dataset"], folder)
             stored[name] = measure_trained(name, data, folder)
         differ += sum(stored[name]["mismatches"].values())
         realised = stored[name]["network_realisation"]
         print(f"{name}: network realisation {realised:.3f}, {differ} bytes differ")
-        ordered = {name: stored[name] for name in known if name in stored}
-        STORE.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
+        ordered = {name: stored[name] for name in KNOWN if name in stored}
+        write_text(STORE, json.dumps(ordered, indent=2) + "\n")
     return int(differ > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

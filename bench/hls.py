@@ -1,21 +1,21 @@
-"""`python -m penstock.bench.hls`: cycles of the HLS core, by its own model, against the RTL core's.
+"""`penstock bench hls`: cycles of the HLS core, by its own model, against the RTL core's.
 
 The HLS column is an estimate: C simulation counts it with the constants of program/hls_timing.py.
 The RTL column is simulated (rtl-sim), from the cache of the benchmark where that has it.
 """
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Iterator
 
 import numpy as np
+import rich_click as click
 
 from penstock.bench.cache import Cache
 from penstock.bench.rows.cases import Case
 from penstock.bench.rows.forced import forced_inputs, forced_package, forced_records
 from penstock.bench.rows.networks import NETWORKS, TRAINED
-from penstock.bench.run import DEMO, compiled, float_images, measure, row_cache
+from penstock.bench.rows.run import DEMO, compiled, float_images, measure, row_cache
 from penstock.compiler.estimate.masks import forced_scores
 from penstock.program.config import CONFIGS
 from penstock.program.counters import COUNTER_BYTES
@@ -100,23 +100,21 @@ def hls_table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Print the table; exit code 1 if a byte differs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", action="append", choices=[*NETWORKS, TRAINED])
-    parser.add_argument("--config", default="z7020", choices=sorted(CONFIGS))
-    parser.add_argument("--json", action="store_true", help="every counter too")
-    arguments = parser.parse_args()
+@click.command()
+@click.option("--network", "networks", multiple=True, type=click.Choice([*NETWORKS, TRAINED]))
+@click.option("--config", type=click.Choice([*CONFIGS]), default="z7020", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, every counter too.")
+def main(networks: tuple[str, ...], config: str, as_json: bool) -> int:
+    """Compare cycles of the HLS core (estimate) with the RTL core's (rtl-sim).
+
+    Exit code 1 if a byte differs from golden's.
+    """
     trained = [TRAINED] if (DEMO / "net.onnx").is_file() else []
-    names = arguments.network or ["resnet20", *trained]
+    names = networks or ("resnet20", *trained)
     cache = row_cache()
-    rows = [hls_row(case, cache) for name in names for case in hls_cases(name, arguments.config)]
-    if arguments.json:
+    rows = [hls_row(case, cache) for name in names for case in hls_cases(name, config)]
+    if as_json:
         print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
     else:
         print(hls_table(rows))
     return 1 if any(row.differ for row in rows) else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,6 +1,6 @@
-"""`make bench-mlperf DATA_DIR=...`: the reference networks of MLPerf Tiny, as they are published.
+"""`penstock bench mlperf`: the reference networks of MLPerf Tiny, as they are published.
 
-`DATA_DIR` has them as ONNX files made by tf2onnx of the reference TFLite files, nothing edited:
+A folder has them as ONNX files made by tf2onnx of the reference TFLite files, nothing edited:
 `ic`, `vww`, `kws` and `ad`, each `_float.onnx` and `_int8.onnx`.  Each is compiled for `z7020` as
 it is given and run on the simulated core, golden and the HLS core's C simulation; what is refused
 stands in the table with its reason.  Float networks are calibrated with random images: none of
@@ -12,17 +12,17 @@ onnxruntime on the published file.  The figures are stored in bench/results/mlpe
 the other figures as they are.
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+import rich_click as click
 
 from penstock.bench.cache import RESULTS
+from penstock.bench.options import store_option
 from penstock.bench.rows.cases import bench_configs
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.check import prepare
@@ -32,6 +32,7 @@ from penstock.engines import Memory, mismatches, run_engine, run_onnx
 from penstock.images import read_array
 from penstock.program.config import get_config
 from penstock.program.errors import PenstockError
+from penstock.program.files import write_text
 from penstock.progress import step
 
 STORE = RESULTS / "mlperf.json"
@@ -143,32 +144,51 @@ def accuracy(network: CompiledNetwork, images: Array, labels: Array) -> dict[str
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure and store; 1 if a byte differs."""
-    parser = argparse.ArgumentParser(prog="python -m penstock.bench.mlperf", description=__doc__)
-    parser.add_argument("folder", type=Path, help="with ic_float.onnx, ic_int8.onnx, ...")
-    parser.add_argument("--count", type=int, default=2, help="images on the simulated core")
-    parser.add_argument(
-        "--images", type=Path, help="of image classification: uint8 N x 32 x 32 x 3"
-    )
-    parser.add_argument("--labels", type=Path, help="N integers")
-    parser.add_argument("--task", action="append", choices=[*TASKS], help="default: all")
-    parser.add_argument("--config", default=CONFIG, choices=bench_configs(), help="the core")
-    parser.add_argument("--out", type=Path, default=STORE, help="the stored figures")
-    options = parser.parse_args(arguments)
-    try:
-        found = measure_all(options)
-    except PenstockError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    stored = stored_figures(options.out)
-    if options.config == CONFIG:
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--count", type=click.IntRange(min=1), default=2, help="Images on the core.")
+@click.option(
+    "--images",
+    "images_path",
+    type=click.Path(path_type=Path),
+    help="Of image classification: uint8 N x 32 x 32 x 3.",
+)
+@click.option("--labels", "labels_path", type=click.Path(path_type=Path), help="N integers.")
+@click.option("--task", "tasks", multiple=True, type=click.Choice([*TASKS]), help="Default: all.")
+@click.option("--config", type=click.Choice(bench_configs()), default=CONFIG, show_default=True)
+@store_option(STORE)
+def main(
+    folder: Path,
+    count: int,
+    images_path: Path | None,
+    labels_path: Path | None,
+    tasks: tuple[str, ...],
+    config: str,
+    store: Path,
+) -> int:
+    """Run MLPerf Tiny's reference networks of FOLDER (ic_float.onnx, ...) as they are published.
+
+    With --images and --labels the accuracy of image classification too. Exit code 1 if a byte
+    differs.
+    """
+    images = None if images_path is None else read_array(images_path)
+    labels = None if labels_path is None else read_array(labels_path)
+    found = {}
+    for task in tasks or TASKS:
+        for form in FORMS:
+            path = folder / f"{task}_{form}.onnx"
+            if not path.is_file():
+                raise PenstockError(f"{path} is not there", hint="see --help")
+            own = (images, labels) if task == "ic" else (None, None)
+            found[f"{task}_{form}"] = measure(path, count, config, *own)
+    stored = stored_figures(store)
+    if config == CONFIG:
         stored["networks"] |= found
     else:
-        stored["others"].setdefault(options.config, {}).update(found)
-    options.out.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        stored["others"].setdefault(config, {}).update(found)
+    write_text(store, json.dumps(stored, indent=1) + "\n")
     differ = sum(sum(r.get("mismatches", {}).values()) for r in found.values())
-    print(f"{options.out}: {sum('refused' not in r for r in found.values())} of "
+    print(f"{store}: {sum('refused' not in r for r in found.values())} of "
           f"{len(found)} compile as given, {differ} bytes differ")  # fmt: skip
     return int(differ > 0)
 
@@ -180,26 +200,3 @@ def stored_figures(path: Path) -> dict[str, Any]:
         read = json.loads(path.read_text(encoding="utf-8"))
         empty |= {key: read[key] for key in ("networks", "others") if key in read}
     return empty
-
-
-def measure_all(options: argparse.Namespace) -> dict[str, Any]:
-    """The stored results of the chosen tasks, by task and form.
-
-    Raises:
-        PenstockError: a file is missing.
-    """
-    images = None if options.images is None else read_array(options.images)
-    labels = None if options.labels is None else read_array(options.labels)
-    networks = {}
-    for task in options.task or TASKS:
-        for form in FORMS:
-            path = options.folder / f"{task}_{form}.onnx"
-            if not path.is_file():
-                raise PenstockError(f"{path} is not there", hint="see --help")
-            own = (images, labels) if task == "ic" else (None, None)
-            networks[f"{task}_{form}"] = measure(path, options.count, options.config, *own)
-    return networks
-
-
-if __name__ == "__main__":
-    sys.exit(main())

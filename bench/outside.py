@@ -1,16 +1,12 @@
 """Which of the ONNX files in a folder compile as they are, and what stops the others.
 
-usage: python -m penstock.bench.outside FOLDER [-o TABLE.md] [--config z7020,zcu104] [--images 2]
-
 Every file is compiled for the first of the configurations that it fits - with random calibration
 images where it is in floating point - and compared with onnxruntime on its quantised file, layer by
 layer.  The table is one of what is accepted: random images say nothing of accuracy.
 """
 
-import argparse
 import dataclasses
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,11 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import rich_click as click
 
+from penstock.bench.options import images_option
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.check import CheckError
 from penstock.compiler.compiled import CompiledNetwork
-from penstock.program.config import CONFIGS, get_config
+from penstock.program.config import get_config
 from penstock.program.errors import PenstockError
 from penstock.program.files import write_text
 
@@ -137,41 +135,27 @@ def run(folder: Path, configs: Sequence[str], count: int) -> Iterator[Outcome]:
         yield try_file(path, configs, count)
 
 
-def _known(name: str) -> str:
-    if name not in CONFIGS:
-        raise PenstockError(f"unknown configuration '{name}'", hint=f"one of {', '.join(CONFIGS)}")
-    return name
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the table there.")
+@click.option("--config", default=TRIED, show_default=True, help="Tried in this order.")
+@images_option(2)
+def main(folder: Path, output: Path | None, config: str, images: int) -> int:
+    """Compile every ONNX file in FOLDER as it is, and say what stops the others.
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """Entry point; 1 if a file is wrong, or ends in an error of Python's."""
-    parser = argparse.ArgumentParser(
-        prog="python -m penstock.bench.outside",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("-o", "--output", type=Path, help="also write the table there")
-    parser.add_argument("--config", default=TRIED, help=f"default {TRIED}")
-    parser.add_argument("--images", type=int, default=IMAGES, help=f"default {IMAGES}")
-    options = parser.parse_args(arguments)
+    Each is compiled for the first of the configurations that it fits - with random calibration
+    images where it is in floating point - and compared with onnxruntime on its quantised file,
+    layer by layer. Exit code 1 if a file is wrong, or ends in an error of Python's.
+    """
+    configs = [get_config(name).name for name in config.split(",")]
     outcomes = []
-    try:
-        configs = [_known(name) for name in options.config.split(",")]
-        for outcome in run(options.folder, configs, max(1, options.images)):
-            outcomes.append(outcome)
-            line = f"{outcome.seconds:6.1f} s  {outcome.verdict:8s} {outcome.name}"
-            print(f"{line}: {outcome.detail}", flush=True)
-        if not outcomes:
-            raise PenstockError(f"{options.folder} holds no .onnx file")
-        if options.output is not None:
-            write_text(options.output, table(outcomes))
-    except PenstockError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for outcome in run(folder, configs, images):
+        outcomes.append(outcome)
+        line = f"{outcome.seconds:6.1f} s  {outcome.verdict:8s} {outcome.name}"
+        print(f"{line}: {outcome.detail}", flush=True)
+    if not outcomes:
+        raise PenstockError(f"{folder} holds no .onnx file")
+    if output is not None:
+        write_text(output, table(outcomes))
     print(table(outcomes).splitlines()[0])
     return int(any(o.verdict in ("wrong", "error") for o in outcomes))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

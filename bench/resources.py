@@ -1,13 +1,13 @@
-"""`python -m penstock.bench.resources`: what a core takes of an FPGA, estimated by Yosys.
+"""`penstock bench resources`: what a core takes of an FPGA, estimated by Yosys.
 
 Estimates: Yosys maps to 7-series cells, nothing is placed or routed.
 """
 
-import argparse
 import dataclasses
 import json
 import re
-import sys
+
+import rich_click as click
 
 from penstock.bench.cache import ROOT
 from penstock.bench.synthesis import yosys
@@ -15,7 +15,6 @@ from penstock.bench.synthesis.netlist import Resources, count
 from penstock.bench.tables.documents import put_into
 from penstock.boards.board import Board, load_board
 from penstock.program.config import CONFIGS
-from penstock.program.errors import PenstockError
 
 OUT = ROOT / "build" / "resources"
 DOCUMENT = ROOT / "docs" / "results.md"
@@ -69,29 +68,24 @@ def longest_paths(rows: dict[str, Resources]) -> str:
     return "; ".join(lines)
 
 
-def main() -> int:
-    """Synthesise, print the table, write JSON; with --update also into docs/results.md."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--config", action="append", choices=sorted(CONFIGS), help=f"default: {', '.join(DEFAULT)}"
-    )
-    parser.add_argument("--board", default="pynq-z2")
-    parser.add_argument("--update", action="store_true")
-    arguments = parser.parse_args()
-    try:
-        board = load_board(arguments.board)
-        rows = {name: resources_of(name) for name in arguments.config or DEFAULT}
-    except PenstockError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+@click.command()
+@click.option(
+    "--config",
+    "configs",
+    multiple=True,
+    type=click.Choice([*CONFIGS]),
+    default=DEFAULT,
+    show_default=True,
+)
+@click.option("--board", "board_name", default="pynq-z2", show_default=True)
+@click.option("--update", is_flag=True, help="Also put the table into docs/results.md.")
+def main(configs: tuple[str, ...], board_name: str, update: bool) -> None:
+    """Estimate with Yosys what cores take of a board's FPGA."""
+    board = load_board(board_name)
+    rows = {name: resources_of(name) for name in configs}
     table = resource_table(rows, board)
     figures = {name: dataclasses.asdict(r) | {"bram36": r.bram36} for name, r in rows.items()}
     (OUT / "resources.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(table, f"longest path: {longest_paths(rows)}", sep="\n")
-    if arguments.update:
+    if update:
         put_into(DOCUMENT, "resources", table)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,9 +1,10 @@
-"""`make speed`: how many cycles of the core are simulated a second of CPU time."""
+"""`penstock bench speed`: how many cycles of the core are simulated a second of CPU time."""
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
+
+import rich_click as click
 
 from penstock.bench.rows.networks import network_inputs, network_onnx
 from penstock.compiler.api import compile_onnx
@@ -30,18 +31,14 @@ def cycles_a_second(compiled: CompiledNetwork, *, assertions: bool, runs: int = 
     return best
 
 
-def main() -> None:
-    """Print a line with and one without assertions."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", choices=list(CONFIGS), default="z7020")
-    config = get_config(parser.parse_args().config)
+@click.command()
+@click.option("--config", "name", type=click.Choice([*CONFIGS]), default="z7020", show_default=True)
+def main(name: str) -> None:
+    """Count the core's cycles that are simulated a second, with and without assertions."""
+    config = get_config(name)
     with tempfile.TemporaryDirectory() as folder:
         compiled = compile_onnx(network_onnx(NETWORK, Path(folder)), config)
     for assertions in (False, True):
         speed = cycles_a_second(compiled, assertions=assertions)
         kind = "with assertions" if assertions else "without assertions"
         print(f"{config.name}, {kind}: {speed / 1e6:.2f} M cycles/s")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""`python -m penstock.bench.zoo`: a trained network of the zoo on real images, on the core.
+"""`penstock bench zoo`: a trained network of the zoo on real images, on the core.
 
 Every image goes through golden and the simulated core: as the gates and exits decide, in the
 sequential and in the parallel schedule, and dense, with every gate open and no exit taken. The
@@ -6,11 +6,9 @@ figures of every image are stored in bench/results/zoo/NAME.json, from which the
 table of docs/results.md and the pictures are made (`make figures`).
 """
 
-import argparse
 import base64
 import json
 import multiprocessing
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -18,9 +16,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import rich_click as click
 
 from penstock.bench.cache import RESULTS
 from penstock.bench.figures import ratios
+from penstock.bench.options import data_option, images_option, store_option
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.engines import Memory, Run, build_engines, mismatches, run_engine
@@ -28,6 +28,7 @@ from penstock.model.data.dataset import Dataset
 from penstock.model.data.load import load_dataset
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
 from penstock.program.config import get_config
+from penstock.program.files import write_text
 from penstock.progress import step
 
 STORE = RESULTS / "zoo"
@@ -181,28 +182,23 @@ def measure(name: str, data: Dataset, count: int, jobs: int = 1) -> dict[str, An
     return result | {"schedules": found}
 
 
-def main() -> int:
-    """Measure and store; 1 if a byte differs."""
-    parser = argparse.ArgumentParser(prog="python -m penstock.bench.zoo", description=__doc__)
-    parser.add_argument("name", nargs="*", help=f"of {zoo_names()}; default: all of them")
-    parser.add_argument("--data-dir", type=Path, required=True, help="CIFAR-10's binary files")
-    parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--jobs", type=int, default=1, help="simulations at a time")
-    parser.add_argument("--out", type=Path, default=STORE, help="folder of the results")
-    arguments = parser.parse_args()
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...", type=click.Choice(zoo_names()))
+@data_option
+@images_option(1000)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Simulations at a time.")
+@store_option(STORE)
+def main(names: tuple[str, ...], data_dir: Path | None, images: int, jobs: int, store: Path) -> int:
+    """Run the zoo's trained networks (default: all of them) on real images on the core.
+
+    Exit code 1 if a byte differs from golden's.
+    """
     differ = 0
-    for name in arguments.name or zoo_names():
-        data = load_dataset(zoo_card(name)["dataset"], arguments.data_dir)
-        result = measure(name, data, arguments.images, arguments.jobs)
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        part = arguments.out / f".{name}.part"
-        part.write_text(json.dumps(result) + "\n", encoding="utf-8")
-        part.replace(arguments.out / f"{name}.json")
+    for name in names or zoo_names():
+        data = load_dataset(zoo_card(name)["dataset"], data_dir)
+        result = measure(name, data, images, jobs)
+        write_text(store / f"{name}.json", json.dumps(result) + "\n")
         found = [s["mismatches"] for s in result["schedules"].values()]
         differ += sum(found) + result["dense_mismatches"]
         print(f"{name}: accuracy {result['accuracy']:.2%}, {differ} bytes differ")
     return int(differ > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import rich_click as click
 
+from penstock.cli.commands.bench import bench
 from penstock.cli.commands.compile import compile_command
 from penstock.cli.commands.demo import demo
 from penstock.cli.commands.deploy import deploy
@@ -20,7 +21,7 @@ from penstock.cli.commands.simulate import simulate
 from penstock.cli.commands.timing import timing
 from penstock.cli.commands.train import train
 from penstock.cli.errors import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, describe
-from penstock.cli.outputs import separate_outputs
+from penstock.cli.outputs import complete, debug_option
 from penstock.cli.streams import flush_streams, prepare_streams, silence_stdout
 from penstock.program.entry import DEBUG_VARIABLE
 from penstock.program.optional import explained
@@ -48,19 +49,13 @@ COMMANDS = (
     hls,
     demo,
     deploy,
+    bench,
 )
 
 
-def _debug_option() -> click.Option:
-    """Declared for `--help`; `main` looks for the word, as it is needed where parsing fails."""
-    text = "Show the traceback of an error."
-    return click.Option(["--debug"], is_flag=True, expose_value=False, help=text)
-
-
-cli.params.append(_debug_option())
+cli.params.append(debug_option())
 for command in COMMANDS:
-    command.params.append(_debug_option())
-    cli.add_command(separate_outputs(command))
+    cli.add_command(complete(command))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,12 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(error: BaseException, debug: bool) -> int:
     """Say on one line what went wrong; the exit code."""
-    if isinstance(error, SystemExit) and error.code in (None, 0):
-        return 0
     # Rich, which prints the help, leaves by SystemExit where a pipe broke.
     if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
         silence_stdout()
         return BROKEN_PIPE
+    if isinstance(error, SystemExit) and isinstance(error.code, int | None):
+        return error.code or 0  # a page of help was printed
     if debug:
         traceback.print_exception(error)
     if isinstance(error, Exception):

@@ -15,8 +15,15 @@ from penstock.cli.output import STDOUT
 OUTPUTS = ("output", "json_to", "save", "vcd", "per_image")
 
 
-def separate_outputs(command: click.Command) -> click.Command:
-    """The command, refusing NaN and an output that is one of its inputs or other outputs."""
+def debug_option() -> click.Option:
+    """Declared for `--help`; `main` looks for the word, as it is needed where parsing fails."""
+    text = "Show the traceback of an error."
+    return click.Option(["--debug"], is_flag=True, expose_value=False, help=text)
+
+
+def complete(command: click.Command) -> click.Command:
+    """The command with `--debug`, refusing NaN and an output that is another input or output."""
+    command.params = [*command.params, debug_option()]
     callback = command.callback
     assert callback is not None
 

@@ -4,4 +4,4 @@
 
 coverage: $(STAMP) ## lines, branches and toggles of the core that the regression workload reaches, into docs/verification.md (minutes)
 	$(BIN)/python -m tests.quality.measure_coverage -o bench/results/coverage.json
-	$(BIN)/python -m penstock.bench.tables coverage
+	$(BIN)/penstock bench tables coverage

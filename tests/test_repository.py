@@ -31,7 +31,7 @@ def test_readme_is_short_and_names_the_first_commands(repository: Path) -> None:
 def test_results_in_documents_are_current(repository: Path) -> None:
     """The tables come from bench/results/demo.json, the report of a demo run."""
     done = subprocess.run(
-        [sys.executable, "-m", "penstock.bench.tables", "demo", "--check"],
+        [sys.executable, "-m", "penstock.cli.main", "bench", "tables", "demo", "--check"],
         cwd=repository,
         capture_output=True,
         text=True,

@@ -1,10 +1,9 @@
-"""`python -m penstock.bench.peers.run`: NNgen measured here, others as published, side by side.
+"""`penstock bench peers`: NNgen measured here, others as published, side by side.
 
 NNgen gets an environment of its own, its cycles are counted in the same kind of memory as ours:
 64 bit, 40 cycles latency, one beat a cycle.  Our own rows come from build/bench/bench.json.
 """
 
-import argparse
 import dataclasses
 import hashlib
 import json
@@ -13,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import rich_click as click
 
 from penstock.bench.cache import ROOT
 from penstock.bench.peers.conv import own_conv
@@ -124,11 +125,10 @@ def published_table() -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Measure NNgen, write peers.json and the tables; with --update also docs/results.md."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--update", action="store_true")
-    arguments = parser.parse_args()
+@click.command()
+@click.option("--update", is_flag=True, help="Also put the tables into docs/results.md.")
+def main(update: bool) -> int:
+    """Measure NNgen on the same work, in an environment of its own, and show others' figures."""
     nngen = [measure(work) for work in WORKS]
     own = own_rows(json.loads(BENCH.read_text(encoding="utf-8"))) if BENCH.is_file() else []
     if not own:
@@ -140,11 +140,7 @@ def main() -> int:
     (OUT / "peers.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     tables = {"peers": measured_table(own, nngen), "published": published_table()}
     print("\n\n".join(tables.values()))
-    if arguments.update:
+    if update:
         for name, table in tables.items():
             put_into(DOCUMENT, name, table)
     return int(any(row["mismatches"] for row in nngen))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The pictures of docs/results.md, from bench/results/zoo/*.json (`make figures`).
+"""The pictures of docs/results.md, from bench/results/zoo/*.json (`penstock bench pictures`).
 
 Accuracy against MACs, easiest and hardest images and the class x channel activity follow figures
 5, 6 and 7 of the LC-Net paper; the histogram of cycles is what the gates mean in time.
@@ -13,6 +13,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import rich_click as click
 
 from penstock.bench.cache import ROOT
 from penstock.bench.tables.zoo import PUBLISHED, how_it_runs, integer_accuracy, stored
@@ -127,8 +128,9 @@ def save(figure: Any, name: str) -> None:
     print(f"docs/images/{name}")
 
 
+@click.command()
 def main() -> None:
-    """Draw all of them."""
+    """Draw the pictures of docs/images anew from bench/results/zoo."""
     results = stored()
     accuracy_against_macs(results)
     for result in results:
@@ -136,7 +138,3 @@ def main() -> None:
             easy_and_hard(result)
             channel_activity(result)
             cycle_histogram(result)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock.bench.layers import LOST, Kind, kind_of
+from penstock.bench.rows.layers import LOST, Kind, kind_of
 from penstock.program.config import get_config
 from penstock.program.descriptor import Op
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from penstock.bench.outside import main
+from penstock.cli.main import main
 from tests.compiler.front.floats import Floats
 
 
@@ -22,7 +22,8 @@ def test_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network(tmp_path / "tanh.onnx", "Tanh")
     (tmp_path / "noise.onnx").write_bytes(np.arange(99, dtype=np.uint8).tobytes())
     table = tmp_path / "table.md"
-    assert main([str(tmp_path), "--config", "tiny", "-o", str(table)]) == 0
+    command = ["bench", "outside", str(tmp_path), "--config", "tiny", "-o", str(table)]
+    assert main(command) == 0
     text = table.read_text()
     assert text.startswith("1 of 3 files compile as they are")
     assert "| good | ok | tiny; on the host, behind the core: Softmax |" in text
@@ -31,7 +32,7 @@ def test_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path)]) == 2
-    assert main([str(tmp_path), "--config", "z9"]) == 2
+    assert main(["bench", "outside", str(tmp_path)]) == 2
+    assert main(["bench", "outside", str(tmp_path), "--config", "z9"]) == 2
     out = capsys.readouterr().err
     assert "holds no .onnx file" in out and "unknown configuration 'z9'" in out

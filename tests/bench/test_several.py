@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from penstock.bench import several
+from penstock.bench.rows import several
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.pipeline import compile_graph
 from penstock.program.config import get_config

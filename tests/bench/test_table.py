@@ -16,6 +16,7 @@ from penstock.bench.rows.cases import (
     trained_cases,
 )
 from penstock.bench.rows.measure import Measured
+from penstock.bench.rows.run import tables_of
 from penstock.bench.rows.table import (
     CYCLE_COUNTERS,
     KEYS,
@@ -24,7 +25,6 @@ from penstock.bench.rows.table import (
     counter_table,
     merged,
 )
-from penstock.bench.run import tables_of
 from penstock.bench.tables.documents import between, replace_between
 from penstock.program.counters import COUNTER_NAMES
 

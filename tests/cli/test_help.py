@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from penstock.cli.commands.bench import PROGRAMS as BENCH
 
 COMMANDS = (
     "train",
@@ -17,10 +20,12 @@ COMMANDS = (
     "disasm",
     "demo",
     "deploy",
+    "bench",
 )
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS[:-1])
 def test_help_shows_examples(penstock: Any, command: str) -> None:
     result = penstock(command, "--help")
     assert result.code == 0
@@ -74,6 +79,20 @@ def test_unknown_option_is_one_line(penstock: Any) -> None:
 
 def test_missing_option_is_named(penstock: Any) -> None:
     assert "--images" in penstock("simulate", "net").error
+
+
+@pytest.mark.parametrize("group", ((), ("bench",)))
+def test_a_group_alone_shows_its_commands(penstock: Any, group: tuple[str, ...]) -> None:
+    result = penstock(*group)
+    assert (result.code, result.err) == (2, "")
+    assert all(command in result.out for command in (BENCH if group else COMMANDS))
+
+
+def test_every_measurement_has_its_command() -> None:
+    """What is named is there, says what it does, and returns an exit code or nothing."""
+    for module, text in BENCH.values():
+        path = REPOSITORY / "bench" / f"{module.replace('.', '/')}.py"
+        assert "@click.command()" in path.read_text() and text.endswith("."), module
 
 
 def test_unknown_command(penstock: Any) -> None:

@@ -185,7 +185,7 @@ def test_the_rules_fit_the_sources() -> None:
 
 
 def test_the_document_is_current(repository: Path) -> None:
-    command = [sys.executable, "-m", "penstock.bench.tables", "coverage", "--check"]
+    command = [sys.executable, "-m", "penstock.cli.main", "bench", "tables", "coverage", "--check"]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

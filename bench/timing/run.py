@@ -1,4 +1,4 @@
-"""`make timing`: how fast each core could run, estimated from its netlist.
+"""`penstock bench timing`: how fast each core could run, estimated from its netlist.
 
 Every configuration that boards/*.yaml name, with the delays of those boards' parts.  Writes
 bench/results/timing.json and the tables of docs/timing.md.  Yosys takes minutes for a
@@ -6,10 +6,11 @@ core whose sources changed; --check runs nothing: it compares the boards' clocks
 stored.
 """
 
-import argparse
 import dataclasses
 import json
 import sys
+
+import rich_click as click
 
 from penstock.bench.cache import ROOT
 from penstock.bench.synthesis import yosys
@@ -19,7 +20,6 @@ from penstock.bench.timing.delays import load_delays
 from penstock.bench.timing.graph import Graph, Netlist
 from penstock.bench.timing.report import report
 from penstock.bench.timing.tables import screen, summary, worst
-from penstock.program.errors import PenstockError
 
 DOCUMENT = ROOT / "docs" / "timing.md"
 #: The cores whose worst paths the document shows.
@@ -70,24 +70,18 @@ def update(configs: list[str], rows: int, to_json: bool) -> None:
                 Console().print(table)
 
 
-def main() -> int:
-    """The command line; 2 on bad input."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    choices = sorted(stored.needed())
-    parser.add_argument("--config", action="append", choices=choices, help="default: all")
-    parser.add_argument("--rows", type=int, default=12, help="worst pairs of modules to print")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--check", action="store_true", help="only compare clocks and sources")
-    arguments = parser.parse_args()
-    try:
-        if arguments.check:
-            return check()
-        update(arguments.config or choices, arguments.rows, arguments.json)
-    except PenstockError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+@click.command()
+@click.option("--config", "configs", multiple=True, type=click.Choice(sorted(stored.needed())))
+@click.option("--rows", default=12, show_default=True, help="Worst pairs of modules to print.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--check", "only_check", is_flag=True, help="Only compare clocks and sources.")
+def main(configs: tuple[str, ...], rows: int, as_json: bool, only_check: bool) -> int:
+    """Estimate how fast cores could run (default: all that boards name), and store it.
+
+    Yosys takes minutes for a core whose sources changed. --check exits with 1 if a board's clock is
+    above the stored estimate, or if that is of other sources.
+    """
+    if only_check:
+        return check()
+    update(list(configs) or sorted(stored.needed()), rows, as_json)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,16 +1,16 @@
-"""`python -m penstock.bench.run`: every row, measured or from the cache; JSON and Markdown.
+"""`penstock bench rows`: every row, measured or from the cache; JSON and Markdown.
 
 A row that was measured with the same sources is not measured again, so an interrupted run resumes.
 """
 
-import argparse
 import functools
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import rich_click as click
 from rich.progress import Progress
 
 from penstock.bench.cache import ROOT, Cache, source_hash
@@ -85,7 +85,7 @@ def measure(case: Case, progress: Progress | None = None) -> Measured:
             progress.remove_task(task)
 
 
-def cases(quick: bool, networks: list[str], configs: list[str] | None) -> Iterator[Case]:
+def cases(quick: bool, networks: Sequence[str], configs: Sequence[str]) -> Iterator[Case]:
     """Every row of what fits, on `configs` or the network's own; says on stderr what does not."""
     for network in networks:
         for config in configs or ROWS.get(network, TRAINED_ROWS):
@@ -156,24 +156,30 @@ def row_cache() -> Cache:
     return Cache(OUT / "rows", source_hash(), inputs)
 
 
-def main() -> int:
-    """Write bench.json and bench.md; 1 if a byte differs anywhere."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few images, few masks, ResNet-20")
-    parser.add_argument("--network", action="append", choices=[*NETWORKS, *STATIC, TRAINED])
-    parser.add_argument("--config", action="append", choices=bench_configs())
-    parser.add_argument("--cached", action="store_true", help="only rows measured already")
-    parser.add_argument("--update", action="store_true", help="also put it into docs/results.md")
-    arguments = parser.parse_args()
-    known = [*NETWORKS, *STATIC]
-    networks = [name for name in known if not arguments.quick or name == "resnet20"]
+@click.command()
+@click.option("--quick", is_flag=True, help="Few images, few masks, ResNet-20.")
+@click.option(
+    "--network", "chosen", multiple=True, type=click.Choice([*NETWORKS, *STATIC, TRAINED])
+)
+@click.option("--config", "configs", multiple=True, type=click.Choice(bench_configs()))
+@click.option("--cached", is_flag=True, help="Only rows measured already.")
+@click.option("--update", is_flag=True, help="Also put the tables into docs/results.md.")
+def main(
+    quick: bool, chosen: tuple[str, ...], configs: tuple[str, ...], cached: bool, update: bool
+) -> int:
+    """Measure networks with masks of every kind on the core.
+
+    A row that was measured with the same sources is not measured again. Exit code 1 if a byte
+    differs.
+    """
+    networks = ["resnet20"] if quick else [*NETWORKS, *STATIC]
     if (DEMO / "net.onnx").is_file():
         networks.append(TRAINED)
     else:
         print("no rows for the trained network: run `make demo` first", file=sys.stderr)
-    todo = list(cases(arguments.quick, arguments.network or networks, arguments.config))
+    todo = list(cases(quick, chosen or networks, configs))
     cache = row_cache()
-    if arguments.cached:
+    if cached:
         todo = [case for case in todo if cache.get(case) and cache.get(case.dense)]
     results = measure_all(todo, cache)
     full = [(case, measured, results[case.dense]) for case, measured in results.items()]
@@ -182,10 +188,6 @@ def main() -> int:
     tables = tables_of(full)
     (OUT / "bench.md").write_text("\n\n".join(tables.values()) + "\n", encoding="utf-8")
     print(f"{OUT / 'bench.json'}: {len(rows)} rows", file=sys.stderr)
-    if arguments.update:
-        put_tables(tables, some=bool(arguments.network or arguments.config))
+    if update:
+        put_tables(tables, some=bool(chosen or configs))
     return int(any(row["mismatches"] for row in rows))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,13 +1,6 @@
-"""Puts every table into its document, between the markers of its name.
-
-python -m penstock.bench.tables                       all of them
-python -m penstock.bench.tables zoo exits             those of some modules
-python -m penstock.bench.tables --check               exit code 1 if a document is not current
-python -m penstock.bench.tables --demo report.json    a new run of the demo, stored first
-"""
+"""`penstock bench tables`: puts every table into its document, between its markers."""
 
 import json
-import sys
 from pathlib import Path
 
 import rich_click as click
@@ -29,16 +22,17 @@ MODULES = {
 }
 
 
-@click.command(help=__doc__)
-@click.argument("names", nargs=-1, type=click.Choice(list(MODULES)))
-@click.option("--check", is_flag=True, help="Only compare.")
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...", type=click.Choice([*MODULES]))
+@click.option("--check", is_flag=True, help="Only compare; exit code 1 if one is not current.")
 @click.option(
     "--demo",
     "report",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="report.json of a new run of the demo.",
+    help="report.json of a new run of the demo, which is stored first.",
 )
-def main(names: tuple[str, ...], check: bool, report: Path | None) -> None:
+def main(names: tuple[str, ...], check: bool, report: Path | None) -> int:
+    """Write the tables of the documents anew from bench/results (default: all of them)."""
     if report is not None:
         figures = json.loads(report.read_text(encoding="utf-8"))
         write_text(demo.STORE, json.dumps(figures, indent=2) + "\n")
@@ -46,11 +40,6 @@ def main(names: tuple[str, ...], check: bool, report: Path | None) -> None:
     for name in names or MODULES:
         module = MODULES[name]
         made = module.tables()
-        command = f"python -m penstock.bench.tables {name}"
         for document in module.DOCUMENTS:
-            stale |= update_document(document, made, command, check=check)
-    sys.exit(int(stale and check))
-
-
-if __name__ == "__main__":
-    main()
+            stale |= update_document(document, made, f"penstock bench tables {name}", check=check)
+    return int(stale and check)

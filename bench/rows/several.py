@@ -1,20 +1,20 @@
-"""`python -m penstock.bench.several`: networks without gates, several images a run.
+"""`penstock bench several`: networks without gates, several images a run.
 
 A row is one run on the simulated core: its results are compared with golden's and with those of
 the program for one image a run.  The second table has the cost model's cycles by stage and kind.
 """
 
-import argparse
 import dataclasses
 import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import rich_click as click
 
-from penstock.bench.layers import kind_of
+from penstock.bench.rows.layers import kind_of
 from penstock.bench.rows.networks import network_inputs, network_onnx
-from penstock.bench.run import DOCUMENT, OUT
+from penstock.bench.rows.run import DOCUMENT, OUT
 from penstock.bench.tables.documents import put_into
 from penstock.boards.board import load_board
 from penstock.compiler.api import compile_onnx
@@ -148,16 +148,15 @@ def layer_table(network: str, images: int) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Print the tables, and with --update put them into docs/results.md; 1 if a byte differs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", action="append", choices=[*ROWS])
-    parser.add_argument("--update", action="store_true", help="also put it into docs/results.md")
-    arguments = parser.parse_args()
-    if arguments.network and arguments.update:
-        parser.error("--update replaces the whole table: leave --network out")
+@click.command()
+@click.option("--network", "networks", multiple=True, type=click.Choice([*ROWS]))
+@click.option("--update", is_flag=True, help="Also put the tables into docs/results.md.")
+def main(networks: tuple[str, ...], update: bool) -> int:
+    """Run networks without gates, several images a run; exit code 1 if a byte differs."""
+    if networks and update:
+        raise click.UsageError("--update replaces the whole table: leave --network out")
     rows = []
-    for network in arguments.network or ROWS:
+    for network in networks or ROWS:
         pixels = network_inputs(network, max(ROWS[network]))
         single = singles(network, pixels)
         for images in ROWS[network]:
@@ -165,11 +164,7 @@ def main() -> int:
             print("| " + " | ".join(rows[-1].cells) + " |", file=sys.stderr, flush=True)
     tables = {"several": run_table(rows), "several-layers": layer_table(LAYERS, TOGETHER)}
     print("\n\n".join(tables.values()))
-    if arguments.update:
+    if update:
         for name, table in tables.items():
             put_into(DOCUMENT, name, table)
     return int(any(row.mismatches for row in rows))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,25 +1,24 @@
-"""`python -m penstock.bench.layers`: where the cycles of networks without gates go, layer by layer.
+"""`penstock bench layers`: where the cycles of networks without gates go, layer by layer.
 
 A descriptor's cycles and counters are what it adds to those of the Program before it, all from the
 simulated core (sim/rtl/profile.py).
 """
 
-import argparse
 import dataclasses
 import re
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import rich_click as click
 
 from penstock.bench.rows.networks import BACKBONES, network_inputs
-from penstock.bench.run import DOCUMENT, compiled
+from penstock.bench.rows.run import DOCUMENT, compiled
 from penstock.bench.tables.documents import put_into
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.summary import estimate
-from penstock.program.config import HwConfig
+from penstock.program.config import CONFIGS, HwConfig
 from penstock.program.descriptor import Op
 from penstock.sim.rtl.engine import RtlCore
 from penstock.sim.rtl.profile import profile
@@ -100,20 +99,14 @@ def layer_table(name: str, config: str) -> str:
     return "\n".join(lines + [row.row(network.package.config) for row in rows])
 
 
-def main() -> int:
-    """Print the tables, and with --update put them into docs/results.md."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", action="append", choices=[*BACKBONES])
-    parser.add_argument("--config", default="z7020")
-    parser.add_argument("--update", action="store_true", help="also put it into docs/results.md")
-    arguments = parser.parse_args()
-    for name in arguments.network or BACKBONES:
-        table = layer_table(name, arguments.config)
+@click.command()
+@click.option("--network", "networks", multiple=True, type=click.Choice([*BACKBONES]))
+@click.option("--config", type=click.Choice([*CONFIGS]), default="z7020", show_default=True)
+@click.option("--update", is_flag=True, help="Also put the tables into docs/results.md.")
+def main(networks: tuple[str, ...], config: str, update: bool) -> None:
+    """Show where the cycles of networks without gates go, layer by layer."""
+    for name in networks or BACKBONES:
+        table = layer_table(name, config)
         print(table, flush=True)
-        if arguments.update:
+        if update:
             put_into(DOCUMENT, f"layers-{name}", table)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
