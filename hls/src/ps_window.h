@@ -159,7 +159,8 @@ mask_blocks:
   mask_lanes:
     for (uint32_t i = 0; i < P_PX; ++i) {
 #pragma HLS UNROLL
-      const int value = (inside >> i & 1) != 0 ? int(window[b * P_PX + i]) : outer;
+      const int byte = int(window[b * P_PX + i]);
+      const int value = (inside >> i & 1) != 0 ? byte : outer;
       pixels[b * P_PX + i] = pixel_t(value - ((value & sign) << 1));
     }
   }
