@@ -1,10 +1,14 @@
 """Fixtures shared by every folder of tests."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from penstock.program.locks import locked
 
 # Spinning OpenMP threads beside Verilator cost a factor of ten on two cores; before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,6 +39,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def repository() -> Path:
     """The root of the working tree."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """What one run of `penstock demo` writes, minutes: once for all the processes of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "demo"
+    with locked(folder.with_suffix(".lock"), "the demo"):
+        if not (folder / "report.json").is_file():  # the last that it writes
+            command = [sys.executable, "-m", "penstock.cli.main", "demo", "-o", str(folder)]
+            subprocess.run(command, check=True)
+    return folder
 
 
 @pytest.fixture

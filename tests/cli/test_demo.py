@@ -14,11 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of one run of the demo."""
-    output = tmp_path_factory.mktemp("demo") / "out"
-    assert main(["demo", "-o", str(output)]) == 0
-    return output
+def folder(demo_folder: Path) -> Path:
+    return demo_folder
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,6 @@ import torch
 from penstock.model import Dataset, Evaluation, TrainResult, evaluate, load_checkpoint
 from penstock.model.macs.count import kept
 
-pytestmark = pytest.mark.slow
-
 LOGIT_TOLERANCE = 2  # steps of the logits' scale: onnxruntime may round a tie the other way
 
 
