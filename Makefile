@@ -26,11 +26,11 @@ help: ## this list
 demo: $(STAMP) ## train, compile and run a gated network on the simulated core (DATA=cifar10 DATA_DIR=...: the zoo's ResNet-20)
 	$(BIN)/penstock demo --dataset $(DATA) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) -o $(OUT)
 
-readme: $(STAMP) ## run the demo and put its figures into README.md and docs/results.md
+readme: $(STAMP) ## run the demo and put its figures into README.md and docs/results
 	$(BIN)/penstock demo --dataset digits -o build/demo
-	$(BIN)/penstock bench tables demo --demo build/demo/report.json
+	$(BIN)/penstock bench tables demo page --demo build/demo/report.json
 
-figures: $(STAMP) ## the trained networks' tables and pictures, from bench/results
+figures: $(STAMP) ## every table and picture of the documents, from bench/results
 	$(BIN)/penstock bench tables
 	$(BIN)/penstock bench pictures
 

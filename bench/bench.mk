@@ -1,15 +1,15 @@
-# Benchmarks; included by the Makefile.
+# Benchmarks; included by the Makefile. What they store, `make figures` writes into the documents.
 
 .PHONY: bench bench-layers bench-several bench-exits bench-mlperf bench-zoo bench-families bench-peers resources speed
 
-bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into docs/results.md (an hour; QUICK=1: minutes, no document)
-	$(BIN)/penstock bench rows $(if $(QUICK),--quick,--update)
+bench: $(STAMP) build/demo/net.onnx ## every row on the simulated core, into bench/results (an hour; QUICK=1: minutes, nothing stored)
+	$(BIN)/penstock bench rows $(if $(QUICK),--quick)
 
-bench-layers: $(STAMP) ## VGG16-BN and MobileNetV2 layer by layer on the simulated core, into docs/results.md (ten minutes)
-	$(BIN)/penstock bench layers --network mobilenetv2 --network vgg16 --update
+bench-layers: $(STAMP) ## VGG16-BN and MobileNetV2 layer by layer on the simulated core, into bench/results (ten minutes)
+	$(BIN)/penstock bench layers
 
-bench-several: $(STAMP) ## VGG16-BN and MobileNetV2, several images a run, on the simulated core, into docs/results.md (ten minutes)
-	$(BIN)/penstock bench several --update
+bench-several: $(STAMP) ## VGG16-BN and MobileNetV2, several images a run, on the simulated core, into bench/results (ten minutes)
+	$(BIN)/penstock bench several
 
 bench-zoo: $(STAMP) ## the zoo's networks on 1,000 images of DATA_DIR on the simulated core, into bench/results/zoo (half an hour)
 	@test -n "$(DATA_DIR)" || { echo 'usage: make bench-zoo DATA_DIR=<CIFAR-10 binary files>'; exit 2; }
@@ -28,14 +28,14 @@ bench-exits: $(STAMP) ## early exits on digits: trained, swept, on the simulated
 build/demo/net.onnx:
 	$(BIN)/penstock demo -o build/demo
 
-resources: $(STAMP) ## LUT, FF, DSP and block RAM of the core, estimated by Yosys, into docs/results.md (ten minutes)
-	$(BIN)/penstock bench resources --board pynq-z2 --update
+resources: $(STAMP) ## LUT, FF, DSP and block RAM of the core, estimated by Yosys, into bench/results (ten minutes)
+	$(BIN)/penstock bench resources
 
 speed: $(STAMP) ## simulated cycles a second of CPU time, with and without assertions (two minutes)
 	$(BIN)/penstock bench speed
 
 bench-peers: $(STAMP) ## NNgen on the same work in its own environment, published figures beside (half an hour)
-	$(BIN)/penstock bench peers --update
+	$(BIN)/penstock bench peers
 
 .PHONY: timing timing-check
 

@@ -6,12 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from penstock.bench.figures import ROOT
 from penstock.bench.rows.cases import Case
 from penstock.bench.rows.measure import Measured
-
-ROOT = Path(__file__).resolve().parent.parent
-#: What was measured last, one file a benchmark: the documents' tables are made of these.
-RESULTS = ROOT / "bench" / "results"
 
 #: What a row depends on: the core, its harness, golden, the compiler and the benchmark.
 SOURCES = (

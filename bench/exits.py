@@ -4,7 +4,7 @@ For each recipe with exits: train on digits (a minute), compile, sweep one thres
 over the test images in golden, and run the chosen thresholds on the simulated core against golden
 and the HLS core's C simulation.  The baseline is the same network without exits, on the same core.
 A network of the zoo needs `--data-dir`, where its data set is.  The figures are stored in
-bench/results/exits/NAME.json, of which the table of docs/results.md is made.
+bench/results/exits/NAME.json, of which docs/results/exits.md is made.
 """
 
 import dataclasses
@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
-from penstock.bench.cache import RESULTS, ROOT
-from penstock.bench.figures import network_realisation
+from penstock.bench.figures import RESULTS, ROOT, network_realisation
 from penstock.bench.options import data_option, images_option, store_option
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork

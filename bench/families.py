@@ -5,7 +5,7 @@ compiled and run on test images by graph, golden, csim and the simulated core, a
 agree.  One on CIFAR-10 (`--data-dir`), for which build/families should hold checkpoints: it takes
 more than an hour.  At CIFAR's size: the same with random weights, half the channels and blocks
 closed.  Beside each, the same network compiled without its gates.  Results go into
-bench/results/families.json, from which the tables of docs/results.md are made (`make figures`).
+bench/results/families.json, from which docs/results/families.md is made.
 """
 
 import json
@@ -17,8 +17,7 @@ import onnx
 import rich_click as click
 import torch
 
-from penstock.bench.cache import RESULTS, ROOT
-from penstock.bench.figures import network_realisation
+from penstock.bench.figures import RESULTS, ROOT, network_realisation
 from penstock.bench.options import data_option
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork

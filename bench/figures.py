@@ -11,6 +11,11 @@ compared with, and so in what is counted:
 """
 
 from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+#: What was measured last, one file a benchmark: the documents' tables are made of these.
+RESULTS = ROOT / "bench" / "results"
 
 Means = Mapping[str, float]
 

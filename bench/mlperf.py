@@ -21,7 +21,7 @@ import numpy.typing as npt
 import onnx
 import rich_click as click
 
-from penstock.bench.cache import RESULTS
+from penstock.bench.figures import RESULTS
 from penstock.bench.options import store_option
 from penstock.bench.rows.cases import bench_configs
 from penstock.compiler.api import compile_onnx

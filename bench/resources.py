@@ -9,21 +9,17 @@ import re
 
 import rich_click as click
 
-from penstock.bench.cache import ROOT
+from penstock.bench.figures import RESULTS, ROOT
 from penstock.bench.synthesis import yosys
 from penstock.bench.synthesis.netlist import Resources, count
-from penstock.bench.tables.documents import put_into
-from penstock.boards.board import Board, load_board
 from penstock.program.config import CONFIGS
+from penstock.program.files import write_text
 
 OUT = ROOT / "build" / "resources"
-DOCUMENT = ROOT / "docs" / "results.md"
+STORE = RESULTS / "resources.json"
 
 #: The cores meant for the board of the bars, without and with two products a DSP slice.
 DEFAULT = ("z7020", "z7020x2")
-
-#: Bars of the project for a core on a Zynq-7020.
-BARS = {"lut": 40_000, "dsp": 170, "bram36": 130}
 
 
 def resources_of(config: str) -> Resources:
@@ -41,22 +37,6 @@ def resources_of(config: str) -> Resources:
         )
     data = json.loads(kept.read_text(encoding="utf-8"))
     return Resources(**data | {"path": tuple(data["path"])})
-
-
-def resource_table(rows: dict[str, Resources], board: Board) -> str:
-    """Markdown: each core's cells against the totals of a board and the project's bars."""
-    totals = {**board.resources, "ff": 2 * board.resources["lut"]}
-    names = {"lut": "LUT", "ff": "FF", "dsp": "DSP48E1", "bram36": "RAMB36 (a RAMB18 is half)"}
-    head = ["cells (*estimate*)", f"{board.title} has", "bar", *rows]
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    for key, name in names.items():
-        used = [getattr(resources, key) for resources in rows.values()]
-        cells = [f"{value:,.10g} ({value / totals[key]:.0%})" for value in used]
-        bar = f"{BARS[key]:,}" if key in BARS else ""
-        lines.append(f"| {name} | {totals[key]:,} | {bar} | {' | '.join(cells)} |")
-    depths = " | ".join(str(resources.depth) for resources in rows.values())
-    lines.append(f"| deepest logic, levels | | | {depths} |")
-    return "\n".join(lines)
 
 
 def longest_paths(rows: dict[str, Resources]) -> str:
@@ -77,15 +57,12 @@ def longest_paths(rows: dict[str, Resources]) -> str:
     default=DEFAULT,
     show_default=True,
 )
-@click.option("--board", "board_name", default="pynq-z2", show_default=True)
-@click.option("--update", is_flag=True, help="Also put the table into docs/results.md.")
-def main(configs: tuple[str, ...], board_name: str, update: bool) -> None:
-    """Estimate with Yosys what cores take of a board's FPGA."""
-    board = load_board(board_name)
+def main(configs: tuple[str, ...]) -> None:
+    """Estimate with Yosys what cores take of an FPGA, and store it."""
+    found = json.loads(STORE.read_text(encoding="utf-8"))
     rows = {name: resources_of(name) for name in configs}
-    table = resource_table(rows, board)
-    figures = {name: dataclasses.asdict(r) | {"bram36": r.bram36} for name, r in rows.items()}
-    (OUT / "resources.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    print(table, f"longest path: {longest_paths(rows)}", sep="\n")
-    if update:
-        put_into(DOCUMENT, "resources", table)
+    for name, resources in rows.items():
+        found[name] = dataclasses.asdict(resources) | {"bram36": resources.bram36}
+        print(f"{name}: {found[name]}")
+    write_text(STORE, json.dumps(found, indent=1) + "\n")
+    print(f"longest path: {longest_paths(rows)}")

@@ -3,7 +3,7 @@
 Every image goes through golden and the simulated core: as the gates and exits decide, in the
 sequential and in the parallel schedule, and dense, with every gate open and no exit taken. The
 figures of every image are stored in bench/results/zoo/NAME.json, from which the
-table of docs/results.md and the pictures are made (`make figures`).
+table of docs/results/zoo.md and the pictures are made.
 """
 
 import base64
@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
-from penstock.bench.cache import RESULTS
-from penstock.bench.figures import ratios
+from penstock.bench.figures import RESULTS, ratios
 from penstock.bench.options import data_option, images_option, store_option
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork

@@ -15,7 +15,7 @@ from penstock.program.descriptor import Op
 from tests.tutorial import blocks, run_tutorial
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
+DOCUMENTS = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")])
 ARCHITECTURE = REPOSITORY / "docs" / "architecture.md"
 TUTORIAL = REPOSITORY / "docs" / "tutorial.md"
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from penstock.bench.cache import ROOT
+from penstock.bench.figures import ROOT
 from penstock.compiler.api import compile_onnx
 from penstock.model.networks.resnet_config import ResNetConfig
 from penstock.program.config import CONFIGS

@@ -1,7 +1,7 @@
 """`penstock bench peers`: NNgen measured here, others as published, side by side.
 
 NNgen gets an environment of its own, its cycles are counted in the same kind of memory as ours:
-64 bit, 40 cycles latency, one beat a cycle.  Our own rows come from build/bench/bench.json.
+64 bit, 40 cycles latency, one beat a cycle.  Our own networks are rows of bench/results/rows.json.
 """
 
 import dataclasses
@@ -9,24 +9,22 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from penstock.bench.cache import ROOT
+from penstock.bench.figures import RESULTS, ROOT
 from penstock.bench.peers.conv import own_conv
-from penstock.bench.peers.published import PUBLISHED
-from penstock.bench.tables.documents import put_into
-from penstock.program.config import CONFIGS
+from penstock.program.files import write_text
 
 OUT = ROOT / "build" / "peers"
 ENVIRONMENT = OUT / "nngen-env"
 SCRIPT = Path(__file__).with_name("nngen_net.py")
 REQUIREMENTS = Path(__file__).with_name("nngen.txt")
-BENCH = ROOT / "build" / "bench" / "bench.json"
-DOCUMENT = ROOT / "docs" / "results.md"
+STORE = RESULTS / "peers.json"
+#: Our cores beside it.
+CONFIGS_BESIDE = ("z7020", "z7020x2")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,64 +81,13 @@ def measure(work: Work) -> dict[str, Any]:
     return row
 
 
-def own_rows(bench: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Our dense runs and those at half the channels, on every core, with their multipliers."""
-    rows = []
-    for row in bench:
-        shown = row["network"] == "resnet20" and row["split"] and not row["blocks_skipped"]
-        if shown and row["schedule"] == "sequential" and row["keep"] in (1.0, 0.5, 0.3):
-            config = CONFIGS[row["config"]]
-            rows.append({**row, "multipliers": config.p_oc * config.p_px})
-    return rows
-
-
-def measured_table(own: Sequence[dict[str, Any]], nngen: Sequence[dict[str, Any]]) -> str:
-    """Cycles on the same work; all of them counted here."""
-    lines = [
-        "| work | system | multipliers | cycles | MAC utilisation |",
-        "|---|---|---:|---:|---:|",
-    ]
-    names = {"conv": "3x3, 64 -> 64, 16 x 16", "resnet20": "ResNet-20, dense"}
-    entries = [
-        (names[row["network"]], f"NNgen 1.3.4, memory latency {row['latency']}", row)
-        for row in nngen
-    ]
-    for row in own:
-        dense = row["keep"] == 1.0
-        work = names[row["network"]] if dense else f"ResNet-20, keep {row['keep']:g}"
-        entries.append((work, f"Penstock {row['config']}", row))
-    for work, system, row in sorted(entries, key=lambda entry: entry[:2]):
-        lines.append(
-            f"| {work} | {system} | {row['multipliers']} | {row['cycles']:,.0f} | "
-            f"{row['utilisation']:.3f} |"
-        )
-    return "\n".join(lines)
-
-
-def published_table() -> str:
-    """What others say of themselves."""
-    lines = ["| system | dynamic support | figure (*published*, not repeated) | source |"]
-    lines += ["|---|---|---|---|"]
-    lines += [f"| {p.system} | {p.dynamic} | {p.figure} | {p.source} |" for p in PUBLISHED]
-    return "\n".join(lines)
-
-
 @click.command()
-@click.option("--update", is_flag=True, help="Also put the tables into docs/results.md.")
-def main(update: bool) -> int:
-    """Measure NNgen on the same work, in an environment of its own, and show others' figures."""
+def main() -> int:
+    """Measure NNgen on the same work, in an environment of its own, and store both sides.
+
+    Exit code 1 if a byte of NNgen's differs.
+    """
     nngen = [measure(work) for work in WORKS]
-    own = own_rows(json.loads(BENCH.read_text(encoding="utf-8"))) if BENCH.is_file() else []
-    if not own:
-        print("no rows of our own: run `make bench` first", file=sys.stderr)
-    own += [own_conv(config) for config in sorted({row["config"] for row in own})]
-    OUT.mkdir(parents=True, exist_ok=True)
-    published = [dataclasses.asdict(entry) for entry in PUBLISHED]
-    figures = {"nngen": nngen, "penstock": own, "published": published}
-    (OUT / "peers.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    tables = {"peers": measured_table(own, nngen), "published": published_table()}
-    print("\n\n".join(tables.values()))
-    if update:
-        for name, table in tables.items():
-            put_into(DOCUMENT, name, table)
+    figures = {"nngen": nngen, "conv": [own_conv(config) for config in CONFIGS_BESIDE]}
+    write_text(STORE, json.dumps(figures, indent=1) + "\n")
     return int(any(row["mismatches"] for row in nngen))

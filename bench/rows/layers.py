@@ -5,6 +5,7 @@ simulated core (sim/rtl/profile.py).
 """
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -12,16 +13,21 @@ from typing import Any
 import numpy as np
 import rich_click as click
 
+from penstock.bench.figures import RESULTS
 from penstock.bench.rows.networks import BACKBONES, network_inputs
-from penstock.bench.rows.run import DOCUMENT, compiled
-from penstock.bench.tables.documents import put_into
+from penstock.bench.rows.run import compiled
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.summary import estimate
-from penstock.program.config import CONFIGS, HwConfig
+from penstock.program.config import CONFIGS
 from penstock.program.descriptor import Op
+from penstock.program.files import write_text
 from penstock.sim.rtl.engine import RtlCore
 from penstock.sim.rtl.profile import profile
+
+STORE = RESULTS / "layers.json"
+#: Networks that are measured unless others are named.
+STORED = ("mobilenetv2", "vgg16")
 
 #: Counters of cycles that are lost, and what the table calls them.
 LOST = {
@@ -48,16 +54,18 @@ class Kind:
         for name in ("cycles", "mac", *LOST):
             self.counters[name] = self.counters.get(name, 0.0) + float(counters[name])
 
-    def row(self, config: HwConfig) -> str:
-        """A row of the table; what is lost as shares of the kind's cycles."""
-        cycles, pes = self.counters["cycles"], config.p_oc * config.p_px
+    def figures(self, pes: int) -> dict[str, Any]:
+        """What is stored; `lost`: the three largest shares of its cycles in which nothing is done.
+
+        `pes`: multiply-accumulates a cycle.
+        """
+        cycles = self.counters["cycles"]
         idle = self.counters["mac"] - self.macs / pes
         lost = {"idle lanes": idle} | {LOST[name]: self.counters[name] for name in LOST}
         shares = {name: value / cycles for name, value in lost.items()} if cycles else {}
         worst = sorted((n for n in shares if shares[n] >= 0.01), key=lambda n: -shares[n])
-        limits = ", ".join(f"{name} {shares[name]:.0%}" for name in worst[:3])
-        used = f"{self.macs / (cycles * pes):.3f}" if self.macs and cycles else ""
-        return f"| {self.name} | {self.macs:,.0f} | {cycles:,.0f} | {used} | {limits} |"
+        kept = {name: shares[name] for name in worst[:3]}
+        return {"name": self.name, "macs": self.macs, "cycles": cycles, "lost": kept}
 
 
 def kind_of(op: Op, name: str) -> str:
@@ -87,26 +95,23 @@ def kinds(network: CompiledNetwork, profiled: Iterable[dict[str, Any]]) -> list[
     return [*found.values(), total]
 
 
-def layer_table(name: str, config: str) -> str:
-    """The table of a network on a core, measured."""
+def measure(name: str, config: str) -> dict[str, Any]:
+    """The stored figures of a network on a core."""
     network = compiled(name, config, "sequential", True)
     inputs = network.quantize_input(network_inputs(name, 1))
     core = RtlCore(config, assertions=False)
     rows = kinds(network, profile(core, network.package, inputs))
     core.close()
-    head = f"| {name} on {config} | MACs | cycles | utilisation | cycles lost to |"
-    lines = [head, "|---|---:|---:|---:|---|"]
-    return "\n".join(lines + [row.row(network.package.config) for row in rows])
+    chosen = network.package.config
+    return {"config": config, "kinds": [row.figures(chosen.p_oc * chosen.p_px) for row in rows]}
 
 
 @click.command()
 @click.option("--network", "networks", multiple=True, type=click.Choice([*BACKBONES]))
 @click.option("--config", type=click.Choice([*CONFIGS]), default="z7020", show_default=True)
-@click.option("--update", is_flag=True, help="Also put the tables into docs/results.md.")
-def main(networks: tuple[str, ...], config: str, update: bool) -> None:
-    """Show where the cycles of networks without gates go, layer by layer."""
-    for name in networks or BACKBONES:
-        table = layer_table(name, config)
-        print(table, flush=True)
-        if update:
-            put_into(DOCUMENT, f"layers-{name}", table)
+def main(networks: tuple[str, ...], config: str) -> None:
+    """Measure where the cycles of networks without gates go, layer by layer, and store it."""
+    found = json.loads(STORE.read_text(encoding="utf-8"))
+    for name in networks or STORED:
+        found[name] = measure(name, config)
+        write_text(STORE, json.dumps(found, indent=1) + "\n")

@@ -1,11 +1,10 @@
-"""`penstock bench rows`: every row, measured or from the cache; JSON and Markdown.
+"""`penstock bench rows`: every row, measured or from the cache.
 
 A row that was measured with the same sources is not measured again, so an interrupted run resumes.
 """
 
 import functools
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -13,8 +12,8 @@ import numpy as np
 import rich_click as click
 from rich.progress import Progress
 
-from penstock.bench.cache import ROOT, Cache, source_hash
-from penstock.bench.rows.bars import bar_table
+from penstock.bench.cache import Cache, source_hash
+from penstock.bench.figures import ROOT
 from penstock.bench.rows.cases import (
     ROWS,
     TRAINED_ROWS,
@@ -26,8 +25,7 @@ from penstock.bench.rows.cases import (
 )
 from penstock.bench.rows.measure import Measured, measure_forced, measure_own
 from penstock.bench.rows.networks import NETWORKS, STATIC, TRAINED, network_inputs, network_onnx
-from penstock.bench.rows.table import bench_row, bench_table, counter_table, merged
-from penstock.bench.tables.documents import between, put_into
+from penstock.bench.rows.table import bench_row, store
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
@@ -36,7 +34,6 @@ from penstock.program.config import get_config
 
 OUT = ROOT / "build" / "bench"
 DEMO = ROOT / "build" / "demo"
-DOCUMENT = ROOT / "docs" / "results.md"
 
 #: Images of the trained network.
 TRAINED_IMAGES = {False: 100, True: 20}
@@ -123,29 +120,6 @@ def measure_all(todo: list[Case], cache: Cache) -> dict[Case, Measured]:
     return results
 
 
-def tables_of(full: list[tuple[Case, Measured, Measured]]) -> dict[str, str]:
-    """Tables by the name of their markers; those without a row are left as they are."""
-    gated = [result for result in full if result[0].network not in STATIC]
-    static = [result for result in full if result[0].network in STATIC]
-    tables = {}
-    if gated:
-        tables["bars"] = bar_table([bench_row(*result) for result in full])
-    for prefix, part in (("", gated), ("static-", static)):
-        if part:
-            tables[f"{prefix}bench"] = bench_table([bench_row(*result) for result in part])
-            tables[f"{prefix}counters"] = counter_table(part)
-    return tables
-
-
-def put_tables(tables: dict[str, str], *, some: bool) -> None:
-    """Into docs/results.md; of `some` rows the others stay, and the bars, which are of all."""
-    for name, table in tables.items():
-        if some and name == "bars":
-            continue
-        old = between(DOCUMENT.read_text(encoding="utf-8"), name)
-        put_into(DOCUMENT, name, merged(old, table) if some else table)
-
-
 def row_cache() -> Cache:
     """Rows that were measured with these sources, and with the trained network as it is."""
     inputs = [
@@ -163,14 +137,11 @@ def row_cache() -> Cache:
 )
 @click.option("--config", "configs", multiple=True, type=click.Choice(bench_configs()))
 @click.option("--cached", is_flag=True, help="Only rows measured already.")
-@click.option("--update", is_flag=True, help="Also put the tables into docs/results.md.")
-def main(
-    quick: bool, chosen: tuple[str, ...], configs: tuple[str, ...], cached: bool, update: bool
-) -> int:
-    """Measure networks with masks of every kind on the core.
+def main(quick: bool, chosen: tuple[str, ...], configs: tuple[str, ...], cached: bool) -> int:
+    """Measure networks with masks of every kind on the core, and store the rows.
 
-    A row that was measured with the same sources is not measured again. Exit code 1 if a byte
-    differs.
+    A row that was measured with the same sources is not measured again. --quick stores none. Exit
+    code 1 if a byte differs.
     """
     networks = ["resnet20"] if quick else [*NETWORKS, *STATIC]
     if (DEMO / "net.onnx").is_file():
@@ -182,12 +153,8 @@ def main(
     if cached:
         todo = [case for case in todo if cache.get(case) and cache.get(case.dense)]
     results = measure_all(todo, cache)
-    full = [(case, measured, results[case.dense]) for case, measured in results.items()]
-    rows = [bench_row(*result) for result in full]
-    (OUT / "bench.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    tables = tables_of(full)
-    (OUT / "bench.md").write_text("\n\n".join(tables.values()) + "\n", encoding="utf-8")
-    print(f"{OUT / 'bench.json'}: {len(rows)} rows", file=sys.stderr)
-    if update:
-        put_tables(tables, some=bool(chosen or configs))
+    rows = [bench_row(case, found, results[case.dense]) for case, found in results.items()]
+    if not quick:
+        store(rows)
+    print(f"{len(rows)} rows", file=sys.stderr)
     return int(any(row["mismatches"] for row in rows))

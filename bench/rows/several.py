@@ -1,10 +1,11 @@
 """`penstock bench several`: networks without gates, several images a run.
 
 A row is one run on the simulated core: its results are compared with golden's and with those of
-the program for one image a run.  The second table has the cost model's cycles by stage and kind.
+the program for one image a run.  It stores also the cost model's cycles by stage and kind.
 """
 
 import dataclasses
+import json
 import sys
 from typing import Any
 
@@ -12,27 +13,26 @@ import numpy as np
 import numpy.typing as npt
 import rich_click as click
 
+from penstock.bench.figures import RESULTS
 from penstock.bench.rows.layers import kind_of
 from penstock.bench.rows.networks import network_inputs, network_onnx
-from penstock.bench.rows.run import DOCUMENT, OUT
-from penstock.bench.tables.documents import put_into
-from penstock.boards.board import load_board
+from penstock.bench.rows.run import OUT
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.summary import estimate
 from penstock.program.config import get_config
 from penstock.program.counters import COUNTER_BYTES
 from penstock.program.descriptor import Op
+from penstock.program.files import write_text
 from penstock.sim.golden import run as run_golden
 from penstock.sim.rtl.engine import RtlCore
 
+STORE = RESULTS / "several.json"
 CONFIG = "z7020"
 #: Images a run, by network.
 ROWS: dict[str, tuple[int, ...]] = {"vgg16": (1, 2, 3, 4, 8), "mobilenetv2": (1, 3)}
 #: Of which the second table is.
 LAYERS, TOGETHER = "vgg16", 3
-#: Whose clock gives the milliseconds, an estimate (docs/timing.md).
-CLOCK_MHZ = load_board("pynq-z2").clock("rtl", CONFIG)
 NO_SCORES = np.zeros((1, 0), np.uint8)
 
 
@@ -47,28 +47,6 @@ class Row:
     weight_bytes: int
     macs: int  # an image
     mismatches: int
-
-    @property
-    def cells(self) -> list[str]:
-        """The row of the table."""
-        config = get_config(CONFIG)
-        each = self.cycles / self.images
-        return [
-            self.network,
-            str(self.images),
-            f"{self.cycles:,}",
-            f"{each:,.0f}",
-            f"{self.predicted / self.cycles - 1:+.2%}",
-            f"{self.macs / (each * config.p_oc * config.p_px):.3f}",
-            f"{self.weight_bytes / self.images:,.0f}",
-            f"{self.cycles / CLOCK_MHZ / 1e3:.1f}",
-            str(self.mismatches),
-        ]
-
-
-HEAD = ("network", "images a run", "cycles a run", "cycles an image", "model", "utilisation",
-        "weight bytes an image", f"latency, ms at {CLOCK_MHZ} MHz (*estimate*)",
-        "bytes that differ")  # fmt: skip
 
 
 def compiled(network: str, images: int) -> CompiledNetwork:
@@ -113,58 +91,33 @@ def singles(network: str, pixels: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     return net.decode_output(run_golden(net.package, inputs)).logits
 
 
-def run_table(rows: list[Row]) -> str:
-    """The rows as Markdown."""
-    lines = ["| " + " | ".join(HEAD) + " |", "|---|" + "---:|" * (len(HEAD) - 1)]
-    return "\n".join(lines + ["| " + " | ".join(row.cells) + " |" for row in rows])
-
-
 def by_kind(net: CompiledNetwork) -> dict[str, tuple[float, float]]:
     """Stage and kind -> (cycles, MACs) an image by the cost model, what takes cycles alone."""
     found: dict[str, tuple[float, float]] = {}
-    for layer in estimate(net.package, NO_SCORES, CLOCK_MHZ)["layers"]:
+    for layer in estimate(net.package, NO_SCORES, 100.0)["layers"]:
         name = kind_of(Op[layer["op"]], layer["name"])
         cycles, macs = found.get(name, (0.0, 0.0))
         found[name] = cycles + layer["cycles"], macs + layer["macs"]
     return {name: both for name, both in found.items() if both[0]}
 
 
-def layer_table(network: str, images: int) -> str:
-    """Cycles an image and utilisation by stage and kind, for one and for several images a run."""
-    config = get_config(CONFIG)
-    alone, together = (by_kind(compiled(network, count)) for count in (1, images))
-    lines = [
-        f"| {network} on {CONFIG} | cycles, one image a run | utilisation "
-        f"| cycles, {images} images a run | utilisation |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for name in dict.fromkeys([*alone, *together]):
-        cells = [name]
-        for found in (alone, together):
-            cycles, macs = found.get(name, (0.0, 0.0))
-            used = f"{macs / (cycles * config.p_oc * config.p_px):.3f}" if macs else ""
-            cells += [f"{cycles:,.0f}" if cycles else "", used]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 @click.command()
-@click.option("--network", "networks", multiple=True, type=click.Choice([*ROWS]))
-@click.option("--update", is_flag=True, help="Also put the tables into docs/results.md.")
-def main(networks: tuple[str, ...], update: bool) -> int:
-    """Run networks without gates, several images a run; exit code 1 if a byte differs."""
-    if networks and update:
-        raise click.UsageError("--update replaces the whole table: leave --network out")
+def main() -> int:
+    """Run networks without gates, several images a run, and store what they take.
+
+    Exit code 1 if a byte differs.
+    """
     rows = []
-    for network in networks or ROWS:
-        pixels = network_inputs(network, max(ROWS[network]))
+    for network, counts in ROWS.items():
+        pixels = network_inputs(network, max(counts))
         single = singles(network, pixels)
-        for images in ROWS[network]:
+        for images in counts:
             rows.append(measure(network, images, pixels, single))
-            print("| " + " | ".join(rows[-1].cells) + " |", file=sys.stderr, flush=True)
-    tables = {"several": run_table(rows), "several-layers": layer_table(LAYERS, TOGETHER)}
-    print("\n\n".join(tables.values()))
-    if update:
-        for name, table in tables.items():
-            put_into(DOCUMENT, name, table)
+            print(rows[-1], file=sys.stderr, flush=True)
+    kinds = {str(images): by_kind(compiled(LAYERS, images)) for images in (1, TOGETHER)}
+    figures = {
+        "rows": [dataclasses.asdict(row) for row in rows],
+        "layers": {"network": LAYERS, "cycles_macs": kinds},
+    }
+    write_text(STORE, json.dumps(figures, indent=1) + "\n")
     return int(any(row.mismatches for row in rows))

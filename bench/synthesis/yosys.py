@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from penstock.bench.cache import ROOT
+from penstock.bench.figures import ROOT
 from penstock.program.errors import PenstockError
 from penstock.program.optional import locate
 from penstock.sim.sources import TOP, rtl_sources

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import penstock
-from penstock.bench.cache import ROOT
+from penstock.bench.figures import ROOT
 
 DOCUMENTS = (ROOT / "docs" / "api.md",)
 #: In the order in which a reader needs them.

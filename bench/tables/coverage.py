@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.bench.cache import RESULTS, ROOT
+from penstock.bench.figures import RESULTS, ROOT
 
 FIGURES = RESULTS / "coverage.json"
 DOCUMENTS = (ROOT / "docs" / "verification.md",)

@@ -1,4 +1,4 @@
-"""Puts the demo's figures into README.md and docs/results.md, between their markers.
+"""Puts the demo's figures into README.md and docs/results/demo.md, between their markers.
 
 The figures are never typed: bench/results/demo.json is the report of the demo that was run last.
 Beside it stands the network that the demo runs on CIFAR-10, as `make bench-zoo` measured it.
@@ -7,14 +7,14 @@ Beside it stands the network that the demo runs on CIFAR-10, as `make bench-zoo`
 import json
 from typing import Any
 
-from penstock.bench.cache import RESULTS, ROOT
 from penstock.bench.demo_report import BOARD, rows
+from penstock.bench.figures import RESULTS, ROOT
 from penstock.boards.board import load_board
 from penstock.model.zoo import DEMO_NETWORKS
 
 STORE = RESULTS / "demo.json"
 ZOO = RESULTS / "zoo" / f"{DEMO_NETWORKS['cifar10']}.json"
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "results.md")
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "results" / "demo.md")
 
 
 def zoo_report(stored: dict[str, Any]) -> dict[str, Any]:

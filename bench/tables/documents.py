@@ -1,6 +1,6 @@
 """Tables in documents: each stands between two markers of its name and is never typed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from penstock.program.files import write_text
@@ -16,13 +16,11 @@ def replace_between(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 
-def between(text: str, name: str) -> str:
-    """What stands between the markers of `name`; ValueError if there are none."""
-    _, found, rest = text.partition(f"<!-- {name}: begin -->\n")
-    content, closed, _ = rest.partition(f"\n<!-- {name}: end -->")
-    if not found or not closed:
-        raise ValueError(f"no markers of '{name}'")
-    return content
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
+    """A table whose first `words` columns hold words and whose others hold numbers."""
+    rule = "|" + "---|" * words + "---:|" * (len(head) - words)
+    first, *rest = (f"| {' | '.join(line)} |" for line in (head, *rows))
+    return "\n".join((first, rule, *rest))
 
 
 def put_into(document: Path, name: str, content: str) -> None:
@@ -37,15 +35,18 @@ def update_document(
 ) -> bool:
     """Put tables, by the names of their markers, into a document, or only compare.
 
+    Those whose markers it has not are left out.
+
     Returns:
         True if the document was not current; a check then prints `command`, which makes it so.
     """
     old = new = document.read_text(encoding="utf-8")
-    for name, content in tables.items():
+    here = {name: text for name, text in tables.items() if f"<!-- {name}: begin -->" in old}
+    for name, content in here.items():
         new = replace_between(new, name, content)
     if new != old and check:
-        print(f"{document.name} is not current: run `{command}`")
+        print(f"{document} is not current: run `{command}`")
     elif new != old:
         write_text(document, new)
-        print(f"{document.name}: {', '.join(tables)}")
+        print(f"{document.name}: {', '.join(here)}")
     return new != old

@@ -1,13 +1,13 @@
-"""The tables of early exits in docs/results.md, from bench/results/exits/*.json."""
+"""The tables of early exits in docs/results/exits.md, from bench/results/exits/*.json."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.bench.cache import RESULTS, ROOT
+from penstock.bench.figures import RESULTS, ROOT
 
 STORE = RESULTS / "exits"
-DOCUMENTS = (ROOT / "docs" / "results.md",)
+DOCUMENTS = (ROOT / "docs" / "results" / "exits.md",)
 
 
 def lines(results: list[dict[str, Any]]) -> Iterator[str]:

@@ -1,13 +1,13 @@
-"""The tables of gate families in docs/results.md, from bench/results/families.json."""
+"""The tables of gate families in docs/results/families.md, from bench/results/families.json."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.bench.cache import RESULTS, ROOT
+from penstock.bench.figures import RESULTS, ROOT
 
 STORE = RESULTS / "families.json"
-DOCUMENTS = (ROOT / "docs" / "results.md",)
+DOCUMENTS = (ROOT / "docs" / "results" / "families.md",)
 
 COLUMNS = (
     "scores",

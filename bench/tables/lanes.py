@@ -6,8 +6,7 @@ Both tables are bounds: cycles in which the array accumulates, without fetches, 
 import math
 from collections.abc import Iterator
 
-from penstock.bench.cache import ROOT
-from penstock.bench.figures import array_realisation
+from penstock.bench.figures import ROOT, array_realisation
 from penstock.compiler.estimate.array_shape import best_split, passes, tiles
 from penstock.program.config import HwConfig, get_config
 

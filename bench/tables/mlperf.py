@@ -1,15 +1,15 @@
-"""The table of MLPerf Tiny in docs/results.md, from bench/results/mlperf.json (`make figures`)."""
+"""The table of docs/results/mlperf.md, from bench/results/mlperf.json."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.bench.cache import RESULTS, ROOT
+from penstock.bench.figures import RESULTS, ROOT
 from penstock.bench.mlperf import TASKS
 from penstock.boards.board import load_board
 
 STORE = RESULTS / "mlperf.json"
-DOCUMENTS = (ROOT / "docs" / "results.md",)
+DOCUMENTS = (ROOT / "docs" / "results" / "mlperf.md",)
 
 #: Inferences a second as published (mlcommons/tiny_results_*), not repeated: (task, who, rate).
 PUBLISHED = (

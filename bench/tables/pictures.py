@@ -1,4 +1,4 @@
-"""The pictures of docs/results.md, from bench/results/zoo/*.json (`penstock bench pictures`).
+"""The pictures of the trained networks, from bench/results/zoo/*.json (`penstock bench pictures`).
 
 Accuracy against MACs, easiest and hardest images and the class x channel activity follow figures
 5, 6 and 7 of the LC-Net paper; the histogram of cycles is what the gates mean in time.
@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import rich_click as click
 
-from penstock.bench.cache import ROOT
+from penstock.bench.figures import ROOT
 from penstock.bench.tables.zoo import PUBLISHED, how_it_runs, integer_accuracy, stored
 
 FOLDER = ROOT / "docs" / "images"

@@ -5,7 +5,21 @@ from pathlib import Path
 
 import rich_click as click
 
-from penstock.bench.tables import api, coverage, demo, exits, families, lanes, mlperf, zoo
+from penstock.bench.peers import tables as peers
+from penstock.bench.tables import (
+    api,
+    coverage,
+    demo,
+    exits,
+    families,
+    lanes,
+    mlperf,
+    page,
+    resources,
+    rows,
+    static,
+    zoo,
+)  # fmt: skip
 from penstock.bench.tables.documents import update_document
 from penstock.program.files import write_text
 
@@ -18,6 +32,11 @@ MODULES = {
     "families": families,
     "lanes": lanes,
     "mlperf": mlperf,
+    "page": page,
+    "peers": peers,
+    "resources": resources,
+    "rows": rows,
+    "static": static,
     "zoo": zoo,
 }
 

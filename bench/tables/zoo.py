@@ -1,4 +1,4 @@
-"""The table of trained networks in docs/results.md, from bench/results/zoo/*.json."""
+"""The table of trained networks in docs/results/zoo.md, from bench/results/zoo/*.json."""
 
 import json
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from penstock.bench.cache import RESULTS, ROOT
+from penstock.bench.figures import RESULTS, ROOT
 
 STORE = RESULTS / "zoo"
-DOCUMENTS = (ROOT / "docs" / "results.md",)
+DOCUMENTS = (ROOT / "docs" / "results" / "zoo.md",)
 
 COLUMNS = (
     "network",

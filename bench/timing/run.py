@@ -12,7 +12,7 @@ import sys
 
 import rich_click as click
 
-from penstock.bench.cache import ROOT
+from penstock.bench.figures import ROOT
 from penstock.bench.synthesis import yosys
 from penstock.bench.tables.documents import put_into
 from penstock.bench.timing import stored

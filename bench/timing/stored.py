@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.bench.cache import RESULTS
+from penstock.bench.figures import RESULTS
 from penstock.bench.synthesis import yosys
 from penstock.bench.timing.delays import delays_of
 from penstock.bench.timing.report import Pair, Report

@@ -3,7 +3,7 @@
 import pytest
 
 from penstock.bench.rows.layers import LOST, Kind, kind_of
-from penstock.program.config import get_config
+from penstock.bench.tables.static import layer_table
 from penstock.program.descriptor import Op
 
 
@@ -29,8 +29,9 @@ def test_a_row() -> None:
     counters = dict.fromkeys(LOST, 0.0) | {"cycles": 800.0, "mac": 600.0, "weight_wait": 200.0}
     for _ in range(2):
         kind.add(64_000.0, counters)
-    row = kind.row(get_config("z7020"))
-    assert row == "| a | 128,000 | 1,600 | 0.625 | weights 25%, idle lanes 12% |"
-    assert "0.0" not in Kind(name="b", counters=dict.fromkeys(("cycles", "mac", *LOST), 0.0)).row(
-        get_config("z7020")
-    )
+    nothing = Kind(name="b", counters=dict.fromkeys(("cycles", "mac", *LOST), 0.0))
+    kinds = [row.figures(128) for row in (kind, nothing)]
+    assert layer_table("net", {"config": "z7020", "kinds": kinds}).splitlines()[2:] == [
+        "| a | 128,000 | 1,600 | 0.625 | weights 25%, idle lanes 12% |",
+        "| b | 0 | 0 |  |  |",
+    ]

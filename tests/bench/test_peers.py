@@ -4,7 +4,8 @@ import ast
 from pathlib import Path
 
 from penstock.bench.peers.published import PUBLISHED
-from penstock.bench.peers.run import SCRIPT, measured_table, own_rows, published_table
+from penstock.bench.peers.run import SCRIPT
+from penstock.bench.peers.tables import measured_table, own_rows, published_table
 
 NNGEN = {"network": "resnet20", "latency": 40, "multipliers": 144}
 ROW = {

@@ -1,4 +1,4 @@
-"""The schema of bench.json, the tables, the rows that are asked for, and the cache."""
+"""The schema of rows.json, the tables, the rows that are asked for, and the cache."""
 
 import dataclasses
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from penstock.bench.cache import Cache, source_hash
+from penstock.bench.rows import table
 from penstock.bench.rows.bars import BARS, bar_table
 from penstock.bench.rows.cases import (
     MASKS,
@@ -16,16 +17,10 @@ from penstock.bench.rows.cases import (
     trained_cases,
 )
 from penstock.bench.rows.measure import Measured
-from penstock.bench.rows.run import tables_of
-from penstock.bench.rows.table import (
-    CYCLE_COUNTERS,
-    KEYS,
-    bench_row,
-    bench_table,
-    counter_table,
-    merged,
-)
-from penstock.bench.tables.documents import between, replace_between
+from penstock.bench.rows.table import CYCLE_COUNTERS, KEYS, bench_row, store, stored
+from penstock.bench.tables import rows as tables_of_rows
+from penstock.bench.tables.documents import markdown, replace_between, update_document
+from penstock.bench.tables.rows import bench_table, counter_table
 from penstock.program.counters import COUNTER_NAMES
 
 CASE = next(forced_cases("resnet20", "z7020", quick=False))
@@ -60,12 +55,12 @@ def test_a_row_has_the_keys_and_figures() -> None:
 
 
 def test_tables() -> None:
-    table = bench_table([bench_row(CASE, MEASURED, DENSE)])
+    made = bench_table([bench_row(CASE, MEASURED, DENSE)])
     expected = "| resnet20 | z7020 | sequential | reshaping | 1 | 0 | 64,000 | 1,000 | +1.00% |"
-    assert table.splitlines()[2].startswith(expected)
-    assert len({line.count("|") for line in table.splitlines()}) == 1
+    assert made.splitlines()[2].startswith(expected)
+    assert len({line.count("|") for line in made.splitlines()}) == 1
     fixed = dataclasses.replace(CASE, split=False)
-    counters = counter_table([(CASE, MEASURED, DENSE), (fixed, MEASURED, DENSE)])
+    counters = counter_table([bench_row(case, MEASURED, DENSE) for case in (CASE, fixed)])
     assert len(counters.splitlines()) == 3
     assert all(name in counters for name in CYCLE_COUNTERS)
 
@@ -73,11 +68,12 @@ def test_tables() -> None:
 def test_bars_take_the_worst_row() -> None:
     row = bench_row(CASE, MEASURED, DENSE)
     dense = {**row, "utilisation": 0.96}
-    table = bar_table([dense, {**dense, "split": False, "predicted": 1030.0, "utilisation": 0.1}])
-    assert "| MAC utilisation, resnet20, dense, 8x16 | >= 0.95 | 0.96 | met |" in table
-    assert "| MAC utilisation, resnet18, dense, 8x16 | >= 0.95 | not measured | |" in table
-    assert "| cost model against the core, every row | <= 0.02 | 0.03 | **missed** |" in table
-    assert "| mismatches, every row | <= 0 | 0 | met |" in table
+    made = bar_table([dense, {**dense, "split": False, "predicted": 1030.0, "utilisation": 0.1}])
+    assert "| MAC utilisation, resnet20, dense, 8x16 | met | >= 0.95 | 0.96 |" in made
+    assert "| MAC utilisation, resnet18, dense, 8x16 | not measured | >= 0.95 |  |" in made
+    missed = "| cost model against the core, every row | **missed** | <= 0.02 | 0.03 |"
+    assert missed in made.splitlines()[2:4]
+    assert "| mismatches, every row | met | <= 0 | 0 |" in made
     own = {**dense, "keep": None, "blocks_skipped": None}
     assert bar_table([own]).count("not measured") == len(BARS) - 2
 
@@ -126,26 +122,43 @@ def test_a_network_without_gates_is_its_own_dense_run() -> None:
     assert case.is_dense and case.dense == case
 
 
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of its own, empty."""
+    path = tmp_path / "rows.json"
+    path.write_text("[]")
+    monkeypatch.setattr(table, "STORE", path)
+    return path
+
+
+@pytest.mark.usefixtures("rows")
 def test_rows_without_gates_have_tables_of_their_own() -> None:
-    """So that `--network vgg16 --update` leaves the other networks' tables as they are."""
-    static = (static_case("vgg16", "z7020"), MEASURED, MEASURED)
-    assert sorted(tables_of([static])) == ["static-bench", "static-counters"]
-    both = tables_of([(CASE, MEASURED, DENSE), static])
-    assert sorted(both) == ["bars", "bench", "counters", "static-bench", "static-counters"]
-    assert "vgg16" not in both["bench"] and "resnet20" not in both["static-bench"]
+    static = static_case("vgg16", "z7020")
+    store([bench_row(CASE, MEASURED, DENSE), bench_row(static, MEASURED, MEASURED)])
+    made = tables_of_rows.tables()
+    assert sorted(made) == ["bars", "bench", "counters", "static-bench", "static-counters"]
+    assert "vgg16" not in made["bench"] and "resnet20" not in made["static-bench"]
 
 
-def test_rows_that_were_not_measured_stay() -> None:
+def test_rows_that_were_not_measured_stay(rows: Path) -> None:
     """Of a run of some networks: its rows in their places, the others as they are."""
-    head = "| network | keep | blocks skipped | cycles |\n|---|---:|---:|---:|"
-    old = f"{head}\n| a | 1 | 0 | 10 |\n| b | 1 | 0 | 20 |\n| b | 0.5 | 0 | 30 |"
-    new = f"{head}\n| b | 1 | 0 | 21 |\n| c | 1 | 0 | 40 |"
-    assert merged(old, new) == (
-        f"{head}\n| a | 1 | 0 | 10 |\n| b | 1 | 0 | 21 |\n| b | 0.5 | 0 | 30 |\n| c | 1 | 0 | 40 |"
+    a, b, c = (bench_row(CASE, MEASURED, DENSE) | {"network": name} for name in "abc")
+    store([a, b])
+    store([b | {"keep": 0.5}, c, a | {"cycles": 7.0}])
+    assert stored() == [a | {"cycles": 7.0}, b, b | {"keep": 0.5}, c]
+    assert len(rows.read_text().splitlines()) == 6
+
+
+def test_a_table_goes_where_its_markers_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "x.md"
+    document.write_text("<!-- a: begin -->\n<!-- a: end -->\n")
+    made = {"a": markdown(["n", "v"], [["x", "1"]]), "b": "elsewhere"}
+    assert update_document(document, made, "penstock bench tables a", check=True)
+    assert "run `penstock bench tables a`" in capsys.readouterr().out
+    assert update_document(document, made, "")
+    assert document.read_text() == (
+        "<!-- a: begin -->\n| n | v |\n|---|---:|\n| x | 1 |\n<!-- a: end -->\n"
     )
-    other = "| network | blocks skipped |\n|---|---:|\n| a | 0 |"
-    assert merged(old, other) == other
-    text = replace_between("<!-- t: begin -->\n<!-- t: end -->", "t", old)
-    assert between(text, "t") == old
-    with pytest.raises(ValueError, match="no markers of 'u'"):
-        between(text, "u")
+    assert not update_document(document, made, "", check=True)

@@ -16,7 +16,7 @@ from penstock.program.counters import COUNTER_BYTES
 from penstock.sim import golden
 
 IMAGES = 100
-# REINFORCE ends with the same blocks for every digit, which docs/results.md says.
+# REINFORCE ends with the same blocks for every digit, which docs/results/families.md says.
 ALIKE = ("blockdrop-reinforce-digits",)
 # Gates that cost more than MACs: FBS and squeeze-and-excite scale by scores, IADI's are recurrent
 # networks; FBS keeps the fewest MACs, 32 %, so that what it adds weighs most.

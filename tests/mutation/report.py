@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.bench.cache import RESULTS
+from penstock.bench.figures import RESULTS
 from penstock.bench.tables.documents import update_document
 from tests.mutation.runs import CHECKS
 from tests.mutation.sites import Mutant

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.bench.cache import ROOT
+from penstock.bench.figures import ROOT
 from penstock.bench.timing import stored
 from penstock.bench.timing.delays import delay_names, delays_of, load_delays
 from penstock.bench.timing.report import Report

@@ -1,0 +1,61 @@
+"""The tables of docs/results/masks.md and static.md, from the rows of `penstock bench rows`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from penstock.bench.figures import ROOT
+from penstock.bench.rows.bars import bar_table
+from penstock.bench.rows.networks import STATIC
+from penstock.bench.rows.table import CYCLE_COUNTERS, stored
+from penstock.bench.tables.documents import markdown
+
+DOCUMENTS = tuple(ROOT / "docs" / "results" / name for name in ("masks.md", "static.md"))
+
+Row = dict[str, Any]
+CASE = ("network", "core", "schedule", "array", "keep", "blocks skipped")
+FIGURES = ("MACs", "cycles", "model", "utilisation", "realisation", "fetch", "gates", "remainder",
+           "mismatches")  # fmt: skip
+
+
+def _case(row: Row) -> list[str]:
+    masks = ["own" if row[k] is None else f"{row[k]:.2g}" for k in ("keep", "blocks_skipped")]
+    array = "reshaping" if row["split"] else "fixed"
+    return [row["network"], row["config"], row["schedule"], array, *masks]
+
+
+def bench_table(rows: Sequence[Row]) -> str:
+    """Executed MACs, cycles, what the model says, and the ratios."""
+    lines = []
+    for row in rows:
+        ratios = ("utilisation", "realisation_ratio", "fetch_ratio")
+        figures = [
+            f"{row['macs_executed']:,.0f}",
+            f"{row['cycles']:,.0f}",
+            f"{row['predicted'] / row['cycles'] - 1:+.2%}",
+            *(f"{row[key]:.3f}" for key in ratios),
+            f"{row['gate_exposure']:.2%}",
+            f"{abs(row['lost_to_remainder']):.2%}",
+            f"{row['mismatches']}",
+        ]
+        lines.append(_case(row) + figures)
+    return markdown((*CASE, *FIGURES), lines, words=4)
+
+
+def counter_table(rows: Sequence[Row]) -> str:
+    """Where the cycles of an image go, in every row with reshaping; they add up to the total."""
+    lines = []
+    for row in rows:
+        if row["split"]:
+            counted = [f"{row['counters'][name]:,.0f}" for name in CYCLE_COUNTERS]
+            lines.append([*_case(row)[:3], *_case(row)[4:], f"{row['cycles']:,.0f}", *counted])
+    return markdown((*CASE[:3], *CASE[4:], "cycles", *CYCLE_COUNTERS), lines, words=3)
+
+
+def tables() -> dict[str, str]:
+    """The tables by the names of their markers; networks without gates have their own."""
+    rows = stored()
+    made = {"bars": bar_table(rows)}
+    for prefix, static in (("", False), ("static-", True)):
+        part = [row for row in rows if (row["network"] in STATIC) == static]
+        made |= {f"{prefix}bench": bench_table(part), f"{prefix}counters": counter_table(part)}
+    return made
