@@ -66,6 +66,15 @@ def test_float(order: tuple[int, ...], tmp_path: Path) -> None:
     agree(network, names, images[:4])
 
 
+def test_one_that_is_named_twice_has_its_name_once(tmp_path: Path) -> None:
+    net = Floats(81, ("N", 4, 8, 8))
+    first, _, last = heads(net)
+    images = images_of((4, 8, 8))
+    path = save(net.model(first, last, first), tmp_path)
+    network = compile_onnx(path, CONFIGS["tiny"], calibration=images)
+    assert list(by_name(network, images)) == [first, last]
+
+
 def test_quantised(rng: Any, tmp_path: Path) -> None:
     """With zero points, scales and types of their own, on the simulated core too."""
     net = Qdq(rng, ("N", 3, 8, 8))

@@ -116,10 +116,11 @@ def _pairs(
     """
     meta = network.package.meta
     if not meta["exits"] and len(expected) > 1:
-        names = [output.name for output in drawn.model.graph.output]
-        assert list(decoded.outputs) == names == [entry["name"] for entry in meta["outputs"]]
+        # A file may name an output twice; here it has its name once.
+        given = dict(zip((o.name for o in drawn.model.graph.output), expected, strict=True))
+        assert [*decoded.outputs] == [*given] == [entry["name"] for entry in meta["outputs"]]
         scales = [None if "tail" in entry else entry["scale"] for entry in meta["outputs"]]
-        return list(zip(decoded.outputs.values(), expected, scales, strict=True))
+        return list(zip(decoded.outputs.values(), given.values(), scales, strict=True))
     rows = zip(decoded.exits, range(len(decoded.exits)), strict=True)
     real = np.stack([expected[taken][index].reshape(-1) for taken, index in rows])
     return [(decoded.results, real, None if "tails" in meta else meta["output"]["scale"])]
