@@ -1,15 +1,16 @@
 """The import, step by step: ONNX file -> Net -> integer graph."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import onnx
 
 import penstock.compiler.importer.exits as names
 from penstock.compiler import ir
+from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.ends.mirror import mirror
-from penstock.compiler.importer.ends.parts import host_part
+from penstock.compiler.importer.ends.parts import host_part, shape_of_one
 from penstock.compiler.importer.ends.peel import peel
 from penstock.compiler.importer.graph.check_accumulators import check_accumulators
 from penstock.compiler.importer.graph.prune import prune_graph
@@ -34,6 +35,7 @@ from penstock.compiler.importer.passes.prune import prune
 from penstock.compiler.importer.refusals.check_attributes import check_attributes
 from penstock.compiler.importer.refusals.check_image import check_image
 from penstock.compiler.importer.refusals.check_operators import check_operators
+from penstock.program.ends import HostPart
 
 Passes = tuple[Callable[[Net], Net], ...]
 
@@ -84,22 +86,32 @@ def import_model(model: onnx.ModelProto) -> ir.Graph:
     graph = lower(net)
     ends = tuple(host_part(net, end) for end in net.tails)
     first = len(net.exits) + 1
+    tails = ends[:first] if any(end.steps for end in ends[:first]) else ()
+    _check_results(tails)
     graph = dataclasses.replace(
         graph,
         head=host_part(net, net.head) if net.head else None,
-        tails=ends[:first] if any(end.steps for end in ends[:first]) else (),
+        tails=tails,
         other_tails=ends[first:],
         output_names=names.output_names(read),
-        output_shapes=tuple(_of_one(net.shapes[name]) for name in (net.output, *net.others)),
+        output_shapes=tuple(shape_of_one(net.shapes[name]) for name in (net.output, *net.others)),
     )
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
     return graph
 
 
-def _of_one(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of one image's output: without the batch, unless the file has none there."""
-    return tuple(shape[1:] if shape[:1] == (1,) else shape)
+def _check_results(ends: Sequence[HostPart]) -> None:
+    """CompileError unless the ends of the exits and of the network make equal arrays: whichever an
+    image takes, its result is one."""
+    for end in ends[:-1]:
+        early, last = end.result, ends[-1].result
+        if (early.shape, early.type) != (last.shape, last.type):
+            raise CompileError(
+                f"the early exit '{early.name}' makes {early.type} of shape {early.shape}, the "
+                f"network's output '{last.name}' {last.type} of {last.shape}",
+                hint="end every exit as the network itself",
+            )
 
 
 def simplify(net: Net, before: Passes = ()) -> Net:

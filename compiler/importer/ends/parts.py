@@ -1,5 +1,7 @@
 """The nodes of an end of the network as a part of the Program."""
 
+from collections.abc import Sequence
+
 from penstock.compiler.importer.ends.steps import constant_names, to_steps
 from penstock.compiler.importer.net import Array, EndNodes, Net
 from penstock.program.ends import HostPart, HostStep, HostTensor, decode_part
@@ -31,4 +33,9 @@ def host_part(net: Net, end: EndNodes) -> HostPart:
 
 
 def _tensor(net: Net, name: str) -> HostTensor:
-    return HostTensor(name=name, shape=tuple(net.shapes[name][1:]), type=net.types[name])
+    return HostTensor(name=name, shape=shape_of_one(net.shapes[name]), type=net.types[name])
+
+
+def shape_of_one(shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape of one image's array: without the batch, unless the file has none there."""
+    return tuple(shape[1:] if tuple(shape[:1]) == (1,) else shape)

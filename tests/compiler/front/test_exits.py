@@ -190,3 +190,63 @@ def test_a_float_network_that_names_its_exits_is_calibrated(tmp_path: Path) -> N
     compiled = compile_onnx(tmp_path / "net.onnx", get_config("tiny"), calibration=images)
     assert [leave["name"] for leave in compiled.package.meta["exits"]] == ["early_quantized"]
     assert compiled.package.meta["output"]["name"] == "late_quantized"
+
+
+#: What makes no float of 1 x 4.
+RESULTS = {"Squeeze": (TensorProto.FLOAT, [4]), "ArgMax": (TensorProto.INT64, [1, 1])}
+
+
+def ended(early: list[str], late: list[str]) -> onnx.ModelProto:
+    """A network and its early exit, each ending in these operators behind its dense layer."""
+    rng = np.random.default_rng(1)
+    weight, head = rng.normal(size=(4, 4, 1, 1)), rng.normal(size=(4, 4))
+    nodes = [helper.make_node("Conv", ["x", "w"], ["a"]), helper.make_node("Relu", ["a"], ["b"])]
+    outputs = []
+    for source, ops in (("a", early), ("b", late)):
+        name = f"p{source}"
+        nodes.append(helper.make_node("GlobalAveragePool", [source], [name]))
+        for op in ["Flatten", "Gemm", *ops]:
+            made = f"{name}.{op}"
+            more = {"Gemm": ["h"], "Squeeze": ["zero"]}.get(op, [])
+            axis = {"axis": 1} if op == "ArgMax" else {}
+            nodes.append(helper.make_node(op, [name, *more], [made], **axis))
+            name = made
+        outputs.append(name)
+    info = helper.make_tensor_value_info
+    arrays = (weight.astype("f"), "w"), (head.astype("f"), "h"), (np.zeros(1, np.int64), "zero")
+    graph = helper.make_graph(
+        nodes,
+        "ended",
+        [info("x", TensorProto.FLOAT, [1, 4, 4, 4])],
+        [
+            info(name, *RESULTS.get(name.split(".")[-1], (TensorProto.FLOAT, [1, 4])))
+            for name in outputs
+        ],
+        [numpy_helper.from_array(array, name) for array, name in arrays],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    helper.set_model_props(
+        model, {"penstock.exits": ",".join(outputs), "penstock.thresholds": "0.3"}
+    )
+    return model
+
+
+@pytest.mark.parametrize(
+    "early, late", [(["Squeeze"], ["Softmax"]), (["Softmax"], []), (["Squeeze"], [])]
+)
+def test_ends_of_the_same_numbers(early: list[str], late: list[str], tmp_path: Path) -> None:
+    """An exit's logits without a batch, a softmax behind one of two: an image has one result."""
+    onnx.save(ended(early, late), tmp_path / "net.onnx")
+    images = np.random.default_rng(2).normal(size=(16, 4, 4, 4)).astype(np.float32)
+    compiled = compile_onnx(tmp_path / "net.onnx", get_config("tiny"), calibration=images)
+    inputs = compiled.quantize_input(images)
+    got = compiled.decode_output(golden.run(compiled.package, inputs))
+    assert set(got.exits) == {0, 1}
+    assert got.results.shape == (16, 4)
+
+
+def test_ends_of_other_shapes_are_refused(tmp_path: Path) -> None:
+    onnx.save(ended([], ["ArgMax"]), tmp_path / "net.onnx")
+    images = np.random.default_rng(2).normal(size=(16, 4, 4, 4)).astype(np.float32)
+    with pytest.raises(CompileError, match=r"exit 'pa.*' makes float32 of shape \(4,\).*int64"):
+        compile_onnx(tmp_path / "net.onnx", get_config("tiny"), calibration=images)
