@@ -170,11 +170,13 @@ class _Emitter:
         return self.graph.node("Conv", name, inputs, kernel_shape=kernel, pads=pads, **settings)
 
     def score(self, name: str, kind: str, z: str) -> str:
-        """Clip, Greater or Sigmoid, then uint8 at 1/128; as many dimensions as the sum has."""
+        """Clip, HardSigmoid, Greater or Sigmoid, then uint8 at 1/128; dimensions as the sum has."""
         if kind == "relu1":
             zero = self.graph.constant("score_min", np.array(0, dtype=np.float32))
             one = self.graph.constant("score_max", np.array(1, dtype=np.float32))
             score = self.graph.node("Clip", f"{name}.relu1", [z, zero, one])
+        elif kind == "hard_sigmoid":
+            score = self.graph.node("HardSigmoid", f"{name}.ramp", [z], alpha=1 / 6, beta=0.5)
         elif kind == "sigmoid":
             step = self.graph.constant(
                 "sigmoid_scale", np.array(1 / SIGMOID_STEPS, dtype=np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from penstock.model.gates.score import ReLU1, Score, Step, global_average_pool
+from penstock.model.gates.score import HardSigmoid, ReLU1, Score, Step, global_average_pool
 
 
 class PooledGate(nn.Module):
@@ -15,7 +15,8 @@ class PooledGate(nn.Module):
 
     def __init__(self, channels: int, outputs: int, *, kind: str, bias: float) -> None:
         super().__init__()
-        kinds: dict[str, type[Score]] = {"relu1": ReLU1, "binary": Step}
+        kinds: dict[str, type[Score]]
+        kinds = {"relu1": ReLU1, "binary": Step, "hard_sigmoid": HardSigmoid}
         if kind not in kinds:
             raise ValueError(f"a gate of kind {kind!r}; one of {sorted(kinds)}")
         self.fc = nn.Linear(channels, outputs)
@@ -33,8 +34,8 @@ class ChannelGate(PooledGate):
     """One score an output channel of a convolution: `y = relu(bn(conv(x))) * gate(x)`.
 
     Channels whose score is 0 are neither computed nor is their share of the weights fetched, in
-    this convolution and in the one that reads its result.  `kind`: "relu1" (LC-Net's C-Net) or
-    "binary".
+    this convolution and in the one that reads its result.  `kind`: "relu1" (LC-Net's C-Net),
+    "binary" or "hard_sigmoid".
     """
 
     def __init__(self, channels: int, outputs: int, *, kind: str = "relu1") -> None:

@@ -35,7 +35,7 @@ def leaky_relu1(z: Tensor) -> Tensor:
 class Score(nn.Module):
     """What a gate makes of its pre-activation; a score of 0 skips.  The kinds are below."""
 
-    kind: Literal["relu1", "binary", "binary_or_equal", "sigmoid"]
+    kind: Literal["relu1", "binary", "binary_or_equal", "sigmoid", "hard_sigmoid"]
 
 
 class ReLU1(Score):
@@ -49,6 +49,21 @@ class ReLU1(Score):
             return relu1(z)
         leaky = leaky_relu1(z)
         return relu1(z).detach() + (leaky - leaky.detach())
+
+
+def hard_sigmoid_line(z: Tensor) -> Tensor:
+    """What `torch.nn.Hardsigmoid` limits to 0 .. 1: z / 6 + 1/2."""
+    return z / 6 + 0.5
+
+
+class HardSigmoid(ReLU1):
+    """`torch.nn.Hardsigmoid`: skips from -3 down, is 1 from 3 on; its gradient is ReLU-1's."""
+
+    kind = "hard_sigmoid"
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Pre-activation, any shape -> scores in [0, 1]."""
+        return super().forward(hard_sigmoid_line(z))
 
 
 class Step(Score):

@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from penstock.model.gates.score import Decision, binary_score
+from penstock.model.gates.score import Decision, binary_score, hard_sigmoid_line
 from penstock.model.quantize.quantizers import quantize_score, sigmoid_score
 
-Kind = Literal["relu1", "binary", "binary_or_equal", "sigmoid"]
+Kind = Literal["relu1", "binary", "binary_or_equal", "sigmoid", "hard_sigmoid"]
 
 
 class GateScore(Decision):
@@ -30,6 +30,8 @@ class GateScore(Decision):
         """Float, any shape -> the same."""
         if self.kind == "relu1":
             scores = quantize_score(z, self.training)
+        elif self.kind == "hard_sigmoid":
+            scores = quantize_score(hard_sigmoid_line(z), self.training)
         elif self.kind == "sigmoid":
             scores = sigmoid_score(z)
         elif self.kind == "binary":

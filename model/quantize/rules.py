@@ -25,6 +25,7 @@ from penstock.model.quantize.quantizers import QuantConv, QuantLinear
 from penstock.model.quantize.scores import (
     rule_binary_threshold,
     rule_clamp,
+    rule_hard_sigmoid,
     rule_rest,
     rule_score,
     rule_sigmoid,
@@ -239,6 +240,7 @@ MODULES: tuple[tuple[type[nn.Module], Rule], ...] = (
     (nn.Dropout2d, rule_same),
     (nn.Identity, rule_same),
     (nn.Sigmoid, rule_sigmoid),
+    (nn.Hardsigmoid, rule_hard_sigmoid),
     (Score, rule_score),
     (Source, rule_source),
 )
@@ -255,6 +257,7 @@ FUNCTIONS: dict[Any, Rule] = {
     "clamp_min": rule_clamp,
     torch.sigmoid: rule_sigmoid,
     F.sigmoid: rule_sigmoid,
+    F.hardsigmoid: rule_hard_sigmoid,
     "sigmoid": rule_sigmoid,
     operator.gt: rule_binary_threshold,
     operator.ge: rule_binary_threshold,

@@ -41,6 +41,13 @@ def rule_sigmoid(build: Builder, node: fx.Node) -> Value:
     return build.score("sigmoid", x)
 
 
+def rule_hard_sigmoid(build: Builder, node: fx.Node) -> Value:
+    """`torch.nn.Hardsigmoid` or its function: a gate's score."""
+    if not is_score(node):
+        raise error(node, "is a hard sigmoid of what no gate reads", "as a score it is supported")
+    return build.score("hard_sigmoid", build.values[_source(node)])
+
+
 def rule_binary_threshold(build: Builder, node: fx.Node) -> Value:
     """z > 0, or sigmoid(z) > 1/2; `>=` keeps its ties."""
     source, threshold = node.args[0], node.args[1]

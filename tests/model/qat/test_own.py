@@ -15,7 +15,7 @@ from penstock.compiler.ir import Gate
 from penstock.compiler.numerics import quantize
 from penstock.model.errors import ModelError
 from penstock.model.export import export_qat
-from penstock.model.gates import BlockGate, ChannelGate, Step
+from penstock.model.gates import BlockGate, ChannelGate, HardSigmoid, Step
 from penstock.model.quantize import prepare_qat
 from penstock.model.quantize.network import QatNetwork
 from penstock.model.trace.tracer import TraceError
@@ -84,7 +84,7 @@ def integers(net: QatNetwork, images: Tensor) -> tuple[np.ndarray, dict[str, np.
     return logits, gates
 
 
-@pytest.mark.parametrize("kind", ["relu1", "binary"])
+@pytest.mark.parametrize("kind", ["relu1", "binary", "hard_sigmoid"])
 def test_own_gated_network_trains_and_is_the_integer_graph(kind: str) -> None:
     torch.manual_seed(3)
     net, images = settled(GatedNet(kind), seed=3)
@@ -224,6 +224,35 @@ def test_spellings_of_a_binary_gate_are_one() -> None:
         ours, theirs = list(gates.values()), list(found[0][1].values())
         assert np.array_equal(ours, theirs)
         assert 0 < np.mean(np.array(ours) > 0) < 1
+
+
+def test_spellings_of_a_hard_sigmoid_are_one() -> None:
+    """torch's layer, its function and ours give the same graph, whose closed channels skip."""
+
+    class Spelled(nn.Module):
+        def __init__(self, score: nn.Module | Any) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.fc, self.conv, self.score = nn.Linear(3, 4), nn.Conv2d(3, 4, 1), score
+            self.fc.weight.data *= 20
+
+        def forward(self, x: Tensor) -> Tensor:
+            score = self.score(self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1)))
+            return (F.relu(self.conv(x)) * score.view(-1, 4, 1, 1)).mean([-1, -2])
+
+    images = torch.randn(32, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    found = []
+    for score in (HardSigmoid(), nn.Hardsigmoid(), F.hardsigmoid):
+        net = Spelled(score).eval()
+        qat = prepare_qat(net, images[:1])
+        qat.calibrate([images])
+        found.append(integers(qat.eval(), images))
+        (scores,) = found[-1][1].values()
+        z = net.fc(images.mean((2, 3))).detach()
+        assert np.abs(scores.reshape(32, 4) / 128 - F.hardsigmoid(z).numpy()).max() < 0.02
+        assert (scores == 0).any() and (scores == 128).any() and len(np.unique(scores)) > 8
+    for logits, _ in found[1:]:
+        assert np.array_equal(logits, found[0][0])
 
 
 class Experts(nn.Module):

@@ -24,6 +24,7 @@ from penstock.compiler.numerics import quantize
 from penstock.model.export import export_qat
 from penstock.model.export.qdq import _Emitter
 from penstock.model.gates import BlockGate, ChannelGate, SigmoidScore
+from penstock.model.gates.score import hard_sigmoid_line
 from penstock.model.quantize import QatNetwork, prepare_qat
 from penstock.model.quantize.layers import GateScore
 from penstock.model.quantize.quantizers import ActivationQuantizer
@@ -111,7 +112,7 @@ def modules(draw: Any) -> nn.Module:
         elif piece == "residual":
             gates, kind = (
                 draw(st.sampled_from(["", "c", "b", "cb"])),
-                draw(st.sampled_from(["relu1", "binary"])),
+                draw(st.sampled_from(["relu1", "binary", "hard_sigmoid"])),
             )
             stride = 1 if "b" in gates else draw(st.sampled_from([1, 2]))
             out = channels if "b" in gates else out
@@ -212,6 +213,8 @@ class Forced(fx.Interpreter):
         apart = (ours - theirs).abs()
         if kind == "relu1":
             self.near_ties(name, ours.round(), theirs, z * 128, folded=False)
+        elif kind == "hard_sigmoid":
+            self.near_ties(name, ours.round(), theirs, hard_sigmoid_line(z) * 128, folded=False)
         elif kind == "sigmoid":
             z_apart = ((z * 16 - (z * 16).floor()) - 0.5).abs()
             assert apart.max() <= 2 and bool((z_apart[apart > 0] <= TIE).all()), name
