@@ -23,15 +23,16 @@ from penstock.compiler.importer.passes.canonical_scores import canonical_scores
 from penstock.compiler.importer.passes.channel_shuffles import channel_shuffles
 from penstock.compiler.importer.passes.dense_as_conv import dense_as_conv
 from penstock.compiler.importer.passes.drop_expands import drop_expands
-from penstock.compiler.importer.passes.float_weights import float_weights
-from penstock.compiler.importer.passes.fold_batch_norm import fold_batch_norm
-from penstock.compiler.importer.passes.fold_bias import fold_bias
-from penstock.compiler.importer.passes.fold_constants import fold_constants
-from penstock.compiler.importer.passes.fold_to_fixpoint import fold_to_fixpoint
+from penstock.compiler.importer.passes.folding.float_weights import float_weights
+from penstock.compiler.importer.passes.folding.fold_batch_norm import fold_batch_norm
+from penstock.compiler.importer.passes.folding.fold_bias import fold_bias
+from penstock.compiler.importer.passes.folding.fold_constants import fold_constants
+from penstock.compiler.importer.passes.folding.fold_to_fixpoint import fold_to_fixpoint
+from penstock.compiler.importer.passes.folding.merge_equal import merge_equal
 from penstock.compiler.importer.passes.global_max import global_max
 from penstock.compiler.importer.passes.image_phases import image_phases
-from penstock.compiler.importer.passes.merge_equal import merge_equal
 from penstock.compiler.importer.passes.prune import prune
+from penstock.compiler.importer.passes.sums import sums
 from penstock.compiler.importer.refusals.check_attributes import check_attributes
 from penstock.compiler.importer.refusals.check_image import check_image
 from penstock.compiler.importer.refusals.check_operators import check_operators
@@ -39,7 +40,7 @@ from penstock.program.ends import HostPart
 
 Passes = tuple[Callable[[Net], Net], ...]
 
-READ_PASSES: Passes = (fold_to_fixpoint, prune)
+READ_PASSES: Passes = (fold_to_fixpoint, sums, prune)
 #: Of a network that is still to be quantised: its weights are constants.
 FLOAT_PASSES: Passes = (
     float_weights,

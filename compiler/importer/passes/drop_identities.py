@@ -8,7 +8,7 @@ from penstock.compiler.importer.net import Net, OpNode
 
 
 def drop_identities(net: Net) -> Net:
-    """Remove Identity, Dropout (inference) and Cast to the same type.  Preserves every value."""
+    """Remove Identity, Dropout (inference), Sum of one, Cast to the same type; preserves values."""
     alias: dict[str, str] = {}
     kept: list[OpNode] = []
     for node in net.nodes:
@@ -27,4 +27,4 @@ def _is_identity(node: OpNode, net: Net) -> bool:
     if node.op == "Cast":
         target = onnx.helper.tensor_dtype_to_np_dtype(node.attrs["to"]).name
         return net.types.get(node.inputs[0]) == target
-    return node.op == "Identity"
+    return node.op == "Identity" or (node.op == "Sum" and len(node.inputs) == 1)

@@ -98,7 +98,6 @@ HINTS = {
     "SpaceToDepth": "use a convolution with stride 2",
     "Sqrt": "only sums and products with gate scores are computed; precompute what is constant",
     "Sub": "negate the weights of the layer behind the minus and write Add",
-    "Sum": "write it as Add of two tensors, one after the other",
     "Swish": ACTIVATION,
     "Tanh": ACTIVATION,
     "ThresholdedRelu": ACTIVATION,

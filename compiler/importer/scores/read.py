@@ -8,7 +8,7 @@ import numpy as np
 
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.net import Array, Net, OpNode
-from penstock.compiler.importer.passes.fold_constants import run_node
+from penstock.compiler.importer.passes.folding.fold_constants import run_node
 from penstock.compiler.importer.scores.curve import NoCurveError
 from penstock.compiler.importer.scores.form import Elements, constants, outputs
 from penstock.compiler.importer.scores.operators import HANDLERS, Handler

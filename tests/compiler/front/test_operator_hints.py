@@ -10,7 +10,7 @@ from onnx import TensorProto, defs
 from penstock.compiler.calibration.run import quantize_float
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.lower.network import HANDLERS
-from penstock.compiler.importer.passes.fold_constants import FOLDED
+from penstock.compiler.importer.passes.folding.fold_constants import FOLDED
 from penstock.compiler.importer.refusals.operator_hints import HINTS, IN_A_GATE
 from tests.compiler.front.floats import Floats, save, some_images
 

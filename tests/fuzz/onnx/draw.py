@@ -173,7 +173,7 @@ class _Walk:
             y = b.node("Mul", *b.random.sample([y, gates.score(b, self._earlier(x), 1)], 2))
         if b.chance(0.8 if b.ranges else 0.15):
             y, _ = b.coded(y, shortcut.scale)
-        y = b.node("Add", *b.random.sample([y, shortcut.name], 2))
+        y = b.node(b.random.choice(("Add", "Add", "Sum")), *b.random.sample([y, shortcut.name], 2))
         return self._quantized(y, shortcut.scale)
 
     def gated(self, x: Map) -> Map:

@@ -6,7 +6,7 @@ from penstock.compiler.importer.net import Net
 from penstock.compiler.importer.onnx_file.load import infer, static_shape, type_name
 from penstock.compiler.importer.onnx_file.to_onnx import to_onnx
 from penstock.compiler.importer.passes.drop_identities import drop_identities
-from penstock.compiler.importer.passes.fold_constants import fold_constants
+from penstock.compiler.importer.passes.folding.fold_constants import fold_constants
 
 
 def fold_to_fixpoint(net: Net) -> Net:
