@@ -45,10 +45,15 @@ class ReLU1(Score):
 
     def forward(self, z: Tensor) -> Tensor:
         """Pre-activation, any shape -> scores in [0, 1]."""
-        if not self.training:  # plain operators, as an exporter writes them
-            return relu1(z)
-        leaky = leaky_relu1(z)
-        return relu1(z).detach() + (leaky - leaky.detach())
+        return _limited(z, self.training)
+
+
+def _limited(z: Tensor, training: bool) -> Tensor:
+    """Strict ReLU-1, in training with the leaky one's gradient."""
+    if not training:  # plain operators, as an exporter writes them
+        return relu1(z)
+    leaky = leaky_relu1(z)
+    return relu1(z).detach() + (leaky - leaky.detach())
 
 
 def hard_sigmoid_line(z: Tensor) -> Tensor:
@@ -56,14 +61,14 @@ def hard_sigmoid_line(z: Tensor) -> Tensor:
     return z / 6 + 0.5
 
 
-class HardSigmoid(ReLU1):
+class HardSigmoid(Score):
     """`torch.nn.Hardsigmoid`: skips from -3 down, is 1 from 3 on; its gradient is ReLU-1's."""
 
     kind = "hard_sigmoid"
 
     def forward(self, z: Tensor) -> Tensor:
         """Pre-activation, any shape -> scores in [0, 1]."""
-        return super().forward(hard_sigmoid_line(z))
+        return _limited(hard_sigmoid_line(z), self.training)
 
 
 class Step(Score):
