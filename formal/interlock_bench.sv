@@ -1,11 +1,12 @@
 // No unit reads or writes what a unit at work on another descriptor leaves out of order.
 //
 // Descriptors come one after the other, any operations, as ps_sequencer takes them: a CONV to the
-// fetch and then to the array, the others to their unit, a GATE, DENSE, EXIT_IF or move waited for;
-// any of them skipped.  One address of feature memory, one of scores and lists, one pooled sum:
-// which descriptors read and write it, within what their operations do, when, and how long each unit
-// takes is the solver's choice.  Then a write finds that no later descriptor has read or written the
-// address, a read that none has written it, and two descriptors meet there only to read.
+// fetch and then to the array, the others to their unit, a GATE, DENSE, EXIT_IF or move, but no LOAD,
+// waited for before the next one is looked at; any of them skipped.  One address of feature memory,
+// one of scores and lists, one pooled sum: which descriptors read and write it, within what their
+// operations do, when, and how long each unit takes is the solver's choice.  Then a write finds that
+// no later descriptor has read or written the address, a read that none has written it, and two
+// descriptors meet there only to read.
 //
 // Of the units this much is assumed: a CONV issues until its own fetch is done and drains no
 // shorter; its sum is written once and not read before (the mark of ps_gate_unit); results of a
@@ -38,7 +39,7 @@ module interlock_bench
   logic [7:0] op_q;
   logic pool_q;
   logic [Memories-1:0] uses_q, makes_q;
-  logic fetch_free, array_free, unit_free, unit_done, idle, sums_busy, score_hold, memory_hold;
+  logic fetch_free, array_free, unit_free, unit_done, settled, idle, sums_busy, score_hold, memory_hold;
   logic is_gate, conv_start;
   logic [Units-1:0] starts, busy, busy_q;
 
@@ -53,10 +54,11 @@ module interlock_bench
   assign starts[Move]  = state_q == Unit && unit_free && !is_gate && op_q != OP_EXIT_IF;
 
   // COPY or POOL, record or not: of the unit's descriptor.
-  logic copies_pool_q, records;
+  logic copies_pool_q, loads_q, records;
   starts_t unit_starts;
   busy_t unit_busy;
   always_ff @(posedge clk_i) if (starts[Copy]) copies_pool_q <= op_q == OP_POOL;
+  always_ff @(posedge clk_i) if (starts[Move]) loads_q <= op_q == OP_LOAD;
   assign records = op_q == OP_HALT;
   assign unit_starts = '{fetch: starts[Fetch], conv: conv_start, copy: starts[Copy],
                          gate: starts[Gate], exits: starts[Leave],
@@ -76,6 +78,7 @@ module interlock_bench
     .array_free_o (array_free),
     .unit_free_o  (unit_free),
     .unit_done_o  (unit_done),
+    .settled_o    (settled),
     .idle_o       (idle),
     .sums_busy_o  (sums_busy),
     .score_hold_o (score_hold),
@@ -88,12 +91,12 @@ module interlock_bench
     past_q  <= rst_ni;
     if (!rst_ni) state_q <= Next;
     else unique case (state_q)
-      Next:     if (go_i && !skip_i) state_q <= Decide;
+      Next:     if (settled && go_i && !skip_i) state_q <= Decide;
       Decide:   state_q <= op_q == OP_CONV ? Fetching
             : (op_q == OP_COPY || op_q == OP_POOL) ? Array : Unit;
       Fetching: if (fetch_free) state_q <= Array;
       Array:    if (array_free) state_q <= Next;
-      Unit:     if (unit_free) state_q <= UnitWait;
+      Unit:     if (unit_free) state_q <= op_q == OP_EXIT_IF ? UnitWait : Next;
       default:  if (unit_done) state_q <= Next;
     endcase
     if (state_q == Next) begin
@@ -136,8 +139,8 @@ module interlock_bench
     may_read  = '0;
     may_write = '0;
     for (int unsigned u = 0; u < Units; u++) begin
-      if (u != Fetch && u != Gate) may_read[Features][u] = use_q[u][Features];
-      if (u == Fetch || u == Issue || u == Move) may_read[Store][u] = use_q[u][Store];
+      if (u != Fetch && u != Gate && !(u == Move && loads_q)) may_read[Features][u] = use_q[u][Features];
+      if (u == Fetch || u == Issue || (u == Move && !loads_q)) may_read[Store][u] = use_q[u][Store];
       if (u == Drain || u == Copy || u == Move) may_write[Features][u] = make_q[u][Features];
     end
     may_write[Sum][Drain]     = make_q[Drain][Sum] && sums_q && !summed_q;
@@ -162,7 +165,7 @@ module interlock_bench
   logic [Units-1:0][Units-1:0] later_q = '0;
   logic [Memories-1:0][Units-1:0] touched_q, written_q;
   logic predicate;
-  assign predicate = state_q == Next && go_i && uses_i[Store];
+  assign predicate = state_q == Next && settled && go_i && uses_i[Store];
 
   always_ff @(posedge clk_i) begin
     for (int unsigned v = 0; v < Units; v++) begin
@@ -185,9 +188,10 @@ module interlock_bench
     end
   end
 
-  logic write_late, read_late, meet, none_later, itself, unit_q, array_q;
+  logic write_late, read_late, meet, none_later, itself, unit_q, array_q, load;
   assign unit_q  = busy_q[Gate] || busy_q[Leave] || busy_q[Move];
   assign array_q = busy_q[Issue] || busy_q[Drain];
+  assign load    = busy_q[Move] && loads_q;
 
   always_comb begin
     write_late = 1'b0;
@@ -225,18 +229,22 @@ module interlock_bench
     // What the induction needs: its registers know who was busy; who is never beside whom.
     i_operation: assert (state_q == Next || state_q == Decide
                   || (u_interlock.gate_op_q == (op_q == OP_GATE)
-                      && u_interlock.dense_op_q == (op_q == OP_DENSE)));
+                      && u_interlock.dense_op_q == (op_q == OP_DENSE)
+                      && u_interlock.load_op_q == (op_q == OP_LOAD)));
+    i_load: assert (!busy_q[Move] || u_interlock.load_q == loads_q);
     i_done: assert (unit_done == !unit_q);
-    i_fetch_free: assert (fetch_free == !(busy_q[Fetch] || unit_q));
+    i_fetch_free: assert (fetch_free == !(busy_q[Fetch] || (unit_q && !load)));
     i_array_q: assert (array_free == !(array_q || busy_q[Copy] || unit_q));
     i_dense_q: assert (u_interlock.dense_free_q == !(busy_q[Copy] || unit_q));
     i_idle: assert (idle == !(busy_q[Fetch] || array_q || busy_q[Copy] || unit_q));
     i_sums_q: assert (sums_busy == (u_interlock.sums_q && array_q));
     i_score: assert (score_hold == (busy_q[Fetch] || busy_q[Issue] || sums_busy));
     i_memory: assert (memory_hold == array_q);
-    i_wait: assert (!(busy[Gate] || busy[Move] || busy[Leave]) || state_q == UnitWait);
+    i_settled: assert (settled == (!unit_q || load));
+    i_wait: assert (!(busy[Gate] || (busy[Move] && !loads_q)) || state_q == Next);
+    i_leave: assert (!busy[Leave] || state_q == UnitWait);
     i_alone: assert (!(busy[Move] || busy[Leave])
-                     || (busy & ~(7'd1 << Move) & ~(7'd1 << Leave)) == '0);
+                     || (busy & ~(7'd1 << Move) & ~(7'd1 << Leave) & ~(7'(load) << Fetch)) == '0);
     i_one: assert (!busy[Move] || !busy[Leave]);
     i_array: assert (!busy[Copy] || !(busy[Issue] || busy[Drain]));
     i_sums: assert (!busy[Drain] || u_interlock.sums_q == sums_q);
@@ -262,5 +270,6 @@ module interlock_bench
     c_sum: cover (reads[Sum][Gate] && summed_q && busy[Drain]);
     c_copy: cover (writes[Features][Copy] && busy[Gate]);
     c_fetch: cover (busy[Fetch] && busy[Issue] && !own_q);
+    c_load: cover (busy[Fetch] && writes[Features][Move]);
   end
 endmodule

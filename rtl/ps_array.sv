@@ -1,9 +1,10 @@
 // PE array: P_oc physical rows x P_px lanes, output stationary, with shadow accumulators.
 //
 // In every cycle with valid_i, accumulator (r, p) gains weights_i[r] * pixels_i[r][p]; first_i
-// starts a new sum, last_i ends it.  Three cycles after last_i the sums are in the shadow
-// registers and loaded_o pulses; row 0 is on row_o.  shift_i brings the next row to row_o.  A load
-// overwrites the shadow: the controller allows the next last_i only when its rows are gone.
+// starts a new sum, last_i ends it.  Two cycles after last_i loaded_o pulses; in the next one the
+// sums are in the shadow registers and row 0 is on row_o.  shift_i brings the next row to row_o.  A
+// load overwrites the shadow: the controller allows the next last_i only when its rows are gone by
+// then, the last of them with loaded_o.
 module ps_array
   import ps_cfg::*;
 (
@@ -28,7 +29,7 @@ module ps_array
     end else begin
       last_q   <= valid_i && last_i;
       loaded_q <= last_q;
-      loaded_o <= loaded_q;
+      loaded_o <= last_q;  // the epilogue's own: loaded_q has every sum's register to drive
     end
   end
 

@@ -150,17 +150,17 @@ module ps_core
   // ---- gate scores and lists
   score_write_t score_write;
   list_write_t list_write;
-  logic move_busy_q;
+  logic storing, storing_q;
   logic [63:0] score_word;
   logic [1:0][LI_W+CH_W-2:0] list_addr;  // of the fetch, of the array
   logic [1:0][CH_W-2:0] list_data;
-  always_ff @(posedge clk_i) move_busy_q <= busy.move;
+  always_ff @(posedge clk_i) storing_q <= storing;
 
   ps_gate_store u_gate_store (
     .clk_i,
     .rst_ni        (rst_ni && !start_i),
     .score_i       (score_write),
-    .score_a_addr_i(move_busy_q ? store_score_addr : predicate_addr),
+    .score_a_addr_i(storing_q ? store_score_addr : predicate_addr),
     .score_a_word_o(score_word),
     .score_a_o     (score_a),
     .score_b_addr_i(fold_addr),
@@ -298,6 +298,7 @@ module ps_core
     .counters_i    (counters),
     .busy_o        (busy.move),
     .store_beat_o  (store_beat),
+    .storing_o     (storing),
     .rd_req_o      (rd_req_o[2]),
     .rd_req_ready_i(rd_req_ready_i[2]),
     .rd_valid_i    (rd_valid_i[2]),

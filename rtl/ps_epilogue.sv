@@ -8,8 +8,8 @@
 // fall on even cycles, writes on odd ones, five stages later.  Without input channels (empty_i) the
 // array reads nothing: then the old bytes come through port A, one slice a cycle.
 //
-// tile_i announces a tile (with the controller's last step); array_loaded_i says its sums are
-// in the shadow.  shadow_free_o: a last step issued now finds the shadow empty.  release_o: the
+// tile_i announces a tile (with the controller's last step); array_loaded_i says its sums will be
+// in the shadow a cycle later, when the last slice before them may still leave.  shadow_free_o: a last step issued now finds the shadow empty.  release_o: the
 // last tile of a weight group has left, its half may be refilled.
 module ps_epilogue
   import ps_cfg::*;
@@ -43,7 +43,7 @@ module ps_epilogue
 
   output sum_write_t        sum_o
 );
-  // Cycles from a last step to array_loaded_i, less one: rows that leave by then do not collide.
+  // Cycles from a last step to array_loaded_i, and that one: rows that leave by then do not collide.
   localparam int unsigned Shadow = 9;
   localparam int unsigned Stages = 9;  // the last one for pooled sums only
   // Slices that may be left when the next tile ends; a tile has P_oc at most.
@@ -298,7 +298,7 @@ module ps_epilogue
 
 `ifndef SYNTHESIS
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      array_loaded_i |-> left_q == '0)
+      array_loaded_i |-> left_q == '0 || (left_q == ROW_W'(1) && take))
     else $error("ps_epilogue: shadow overwritten");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       slow && info_q[7].valid |-> !info_q[2].valid)

@@ -4,19 +4,19 @@
 // starts, or writes; columns: what still runs, whichever descriptors between the two were skipped,
 // in whatever image.  `w`: waits; `-`: goes ahead, and why nothing meets is said below.
 //
-//                        fetch    CONV      CONV      COPY     GATE     EXIT_IF  LOAD GLOAD
-//                                 issues    drains    POOL     DENSE             STORE record
-//   fetch of a CONV        w      - halves  - halves  - apart    w        w        w
-//   CONV                  own       w         w         w        w        w        w
-//   COPY, POOL            own       w         w         w        w        w        w
-//   GATE starts          - reads  - sums    - sums    - apart    w        w        w
-//     scores, lists        w        w       w if sums - apart    .        .        .
-//   DENSE starts         - apart  - sums    - sums      w        w        w        w
-//     feature memory     - apart    w         w         .        .        .        .
+//                        fetch    CONV      CONV      COPY     GATE     EXIT_IF  LOAD     GLOAD
+//                                 issues    drains    POOL     DENSE                      STORE record
+//   fetch of a CONV        w      - halves  - halves  - apart    w        w      - apart    w
+//   CONV                  own       w         w         w        w        w        w        w
+//   COPY, POOL            own       w         w         w        w        w        w        w
+//   GATE starts          - reads  - sums    - sums    - apart    w        w        w        w
+//     scores, lists        w        w       w if sums - apart    .        .        .        .
+//   DENSE starts         - apart  - sums    - sums      w        w        w        w        w
+//     feature memory     - apart    w         w         .        .        .        .        .
 //   EXIT_IF, LOAD, GLOAD,
-//   STORE, HALT            w        w         w         w        w        w        w
+//   STORE, HALT            w        w         w         w        w        w        w        w
 //
-// own: of this CONV, or of one that runs on the array.  halves: weights and parameters go to a half
+// own: of this CONV, or of one that runs on the array (or waits for it behind a LOAD).  halves: weights and parameters go to a half
 // of their buffer that the array has released (ps_weight_request).  sums: what is read of the
 // pooled sums is final, by the mark of ps_gate_unit.  apart, reads: no memory is written that the
 // other reads or writes.  The columns at the right are never left before they are done (`.`).
@@ -44,14 +44,15 @@ module ps_interlock
   output logic       array_free_o,     // CONV, COPY, POOL may start
   output logic       unit_free_o,      // any other operation may
   output logic       unit_done_o,      // and is done
+  output logic       settled_o,        // the next descriptor may be looked at
   output logic       idle_o,
   output logic       sums_busy_o,      // a CONV that makes sums runs
   output logic       score_hold_o,     // scores and lists may not be written
   output logic       memory_hold_o     // a DENSE may not write feature memory
 );
   // What will be busy in the next cycle.
-  logic fetch, conv, array, copy, unit, sums;
-  logic sums_q, gate_op_q, dense_op_q, dense_free_q;
+  logic fetch, conv, array, copy, unit, sums, load;
+  logic sums_q, load_q, load_op_q, gate_op_q, dense_op_q, dense_free_q;
 
   assign fetch = starts_i.fetch || busy_i.fetch;
   assign conv  = starts_i.conv || busy_i.conv;
@@ -59,6 +60,7 @@ module ps_interlock
   assign array = conv || busy_i.drain || copy;
   assign unit  = starts_i.gate || starts_i.exits || starts_i.move || starts_i.record
       || busy_i.gate || busy_i.exits || busy_i.move;
+  assign load  = starts_i.move ? load_op_q : busy_i.move && load_q;  // then no other unit is busy
   assign sums  = (starts_i.conv ? pool_en_i : sums_q) && (conv || busy_i.drain);
 
   always_ff @(posedge clk_i) begin
@@ -67,21 +69,25 @@ module ps_interlock
       array_free_o  <= 1'b1;
       dense_free_q  <= 1'b1;
       unit_done_o   <= 1'b1;
+      settled_o     <= 1'b1;
       idle_o        <= 1'b1;
       sums_busy_o   <= 1'b0;
       score_hold_o  <= 1'b0;
       memory_hold_o <= 1'b0;
     end else begin
-      fetch_free_o  <= !fetch && !unit;
+      fetch_free_o  <= !fetch && (!unit || load);
       array_free_o  <= !array && !unit;
       dense_free_q  <= !copy && !unit;
       unit_done_o   <= !unit;
+      settled_o     <= !unit || load;
       idle_o        <= !fetch && !array && !unit;
       sums_busy_o   <= sums;
       score_hold_o  <= fetch || conv || sums;
       memory_hold_o <= conv || busy_i.drain;
     end
     if (starts_i.conv) sums_q <= pool_en_i;
+    if (starts_i.move || starts_i.record) load_q <= starts_i.move && load_op_q;
+    load_op_q  <= op_i == OP_LOAD;
     gate_op_q  <= op_i == OP_GATE;
     dense_op_q <= op_i == OP_DENSE;
   end

@@ -1,8 +1,9 @@
 // LOAD, GLOAD, STORE and the counter record of HALT: bytes between DDR and the on-chip memories.
 //
-// start_i latches what to move; busy_o until the last beat is written (for stores: until the write
-// master has answered).  The descriptor's ranges were checked before (ps_check); record_i moves the
-// counters to the head of the output record.
+// start_i latches what to move; busy_o until the last beat is written: into a memory, by a STORE to
+// the write master, by a record to DDR, when that master has answered for it and all before it.  The
+// descriptor's ranges were checked before (ps_check); record_i moves the counters to the head of the
+// output record.
 // Loads: one read of all beats; each beat is one write of up to 8 bytes.  Stores: a beat a cycle
 // from feature memory (latency 3) or scores (latency 1), through a FIFO that absorbs what is in
 // flight.
@@ -24,6 +25,7 @@ module ps_load_store
   input  logic [N_COUNTERS-1:0][31:0] counters_i,
   output logic              busy_o,
   output logic              store_beat_o,  // a beat of a STORE is accepted
+  output logic              storing_o,     // score_addr_o counts, from the next cycle on
 
   output mem_request_t      rd_req_o,
   input  logic              rd_req_ready_i,
@@ -126,7 +128,7 @@ module ps_load_store
   assign score_addr_o   = local_q[SA_W-1:0];
   assign issue = state_q == Store && fill + 4'(valid_q[0]) + 4'(valid_q[1]) + 4'(valid_q[2])
       < 4'(Depth);
-  assign drained = valid_q == '0 && !fifo_valid && !wr_busy_i;
+  assign drained = valid_q == '0 && !fifo_valid && !(wr_busy_i && source_q == Counters);
 
   always_ff @(posedge clk_i) begin
     valid_q  <= rst_ni ? {valid_q[Latency-2:0], issue} : '0;
@@ -163,6 +165,7 @@ module ps_load_store
 
   assign wr_valid_o = fifo_valid;
   assign store_beat_o = fifo_valid && wr_ready_i && source_q != Counters;
+  assign storing_o = state_q == StoreRequest || state_q == Store;
   assign busy_o = state_q != Idle;
 
 `ifndef SYNTHESIS

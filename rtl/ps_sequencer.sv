@@ -4,9 +4,11 @@
 // the one before has drained, so weights of the next convolution are fetched while this one
 // computes.  COPY and POOL share the array's place in that order.  A GATE or DENSE begins while the
 // convolution before it runs and follows its sums (ps_gate_unit); a GATE may also run beside a COPY
-// or POOL.  Every other operation waits for all units to be idle; all are waited for.  What waits
-// for what is one table: ps_interlock, whose holds go to the gate unit.
-// An EXIT_IF that is taken restarts the descriptor stream as HALT does, at a later descriptor.
+// or POOL.  Every other operation waits for all units to be idle; what comes after one of these waits
+// for it with its beats there, and a convolution behind a LOAD is fetched meanwhile.  What waits for
+// what is one table: ps_interlock, whose holds go to the gate unit.
+// An EXIT_IF that is taken restarts the descriptor stream at a later descriptor, a HALT where the
+// next image begins, while its record is written.
 // Anything illegal, a bad response, or a foreign program stops the run: stop_o stays high until the
 // masters are idle, then done_o with error_o.  So does hung_i (WATCHDOG); a second one while stopped
 // gives done_o although the masters still wait.  Such a bus needs a reset: until it has answered,
@@ -70,9 +72,11 @@ module ps_sequencer
   state_e state_q;
 
   logic [31:0] image_q, pc_q, error_q;
+  logic [31:0] loop_q;  // where the next image begins
+  logic owed_q;         // pc_q is still that of the unit's descriptor
   logic [1:0] check_q;
   logic [CH_W-1:0] n_in_q, n_out_q;
-  logic fetch_free, array_free, unit_free, unit_done;
+  logic fetch_free, array_free, unit_free, unit_done, settled;
   logic skip, no_output, all_idle, bad_list, master_error;
   logic jump, misaligned;
 
@@ -101,6 +105,7 @@ module ps_sequencer
     .array_free_o (array_free),
     .unit_free_o  (unit_free),
     .unit_done_o  (unit_done),
+    .settled_o    (settled),
     .idle_o       (all_idle),
     .sums_busy_o,
     .score_hold_o,
@@ -142,8 +147,8 @@ module ps_sequencer
       unique case (state_q)
         Idle:   if (start_i) state_q <= masters_busy_q ? Stop : Hash;
         Hash:   state_q <= (foreign_q || bad_argument_q) ? Stop : Next;
-        Next:   if (desc_valid_i) state_q <= Check;
-                else if (desc_at_end_i) state_q <= Stop;
+        Next:   if (settled && desc_valid_i) state_q <= Check;
+                else if (settled && desc_at_end_i) state_q <= Stop;
         Check:  if (check_q == 2'd1) state_q <= check_error_i == ERR_NONE ? Decide : Stop;
         Decide: begin
           if (skip && !(is_conv && desc_i.pred_empty)) state_q <= Next;
@@ -156,7 +161,7 @@ module ps_sequencer
         Fetch:  if (no_output) state_q <= Next;
                 else if (fetch_free) state_q <= Array;
         Array:  if (array_free) state_q <= Next;
-        Unit:   if (unit_free) state_q <= UnitWait;
+        Unit:   if (unit_free) state_q <= is_exit ? UnitWait : Next;
         UnitWait: if (unit_done) state_q <= Next;
         Record: if (all_idle) state_q <= RecordWait;
         RecordWait: if (all_idle) state_q <= last_image ? Stop : Next;
@@ -171,13 +176,14 @@ module ps_sequencer
     if (state_q == Idle && start_i) begin
       image_q        <= '0;
       pc_q           <= '0;
+      owed_q         <= 1'b0;
       error_q        <= masters_busy_q ? ERR_WATCHDOG : ERR_NONE;
       image_input_o  <= run_i.input_at;
       image_output_o <= run_i.output_at;
     end
     if (state_q == Hash && foreign_q) error_q <= ERR_CONFIG;
     else if (state_q == Hash && bad_argument_q) error_q <= ERR_FIELD;
-    if (state_q == Next && !desc_valid_i && desc_at_end_i) error_q <= ERR_PROGRAM_END;
+    if (state_q == Next && settled && !desc_valid_i && desc_at_end_i) error_q <= ERR_PROGRAM_END;
     if (state_q == Check && check_q == 2'd1) error_q <= check_error_i;
     if (state_q == Decide && bad_list && !(skip && !desc_i.pred_empty)) error_q <= ERR_BOUNDS;
     if (state_q != Idle && state_q != Stop && master_error) begin
@@ -194,11 +200,15 @@ module ps_sequencer
       n_out_q <= desc_i.out_list == ALL_CHANNELS ? desc_i.cout[CH_W-1:0]
                                                  : list_count_i[desc_i.out_list[LI_W-1:0]];
     end
-    if (desc_ready_o) pc_q <= pc_q + 32'd1;
+    // A unit's descriptor is left when the unit is: that is the position of an error until then.
+    if (state_q == Next && settled) owed_q <= 1'b0;
+    else if (starts_o.gate || starts_o.move) owed_q <= 1'b1;
+    if (state_q == Next ? settled && owed_q : desc_ready_o && state_q != Unit) pc_q <= pc_q + 32'd1;
     if (jump) pc_q <= desc_i.length;
+    if (state_q == Record) loop_q <= desc_i.length;
     if (state_q == RecordWait && all_idle && !last_image) begin
       image_q        <= image_q + 32'd1;
-      pc_q           <= desc_i.length;
+      pc_q           <= loop_q;
       image_input_o  <= image_input_o + 64'(run_i.input_stride);
       image_output_o <= image_output_o + 64'(run_i.output_stride);
     end
@@ -216,13 +226,13 @@ module ps_sequencer
   assign starts_o.move   = state_q == Unit && unit_free && !is_gate && !is_exit;
   assign starts_o.record = state_q == Record && all_idle;
 
-  // The descriptor is held until its unit has latched or finished it.
+  // The descriptor is held until its unit has latched it, an EXIT_IF until it is decided.
   assign desc_ready_o = (state_q == Decide && skip && !(is_conv && desc_i.pred_empty))
       || (state_q == Fetch && no_output) || (state_q == Array && array_free)
-      || (state_q == UnitWait && unit_done && !jump);
+      || (state_q == Unit && unit_free && !is_exit) || (state_q == UnitWait && unit_done && !jump);
   assign jump = state_q == UnitWait && unit_done && is_exit && exit_taken_i;
   assign restart_o = (state_q == Idle && start_i && !misaligned) || jump
-      || (state_q == RecordWait && all_idle && !last_image);
+      || (starts_o.record && !last_image);
   assign restart_index_o = state_q == Idle ? '0 : desc_i.length;
 
   logic skipped;

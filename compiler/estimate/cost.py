@@ -60,6 +60,16 @@ def predict_memory(
     )
 
 
+def begin(later: Array, timing: Timing) -> tuple[Array, Array]:
+    """When units and descriptors of an image may begin; `later`: not the first of the run.
+
+    A record is written after its counters are taken: its time is the next image's, whose
+    descriptors come meanwhile.
+    """
+    start = later * (store_cycles(COUNTER_BYTES // BEAT_BYTES, timing) - timing.capture)
+    return start, timing.restart - later * timing.capture
+
+
 def _times(
     acts: list[tuple[int, Activity]], later: Array, package: Package, timing: Timing
 ) -> list[Array]:
@@ -68,18 +78,17 @@ def _times(
     `acts`: (index in the program, work).  `later`: images that are not the first of the run.
     """
     config = package.config
-    # A record is written after its counters are taken: its time is the next image's.
-    start = later * (store_cycles(COUNTER_BYTES // BEAT_BYTES, timing) - timing.capture)
-    timeline = Timeline.start(start, config, timing)
+    start, asked = begin(later, timing)
+    timeline = Timeline.start(start, config, timing, asked)
     loop, before = acts[-1][1].descriptor.length, 0
     times = [np.zeros(len(later), np.int64)]
     for index, act in acts:
         if index == loop:  # what comes before runs once
-            timeline = timeline.only(~later, Timeline.start(start, config, timing))
+            timeline = timeline.only(~later, Timeline.start(start, config, timing, asked))
         elif index > before + 1:  # an exit was taken
             start = timeline.idle
             timeline = Timeline.start(start, config, timing)
-        timeline.step(act, start)
+        timeline.step(act)
         times.append(timeline.idle)
         before = index
     times[: loop + 1] = [np.where(later, 0, time) for time in times[: loop + 1]]

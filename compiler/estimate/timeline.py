@@ -3,7 +3,8 @@
 Three clocks, as the core has them: the sequencer, which takes descriptors in order; the fetcher,
 which it starts on the next convolution's weights while the array still computes the one before;
 the array, which also runs COPY and POOL.  A GATE or DENSE follows the sums of the convolution
-before it; every other operation waits for all clocks.
+before it; every other operation waits for all clocks.  What comes after one of these is there when
+it is done, and is not looked at before; a LOAD takes the array's place.
 """
 
 import dataclasses
@@ -30,30 +31,40 @@ class Timeline:
     sequencer: Array
     fetcher: Array
     array: Array
+    unit: Array  # when the last operation that is neither a CONV nor a COPY or POOL is done
     issued: Array  # when the last convolution has issued its last step
     sums: Array  # when it has drained: its sums are final, its bytes are written
     summing: Array  # bool: it makes sums
     kept: Array  # bool: the gate unit's vector is that of the sums as they are
     vector: tuple[int, ...] = ()  # what that vector was made from
     halves: list[Array]  # of the weight buffer, the one that is released first in front
+    loaded: Array  # when the last LOAD's beats are in: those of weights come behind them
+    asked: Array  # when the first descriptors were asked for
     assembled: list[Array]  # when each descriptor was complete
     beats_end: Array  # when the last descriptor's beats were in
 
     @classmethod
-    def start(cls, start: Array, config: HwConfig, timing: Timing) -> "Timeline":
-        """Every clock at `start`; the first descriptors are asked for."""
-        request = start + timing.restart
+    def start(
+        cls, start: Array, config: HwConfig, timing: Timing, asked: Array | None = None
+    ) -> "Timeline":
+        """Every clock at `start`; the first descriptors are asked for, at `asked` if that is not
+        then.
+        """
+        request = start + timing.restart if asked is None else asked
         return cls(
             config=config,
             timing=timing,
-            sequencer=request,
-            fetcher=request,
-            array=request,
-            issued=request,
-            sums=request,
-            summing=np.zeros(len(request), bool),
-            kept=np.zeros(len(request), bool),
-            halves=[request, request],
+            sequencer=start + 1 - timing.assemble,  # if they are there they are whole
+            fetcher=start,
+            array=start,
+            unit=start,
+            issued=start,
+            sums=start,
+            summing=np.zeros(len(start), bool),
+            kept=np.zeros(len(start), bool),
+            halves=[start, start],
+            loaded=start,
+            asked=request,
             assembled=[],
             beats_end=request,
         )
@@ -61,12 +72,13 @@ class Timeline:
     @property
     def idle(self) -> Array:
         """When everything is done."""
-        return np.maximum(self.sequencer, np.maximum(self.fetcher, self.array))
+        work = np.maximum(np.maximum(self.fetcher, self.array), self.unit)
+        return np.maximum(self.sequencer, work)
 
-    def step(self, act: Activity, start: Array) -> None:
-        """Run one descriptor on every image; the program was (re)started at `start`."""
+    def step(self, act: Activity) -> None:
+        """Run one descriptor on every image."""
         t = self.timing
-        asked = self.assembled[-t.ahead] if len(self.assembled) >= t.ahead else start + t.restart
+        asked = self.assembled[-t.ahead] if len(self.assembled) >= t.ahead else self.asked
         come = np.maximum(asked + t.latency, self.beats_end) + DESCRIPTOR_BYTES // BEAT_BYTES
         self.beats_end = come
         ready = np.maximum(come + t.arrive, self.sequencer + t.assemble)
@@ -83,10 +95,28 @@ class Timeline:
             case Op.HALT:
                 self.sequencer = self.idle
             case Op.GATE | Op.DENSE:
-                self.sequencer = np.where(act.runs, self._gate(act), self.sequencer)
+                self._waited(act, self.sequencer + t.begin, self._gate(act))
+            case Op.LOAD:
+                begin = self.idle
+                self.loaded = np.where(act.runs, begin + self._cycles(act), self.loaded)
+                self.array = np.where(act.runs, self.loaded + t.unit, self.array)
+                self.sequencer = np.where(act.runs, begin + 1, self.sequencer)
             case _:
-                done = self.idle + t.unit + self._cycles(act)
-                self.sequencer = np.where(act.runs, done, self.sequencer)
+                begin = self.idle + t.unit
+                self._waited(act, begin, begin + self._cycles(act))
+
+    def copy(self) -> "Timeline":
+        """The same to go on with: arrays are shared, no step changes one."""
+        return dataclasses.replace(
+            self, halves=list(self.halves), assembled=self.assembled[-self.timing.ahead :]
+        )
+
+    def _waited(self, act: Activity, begin: Array, done: Array) -> None:
+        """A unit at work from `begin` to `done`: the next descriptor is assembled meanwhile."""
+        t = self.timing
+        self.unit = np.where(act.runs, done, self.unit)
+        left = done if act.op == Op.EXIT_IF else np.maximum(begin, done - t.assemble)
+        self.sequencer = np.where(act.runs, left, self.sequencer)
 
     def only(self, images: Array, others: "Timeline") -> "Timeline":
         """This timeline for `images`, that of `others`, just started, for the rest."""
@@ -95,10 +125,13 @@ class Timeline:
             sequencer=np.where(images, self.sequencer, others.sequencer),
             fetcher=np.where(images, self.fetcher, others.fetcher),
             array=np.where(images, self.array, others.array),
+            unit=np.where(images, self.unit, others.unit),
             issued=np.where(images, self.issued, others.issued),
             sums=np.where(images, self.sums, others.sums),
             summing=images & self.summing,
             kept=images & self.kept,
+            loaded=np.where(images, self.loaded, others.loaded),
+            asked=np.where(images, self.asked, others.asked),
             halves=[
                 np.where(images, a, b) for a, b in zip(self.halves, others.halves, strict=True)
             ],
@@ -112,8 +145,8 @@ class Timeline:
         match act.op:
             case Op.LOAD | Op.GLOAD:
                 return t.load + t.latency + beats
-            case Op.STORE:
-                return store_cycles(beats, t)
+            case Op.STORE:  # not the answer
+                return store_cycles(beats, t) - t.latency
             case Op.EXIT_IF:
                 return t.exit + 2 * d.cin
             case Op.POOL:
@@ -167,7 +200,7 @@ class Timeline:
         height, width = out_size(d)
         shape = _group_shapes(d, height * width, self.config)
         steps = np.where(act.inputs > 0, act.inputs * d.kernel * d.kernel, 1)
-        arrived, now = request, begin + 1
+        arrived, now = np.maximum(request, self.loaded), begin + 1
         last = np.zeros_like(now)
         stall = np.zeros_like(now)  # the last tile of a group makes the next group's first wait
         taken = 0

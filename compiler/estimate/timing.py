@@ -46,12 +46,12 @@ class Timing:
     burst: int = 4
     walk: int = 4
     group: int = 2
-    tile: int = 10
+    tile: int = 9
     shadow_slices: int = 9
     shadow_rows: int = 4
-    drain: int = 19
+    drain: int = 18
     total: int = 1
-    release: int = 10
+    release: int = 9
     gate: int = 17
     follow: int = 6
     fill: int = 2

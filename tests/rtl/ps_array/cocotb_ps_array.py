@@ -17,8 +17,8 @@ from penstock.sim.cocotb.bench import (
 )
 from penstock.sim.cocotb.stream import pack, unpack
 
-#: From the cycle of a last step to loaded_o: one in ps_operands, three in ps_array.
-LOAD = 4
+#: From the cycle of a last step to loaded_o: one in ps_operands, two in ps_array.
+LOAD = 3
 
 
 class Bench:
@@ -49,6 +49,7 @@ class Bench:
             if not int(dut.loaded_o.value):
                 continue
             rows = self.due.popleft()
+            await RisingEdge(dut.clk_i)  # then the first one is there
             for index, row in enumerate(rows):
                 while next(pattern):
                     await RisingEdge(dut.clk_i)

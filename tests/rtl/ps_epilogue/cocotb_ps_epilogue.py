@@ -1,7 +1,7 @@
 """ps_epilogue: slices to bytes, residual in place, saturation, pooled sums, against NumPy.
 
 The bench plays controller and array: it announces a tile when the shadow may be filled, loads its
-sums nine cycles later, and shifts them out slice by slice.
+sums nine cycles later, which it says a cycle before, and shifts them out slice by slice.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_config, bench_rng, 
 from penstock.sim.cocotb.stream import cycles, descriptor, pack, pulse, read_port, unpack, wait_for
 
 #: From a last step (tile_valid_i) to array_loaded_i.
-LOAD = 9
+LOAD = 8
 READ_LATENCY = 3
 
 
@@ -66,6 +66,7 @@ class Bench:
         self.memory = self.rng.integers(0, 256, self.config.fmem_bytes, np.uint8)
         self.pool: dict[int, int] = {}
         self.shadow: deque[list[int]] = deque()
+        self.coming: list[list[int]] = []  # what the next array_loaded_i is of
         self.groups = self.released = 0
         self.ports: set[str] = set()  # that old bytes were read through
         rows = 2 * self.config.p_oc
@@ -115,17 +116,20 @@ class Bench:
         dut = self.dut
         while True:
             await RisingEdge(dut.clk_i)
+            loads = int(dut.array_loaded_i.value)
             if int(dut.array_shift_o.value):
                 self.shadow.popleft()
+            if loads:
+                assert not self.shadow, "the shadow is overwritten"
+                self.shadow.extend(self.coming)
+            if loads or int(dut.array_shift_o.value):
                 dut.array_row_i.value = pack(self.shadow[0], 32) if self.shadow else 0
 
     async def _load(self, slices: list[list[int]]) -> None:
-        """Sums arrive LOAD cycles after the tile was announced."""
+        """Sums are announced LOAD cycles after the tile."""
         dut = self.dut
         await cycles(dut.clk_i, LOAD - 1)
-        assert not self.shadow, "the shadow is overwritten"
-        self.shadow.extend(slices)
-        dut.array_row_i.value = pack(slices[0], 32)
+        self.coming = slices
         await pulse(dut.clk_i, dut.array_loaded_i)
 
     async def _announce(self, tile: Tile, sums: np.ndarray) -> None:

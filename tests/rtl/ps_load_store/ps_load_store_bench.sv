@@ -68,6 +68,7 @@ module ps_load_store_bench
     .counters_i,
     .busy_o,
     .store_beat_o,
+    .storing_o       (),
     .rd_req_ready_i,
     .rd_valid_i,
     .rd_data_i,

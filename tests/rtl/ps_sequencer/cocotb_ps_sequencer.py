@@ -116,9 +116,11 @@ class Bench:
         self.units = dict.fromkeys(("fetch", "conv", "drain", "copy", "gate", "move", "exit"), 0)
         self.before: set[str] = set()  # units that were busy a cycle ago
         self.sums = False  # the last convolution makes sums
+        self.loads = False  # the last move is a LOAD
         self.executed = self.skipped = self.done = self.left = 0
         self.records: list[tuple[int, int, int]] = []
-        self.beside = {"copy": 0, "conv": 0}  # GATEs and DENSEs started while one ran
+        #: GATEs and DENSEs, of a LOAD fetches, started while one ran.
+        self.beside = {"copy": 0, "conv": 0, "load": 0}
         self.next = 0
         for name in ("start", "desc_valid", "desc_at_end", "fetch_busy", "conv_busy", "copy_busy"):
             getattr(dut, f"{name}_i").value = 0
@@ -179,6 +181,8 @@ class Bench:
             if read(f"{name}_start_o"):
                 self._check_start(name, busy)
                 units["move" if name == "record" else name] = self.rng.choice([1, 2, 9, 30])
+                if name in ("move", "record"):
+                    self.loads = self.program[self.next].op == Op.LOAD
                 if name == "conv":
                     self.sums = bool(self.program[self.next].pool_en)
                     units["drain"] = units["conv"] + self.rng.choice([0, 1, 9, 30])
@@ -213,13 +217,14 @@ class Bench:
 
     def _check_start(self, name: str, busy: set[str]) -> None:
         """A unit starts when what it needs is idle; a GATE beside the array, a DENSE beside a
-        convolution, nothing else.
+        convolution, the fetch of one beside both and a LOAD, nothing else.
         """
         dut, index = self.dut, self.next
         sizes = int(dut.n_in_o.value), int(dut.n_out_o.value)
         match name:
             case "fetch":
-                assert not busy & {"fetch", "gate", "move"}, busy
+                assert not busy & {"fetch", "gate"} and ("move" not in busy or self.loads), busy
+                self.beside["load"] += "move" in busy
             case "conv" | "copy":
                 assert not busy & {"conv", "drain", "copy", "gate", "move"}, busy
             case "gate":
