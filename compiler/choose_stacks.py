@@ -2,7 +2,8 @@
 
 Layers of a kind - pixels of the map, kernel, depthwise or not - are stacked together
 (compiler/plan/stack_images.py).  From the smallest maps on, each kind is kept that makes the run
-shorter, up to a size of maps that has none.  While one image runs, maps of others wait in the
+shorter, up to a size of maps that has none.  All other layers run image by image, or in step where
+that is shorter and there is room.  While one image runs, maps of others wait in the
 feature memory: large expansions are made in more parts where that leaves them the room.
 """
 
@@ -31,8 +32,8 @@ def batch_images(plan: Plan, images: int, config: HwConfig, *, reshape: bool = T
     """The plan for `images` images a run (2 .. MAX_IMAGES).
 
     Raises:
-        CompileError: no such number, the network has gates or exits, no layer gains by it, or the
-            maps of so many images do not fit: says how many do.
+        CompileError: no such number, the network has gates or exits, or the maps of so many images
+            do not fit: says how many do.
     """
     if not 2 <= images <= MAX_IMAGES:
         raise CompileError(f"a program for {images} images a run", hint=f"1 to {MAX_IMAGES}")
@@ -51,26 +52,34 @@ def batch_images(plan: Plan, images: int, config: HwConfig, *, reshape: bool = T
                 best, chosen, least = more, chosen | {kind}, taken
         if chosen == before:
             break
-    if fit and not any(fit):
+    # In step: what waits for weights waits once for all images.
+    together = fitted(plan, images, chosen, config, in_step=True)
+    if together is not None:
+        taken = cycles(together, config, reshape=reshape)
+        if least is None or taken < least:
+            best, least = together, taken
+    if best is None or (fit and not any(fit)):
         raise CompileError(
             f"the maps of {images} images do not fit the {config.fmem_bytes} bytes of feature "
             f"memory of '{config.name}' side by side",
             hint=_most(plan, images, config),
         )
-    if best is None or not chosen:
-        raise CompileError(
-            f"no layer of the network takes fewer cycles for {images} images at a time",
-            hint="compile it for one image a run; what gains are layers with small maps",
-        )
     return best
 
 
-def fitted(plan: Plan, images: int, stacked: frozenset[Kind], config: HwConfig) -> Plan | None:
+def fitted(
+    plan: Plan,
+    images: int,
+    stacked: frozenset[Kind],
+    config: HwConfig,
+    *,
+    in_step: bool = False,
+) -> Plan | None:
     """The plan for several images, its expansions in parts such that it fits; None: it does not."""
     room = config.fmem_bytes
     for _ in range(TRIES):
         one = split_expansions(plan, config, room)
-        several = stack_images(one, images, stacked)
+        several = stack_images(one, images, stacked, in_step=in_step)
         over = feature_bytes(several, config) - config.fmem_bytes
         if over <= 0:
             return None if too_high(several) else several

@@ -45,8 +45,10 @@ def lines(stored: dict[str, Any]) -> Iterator[str]:
     for config, results in stored.get("others", {}).items():
         clock = board.clock("rtl", config)
         for name, result in results.items():
-            task, form = name.split("_")
+            task, form, *_ = name.split("_")
             title = f"{TASKS[task]}, {form}, on `{config}` at {clock} MHz"
+            if result.get("at_once", 1) > 1:
+                title += f", {result['at_once']} images a run"
             yield "| " + " | ".join([title, *_cells(result, clock)]) + " |"
     for name, result in stored["networks"].items():
         if "accuracy" in result:

@@ -47,7 +47,7 @@ def emit_conv(out: Writer, step: ConvStep) -> None:
         res_sat8=conv.saturate_before_add,
         pool_en=step.pool is not None,
         pool_base=_pool_base(out, step),
-        w_rows=step.out_list is not None,
+        w_rows=_by_rows(step),
         polyphase=conv.stride == 2,
         kernel=kernel,
         variant=DEPTHWISE if conv.depthwise else 0,
@@ -73,6 +73,11 @@ def emit_conv(out: Writer, step: ConvStep) -> None:
     out.emit(descriptor, step.name, kind=step.kind, **names, macs_per_pair=counted)
 
 
+def _by_rows(step: ConvStep) -> bool:
+    """Whether each output channel's weights lie together."""
+    return step.out_list is not None or step.first_mode is not None
+
+
 def _weights_at(out: Writer, conv: Conv, image: Bytes) -> int:
     """Where a convolution's weights are in the blob: its two forms share them."""
     key = (conv.name, image.tobytes())
@@ -83,7 +88,7 @@ def _weights_at(out: Writer, conv: Conv, image: Bytes) -> int:
 
 def _packed(conv: Conv, step: ConvStep, config: HwConfig) -> tuple[Bytes, int]:
     """Weights and parameters as the step reads them, and the bytes from one group to the next."""
-    if step.out_list is not None:
+    if _by_rows(step):
         return pack_rows(conv.weight, conv.bias, conv.requantize)
     return pack_interleaved(conv.weight, conv.bias, conv.requantize, config)
 
@@ -93,6 +98,8 @@ def _split(out: Writer, step: ConvStep, conv: Conv, pixels: int, w_stride: int) 
     if not out.reshape:
         return 0
     split = best_split(pixels, out.config)
+    if step.first_mode is not None:
+        return split | step.first_mode
     if step.out_list is not None:
         beats, one = w_stride // BEAT_BYTES, conv.depthwise
         split |= first_mode(pixels, out.config, conv.weight.shape, beats, depthwise=one)

@@ -106,9 +106,16 @@ def _stackable(step: Step, apart: frozenset[str]) -> bool:
     )
 
 
-def stack_images(plan: Plan, images: int, stacked: frozenset[Kind]) -> Plan:
-    """The plan for `images` images a run, whose convolutions of these kinds run once for all."""
-    return _Stacker(plan=plan, images=images, stacked=stacked).run()
+def stack_images(
+    plan: Plan, images: int, stacked: frozenset[Kind], *, in_step: bool = False
+) -> Plan:
+    """The plan for `images` images a run, whose convolutions of these kinds run once for all.
+
+    `in_step`: each other step runs for every image before the next one does, instead of all of them
+    for one image first.  More maps are alive; weights that a layer waits for come while the layer
+    before it runs for the other images.
+    """
+    return _Stacker(plan=plan, images=images, stacked=stacked, in_step=in_step).run()
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -118,6 +125,7 @@ class _Stacker:
     plan: Plan
     images: int
     stacked: frozenset[Kind]
+    in_step: bool
     apart: frozenset[str] = dataclasses.field(init=False)
     gaps: dict[str, int] = dataclasses.field(init=False)  # stacked buffer -> rows between images
     cleared: list[Span] = dataclasses.field(default_factory=list)
@@ -127,7 +135,7 @@ class _Stacker:
         self.gaps = self._gaps()
 
     def run(self) -> Plan:
-        """Runs of steps that are not stacked are one image's after another's."""
+        """Runs of steps that are not stacked are one image's after another's, or in step."""
         steps: list[Step] = []
         waiting: list[Step] = []
         for step in self.plan.steps:
@@ -225,9 +233,10 @@ class _Stacker:
             )
 
     def _image_by_image(self, steps: list[Step]) -> Iterator[Step]:
-        for image in range(self.images):
-            for step in steps:
-                yield self._of_image(step, image)
+        for part in [[step] for step in steps] if self.in_step else [steps]:
+            for image in range(self.images):
+                for step in part:
+                    yield self._of_image(step, image)
 
     def _of_image(self, step: Step, image: int) -> Step:
         """The step for one image.  Names stay: by them weights are shared."""

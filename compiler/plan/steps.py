@@ -5,6 +5,8 @@ A step is one descriptor with every address still a name: buffers (feature memor
 """
 
 import dataclasses
+import itertools
+from collections.abc import Mapping
 
 from penstock.compiler.ir import Conv, Dense, Gate, Graph, MapPool, Pool, Value
 
@@ -56,6 +58,9 @@ class ConvStep:
     Where maps of several images lie in one buffer (compiler/plan/stack_images.py) a step works on
     the rows from `src_row` and `dst_row` on: one image's, or `rows` of all `images` and what lies
     between them.
+
+    `first_mode`: weights in rows though there is no list, so that the first group has few of them
+    (compiler/estimate/first_groups.py).
     """
 
     name: str
@@ -79,6 +84,7 @@ class ConvStep:
     dst_row: int = 0
     rows: int = 0  # 0: those of the map
     images: int = 1
+    first_mode: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -243,6 +249,17 @@ class Plan:
     scores: dict[str, int]
     streamed: frozenset[str] = frozenset()  # GATEs and DENSEs whose weights are loaded every image
     images: int = 1
+
+    def with_first_groups(self, modes: Mapping[int, int]) -> "Plan":
+        """The plan with `first_mode` of some convolutions, by their number among them."""
+        number = itertools.count()
+        steps = tuple(
+            dataclasses.replace(step, first_mode=modes.get(next(number)))
+            if isinstance(step, ConvStep)
+            else step
+            for step in self.steps
+        )
+        return dataclasses.replace(self, steps=steps)
 
     @property
     def n_scores(self) -> int:

@@ -15,7 +15,12 @@ from penstock.program.package import Package
 
 
 def stacked_plan(
-    graph: Graph, config: HwConfig, images: int, rng: np.random.Generator | None = None
+    graph: Graph,
+    config: HwConfig,
+    images: int,
+    rng: np.random.Generator | None = None,
+    *,
+    in_step: bool = False,
 ) -> Plan:
     """The plan with every kind of layer stacked that can be, or with `rng` some of them.
 
@@ -24,7 +29,7 @@ def stacked_plan(
     """
     plan = plan_graph(graph, config, paired=False)
     chosen = [kind for kind in kinds(plan) if rng is None or rng.random() < 0.7]
-    found = fitted(plan, images, frozenset(chosen), config)
+    found = fitted(plan, images, frozenset(chosen), config, in_step=in_step)
     if found is None:
         raise CompileError("no room for so many images")
     return found
@@ -37,7 +42,8 @@ def stacked_package(
     *,
     rng: np.random.Generator | None = None,
     reshape: bool = True,
+    in_step: bool = False,
 ) -> Package:
     """The Program of `stacked_plan`."""
-    plan = stacked_plan(graph, config, images, rng)
+    plan = stacked_plan(graph, config, images, rng, in_step=in_step)
     return lower(plan, allocate(plan, config), config, reshape=reshape)

@@ -1,6 +1,7 @@
 """Several images a run: the same bytes, in every engine; when it pays; what is refused."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from penstock.compiler.choose_stacks import MAX_IMAGES
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.emit.descriptors import lower
 from penstock.compiler.errors import CompileError
+from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.cost import compare
 from penstock.compiler.estimate.summary import estimate
 from penstock.compiler.ir import Graph
@@ -18,8 +20,9 @@ from penstock.compiler.pipeline import compile_graph, plan_graph
 from penstock.compiler.plan.allocate import allocate
 from penstock.compiler.plan.stack_images import Kind, kinds
 from penstock.compiler.plan.steps import ConvStep
-from penstock.program.config import get_config
+from penstock.program.config import HwConfig, get_config
 from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.descriptor import Descriptor, Op
 from penstock.program.package import Package
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import (
@@ -91,11 +94,12 @@ def equal_to_the_graph(graph: Graph, package: Package, runs: int = 2, seed: int 
 
 
 @pytest.mark.parametrize("config", [TINY, Z7020], ids=lambda config: config.name)
+@pytest.mark.parametrize("in_step", [False, True])
 @pytest.mark.parametrize("images", [2, 3, 5])
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_everything_stacked(name: str, images: int, config: object) -> None:
+def test_everything_stacked(name: str, images: int, in_step: bool, config: HwConfig) -> None:
     graph = NETWORKS[name]()
-    equal_to_the_graph(graph, stacked_package(graph, config, images))  # type: ignore[arg-type]
+    equal_to_the_graph(graph, stacked_package(graph, config, images, in_step=in_step))
 
 
 @pytest.mark.parametrize("images", [2, 3])
@@ -103,7 +107,7 @@ def test_everything_stacked(name: str, images: int, config: object) -> None:
 def test_every_engine_agrees_and_the_cost_model_too(name: str, images: int) -> None:
     engines = pytest.importorskip("penstock.sim.rtl.engine")
     hls = pytest.importorskip("penstock.sim.csim.engine")
-    package = stacked_package(NETWORKS[name](), TINY, images)
+    package = stacked_package(NETWORKS[name](), TINY, images, in_step=images == 3)
     inputs, _ = random_inputs(package, 3, RNG(images))
     records = run(package, inputs)
     core = engines.RtlCore("tiny")
@@ -145,7 +149,8 @@ def test_any_sizes_kernels_and_choices(
             y = build.conv(y, width, kernel, signed=bool(rng.integers(2)))
     graph = build.graph("x", build.map_pool(y, 1, 1))
     try:
-        package = stacked_package(graph, TINY, images, rng=rng)
+        in_step = bool(rng.integers(2))
+        package = stacked_package(graph, TINY, images, rng=rng, in_step=in_step)
     except CompileError:
         return  # no room on `tiny`
     equal_to_the_graph(graph, package, seed=seed)
@@ -166,7 +171,10 @@ def test_rows_between_images_are_cleared() -> None:
 def test_weights_are_in_the_blob_once_and_fetched_once() -> None:
     graph = vgg(RNG(1), last=40)
     one, three = (compile_graph(graph, Z7020, images=count) for count in (1, 3))
-    assert len(three.weights) - len(one.weights) == 8 * (16 + 40)  # zeros of two widths of maps
+    for package in (one, three):  # once in each layout
+        convs = [(d, layer) for d, layer in described(package) if layer["kind"] == "conv"]
+        layouts = {(layer["name"], d.w_rows) for d, layer in convs if d.op == Op.CONV}
+        assert len({d.w_addr for d, _ in convs if d.op == Op.CONV}) == len(layouts)
     figures = [estimate(package, NO_SCORES, 100.0) for package in (one, three)]
     assert figures[1]["weight_bytes"] < 0.4 * figures[0]["weight_bytes"]
     assert figures[1]["cycles"] < 0.55 * figures[0]["cycles"]
@@ -176,18 +184,42 @@ def test_weights_are_in_the_blob_once_and_fetched_once() -> None:
     assert len({compiled.macs({}).dense for compiled in map(network, (one, three))}) == 1
 
 
+def described(package: Package) -> list[tuple[Descriptor, Any]]:
+    """Descriptors with a layer's work, and their lines of metadata."""
+    both = zip(decode(package), package.meta["layers"], strict=True)
+    return [(d, layer) for d, layer in both if "kind" in layer]
+
+
 def network(package: Package) -> CompiledNetwork:
     return CompiledNetwork(package=package)
 
 
 def test_the_cost_model_decides() -> None:
-    """2 x 2 maps on 16 lanes are stacked; 4 x 4 ones fill them, and only rows would be lost."""
+    """2 x 2 maps on 16 lanes are stacked; 4 x 4 ones fill them, and only rows would be lost.
+
+    There all layers run in step: first weights are waited for once.
+    """
     package = compile_graph(vgg(RNG(1), last=40), Z7020, images=3)
     convs = [layer for layer in package.meta["layers"] if layer.get("macs_per_pair", 0) > 1]
     apart, together = [9 * 64, 9 * 16], [9 * 4 * 3]
     assert [layer["macs_per_pair"] for layer in convs] == 3 * apart + 4 * together
-    with pytest.raises(CompileError, match="no layer of the network takes fewer cycles for 3 im"):
-        compile_graph(vgg(RNG(1), side=16, last=40), Z7020, images=3)
+    larger = vgg(RNG(1), side=16, last=40)
+    package = compile_graph(larger, Z7020, images=3)
+    assert not any(layer["name"].endswith(".clear") for layer in package.meta["layers"])
+    one, three = compile_graph(larger, Z7020), package
+    figures = [estimate(package, NO_SCORES, 100.0) for package in (one, three)]
+    assert figures[1]["cycles"] < figures[0]["cycles"]
+    equal_to_the_graph(larger, three)
+
+
+def test_a_run_of_several_that_takes_longer_is_refused() -> None:
+    """The sums of maps at scales of their own are a CONV a channel there."""
+    build = GraphBuilder(rng=RNG(1))
+    x = build.conv(build.value("x", (3, 32, 32), True), 16, signed=True)
+    y = build.pair(x, build.conv(x, 16, signed=True), True)
+    graph = build.graph("x", build.dense(build.pool(y), 10))
+    with pytest.raises(CompileError, match="takes no fewer cycles for 3 images"):
+        compile_graph(graph, Z7020, images=3)
 
 
 def test_kinds_are_what_can_be_stacked() -> None:
