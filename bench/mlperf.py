@@ -218,31 +218,3 @@ def stored_figures(path: Path) -> dict[str, Any]:
         read = json.loads(path.read_text(encoding="utf-8"))
         empty |= {key: read[key] for key in ("networks", "others") if key in read}
     return empty
-<<<<<<< HEAD
-=======
-
-
-def measure_all(options: argparse.Namespace) -> dict[str, Any]:
-    """The stored results of the chosen tasks, by task and form.
-
-    Raises:
-        PenstockError: a file is missing.
-    """
-    images = None if options.images is None else read_array(options.images)
-    labels = None if options.labels is None else read_array(options.labels)
-    networks = {}
-    for task in options.task or TASKS:
-        for form in FORMS:
-            path = options.folder / f"{task}_{form}.onnx"
-            if not path.is_file():
-                raise PenstockError(f"{path} is not there", hint="see --help")
-            own = (images, labels) if task == "ic" else (None, None)
-            name = f"{task}_{form}" if options.at_once == 1 else f"{task}_{form}_{options.at_once}"
-            core = options.config
-            networks[name] = measure(path, options.count, core, *own, at_once=options.at_once)
-    return networks
-
-
-if __name__ == "__main__":
-    sys.exit(main())
->>>>>>> e7de477 (First groups of fewer rows where nothing hides the first weights; several images a run in step)

@@ -20,6 +20,7 @@ from penstock.compiler.plan.parts import split_expansions
 from penstock.compiler.plan.stack_images import Kind, kinds, require_static, stack_images, too_high
 from penstock.compiler.plan.steps import Plan
 from penstock.program.config import HwConfig
+from penstock.program.package import Package
 
 #: Images a run at most: results lie in one record, and a listing should still be read.
 MAX_IMAGES = 64
@@ -67,6 +68,15 @@ def batch_images(plan: Plan, images: int, config: HwConfig, *, reshape: bool = T
     return best
 
 
+def require_gain(several: Package, one: Package, images: int) -> None:
+    """CompileError if a program for several images takes as long as one for each."""
+    if run_cycles(several) >= images * run_cycles(one):
+        raise CompileError(
+            f"the network takes no fewer cycles for {images} images at a time",
+            hint="compile it for one image a run; what gains are layers with small maps",
+        )
+
+
 def fitted(
     plan: Plan,
     images: int,
@@ -89,7 +99,11 @@ def fitted(
 
 def cycles(plan: Plan, config: HwConfig, *, reshape: bool = True) -> int:
     """Cycles of a run that follows another one (the cost model's)."""
-    package = lower(plan, allocate(plan, config), config, reshape=reshape)
+    return run_cycles(lower(plan, allocate(plan, config), config, reshape=reshape))
+
+
+def run_cycles(package: Package) -> int:
+    """The same of a program without gates."""
     return int(predict_memory(package, np.zeros((2, 0), np.uint8), Timing()).cycles[1])
 
 

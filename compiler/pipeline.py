@@ -1,14 +1,9 @@
 """The back end as one visible list of passes: Graph -> Plan -> Allocation -> Package."""
 
-import numpy as np
-
-from penstock.compiler.choose_stacks import batch_images
+from penstock.compiler.choose_stacks import batch_images, require_gain
 from penstock.compiler.emit.descriptors import lower
 from penstock.compiler.emit.legal import check_rules
-from penstock.compiler.errors import CompileError
-from penstock.compiler.estimate.cost import predict_memory
 from penstock.compiler.estimate.first_groups import first_groups
-from penstock.compiler.estimate.timing import Timing
 from penstock.compiler.ir import Graph
 from penstock.compiler.passes.averages import store_averages
 from penstock.compiler.passes.concat import flatten_concats, place_concats
@@ -88,17 +83,5 @@ def compile_graph(
         package = lower(plan.with_first_groups(modes), allocation, config, reshape=reshape)
     check_rules(package, config)
     if images > 1:
-        _require_gain(package, compile_graph(graph, config, schedule, reshape=reshape), images)
+        require_gain(package, compile_graph(graph, config, schedule, reshape=reshape), images)
     return package
-
-
-def _require_gain(several: Package, one: Package, images: int) -> None:
-    """CompileError if a program for several images takes as long as one for each."""
-    runs = [
-        predict_memory(p, np.zeros((2, 0), np.uint8), Timing()).cycles[1] for p in (several, one)
-    ]
-    if runs[0] >= images * runs[1]:
-        raise CompileError(
-            f"the network takes no fewer cycles for {images} images at a time",
-            hint="compile it for one image a run; what gains are layers with small maps",
-        )

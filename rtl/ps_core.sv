@@ -42,7 +42,7 @@ module ps_core
   input  logic                 bus_moves_i,  // a handshake on any channel of the bus
   output logic                 flush_o
 );
-  logic running, stop, unit_rst_n, hung;
+  logic running, stop, unit_rst_n, hung, storing, storing_q;
   always_ff @(posedge clk_i) begin
     unit_rst_n <= rst_ni && !stop;
     flush_o    <= stop;
@@ -150,7 +150,6 @@ module ps_core
   // ---- gate scores and lists
   score_write_t score_write;
   list_write_t list_write;
-  logic storing, storing_q;
   logic [63:0] score_word;
   logic [1:0][LI_W+CH_W-2:0] list_addr;  // of the fetch, of the array
   logic [1:0][CH_W-2:0] list_data;

@@ -170,7 +170,7 @@ def test_an_order_without_equal_distances_is_refused() -> None:
 def test_a_grouped_convolution_does_not_walk_a_list() -> None:
     """Gated maps before and behind it are computed in full."""
     build = GraphBuilder(rng=np.random.default_rng(2))
-    x = build.value("x", (4, 6, 6), False)
+    x = build.value("x", (3, 6, 6), False)
     pooled = build.pool(x)
     folds = [Fold(scores=build.gate(pooled, 12), per_channel=True) for _ in range(2)]
     y = build.conv(x, 12, 3, fold=folds[0])
