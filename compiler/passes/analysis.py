@@ -49,6 +49,11 @@ class Analysis:
         return {node.output: node for node in self.graph.nodes}
 
     @functools.cached_property
+    def pooled(self) -> dict[str, Pool]:
+        """Value -> the average that makes it: what gates and dense layers read."""
+        return {node.output: node for node in self.graph.nodes if isinstance(node, Pool)}
+
+    @functools.cached_property
     def _readers(self) -> dict[str, list[Node]]:
         table: dict[str, list[Node]] = {}
         for node in self.graph.nodes:
@@ -77,8 +82,7 @@ class Analysis:
         """The map whose pool decides a gate, through dense layers between them."""
         layer = self.producer[scores]
         while isinstance(layer, Gate | Dense):
-            pool = self.producer[layer.input]
-            assert isinstance(pool, Pool)
+            pool = self.pooled[layer.input]
             source, layer = pool.input, self.producer.get(pool.input, pool)
         return source
 

@@ -79,7 +79,7 @@ def _part(builder: Builder, node: OpNode, name: str) -> Term:
         raise node.error(
             f"'{name}' is the network's input", "concatenate maps that layers make, or convolve it"
         )
-    if isinstance(term, Stored | Pending) and not is_stored_map(builder, term):
+    if isinstance(term, Stored | Pending) and not is_stored_map(term, builder):
         raise node.error(f"'{name}' is a vector", "concatenate the maps, then average them")
     if isinstance(term, Linear) and term.dense:
         raise node.error(f"'{name}' is a vector", "concatenate the maps, then average them")

@@ -51,23 +51,14 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
             return with_bias(builder, node, linear, constant)
         if isinstance(linear, Sum) and isinstance(constant, Const | QuantConst):
             return _sum_with_bias(builder, node, linear, constant)
-        if is_stored_map(builder, linear) and isinstance(constant, Const | QuantConst):
-            assert isinstance(linear, Stored)
-            return with_bias(builder, node, identity(builder, node, linear.value), constant)
-        if _is_vector(builder, linear) and isinstance(constant, Const | QuantConst):
-            assert isinstance(linear, Stored)
-            return with_bias(builder, node, dense_identity(builder, node, linear.value), constant)
-    for term, name in zip((left, right), node.inputs, strict=True):
-        if isinstance(term, Sum):
-            raise node.error(f"adds a third tensor to '{name}'", "quantise every addition")
-        if not is_stored_map(builder, term) and not (isinstance(term, Linear) and not term.dense):
-            raise node.error(f"'{name}' can be no operand of a residual addition")
-        if isinstance(term, Linear) and np.isfinite([term.low, term.high]).any():
-            raise node.error(
-                f"the activation between '{name}' and the addition cannot be represented",
-                "activate after the addition, or quantise the activated tensor",
-            )
-    assert isinstance(left, Linear | Stored) and isinstance(right, Linear | Stored)
+        if isinstance(linear, Stored) and isinstance(constant, Const | QuantConst):
+            made = _as_linear(builder, node, linear)
+            if made is not None:
+                return with_bias(builder, node, made, constant)
+    left, right = (
+        _summand(builder, node, term, name)
+        for term, name in zip((left, right), node.inputs, strict=True)
+    )
     if isinstance(left, Linear) and isinstance(right, Linear):
         raise node.error(
             "neither operand is quantised",
@@ -79,10 +70,33 @@ def lower_add(builder: Builder, node: OpNode) -> Term:
     return Sum(node=node, left=left, right=right)
 
 
-def _is_vector(builder: Builder, term: Term) -> bool:
-    """Whether a term is what a dense layer or an average made, in integers."""
-    made = builder.nodes.get(term.value) if isinstance(term, Stored) else None
-    return isinstance(made, ir.Dense | ir.Pool)
+def _summand(builder: Builder, node: OpNode, term: Term, name: str) -> Linear | Stored:
+    """An operand of a residual addition.
+
+    Raises:
+        CompileError: it can be none.
+    """
+    if isinstance(term, Sum):
+        raise node.error(f"adds a third tensor to '{name}'", "quantise every addition")
+    if isinstance(term, Linear) and np.isfinite([term.low, term.high]).any() and not term.dense:
+        raise node.error(
+            f"the activation between '{name}' and the addition cannot be represented",
+            "activate after the addition, or quantise the activated tensor",
+        )
+    if is_stored_map(term, builder) and isinstance(term, Stored):
+        return term
+    if isinstance(term, Linear) and not term.dense:
+        return term
+    raise node.error(f"'{name}' can be no operand of a residual addition")
+
+
+def _as_linear(builder: Builder, node: OpNode, term: Stored) -> Linear | None:
+    """A layer that leaves a map, or what a dense layer or an average made, as it is."""
+    if is_stored_map(term, builder):
+        return identity(builder, node, term.value)
+    if isinstance(builder.nodes.get(term.value), ir.Dense | ir.Pool):
+        return dense_identity(builder, node, term.value)
+    return None
 
 
 def _sum_with_bias(builder: Builder, node: OpNode, term: Sum, constant: Const | QuantConst) -> Sum:
@@ -116,7 +130,7 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
             score = score_value(builder, node, score_name)
             if score is not None:
                 return _scored(builder, node, term, score, score_name)
-        elif is_stored_map(builder, term):
+        elif is_stored_map(term, builder):
             score = score_value(builder, node, score_name)
             if score is not None:
                 index = list(node.inputs).index(map_name)

@@ -22,11 +22,16 @@ MOVE = 128
 
 
 def add_pair(
-    builder: Builder, node: OpNode, term: Sum, scale: float, signed: bool, zero: int
+    builder: Builder,
+    node: OpNode,
+    term: Sum,
+    stored: tuple[str, str],
+    scale: float,
+    signed: bool,
+    zero: int,
 ) -> Stored:
-    """clip(left + right) of two stored maps, quantised by `node`."""
-    assert isinstance(term.left, Stored) and isinstance(term.right, Stored)
-    names = _of_one_type(builder, node, term.left.value, term.right.value)
+    """clip(left + right) of the two stored maps of `term`, quantised by `node`."""
+    names = _of_one_type(builder, node, *stored)
     values = [builder.values[name] for name in names]
     channels = values[0].shape[0]
     weights, step = ratio(values[0].scale, values[1].scale)

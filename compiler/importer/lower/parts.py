@@ -9,14 +9,14 @@ from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Part, Pending, Stored, Term
 
 
-def sliced(builder: Builder, node: OpNode, slices: Mapping[int, slice]) -> Term:
+def sliced(
+    builder: Builder, node: OpNode, term: Stored | Pending, slices: Mapping[int, slice]
+) -> Term:
     """A slice of a map along some axes, counted from 0 with the batch, as value node.output.
 
     Raises:
         CompileError: it takes nothing, goes backwards, or takes some images of a batch.
     """
-    term = builder.term(node.inputs[0])
-    assert isinstance(term, Stored | Pending)
     value = limited(builder, node, term, node.inputs[0], zero=True)
     sides = (1, *builder.values[value].shape)
     taken = [range(side)[slices.get(axis, slice(None))] for axis, side in enumerate(sides)]

@@ -27,21 +27,20 @@ def lower_sum(
     Both operands stored: the one that is a gated (else the later) int8 convolution takes the
     other as its residual, and saturates to int8 first, as its own quantiser did.
     """
-    operands = (term.left, term.right)
-    for operand, other in (operands, operands[::-1]):
-        if isinstance(operand, Linear) and isinstance(other, Stored):
-            residual = _at_steps(builder, node, other.value, scale, signed, zero)
+    stored = [operand.value for operand in (term.left, term.right) if isinstance(operand, Stored)]
+    for operand in (term.left, term.right):
+        if isinstance(operand, Linear):
+            residual = _at_steps(builder, node, stored[0], scale, signed, zero)
             clamp = integer_bounds(term.low, term.high, scale, signed, zero)
             return add_conv(
                 builder, node, operand, scale, clamp, signed, zero=zero, residual=residual
             )
-    assert isinstance(term.left, Stored) and isinstance(term.right, Stored)
-    left, right = term.left.value, term.right.value
+    left, right = stored
     chosen = None
     if {_steps(builder, left), _steps(builder, right)} == {(scale, 0)} and zero == 0:
         chosen = _choose(builder, left, right)
     if chosen is None:
-        return add_pair(builder, node, term, scale, signed, zero)
+        return add_pair(builder, node, term, (left, right), scale, signed, zero)
     fused, residual = chosen
     item = dataclasses.replace(
         fused,

@@ -34,11 +34,12 @@ def lower_slice(builder: Builder, node: OpNode) -> Term:
     axes = axes_of(builder.net, node)
     if starts is None or ends is None:
         raise node.error("slices without starts and ends", HINT)
-    if is_stored_map(builder, builder.term(node.inputs[0])):
+    term = builder.term(node.inputs[0])
+    if is_stored_map(term, builder):
         axes = tuple(range(len(starts))) if axes is None else axes
         wide = [1] * len(starts) if steps is None else steps.tolist()
         whole = zip(axes, starts.tolist(), ends.tolist(), wide, strict=True)
-        return sliced(builder, node, {axis: slice(*rest) for axis, *rest in whole})
+        return sliced(builder, node, term, {axis: slice(*rest) for axis, *rest in whole})
     if len(starts) != 1 or axes is None:
         raise node.error("slices along other axes than one", HINT)
     step = 1 if steps is None else int(steps[0])
@@ -68,12 +69,12 @@ def lower_split(builder: Builder, node: OpNode) -> Term:
     """Split along the outputs: the terms of every part; the first is returned."""
     axis = axis_of(builder.net, node)
     first, terms = 0, []
-    is_map = is_stored_map(builder, builder.term(node.inputs[0]))
+    term = builder.term(node.inputs[0])
     for name in node.outputs:
         size = builder.net.shapes[name][axis]
-        if is_map:
+        if is_stored_map(term, builder):
             alone = dataclasses.replace(node, outputs=(name,))
-            terms.append(sliced(builder, alone, {axis: slice(first, first + size, 1)}))
+            terms.append(sliced(builder, alone, term, {axis: slice(first, first + size, 1)}))
         else:
             terms.append(_rows(builder, node, axis, np.arange(first, first + size), name))
         builder.terms[name] = terms[-1]

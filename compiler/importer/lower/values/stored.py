@@ -1,5 +1,7 @@
 """Integer values of the graph as operands: the only place that reads what is `Pending`."""
 
+from typing import TypeGuard
+
 import numpy as np
 
 from penstock.compiler.importer.builder import Builder
@@ -95,7 +97,7 @@ def in_order(builder: Builder, term: Pending, name: str) -> str:
     return builder.fresh(f"{name}.unordered") if term.order else name
 
 
-def is_stored_map(builder: Builder, term: Term) -> bool:
+def is_stored_map(term: Term, builder: Builder) -> TypeGuard[Stored | Pending]:
     """Whether a term is an integer map of the graph, whatever is pending."""
     return isinstance(term, Stored | Pending) and len(builder.values[term.value].shape) == 3
 
