@@ -25,6 +25,7 @@ NOT_DEPLOYED = {
     "folder.py",
     "hardware.py",
     "hls_timing.py",
+    "pins.py",
     "sigmoid.py",
     "systemverilog.py",
 }

@@ -36,7 +36,7 @@ def write_scripts(build: Build, *, force: bool = False) -> Path:
         for name in SCRIPTS:
             shutil.copyfile(HERE / name, folder / name)
         if build.core == "rtl":
-            (folder / f"{TOP}.v").write_text(wrapper_text(ROOT / "rtl"), encoding="utf-8")
+            (folder / f"{TOP}.v").write_text(wrapper_text(), encoding="utf-8")
         text = settings_text(build).encode("utf-8", "surrogateescape")
         (folder / "settings.tcl").write_bytes(text)
 
