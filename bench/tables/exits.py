@@ -5,20 +5,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from penstock.bench.figures import RESULTS, ROOT
+from penstock.bench.tables.documents import markdown
 
 STORE = RESULTS / "exits"
+COLUMNS = ("network", "thresholds", "images", "MACs without exits", "with", "cycles without exits",
+           "with", "predicted", "cycles of exits not taken", "network realisation",
+           "mismatches")  # fmt: skip
 DOCUMENTS = (ROOT / "docs" / "results" / "exits.md",)
 
 
 def lines(results: list[dict[str, Any]]) -> Iterator[str]:
     """What each network gains, then each one's sweep."""
-    yield (
-        "| network | thresholds | images | MACs without exits | with | cycles without exits | with "
-        "| predicted | cycles of exits not taken | network realisation | mismatches |"
-    )
-    yield "|---|---|" + "---:|" * 9
-    for result in results:
-        yield "| " + " | ".join(_cells(result)) + " |"
+    yield markdown(COLUMNS, map(_cells, results), words=2)
     for result in results:
         if result.get("static_network"):
             yield ""
@@ -29,12 +27,8 @@ def lines(results: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{result['name']}, one threshold at every exit, {result['test_images']} test images:"
         yield ""
         heads = [f"exit {index}" for index in range(exits)]
-        yield (
-            "| threshold | accuracy | MACs | cycles, predicted | " + " | ".join(heads) + " | end |"
-        )
-        yield "|---:" * (5 + exits) + "|"
-        for row in (*result["sweep"], result["chosen"]):
-            yield "| " + " | ".join(_sweep_cells(row)) + " |"
+        titles = ["threshold", "accuracy", "MACs", "cycles, predicted", *heads, "end"]
+        yield markdown(titles, map(_sweep_cells, (*result["sweep"], result["chosen"])), words=0)
 
 
 def _cells(result: dict[str, Any]) -> list[str]:

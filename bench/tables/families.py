@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from penstock.bench.figures import RESULTS, ROOT
+from penstock.bench.tables.documents import markdown
 
 STORE = RESULTS / "families.json"
 DOCUMENTS = (ROOT / "docs" / "results" / "families.md",)
@@ -27,15 +28,15 @@ COLUMNS = (
 ACCURACIES = ("accuracy, float", "quantised", "integer, these images")
 
 
-def lines(results: list[dict[str, Any]]) -> Iterator[str]:
+def networks(results: list[dict[str, Any]]) -> str:
     """One row a network; accuracies where it was trained."""
     titles = ("network", *(ACCURACIES if "accuracy" in results[0] else ()), *COLUMNS)
-    yield "| " + " | ".join(titles) + " |"
-    yield "|---|" + "---:|" * (len(titles) - 1)
+    lines = []
     for result in results:
         shown = [f"{share:.2%}" for share in result.get("accuracy", {}).values()]
         name = ", ".join(result[key] for key in ("network", "training") if key in result)
-        yield "| " + " | ".join([name, *shown, *_cells(result)]) + " |"
+        lines.append([name, *shown, *_cells(result)])
+    return markdown(titles, lines)
 
 
 def _cells(result: dict[str, Any]) -> list[str]:
@@ -59,13 +60,14 @@ def _cells(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def experts(results: list[dict[str, Any]]) -> Iterator[str]:
+def experts(results: list[dict[str, Any]]) -> str:
     """One row a router: how many images run which of its experts."""
-    yield "| network | block | first expert | second |"
-    yield "|---|---|---:|---:|"
-    for result in results:
-        for block, share in result.get("experts", {}).items():
-            yield f"| {result['network']} | {block} | {share:.1%} | {1 - share:.1%} |"
+    rows = (
+        [result["network"], block, f"{share:.1%}", f"{1 - share:.1%}"]
+        for result in results
+        for block, share in result.get("experts", {}).items()
+    )
+    return markdown(["network", "block", "first expert", "second"], rows, words=2)
 
 
 def first_steps(results: list[dict[str, Any]]) -> Iterator[str]:
@@ -86,8 +88,8 @@ def tables() -> dict[str, str]:
     cifar = [result for name, result in results.items() if "-cifar10-" in name]
     large = [result for result in results.values() if "accuracy" not in result]
     return {
-        "families": "\n".join(lines(trained)),
-        "families, CIFAR-10": "\n".join((*lines(cifar), *first_steps(cifar))),
-        "families, large": "\n".join(lines(large)),
-        "families, experts": "\n".join(experts(trained)),
+        "families": networks(trained),
+        "families, CIFAR-10": "\n".join((networks(cifar), *first_steps(cifar))),
+        "families, large": networks(large),
+        "families, experts": experts(trained),
     }

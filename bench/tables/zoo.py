@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from penstock.bench.figures import RESULTS, ROOT
+from penstock.bench.tables.documents import markdown
 
 STORE = RESULTS / "zoo"
 DOCUMENTS = (ROOT / "docs" / "results" / "zoo.md",)
@@ -41,11 +42,8 @@ def stored() -> list[dict[str, Any]]:
 
 def lines(results: list[dict[str, Any]]) -> Iterator[str]:
     """Our networks, then what the two schedules cost, then the published figures apart."""
-    yield "| " + " | ".join(COLUMNS) + " |"
-    yield "|---|---|" + "---:|" * (len(COLUMNS) - 2)
-    for result in results:
-        for schedule, figures in result["schedules"].items():
-            yield "| " + " | ".join(_cells(result, schedule, figures)) + " |"
+    runs = ((result, *run) for result in results for run in result["schedules"].items())
+    yield markdown(COLUMNS, (_cells(*run) for run in runs), words=2)
     for result in results:
         if len(result["schedules"]) == 2:
             yield ""
@@ -63,10 +61,8 @@ def lines(results: list[dict[str, Any]]) -> Iterator[str]:
     yield ""
     yield "Published, not measured here (LC-Net, table 1; CIFAR-10, GFLOPs of that paper):"
     yield ""
-    yield "| network | GFLOPs | accuracy |"
-    yield "|---|---:|---:|"
-    for network, flops, accuracy in PUBLISHED:
-        yield f"| {network} | {flops:.2f} | {accuracy:.2f}% |"
+    rows = ([network, f"{flops:.2f}", f"{accuracy:.2f}%"] for network, flops, accuracy in PUBLISHED)
+    yield markdown(["network", "GFLOPs", "accuracy"], rows)
 
 
 def _cells(result: dict[str, Any], schedule: str, figures: dict[str, Any]) -> list[str]:
