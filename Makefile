@@ -72,7 +72,7 @@ $(HOST_RUNS): host-%:
 	  ../../tests/host -q -p no:cacheprovider
 
 bitstream: $(STAMP) ## .bit and .hwh with Vivado (BOARD=pynq-z2 CORE=rtl|hls CONFIG=z7020)
-	$(BIN)/python -m penstock.boards.vivado --board $(BOARD) --core $(CORE) \
+	$(BIN)/penstock bitstream --board $(BOARD) --core $(CORE) \
 	  $(if $(CONFIG),--config $(CONFIG)) -o build/bitstream/$(BOARD)-$(CORE) --run
 
 .venv-host/pynq3/.installed: PYNQ := pynq==3.1.2

@@ -1,8 +1,5 @@
 """Boards: one YAML file each, and the Tcl that builds a bitstream for them."""
 
 from penstock.boards.board import Board, BoardError, board_names, load_board
-from penstock.program.entry import explain_errors
 
 __all__ = ["Board", "BoardError", "board_names", "load_board"]
-
-explain_errors()

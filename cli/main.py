@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import rich_click as click
 
 from penstock.cli.commands.bench import bench
+from penstock.cli.commands.bitstream import bitstream
 from penstock.cli.commands.compile import compile_command
 from penstock.cli.commands.demo import demo
 from penstock.cli.commands.deploy import deploy
@@ -47,6 +48,7 @@ COMMANDS = (
     disasm,
     timing,
     hls,
+    bitstream,
     demo,
     deploy,
     bench,

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from penstock.boards import load_board
-from penstock.boards.vivado.__main__ import main, plan, run_vivado, write_scripts
+from penstock.boards.vivado.scripts import plan, run_vivado, write_scripts
 from penstock.boards.vivado.settings import tcl
 from penstock.boards.vivado.wrapper import wrapper_text
+from penstock.cli.main import main
 from penstock.host.registermap import HASH_PARAMETER, VLNV, hwh_registers
 from penstock.program.config import get_config
 from penstock.program.files import WriteError
@@ -202,7 +203,7 @@ def test_one_clear_line(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     ip = ["--hls-ip", str(tmp_path / "none")]
-    assert main([*options, *ip, "-o", str(tmp_path / "out")]) == 2
+    assert main(["bitstream", *options, *ip, "-o", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

@@ -20,6 +20,7 @@ COMMANDS = (
     "disasm",
     "demo",
     "deploy",
+    "bitstream",
     "bench",
 )
 REPOSITORY = Path(__file__).resolve().parents[2]

