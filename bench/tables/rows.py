@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from penstock.bench.figures import ROOT
+from penstock.bench.figures import ROOT, realisation_ratio
 from penstock.bench.rows.bars import bar_table
 from penstock.bench.rows.networks import STATIC
 from penstock.bench.rows.table import CYCLE_COUNTERS, stored
 from penstock.bench.tables.documents import markdown
+from penstock.program.config import get_config
 
 DOCUMENTS = tuple(ROOT / "docs" / "results" / name for name in ("masks.md", "static.md"))
 
@@ -51,10 +52,48 @@ def counter_table(rows: Sequence[Row]) -> str:
     return markdown((*CASE[:3], *CASE[4:], "cycles", *CYCLE_COUNTERS), lines, words=3)
 
 
+#: What a cycle goes to that is not a MAC -> its counters.
+LOSSES = {
+    "`weight_wait`: the first weights behind a gate": ("weight_wait",),
+    "`drain`, `gate`": ("drain", "gate"),
+    "`copy`, `io`, `overhead`: what no gate skips": ("copy", "io", "overhead"),
+}
+
+
+def loss_table(rows: Sequence[Row], network: str, config: str) -> str:
+    """Where a core loses, dense and with fewer channels, and its realisation without two of it."""
+    case = {"network": network, "config": config, "schedule": "sequential", "split": True}
+    case["blocks_skipped"] = 0.0
+    found = [row for row in rows if case.items() <= row.items() and row["keep"] in (1.0, 0.5, 0.3)]
+    core = get_config(config)
+    needed = [row["macs_executed"] / (core.p_oc * core.p_px) for row in found]
+    idle = [row["counters"]["mac"] - least for row, least in zip(found, needed, strict=True)]
+    waits = [row["counters"]["weight_wait"] for row in found]
+    lines = [
+        ["the executed MACs / multipliers", *(f"{value:,.0f}" for value in needed)],
+        ["remainder: rows and lanes that idle", *(f"{value:,.0f}" for value in idle)],
+    ]
+    for title, names in LOSSES.items():
+        sums = [sum(row["counters"][name] for name in names) for row in found]
+        lines.append([title, *(f"{value:,.0f}" for value in sums)])
+    for title, left_out in (
+        ("realisation", [0.0] * len(found)),
+        ("without any `weight_wait` in either run", waits),
+        ("without any remainder in either run", idle),
+    ):
+        cycles = [row["cycles"] - less for row, less in zip(found, left_out, strict=True)]
+        ratios = [
+            realisation_ratio(dense_cycles=cycles[0], cycles=each, dense_macs=needed[0], macs=least)
+            for each, least in zip(cycles, needed, strict=True)
+        ]
+        lines.append([title, *(f"{ratio:.3f}" for ratio in ratios)])
+    return markdown(["cycles", *(f"keep {row['keep']:g}" for row in found)], lines)
+
+
 def tables() -> dict[str, str]:
     """The tables by the names of their markers; networks without gates have their own."""
     rows = stored()
-    made = {"bars": bar_table(rows)}
+    made = {"bars": bar_table(rows), "losses": loss_table(rows, "resnet20", "z7020x2")}
     for prefix, static in (("", False), ("static-", True)):
         part = [row for row in rows if (row["network"] in STATIC) == static]
         made |= {f"{prefix}bench": bench_table(part), f"{prefix}counters": counter_table(part)}

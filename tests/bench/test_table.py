@@ -136,7 +136,14 @@ def test_rows_without_gates_have_tables_of_their_own() -> None:
     static = static_case("vgg16", "z7020")
     store([bench_row(CASE, MEASURED, DENSE), bench_row(static, MEASURED, MEASURED)])
     made = tables_of_rows.tables()
-    assert sorted(made) == ["bars", "bench", "counters", "static-bench", "static-counters"]
+    assert sorted(made) == [
+        "bars",
+        "bench",
+        "counters",
+        "losses",
+        "static-bench",
+        "static-counters",
+    ]
     assert "vgg16" not in made["bench"] and "resnet20" not in made["static-bench"]
 
 
@@ -162,3 +169,18 @@ def test_a_table_goes_where_its_markers_are(
         "<!-- a: begin -->\n| n | v |\n|---|---:|\n| x | 1 |\n<!-- a: end -->\n"
     )
     assert not update_document(document, made, "", check=True)
+
+
+def test_losses_add_up() -> None:
+    """MACs, remainder and counters are the cycles; without its waits a run realises more."""
+    dense = bench_row(CASE, MEASURED, MEASURED) | {"macs_executed": 128_000.0, "cycles": 1600.0}
+    dense["counters"] = dict.fromkeys(CYCLE_COUNTERS, 0.0) | {"mac": 1500.0, "weight_wait": 100.0}
+    half = dense | {"keep": 0.5, "macs_executed": 64_000.0, "cycles": 900.0}
+    half["counters"] = dense["counters"] | {"mac": 600.0, "weight_wait": 300.0}
+    other = dense | {"schedule": "parallel"}
+    made = tables_of_rows.loss_table([dense, half, other], "resnet20", "z7020")
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in made.splitlines()]
+    assert cells[0] == ["cycles", "keep 1", "keep 0.5"]
+    numbers = [[float(c.replace(",", "")) for c in line[1:]] for line in cells[2:]]
+    assert [sum(column) for column in zip(*numbers[:5], strict=True)] == [1600.0, 900.0]
+    assert numbers[5:] == [[1.0, 0.889], [1.0, 1.25], [1.0, 0.688]]
