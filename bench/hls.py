@@ -12,7 +12,7 @@ import numpy as np
 import rich_click as click
 
 from penstock.bench.cache import Cache
-from penstock.bench.rows.cases import Case
+from penstock.bench.rows.cases import Case, dense_case
 from penstock.bench.rows.forced import forced_inputs, forced_package, forced_records
 from penstock.bench.rows.networks import NETWORKS, TRAINED
 from penstock.bench.rows.run import DEMO, compiled, float_images, measure, row_cache
@@ -43,16 +43,10 @@ class Row:
 def hls_cases(network: str, config: str) -> Iterator[Case]:
     """Dense first, then with masks."""
     trained = network == TRAINED
+    dense = dense_case(network, config, TRAINED_IMAGES if trained else IMAGES)
     for keep in (1.0, None) if trained else KEEPS:
-        yield Case(
-            network=network,
-            config=config,
-            schedule="sequential",
-            split=True,
-            keep=keep,
-            blocks_skipped=None if keep is None else 0.0,
-            images=TRAINED_IMAGES if trained else IMAGES,
-        )
+        skipped = None if keep is None else 0.0
+        yield dataclasses.replace(dense, keep=keep, blocks_skipped=skipped)
 
 
 def hls_row(case: Case, cache: Cache) -> Row:

@@ -77,10 +77,9 @@ def bench_configs() -> list[str]:
     return [n for n, c in CONFIGS.items() if c.p_oc * c.p_px >= LEAST_MACS]
 
 
-def forced_cases(network: str, config: str, *, quick: bool) -> Iterator[Case]:
-    """Every mask with reshaping; the same without it; one row in the other schedule."""
-    images = QUICK_IMAGES if quick else IMAGES
-    base = Case(
+def dense_case(network: str, config: str, images: int) -> Case:
+    """The run that the others of a network and core are compared with."""
+    return Case(
         network=network,
         config=config,
         schedule="sequential",
@@ -89,6 +88,11 @@ def forced_cases(network: str, config: str, *, quick: bool) -> Iterator[Case]:
         blocks_skipped=0.0,
         images=images,
     )
+
+
+def forced_cases(network: str, config: str, *, quick: bool) -> Iterator[Case]:
+    """Every mask with reshaping; the same without it; one row in the other schedule."""
+    base = dense_case(network, config, QUICK_IMAGES if quick else IMAGES)
     for split in (True, False):
         for keep, skipped in QUICK_MASKS if quick else MASKS:
             yield dataclasses.replace(base, split=split, keep=keep, blocks_skipped=skipped)
@@ -97,28 +101,12 @@ def forced_cases(network: str, config: str, *, quick: bool) -> Iterator[Case]:
 
 def static_case(network: str, config: str) -> Case:
     """The one row of a network without gates."""
-    return Case(
-        network=network,
-        config=config,
-        schedule="sequential",
-        split=True,
-        keep=1.0,
-        blocks_skipped=0.0,
-        images=STATIC_IMAGES,
-    )
+    return dense_case(network, config, STATIC_IMAGES)
 
 
 def trained_cases(network: str, config: str, images: int) -> Iterator[Case]:
     """A trained network with its own masks, after its dense run."""
-    base = Case(
-        network=network,
-        config=config,
-        schedule="sequential",
-        split=True,
-        keep=1.0,
-        blocks_skipped=0.0,
-        images=images,
-    )
+    base = dense_case(network, config, images)
     yield base
     for split in (True, False):
         yield dataclasses.replace(base, split=split, keep=None, blocks_skipped=None)
