@@ -36,6 +36,7 @@ SOURCE_MULTIPLICATIONS = {
     # fold, a product, a requantised sum.
     "convolve": Multiplications(small=9, other=3),
     "fetch_ahead": Multiplications(small=3, other=1),  # three of a burst; a fold
+    "ask_ahead": Multiplications(small=3),  # of a burst
     "run_gate": Multiplications(other=1),  # a requantised sum of the vector
     "make_outputs": Multiplications(calls=2, small=2, other=2),  # a product, a requantised sum
     "copy_planes": Multiplications(small=2),

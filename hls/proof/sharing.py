@@ -7,7 +7,7 @@ from penstock.hls.proof.linear import Values
 from penstock.hls.proof.types import Types
 
 #: Calls that run side by side, by name of the function: of them, the cycle model counts the longer.
-SIDE_BY_SIDE = (("prepare_two", "execute"), ("run_map", "run_beside"))
+SIDE_BY_SIDE = (("prepare_ahead", "execute"), ("run_map", "run_beside"))
 
 
 class Calls:

@@ -96,7 +96,7 @@ After after_of(const Descriptor& d, const Ready& next, bool known, const scores_
   const bool skip = skips(next.d, scores);
   const bool runs = known && begin(next, skip, sizes) == ERR_NONE;
   After after = {false, next.d, no_plan()};
-  after.gate = runs && next.d.op == OP_GATE && d.op != OP_CONV;
+  after.gate = runs && next.d.op == OP_GATE && (d.op == OP_COPY || d.op == OP_POOL);
   if (runs && next.d.op == OP_CONV) after.plan = plan_of(next.d, walk_of(next.d, skip, sizes));
   return after;
 }
@@ -129,20 +129,33 @@ uint32_t execute(const Descriptor& d, bool skip, const After& after, const Buffe
                  read_port_t weights, read_port_t input, write_port_t output, Reads& reads,
                  fmem_t fmem, gmem_t gmem, scores_t scores, acc_t pool[POOL_DEPTH],
                  lists_t fetch_lists, lists_t array_lists, runs_t runs, ListSize sizes[N_LISTS],
-                 wbuf_t wbuf, Fetch& fetch, uint32_t counters[N_COUNTERS], bool& taken) {
+                 wbuf_t wbuf, Fetch& fetch, Answers& answers, uint32_t counters[N_COUNTERS],
+                 bool& taken) {
 #pragma HLS INLINE off
   static dense_t dense;
 #pragma HLS BIND_STORAGE variable=dense type=ram_s2p impl=bram
   taken = false;
   switch (d.op) {
-    case OP_LOAD:
-      return count_move(load(d, input, reads, at.in, fmem), CNT_READ_BYTES, counters);
-    case OP_GLOAD:
-      return count_move(load_gates(d, weights, reads, gmem), CNT_READ_BYTES, counters);
-    case OP_STORE:
-      return count_move(store(d, fmem, scores, output, at.out), CNT_WRITE_BYTES, counters);
+    case OP_LOAD: {
+      uint32_t asking = 0;
+      const uint32_t bytes = load(d, after.plan, input, weights, reads, at.in, fetch_lists, runs,
+                                  fetch, fmem, asking);
+      return count_move(bytes, read_cycles(bytes / BEAT_BYTES, asking), CNT_READ_BYTES, counters);
+    }
+    case OP_GLOAD: {
+      const uint32_t bytes = load_gates(d, weights, reads, gmem);
+      return count_move(bytes, read_cycles(bytes / BEAT_BYTES, 0), CNT_READ_BYTES, counters);
+    }
+    case OP_STORE: {
+      const uint32_t wait = make_room(output, answers, fetch.now);
+      const uint32_t bytes = store(d, fmem, scores, output, answers.bus, at.out);
+      const uint32_t cycles = wait + write_cycles(bytes / BEAT_BYTES);
+      expect_answer(answers, fetch.now + cycles);
+      return count_move(bytes, cycles, CNT_WRITE_BYTES, counters);
+    }
     case OP_CONV: {
       const Walk walk = walk_of(d, skip, sizes);
+      fetch.now += T_SETUP;  // bursts on their way come nearer meanwhile
       const ConvWork work = convolve(d, walk, after.plan, weights, reads, fetch_lists, array_lists,
                                      runs, scores, wbuf, fetch, fmem, pool);
       return count_conv(d, walk, work, counters);
@@ -173,10 +186,10 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
               uint32_t output_stride, uint32_t weight_bytes, uint32_t config_hash, uint32_t* error,
               uint32_t* position, uint32_t* image) {
   using namespace ps;
-#pragma HLS INTERFACE m_axi port=program offset=slave bundle=gmem depth=PROGRAM_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4
-#pragma HLS INTERFACE m_axi port=weights offset=slave bundle=gmem depth=WEIGHTS_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4
-#pragma HLS INTERFACE m_axi port=input offset=slave bundle=gmem depth=INPUT_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4
-#pragma HLS INTERFACE m_axi port=output offset=slave bundle=gmem depth=OUTPUT_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=4
+#pragma HLS INTERFACE m_axi port=program offset=slave bundle=gmem depth=PROGRAM_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=WRITES_AHEAD
+#pragma HLS INTERFACE m_axi port=weights offset=slave bundle=gmem depth=WEIGHTS_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=WRITES_AHEAD
+#pragma HLS INTERFACE m_axi port=input offset=slave bundle=gmem depth=INPUT_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=WRITES_AHEAD
+#pragma HLS INTERFACE m_axi port=output offset=slave bundle=gmem depth=OUTPUT_BEATS max_read_burst_length=16 max_write_burst_length=16 num_read_outstanding=MAX_OUTSTANDING num_write_outstanding=WRITES_AHEAD
 #pragma HLS INTERFACE s_axilite port=program bundle=control
 #pragma HLS INTERFACE s_axilite port=weights bundle=control
 #pragma HLS INTERFACE s_axilite port=input bundle=control
@@ -224,6 +237,8 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
 #pragma HLS ARRAY_PARTITION variable=fetch.taker.words complete
 #pragma HLS ARRAY_PARTITION variable=fetch.taker.queue complete
   Reads reads;
+  Answers answers;
+#pragma HLS ARRAY_PARTITION variable=answers.due complete
   ListSize sizes[N_LISTS];
 #pragma HLS ARRAY_PARTITION variable=sizes complete
   uint32_t counters[N_COUNTERS];
@@ -239,6 +254,7 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
   clear_lists(sizes);
   clear_cache(cache);
   clear_reads(reads);
+  clear_answers(answers);
   clear_fetch(fetch);
   if (config_hash != CONFIG_HASH) {
     code = ERR_CONFIG;
@@ -247,7 +263,13 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
   }
 
   Ready ready = Ready();  // the descriptor in turn
-  Ready next = Ready();   // the one behind it, if it is known
+  Ready ahead[AHEAD];     // those behind it, as far as they are known
+#pragma HLS ARRAY_PARTITION variable=ahead complete
+clear_ahead:
+  for (uint32_t i = 0; i < AHEAD; ++i) {
+#pragma HLS UNROLL
+    ahead[i] = Ready();
+  }
 
 each_descriptor:
   while (running && code == ERR_NONE) {
@@ -256,11 +278,13 @@ each_descriptor:
       code = ERR_PROGRAM_END;
       break;
     }
+    ready = ahead[0];
+    move_ahead(ahead);
     if (!is_ready(ready, pc)) {
       if (!cached(cache, pc)) {
         const uint32_t beats = read_block(program, reads, pc, n_descriptors, cache);
         counters[CNT_READ_BYTES] += beats * BEAT_BYTES;
-        counters[CNT_OVERHEAD] += read_cycles(beats);
+        counters[CNT_OVERHEAD] += read_cycles(beats, 0);
       }
       ready = prepare(cache, pc, limits);
       counters[CNT_OVERHEAD] += T_DESCRIPTOR;
@@ -273,7 +297,6 @@ each_descriptor:
     if (left_out(d, skip)) {
       count_skipped(d, counters);
       ++pc;
-      ready = next;
       continue;
     }
     ++counters[CNT_EXECUTED];
@@ -282,11 +305,13 @@ each_descriptor:
       sum_cycles(counters);
       running = at + 1 != n_images;
       pc = running ? d.length : pc;
-      prepare_two(cache, pc, limits, ready, next);
-      store_counters(counters, output, buffers.out);
+      const uint32_t wait = make_room(output, answers, fetch.now);
+      store_counters(counters, output, answers.bus, buffers.out);
       clear_counters(counters);
       // The record is written after its counters are taken: its time is the next image's.
-      counters[CNT_IO] = write_cycles(N_COUNTERS / 2);
+      counters[CNT_IO] = wait + write_cycles(N_COUNTERS / 2);
+      fetch.now += counters[CNT_IO] + T_DISPATCH;
+      expect_answer(answers, fetch.now);
       if (running) {
         ++at;
         buffers.in += input_stride / BEAT_BYTES;
@@ -295,34 +320,38 @@ each_descriptor:
       continue;
     }
     // Where scores stay as they are, what is left out behind the operation is known before it.
-    const bool steady = d.op == OP_CONV || d.op == OP_COPY || d.op == OP_POOL;
+    const bool steady =
+        d.op == OP_CONV || d.op == OP_COPY || d.op == OP_POOL || d.op == OP_LOAD;
     uint32_t following = pc + 1;
   look_ahead:
-    while (steady && is_ready(next, following) && next.code == ERR_NONE &&
-           left_out(next.d, skips(next.d, scores))) {
-#pragma HLS LOOP_TRIPCOUNT min=0 max=8
-      count_skipped(next.d, counters);
+    while (steady && is_ready(ahead[0], following) && ahead[0].code == ERR_NONE &&
+           left_out(ahead[0].d, skips(ahead[0].d, scores))) {
+#pragma HLS LOOP_TRIPCOUNT min=0 max=5
+      count_skipped(ahead[0].d, counters);
       ++following;
-      next = prepare(cache, following, limits);
-      counters[CNT_OVERHEAD] += T_DESCRIPTOR + T_DISPATCH;
+      counters[CNT_OVERHEAD] += T_DISPATCH;
+      move_ahead(ahead);
     }
-    const bool known = steady && is_ready(next, following);
-    const After after = after_of(d, next, known, scores, sizes);
+    const bool known = is_ready(ahead[0], following);
+    const After after = after_of(d, ahead[0], steady && known, scores, sizes);
     if (after.gate) {
       ++counters[CNT_EXECUTED];
       ++following;
+      move_ahead(ahead);
     }
     // The two calls share no memory: they run side by side.
     const uint32_t before = fetch.now;
     bool taken = false;
-    const uint32_t prepared = prepare_two(cache, following, limits, ready, next);
+    const uint32_t prepared =
+        prepare_ahead(cache, following, limits, most_prepared(d, known), ahead);
     const uint32_t cycles =
         execute(d, skip, after, buffers, weights, input, output, reads, fmem, gmem, scores, pool,
-                fetch_lists, array_lists, runs, sizes, wbuf, fetch, counters, taken);
+                fetch_lists, array_lists, runs, sizes, wbuf, fetch, answers, counters, taken);
     counters[CNT_OVERHEAD] += exposed(prepared, cycles);
     fetch.now = before + cycles + T_DISPATCH;
     pc = taken ? d.length : following;
   }
+  take_answers(output, answers);
   *error = code;
   *position = pc;
   *image = at;

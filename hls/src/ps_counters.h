@@ -38,10 +38,9 @@ inline uint32_t count_conv(const Descriptor& d, const Walk& walk, const ConvWork
   return work.steps + work.drain + work.wait;
 }
 
-inline uint32_t count_move(uint32_t bytes, Counter direction, uint32_t counters[N_COUNTERS]) {
+inline uint32_t count_move(uint32_t bytes, uint32_t cycles, Counter direction,
+                           uint32_t counters[N_COUNTERS]) {
 #pragma HLS INLINE
-  const uint32_t beats = bytes / BEAT_BYTES;
-  const uint32_t cycles = direction == CNT_READ_BYTES ? read_cycles(beats) : write_cycles(beats);
   counters[direction] += bytes;
   counters[CNT_IO] += cycles;
   return cycles;
@@ -53,10 +52,10 @@ inline uint32_t count_cycles(uint32_t cycles, Counter of, uint32_t counters[N_CO
   return cycles;
 }
 
-// What of preparing one descriptor or two an operation of so many cycles does not hide.
+// What of preparing so many descriptors an operation of so many cycles does not hide.
 inline uint32_t exposed(uint32_t descriptors, uint32_t cycles) {
 #pragma HLS INLINE
-  const uint32_t needed = descriptors == 1 ? T_DESCRIPTOR : 2 * T_DESCRIPTOR;
+  const uint32_t needed = descriptors * T_DESCRIPTOR;
   return cycles < needed ? needed - cycles : 0;
 }
 

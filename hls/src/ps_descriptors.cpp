@@ -42,13 +42,39 @@ fetch_words:
   return ready;
 }
 
-uint32_t prepare_two(const Cache& cache, uint32_t index, const Limits& limits, Ready& ready,
-                     Ready& next) {
+namespace {
+
+// Where prepare_ahead stands.
+struct Filling {
+  uint32_t index;     // the next descriptor
+  bool known;         // those before it are
+  uint32_t prepared;
+};
+
+void fill(const Cache& cache, const Limits& limits, uint32_t most, Filling& filling, Ready& ready) {
+#pragma HLS INLINE
+  if (filling.known && !is_ready(ready, filling.index) && filling.prepared < most) {
+    ready = prepare(cache, filling.index, limits);
+    ++filling.prepared;
+  }
+  filling.known = filling.known && is_ready(ready, filling.index);
+  filling.index = behind(ready);
+}
+
+}  // namespace
+
+uint32_t prepare_ahead(const Cache& cache, uint32_t index, const Limits& limits, uint32_t most,
+                       Ready ahead[AHEAD]) {
 #pragma HLS INLINE off
-  const bool known = is_ready(next, index);
-  ready = known ? next : prepare(cache, index, limits);
-  next = prepare(cache, index + 1, limits);
-  return known ? 1 : 2;
+  Filling filling = {index, true, 0};
+  // One by one: each is a call that may get multipliers of its own (hls/multiplications.py).
+  static_assert(AHEAD == 5, "as many calls");
+  fill(cache, limits, most, filling, ahead[0]);
+  fill(cache, limits, most, filling, ahead[1]);
+  fill(cache, limits, most, filling, ahead[2]);
+  fill(cache, limits, most, filling, ahead[3]);
+  fill(cache, limits, most, filling, ahead[4]);
+  return filling.prepared;
 }
 
 }  // namespace ps

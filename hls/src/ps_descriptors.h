@@ -55,10 +55,39 @@ uint32_t read_block(read_port_t program, Reads& reads, uint32_t index, uint32_t 
 // Descriptor `index`, if its block is on chip.
 Ready prepare(const Cache& cache, uint32_t index, const Limits& limits);
 
-// Descriptor `index`, which may be the one in `next`, and the one behind it; returns how many were
-// prepared.  It touches nothing that an operation touches, so that one may run meanwhile.
-uint32_t prepare_two(const Cache& cache, uint32_t index, const Limits& limits, Ready& ready,
-                     Ready& next);
+// The one that comes behind a descriptor: behind HALT the next image's first.
+inline uint32_t behind(const Ready& ready) {
+#pragma HLS INLINE
+  return ready.d.op == OP_HALT ? ready.d.length : ready.index + 1;
+}
+
+// So many behind the one in turn are decoded and checked.
+constexpr uint32_t AHEAD = 5;
+// As many new ones as an operation prepares; a brief one: none, if one is ready.
+constexpr uint32_t MOST_PREPARED = 3;
+
+// The first of those behind is taken.
+inline void move_ahead(Ready ahead[AHEAD]) {
+#pragma HLS INLINE
+shift_ahead:
+  for (uint32_t i = 0; i + 1 < AHEAD; ++i) {
+#pragma HLS UNROLL
+    ahead[i] = ahead[i + 1];
+  }
+  ahead[AHEAD - 1].valid = false;
+}
+
+// How many new ones may be prepared beside an operation, so that it hides them.
+inline uint32_t most_prepared(const Descriptor& d, bool known) {
+#pragma HLS INLINE
+  if (d.op != OP_STORE && d.op != OP_EXIT_IF) return MOST_PREPARED;
+  return known ? 0 : 1;
+}
+
+// Descriptor `index` and those behind it, which are in `ahead` already or not; prepares at most `most`
+// and returns how many.  It touches nothing that an operation touches, so that one may run meanwhile.
+uint32_t prepare_ahead(const Cache& cache, uint32_t index, const Limits& limits, uint32_t most,
+                       Ready ahead[AHEAD]);
 
 }  // namespace ps
 

@@ -234,6 +234,22 @@ uint32_t take_next(const Plan& plan, const Plan& next, read_port_t weights, Read
   return 1;
 }
 
+uint32_t ask_ahead(const Plan& next, read_port_t weights, Reads& reads, const lists_t lists,
+                   const runs_t runs, Fetch& f) {
+#pragma HLS INLINE off
+  if (next.groups == 0) return 0;
+  const Plan none = no_plan();
+  begin_asking(next, true, f.asker);
+  begin_taking(next, true, f.taker);
+ask_loop:
+  for (uint32_t i = 0; i < ASK_AHEAD; ++i) {
+#pragma HLS PIPELINE II=1
+    ask_next(none, next, weights, reads, lists, runs, f);
+    ++f.now;
+  }
+  return ASK_AHEAD + T_FETCH_DEPTH + T_LOOP;
+}
+
 Ahead fetch_ahead(const Plan& next, read_port_t weights, Reads& reads, const lists_t lists,
                   const runs_t runs, const scores_t scores, wbuf_t wbuf, Fetch& f) {
 #pragma HLS INLINE off

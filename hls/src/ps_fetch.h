@@ -170,6 +170,14 @@ struct Ahead {
 Ahead fetch_ahead(const Plan& next, read_port_t weights, Reads& reads, const lists_t lists,
                   const runs_t runs, const scores_t scores, wbuf_t wbuf, Fetch& f);
 
+// Requests that are made beside a LOAD: no more than are still in the line when it begins to move with
+// the beats that are taken.
+constexpr uint32_t ASK_AHEAD = ASK_STAGES - 1;
+
+// Asks for the first weights of the convolution after a LOAD; returns the cycles (an estimate).
+uint32_t ask_ahead(const Plan& next, read_port_t weights, Reads& reads, const lists_t lists,
+                   const runs_t runs, Fetch& f);
+
 // The plan of no convolution.
 inline Plan no_plan() {
 #pragma HLS INLINE

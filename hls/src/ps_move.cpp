@@ -36,10 +36,14 @@ copy_banks:
 
 }  // namespace
 
-uint32_t load(const Descriptor& d, read_port_t input, Reads& reads, uint64_t base, fmem_t fmem) {
+uint32_t load(const Descriptor& d, const Plan& next, read_port_t input, read_port_t weights,
+              Reads& reads, uint64_t base, const lists_t fetch_lists, const runs_t runs,
+              Fetch& fetch, fmem_t fmem, uint32_t& asking) {
 #pragma HLS INLINE off
   const uint32_t beats = uint32_t(whole_beats(d.length) / BEAT_BYTES);
   ask(input, reads, base + d.ddr / BEAT_BYTES, beats);
+  // Behind the image's own burst: the bus answers in that order.
+  asking = ask_ahead(next, weights, reads, fetch_lists, runs, fetch);
 load_burst:
   for (uint32_t i = 0; i < beats; ++i) {
 #pragma HLS PIPELINE II=1
@@ -73,12 +77,11 @@ gload_burst:
 }
 
 uint32_t store(const Descriptor& d, const fmem_t fmem, const scores_t scores, write_port_t output,
-               uint64_t base) {
+               Writes& writes, uint64_t base) {
 #pragma HLS INLINE off
   static byte_t window[WB];
 #pragma HLS ARRAY_PARTITION variable=window complete
   const uint32_t beats = uint32_t(whole_beats(d.length) / BEAT_BYTES);
-  Writes writes;
   begin_write(output, writes, base + d.ddr / BEAT_BYTES, beats);
 store_burst:
   for (uint32_t i = 0; i < beats; ++i) {
@@ -97,20 +100,18 @@ store_burst:
     }
     put(output, writes, beat);
   }
-  end_write(output, writes);
   return beats * BEAT_BYTES;
 }
 
-void store_counters(const uint32_t counters[N_COUNTERS], write_port_t output, uint64_t base) {
+void store_counters(const uint32_t counters[N_COUNTERS], write_port_t output, Writes& writes,
+                    uint64_t base) {
 #pragma HLS INLINE off
-  Writes writes;
   begin_write(output, writes, base, N_COUNTERS / 2);
 record_burst:
   for (int i = 0; i < N_COUNTERS / 2; ++i) {
 #pragma HLS PIPELINE II=1
     put(output, writes, two_words(counters[2 * i], counters[2 * i + 1]));
   }
-  end_write(output, writes);
 }
 
 uint32_t copy_planes(const Descriptor& d, fmem_t fmem) {

@@ -56,7 +56,7 @@ inline beat_t take(read_port_t port, Reads& reads) {
   return beat;
 }
 
-// Begins a burst of `beats` beats; as many `put` follow, then `end_write`.
+// Begins a burst of `beats` beats; as many `put` follow, and `end_write` there or later.
 inline void begin_write(write_port_t, Writes& writes, uint64_t first, uint32_t) {
 #pragma HLS INLINE
   writes.next = first;
@@ -68,7 +68,7 @@ inline void put(write_port_t port, Writes& writes, beat_t beat) {
   ++writes.next;
 }
 
-// Waits for the response.
+// Waits for the response to the first burst that still lacks it.
 inline void end_write(write_port_t, Writes&) {
 #pragma HLS INLINE
 }

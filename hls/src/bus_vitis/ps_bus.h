@@ -34,7 +34,7 @@ inline beat_t take(read_port_t port, Reads&) {
   return port.read();
 }
 
-// Begins a burst of `beats` beats; as many `put` follow, then `end_write`.
+// Begins a burst of `beats` beats; as many `put` follow, and `end_write` there or later.
 inline void begin_write(write_port_t port, Writes&, uint64_t first, uint32_t beats) {
 #pragma HLS INLINE
   port.write_request(first, beats);
@@ -45,7 +45,7 @@ inline void put(write_port_t port, Writes&, beat_t beat) {
   port.write(beat);
 }
 
-// Waits for the response.
+// Waits for the response to the first burst that still lacks it.
 inline void end_write(write_port_t port, Writes&) {
 #pragma HLS INLINE
   port.write_response();

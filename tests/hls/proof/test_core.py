@@ -149,9 +149,9 @@ MUTANTS = {
     ),
     "a descriptor that is checked once more": (
         "ps_descriptors.cpp",
-        "  next = prepare(cache, index + 1, limits);\n",
-        "  next = prepare(cache, index + 1, limits);\n"
-        "  if (next.code != ERR_NONE) next = prepare(cache, index + 2, limits);\n",
+        "  fill(cache, limits, most, filling, ahead[4]);\n",
+        "  fill(cache, limits, most, filling, ahead[4]);\n"
+        "  if (!ahead[4].valid) fill(cache, limits, most, filling, ahead[0]);\n",
         "multipliers",
         "check",
     ),

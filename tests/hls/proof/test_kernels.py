@@ -190,13 +190,13 @@ def test_side_by_side(second: str, between: str, fits: bool) -> None:
     calls = "".join(
         f"void {name}(uint32_t* where, uint32_t what) {{\n#pragma HLS INLINE off\n"
         "  where[what & 7] = what;\n}\n"
-        for name in ("run_map", "run_beside", "prepare_two", "execute")
+        for name in ("run_map", "run_beside", "prepare_ahead", "execute")
     )
     body = f"""
   uint32_t one[8], two[8];
   run_map(one, count);
   {between}run_beside({second}, other);
-  prepare_two(one, other);
+  prepare_ahead(one, other);
   execute(two, count);
 """
     source = f"{calls}{TOP}{body}  out[0] = one[3] + two[2];\n}}\n"
