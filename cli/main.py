@@ -83,8 +83,8 @@ def _report(error: BaseException, debug: bool) -> int:
     if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
         silence_stdout()
         return BROKEN_PIPE
-    if isinstance(error, SystemExit) and isinstance(error.code, int | None):
-        return error.code or 0  # a page of help was printed
+    if isinstance(error, SystemExit) and error.code in (None, 0, BAD_INPUT):
+        return BAD_INPUT if error.code else 0  # a page of help was printed
     if debug:
         traceback.print_exception(error)
     if isinstance(error, Exception):
