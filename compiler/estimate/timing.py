@@ -52,7 +52,7 @@ class Timing:
     drain: int = 18
     total: int = 1
     release: int = 9
-    gate: int = 17
+    gate: int = 14
     follow: int = 6
     fill: int = 2
     copy: int = 4
