@@ -12,6 +12,7 @@ from penstock.program.config import (
     EXIT_TABLE_BYTES,
     GATE_WORD_BYTES,
     MAX_LENGTH,
+    TABLE_BYTES,
     HwConfig,
 )
 from penstock.program.counters import COUNTERS
@@ -19,8 +20,7 @@ from penstock.program.descriptor import (
     DESCRIPTOR_BYTES,
     DESCRIPTOR_WORDS,
     FIELDS,
-    SIGMOID,
-    STOPS,
+    VARIANTS,
     Field,
     Op,
 )
@@ -73,6 +73,7 @@ def config_header(
         *(f"constexpr uint32_t T_{name.upper()} = {value};" for name, value in cycles.items()),
         "",
         *_enum("Op", {f"OP_{op.name}": int(op) for op in Op}),
+        *_enum("Variant", VARIANTS),
         *_enum("ErrorCode", {f"ERR_{code.name}": int(code) for code in ErrorCode}),
         *_enum("Counter", {f"CNT_{name.upper()}": i for i, (name, _) in enumerate(COUNTERS)}),
         f"constexpr int N_COUNTERS = {len(COUNTERS)};",
@@ -116,8 +117,7 @@ def _sizes(config: HwConfig) -> dict[str, tuple[int, str]]:
         "DESCRIPTOR_BYTES": (DESCRIPTOR_BYTES, "bytes of a descriptor"),
         "DESCRIPTOR_WORDS": (DESCRIPTOR_WORDS, "32-bit words of a descriptor"),
         "ALL_CHANNELS": (ALL_CHANNELS, "list that means every channel"),
-        "STOPS": (STOPS, "variant of a GATE: its first outputs may make the others 0"),
-        "SIGMOID": (SIGMOID, "variant of a GATE: its scores come from a table"),
+        "TABLE_BYTES": (TABLE_BYTES, "bytes of the table of activations"),
     }
 
 

@@ -17,10 +17,18 @@ from penstock.program.config import (
     EXIT_TABLE_BYTES,
     GATE_WORD_BYTES,
     MAX_LENGTH,
+    TABLE_BYTES,
     HwConfig,
 )
 from penstock.program.counters import COUNTERS
-from penstock.program.descriptor import DESCRIPTOR_BYTES, DESCRIPTOR_WORDS, FIELDS, Op
+from penstock.program.descriptor import (
+    DESCRIPTOR_BYTES,
+    DESCRIPTOR_WORDS,
+    FIELD_BY_NAME,
+    FIELDS,
+    VARIANTS,
+    Op,
+)
 from penstock.program.pins import declarations
 from penstock.program.registers import OFFSETS, WATCHDOG_CYCLES, ErrorCode
 from penstock.program.sigmoid import SIGMOID_TABLE
@@ -75,6 +83,7 @@ def package_text() -> str:
         f"  localparam logic [31:0] MAX_LENGTH = 32'd{MAX_LENGTH};",
         f"  localparam int unsigned GATE_WORD_BYTES = {GATE_WORD_BYTES};",
         f"  localparam int unsigned EXIT_TABLE_BYTES = {EXIT_TABLE_BYTES};",
+        f"  localparam int unsigned TABLE_BYTES = {TABLE_BYTES};",
         f"  localparam logic [7:0] ALL_CHANNELS = 8'h{ALL_CHANNELS:02X};",
         "",
     ]
@@ -84,7 +93,13 @@ def package_text() -> str:
     lines += ["", f"  localparam int unsigned WATCHDOG_CYCLES = {WATCHDOG_CYCLES};"]
     lines += ["", "  typedef enum logic [7:0] {"]
     lines += [",\n".join(f"    OP_{op.name} = 8'd{int(op)}" for op in Op)]
-    lines += ["  } op_e;", "", "  // One descriptor, bit for bit as it lies in memory."]
+    bits = FIELD_BY_NAME["variant"].width
+    lines += ["  } op_e;", "", "  // What `variant` may say."]
+    lines += [
+        f"  localparam logic [{bits - 1}:0] {name} = {bits}'d{value};"
+        for name, value in VARIANTS.items()
+    ]
+    lines += ["", "  // One descriptor, bit for bit as it lies in memory."]
     lines += ["  typedef struct packed {", *_descriptor_struct(), "  } desc_t;", ""]
     lines += [f"  localparam int unsigned N_COUNTERS = {len(COUNTERS)};"]
     lines += [

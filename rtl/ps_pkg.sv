@@ -6,6 +6,7 @@ package ps_pkg;
   localparam logic [31:0] MAX_LENGTH = 32'd524280;
   localparam int unsigned GATE_WORD_BYTES = 16;
   localparam int unsigned EXIT_TABLE_BYTES = 512;
+  localparam int unsigned TABLE_BYTES = 256;
   localparam logic [7:0] ALL_CHANNELS = 8'hFF;
 
   localparam logic [7:0] REG_PROGRAM = 8'h10;
@@ -47,9 +48,17 @@ package ps_pkg;
     OP_EXIT_IF = 8'd10
   } op_e;
 
+  // What `variant` may say.
+  localparam logic [1:0] GLOAD_TABLE = 2'd1;
+  localparam logic [1:0] CONV_DEPTHWISE = 2'd1;
+  localparam logic [1:0] GATE_STOPS = 2'd1;
+  localparam logic [1:0] GATE_SIGMOID = 2'd2;
+  localparam logic [1:0] COPY_EVEN = 2'd1;
+  localparam logic [1:0] COPY_ODD = 2'd2;
+
   // One descriptor, bit for bit as it lies in memory.
   typedef struct packed {
-    logic [31:0] length;  // LOAD, GLOAD, STORE: bytes; HALT: descriptor to loop to; EXIT_IF: to go on at, later
+    logic [31:0] length;  // LOAD, GLOAD, STORE: bytes; CONV: bytes of its table, 0 without; HALT: descriptor to loop to; EXIT_IF: to go on at, later
     logic [31:0] ddr;  // LOAD, STORE: byte offset in the image's input / output record
     logic [15:0] pool_base;  // first pooled sum
     logic [15:0] split;  // CONV: rows of the passes of a partial group (docs/program.md)
@@ -72,7 +81,7 @@ package ps_pkg;
     logic [7:0] in_list;  // input-channel list, 0xFF = all
     logic [15:0] fold_slot;  // score address of the fold
     logic [15:0] pred_slot;  // score address of the predicate
-    logic [1:0] variant;  // CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop, 2 sigmoid
+    logic [1:0] variant;  // GLOAD: 1 table; CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop, 2 sigmoid
     logic [1:0] pad;  // POOL: rows and columns of padding on every side, 2 * pad < K
     logic [3:0] kernel;  // kernel size K: CONV 1, 3, 5, 7, padding K // 2; POOL 1 .. 7
     logic pred_not;  // predicated the other way round: a score other than 0 means skip

@@ -29,7 +29,7 @@ package ps_cfg;
   localparam int unsigned ROW_W = $clog2(P_OC) + 1;
   localparam int unsigned PX_W = $clog2(WB) + 1;
   localparam int unsigned SUM_W = $clog2(WBUF_BYTES * 32640 + 1) + 1;
-  localparam logic [31:0] CONFIG_HASH = 32'h019A26D9;
+  localparam logic [31:0] CONFIG_HASH = 32'h8F9DC803;
 
   // Taps of one input channel in the weight buffer: K * K, interleaved in whole beats.
   function automatic logic [5:0] row_taps(logic [2:0] kernel, logic w_rows);

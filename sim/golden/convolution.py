@@ -143,6 +143,10 @@ def convolve(d: Descriptor, rows: Rows, state: State, ics: Array, ocs: Array) ->
         old = out[ocs]
         y = y + (old.view(np.int8) if d.res_signed else old)
     y = np.clip(y, d.clamp_lo, d.clamp_hi)
+    if d.has_table:
+        assert state.table is not None, "Machine looks at this"
+        y = state.table[y & 0xFF]
+        y = (y.view(np.int8) if d.clamp_lo < 0 else y).astype(np.int64)
     out[ocs] = (y & 0xFF).astype(np.uint8)
     if d.pool_en:
         state.pool[d.pool_base + ocs] = y.sum(axis=1)

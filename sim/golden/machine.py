@@ -92,7 +92,10 @@ class Machine:
                 self.state.fmem[d.dst : d.dst + d.length] = data
             case Op.GLOAD:
                 data = self.blob[d.w_addr : d.w_addr + d.length]
-                self.state.gmem[d.dst : d.dst + d.length] = data
+                if d.loads_table:
+                    self.state.table = data
+                else:
+                    self.state.gmem[d.dst : d.dst + d.length] = data
             case Op.STORE:
                 self._store(d)
             case Op.CONV:
@@ -130,6 +133,8 @@ class Machine:
         state = self.state
         ics = np.zeros(0, np.int64) if skip else channels(d.in_list, d.cin, state)
         ocs = channels(d.out_list, d.cout, state)
+        if d.has_table and state.table is None:
+            raise GoldenError(ErrorCode.BOUNDS, reason="no table of activations was loaded")
         convolve(d, self._rows[self.pc], state, ics, ocs)
         if d.w_rows:
             fetched = len(ocs) * d.w_stride

@@ -38,6 +38,7 @@ class State:
     lists: list[Array]  # n_lists of int64, increasing channels
     bounds: list[int]  # each list's entries are below
     counters: dict[str, int]
+    table: Array | None = None  # (256,) uint8, activations; None before the first GLOAD of one
 
     @classmethod
     def new(cls, config: HwConfig) -> "State":
