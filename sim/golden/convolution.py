@@ -8,10 +8,10 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from penstock.compiler.numerics import MAX_SHIFT, fold, requantize
-from penstock.program.arith import ceil_div
-from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.descriptor import Descriptor
-from penstock.program.registers import ErrorCode
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.descriptor import Descriptor
+from penstock.program.core.registers import ErrorCode
 from penstock.sim.golden.checks import out_size
 from penstock.sim.golden.state import Array, GoldenError, State
 

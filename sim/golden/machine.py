@@ -7,18 +7,18 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from penstock.compiler.numerics import requantize, sigmoid_scores, type_range
-from penstock.program.arith import ceil_div, round_up
-from penstock.program.config import (
+from penstock.program.base.arith import ceil_div, round_up
+from penstock.program.core.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
     GATE_WORD_BYTES,
     HwConfig,
     gate_row_bytes,
 )
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, GateKind, Op
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode, Position
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, GateKind, Op
+from penstock.program.core.registers import ErrorCode, Position
+from penstock.program.network.package import Package
 from penstock.sim.golden.checks import Limits, check, out_size
 from penstock.sim.golden.convolution import (
     Rows,

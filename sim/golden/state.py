@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.config import HwConfig
-from penstock.program.counters import COUNTER_NAMES
-from penstock.program.registers import ErrorCode, Position
+from penstock.program.core.config import HwConfig
+from penstock.program.core.counters import COUNTER_NAMES
+from penstock.program.core.registers import ErrorCode, Position
 
 Array = npt.NDArray[Any]
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import ALL_CHANNELS, GATE_WORD_BYTES, get_config
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode, Position
+from penstock.program.core.config import ALL_CHANNELS, GATE_WORD_BYTES, get_config
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.core.registers import ErrorCode, Position
+from penstock.program.network.package import Package
 from tests.compiler.back.graphs import GraphBuilder
 
 TINY = get_config("tiny")

@@ -8,7 +8,7 @@ import dataclasses
 import enum
 from typing import TYPE_CHECKING
 
-from penstock.program.descriptor_fields import DescriptorFields
+from penstock.program.core.descriptor_fields import DescriptorFields
 
 DESCRIPTOR_BYTES = 64
 DESCRIPTOR_WORDS = DESCRIPTOR_BYTES // 4
@@ -21,7 +21,7 @@ DEPTHWISE = 1
 
 #: `variant` of a GATE: outputs from `list_from` on are 0 if all before them are.
 STOPS = 1
-#: `variant` of a GATE whose scores come from a table (program/sigmoid.py).
+#: `variant` of a GATE whose scores come from a table (program/core/sigmoid.py).
 SIGMOID = 2
 
 #: `variant` of a COPY of every second row: 0, 2, 4 .., or 1, 3, 5 ...

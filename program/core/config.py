@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.program.arith import round_up
-from penstock.program.errors import PenstockError
+from penstock.program.base.arith import round_up
+from penstock.program.base.errors import PenstockError
 
 #: Bumped whenever a descriptor, register or record changes meaning; part of every hash.
 ISA_VERSION = 9

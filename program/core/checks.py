@@ -7,8 +7,8 @@ The golden engine stops where these rules say so, and the compiler writes nothin
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from penstock.program.arith import ceil_div, round_up
-from penstock.program.config import (
+from penstock.program.base.arith import ceil_div, round_up
+from penstock.program.core.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
     EXIT_TABLE_BYTES,
@@ -20,8 +20,8 @@ from penstock.program.config import (
     HwConfig,
     gate_row_bytes,
 )
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import (
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import (
     DEPTHWISE,
     GLOAD_TABLE,
     ODD_ROWS,
@@ -30,7 +30,7 @@ from penstock.program.descriptor import (
     Descriptor,
     Op,
 )
-from penstock.program.registers import ErrorCode
+from penstock.program.core.registers import ErrorCode
 
 MAX_KERNEL = 7
 MAX_SIDE = 1023
