@@ -15,6 +15,7 @@
 //
 // Depthwise: a pass has one row in the widest shape, and its one input channel is the output channel
 // itself: the walk is over the output channels, one a pass, in the order in which groups have them.
+(* keep_hierarchy = "yes" *)
 module ps_conv_ctrl
   import ps_cfg::*;
   import ps_pkg::*;
