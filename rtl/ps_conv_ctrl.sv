@@ -42,6 +42,7 @@ module ps_conv_ctrl
 
   output window_t           window_o,       // read: steps are on their way to the array
   output logic              weight_half_o,
+  output logic              release_o,      // the half of a group whose last step was issued
   output logic [WA_W-1:0]   weight_addr_o,
 
   output mac_t              mac_o,
@@ -146,7 +147,8 @@ module ps_conv_ctrl
   // ---- the step.  What decides in a cycle whether a tap, tile, pass or group is the last one has
   // been found before: between the last steps of two tiles lie more cycles than that takes.
   logic [2:0] kh_q, kw_q;
-  logic line_last_q, tap_last_q, tile_first_step_q, last_step, step, half_q, rows_last_q;
+  logic line_last_q, tap_last_q, tile_first_step_q, last_step, step, rows_last_q;
+  logic [1:0] group_q;                               // that is computed
   logic [5:0] tap_q;
   logic [19:0] left_q;
   logic [FA_W-1:0] tile_offset_q;
@@ -242,7 +244,8 @@ module ps_conv_ctrl
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q <= Idle;
-      half_q  <= 1'b1;  // the first group takes half 0
+      group_q   <= '1;  // the first one takes place 0
+      release_o <= 1'b0;
     end else begin
       unique case (state_q)
         Idle:    if (start_i) state_q <= Prepare;
@@ -252,7 +255,8 @@ module ps_conv_ctrl
                  else if (group_done && !token_valid_q) state_q <= Group;
         default: state_q <= Idle;
       endcase
-      if (group_take) half_q <= !half_q;
+      if (group_take) group_q <= group_q + 2'd1;
+      release_o <= group_done;
     end
   end
 
@@ -296,8 +300,8 @@ module ps_conv_ctrl
 
   assign tile_o = '{valid: step && last_step, offset: tile_offset_q,
                     pixels: PX_W'(tile_is_last_q ? left_q : tile_pixels), first: tile_first_q,
-                    last: tile_is_last_q, ends: group_done, half: half_q, rows: pass_q.rows,
-                    lane: lane_q, mode: pass_q.mode};
+                    last: tile_is_last_q, group: group_q, rows: pass_q.rows, lane: lane_q,
+                    mode: pass_q.mode};
 
   // ---- geometry
   logic [FA_W-1:0] tap_offset;
@@ -346,7 +350,7 @@ module ps_conv_ctrl
     base_q1       <= ch_base_q + tile_offset_q;
     offset_q1     <= tap_offset;
     weight_q1     <= ch_weight_q + WA_W'(tap_q);
-    half_q1       <= half_q;
+    half_q1       <= group_q[0];
     empty_q1      <= empty_q;
     empty_q2      <= empty_q1;
     empty_q3      <= empty_q2;

@@ -27,7 +27,6 @@ module ps_epilogue
 
   input  tile_t             tile_i,
   output logic              shadow_free_o,
-  output logic              release_o,
 
   input  logic              array_loaded_i,
   output logic              array_shift_o,
@@ -126,8 +125,7 @@ module ps_epilogue
   assign slow = res_en_q && !port_a_q;  // reads and writes share port B
   assign take = left_q != '0 && (!slow || even_q);
   assign array_shift_o = take;
-  assign place_o = '{half: tile_q.half, row: param_row_q};
-  assign release_o = take && left_q == ROW_W'(1) && tile_q.ends;
+  assign place_o = '{group: tile_q.group, row: param_row_q};
 
   // The shadow in the next cycle.
   logic soon_free;

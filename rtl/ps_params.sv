@@ -1,6 +1,7 @@
-// Parameters of the output channels of the two weight groups in flight, gate scores folded in.
+// Parameters of the output channels of four weight groups, gate scores folded in: of one that is being
+// drained, one that is computed, one that is there or on its way.
 //
-// A parameter beat (wr_valid_i) names half, row, output channel; its score is asked for in that
+// A parameter beat (wr_valid_i) names group, row, output channel; its score is asked for in that
 // cycle and arrives one cycle later; the folded entry is there four cycles after the beat:
 // m' = (m * score + 64) >> 7, or m when fold_i is 0.  Reads are combinational.
 module ps_params
@@ -21,7 +22,7 @@ module ps_params
 );
   typedef struct packed {
     logic                valid;
-    logic                half;
+    logic [1:0]          group;
     logic                fold;
     logic [ROW_W-2:0]    row;
     logic [CH_W-1:0]     channel;
@@ -34,7 +35,7 @@ module ps_params
   logic [7:0] score_q2;
   logic [23:0] scaled_q3;
   logic [15:0] multiplier;
-  scale_t entry_q [2][P_OC];
+  scale_t entry_q [4][P_OC];
 
   // m * score + 64, by a tree of sums: a multiplier of the device is worth more elsewhere.
   function automatic logic [23:0] scaled(logic [15:0] factor, logic [7:0] score);
@@ -50,7 +51,7 @@ module ps_params
   assign multiplier = item_q3.fold ? 16'(scaled_q3 >> 7) : item_q3.multiplier;
 
   always_ff @(posedge clk_i) begin
-    item_q1   <= '{valid: write_i.valid, half: write_i.place.half, fold: fold_i.enable,
+    item_q1   <= '{valid: write_i.valid, group: write_i.place.group, fold: fold_i.enable,
                    row: write_i.place.row, channel: write_i.channel, bias: write_i.param.bias,
                    multiplier: write_i.param.multiplier, shift: write_i.param.shift[5:0]};
     item_q2   <= item_q1;
@@ -58,10 +59,10 @@ module ps_params
     item_q3   <= item_q2;
     scaled_q3 <= scaled(item_q2.multiplier, score_q2);
     if (item_q3.valid) begin
-      entry_q[item_q3.half][item_q3.row] <= '{bias: item_q3.bias, multiplier: multiplier,
+      entry_q[item_q3.group][item_q3.row] <= '{bias: item_q3.bias, multiplier: multiplier,
                                                shift: item_q3.shift, channel: item_q3.channel};
     end
   end
 
-  assign scale_o = entry_q[place_i.half][place_i.row];
+  assign scale_o = entry_q[place_i.group][place_i.row];
 endmodule

@@ -125,9 +125,9 @@ package ps_types;
     logic [P_OC-1:0][63:0] data;
   } weight_write_t;
 
-  // A row's place in the parameters.
+  // A row's place in the parameters: those of four groups, one after the other.
   typedef struct packed {
-    logic             half;
+    logic [1:0]       group;  // its weights are in half group[0]
     logic [ROW_W-2:0] row;
   } place_t;
 
@@ -173,8 +173,7 @@ package ps_types;
     logic [PX_W-1:0]  pixels;
     logic             first;  // of its pass
     logic             last;
-    logic             ends;   // last of its group
-    logic             half;   // of weights and parameters
+    logic [1:0]       group;  // whose parameters
     logic [ROW_W-1:0] rows;
     logic [ROW_W-2:0] lane;
     logic [1:0]       mode;

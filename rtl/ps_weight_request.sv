@@ -1,13 +1,14 @@
 // Fetch controller, request side: walks the surviving channels and asks for their weights only.
 //
-// start_i latches a convolution; for each group of up to P_oc surviving output channels it waits
-// for a free half of the weight buffer, announces the group (group_*), then issues its reads:
+// start_i latches a convolution; each group of up to P_oc surviving output channels is announced
+// (group_*) and its first read is made ready, which then waits for a free half of the weight buffer:
 //   rows layout: one read a surviving output channel (parameters and weights); row_* gives its id; the
 //   first group has P_oc >> split[1:0] rows, so that a cold start waits for few weights;
 //   interleaved: all channels: one read; a list: the group's parameters, then one read for each run
 //   of consecutive surviving input channels.
 // All addresses were checked against the blob before the start (ps_check).  busy_o until the last
-// read is accepted.  release_i: a half has been drained.
+// read is accepted.  release_i: of a half every step has been issued.  It is read up to four cycles
+// later; no beat that this module asks for then is written before (a_late).
 module ps_weight_request
   import ps_cfg::*;
   import ps_pkg::*;
@@ -44,6 +45,8 @@ module ps_weight_request
   logic [63:0] base_q, group_addr_q;
   logic [1:0] free_q;
   logic group_start, rows_end_q, walk_start;
+  logic accepted;
+  logic waits_q, claim;     // the group has no half yet; it gets one
   logic [ROW_W-1:0] most, rows, rows_left_q;
   logic first_group_q;
   logic [1:0] first_mode_q;
@@ -60,7 +63,8 @@ module ps_weight_request
 
   assign most = (w_rows_q && first_group_q) ? ROW_W'(P_OC) >> first_mode_q : ROW_W'(P_OC);
   assign rows = (left_q > CH_W'(most)) ? most : ROW_W'(left_q);
-  assign group_start = state_q == Group && free_q != 2'd0;
+  assign group_start = state_q == Group;
+  assign claim = waits_q && (free_q != 2'd0 || release_i);
   assign busy_o = state_q != Idle;
 
   // ---- ids: the output list over all groups, or the input list once a group
@@ -106,7 +110,7 @@ module ps_weight_request
     end else begin
       unique case (state_q)
         Idle:     if (start_i) state_q <= Group;
-        Group:    if (free_q != 2'd0) state_q <= Announce;
+        Group:    state_q <= Announce;
         Announce: state_q <= w_rows_q ? Walk : Multiply;
         // A run is complete when the next id does not continue it, or at the end of the list.
         Walk: begin
@@ -116,7 +120,7 @@ module ps_weight_request
         end
         Multiply: state_q <= Request;
         Request: begin
-          if (req_ready_i) begin
+          if (accepted) begin
             if (w_rows_q) state_q <= rows_end_q ? (left_q == '0 ? Idle : Group) : Walk;
             else if (params_q && listed_q) state_q <= Walk;
             else if (params_q || run_end_q) state_q <= left_q == '0 ? Idle : Group;
@@ -129,8 +133,13 @@ module ps_weight_request
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) free_q <= 2'd2;
-    else free_q <= free_q + 2'(release_i) - 2'(group_start);
+    if (!rst_ni) begin
+      free_q  <= 2'd2;
+      waits_q <= 1'b0;
+    end else begin
+      free_q  <= free_q + 2'(release_i) - 2'(claim);
+      waits_q <= group_start || (waits_q && !claim);
+    end
   end
 
   always_ff @(posedge clk_i) begin
@@ -180,12 +189,11 @@ module ps_weight_request
         beats_q <= run_beats_q;
       end
     end
-    if (state_q == Request && req_ready_i) begin
+    if (accepted) begin
       params_q <= 1'b0;
       count_q  <= '0;
       run_beats_q <= '0;
-      if (state_q == Request && !w_rows_q
-          && ((params_q && !listed_q) || (!params_q && run_end_q))) begin
+      if (!w_rows_q && ((params_q && !listed_q) || (!params_q && run_end_q))) begin
         group_addr_q <= group_addr_q + 64'(stride_q);
       end
     end
@@ -193,6 +201,7 @@ module ps_weight_request
 
   assign group_o = '{valid: state_q == Announce, rows: rows_left_q, last: left_q == '0,
                      beats: 16'(P_OC) + walked_beats_q};
-  assign row_o   = '{valid: state_q == Request && req_ready_i && w_rows_q, channel: first_q};
-  assign req_o   = '{valid: state_q == Request, addr: origin_q + 64'(offset_q), beats: beats_q};
+  assign accepted = req_o.valid && req_ready_i;
+  assign row_o   = '{valid: accepted && w_rows_q, channel: first_q};
+  assign req_o   = '{valid: state_q == Request && !waits_q, addr: origin_q + 64'(offset_q), beats: beats_q};
 endmodule

@@ -50,13 +50,14 @@ module ps_weight_response
   logic [ROW_W-1:0] job_rows;
   logic [15:0] job_beats;
   logic [CH_W-1:0] row_channel;
-  /* verilator lint_off UNUSEDSIGNAL */  // neither FIFO can fill: two halves, P_oc rows each
+  /* verilator lint_off UNUSEDSIGNAL */  // neither FIFO can fill: two groups on
+  // their way, and one that waits for a half; P_oc rows each
   logic job_ready, row_ready;
-  logic [1:0] job_count;
+  logic [2:0] job_count;
   logic [$clog2(2*P_OC+1)-1:0] row_count;
   /* verilator lint_on UNUSEDSIGNAL */
 
-  ps_fifo #(.Width(1 + ROW_W + 16), .Depth(2)) u_jobs (
+  ps_fifo #(.Width(1 + ROW_W + 16), .Depth(4)) u_jobs (
     .clk_i,
     .rst_ni,
     .in_valid_i (group_i.valid),
@@ -81,7 +82,8 @@ module ps_weight_response
   );
 
   // ---- position within the group
-  logic half_q, is_param, beats_end;
+  logic [1:0] group_q;               // its half of the weight buffer: the low bit
+  logic is_param, beats_end;
   logic [15:0] beat_q;               // within the row, or within the interleaved group
   logic [ROW_W-1:0] row_q;
   logic [CH_W-1:0] group_channel_q;  // first channel of an interleaved group
@@ -101,7 +103,7 @@ module ps_weight_response
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      half_q <= 1'b0;
+      group_q <= '0;
       beat_q <= '0;
       row_q  <= '0;
     end else if (beat_valid_i) begin
@@ -109,7 +111,7 @@ module ps_weight_response
       if (w_rows_q && beats_end) row_q <= row_q + ROW_W'(1);
       if (job_done) begin
         row_q  <= '0;
-        half_q <= !half_q;
+        group_q <= group_q + 2'd1;
       end
     end
   end
@@ -122,7 +124,7 @@ module ps_weight_response
   // ---- writes
   always_comb begin
     param_o.valid      = beat_valid_i && is_param;
-    param_o.place.half = half_q;
+    param_o.place.group = group_q;
     param_o.place.row  = w_rows_q ? row_q[ROW_W-2:0] : beat_q[ROW_W-2:0];
     param_o.channel    = w_rows_q ? row_channel : group_channel_q + CH_W'(beat_q[ROW_W-2:0]);
     param_o.param      = beat_data_i;
@@ -135,7 +137,7 @@ module ps_weight_response
   always_ff @(posedge clk_i) begin
     weights_o.rows <= '0;
     if (rst_ni && beat_valid_i && !is_param) begin
-      weights_o.half  <= half_q;
+      weights_o.half  <= group_q[0];
       weights_o.word  <= w_rows_q ? word_beat[WA_W-4:0] : tap[WA_W-1:3];
       weights_o.bytes <= w_rows_q ? 8'hFF : 8'((1 << TAPS_PER_BEAT) - 1) << tap[2:0];
       for (int unsigned r = 0; r < P_OC; r++) begin

@@ -217,7 +217,7 @@ class Timeline:
             taken += most
             active = works & (lanes > 0)
             free = self.halves[0] + t.group
-            request = np.maximum(request, free) + (t.walk if d.w_rows else 0)
+            request = np.maximum(request + (t.walk if d.w_rows else 0), free)
             cold, warm = self._transfer(act, lanes)
             came = np.maximum(arrived + warm, request + t.latency + cold)
             wait, drain = self._drain(act, shape, lanes, steps)
@@ -229,7 +229,7 @@ class Timeline:
             last = np.where(active, drain, last)
             self.halves = [
                 np.where(active, self.halves[1], self.halves[0]),
-                np.where(active, end + t.release + drain, self.halves[1]),
+                np.where(active, end + t.release, self.halves[1]),
             ]
         self.fetcher = np.where(works, arrived + t.refetch, self.fetcher)
         self.issued = np.where(works, now, self.issued)

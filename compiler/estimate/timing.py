@@ -24,7 +24,7 @@ class Timing:
         shadow_rows: the same of a residual tile that may be left when the next one ends.
         drain: from a CONV's last step to its last write, rows not counted; total: more, until its
             last pooled sum.
-        release: from a group's last step to the release of its weights, rows not counted.
+        release: from a group's last step to the release of its weights.
         gate: fixed part of GATE and DENSE.  follow: from a sum to its element of the vector.
         fill: of a GATE that stops, beside its words of zeros.  copy: fixed part of COPY;
         pool, average: of POOL by its kind.
@@ -51,7 +51,7 @@ class Timing:
     shadow_rows: int = 4
     drain: int = 18
     total: int = 1
-    release: int = 9
+    release: int = 0
     gate: int = 12
     follow: int = 6
     fill: int = 2

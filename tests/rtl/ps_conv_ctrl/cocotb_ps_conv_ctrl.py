@@ -70,7 +70,7 @@ class Step:
     lane: int
 
 
-#: offset, pixels, first, last, end, group parity, rows, lane, mode
+#: offset, pixels, first, last, group, rows, lane, mode
 Tile = tuple[int, ...]
 
 
@@ -150,10 +150,8 @@ def model(job: Job, config: HwConfig) -> tuple[list[Step], list[Tile]]:
                             lane=lane,
                         )
                     )
-                last = end == pixels
-                ends = last and lane + taken == group_rows
                 tiles.append(
-                    (offset, end - offset, offset == 0, last, ends, group, taken, lane, mode)
+                    (offset, end - offset, offset == 0, end == pixels, group, taken, lane, mode)
                 )
     return steps, tiles
 
@@ -168,6 +166,7 @@ class Bench:
         self.lists = [0] * (self.config.max_channels * self.config.n_lists)
         self.steps: list[tuple[int, ...]] = []
         self.tiles: list[Tile] = []
+        self.releases: list[int] = []  # tiles until then
         self.groups = 0
         self.real_steps = 0
         for signal in (dut.start_i, dut.group_valid_i, dut.shadow_free_i):
@@ -196,9 +195,11 @@ class Bench:
             if int(dut.mac_valid_o.value):
                 flags = read("mac_first_o", "mac_last_o", "mac_mode_o", "mac_lane_o", "mac_mask_o")
                 self.steps.append(asked + flags)
+            if int(dut.release_o.value):
+                self.releases.append(len(self.tiles))
             if int(dut.tile_valid_o.value):
                 assert int(dut.shadow_free_i.value), "a tile ended while the shadow was full"
-                names = ("offset", "pixels", "first", "last", "end", "half", "rows", "lane", "mode")
+                names = ("offset", "pixels", "first", "last", "group", "rows", "lane", "mode")
                 self.tiles.append(read(*(f"tile_{name}_o" for name in names)))
 
     async def run(self, job: Job, stall: str) -> int:
@@ -229,6 +230,7 @@ class Bench:
         dut.out_pixels_i.value = rows * columns
         self.steps.clear()
         self.tiles.clear()
+        self.releases.clear()
         self.real_steps = 0
         await pulse(dut.clk_i, dut.start_i)
         dut.desc_i.value = 0  # start_i latched it
@@ -257,7 +259,7 @@ class Bench:
 
     def _compare(self, job: Job) -> None:
         steps, tiles = model(job, self.config)
-        half = lambda group: (group + self.groups) % 2  # noqa: E731
+        place = lambda group: (group + self.groups) % 4  # noqa: E731
         assert len(self.steps) == len(steps), job
         for index, (got, step) in enumerate(zip(self.steps, steps, strict=True)):
             address, weight, weight_half, window_mode, first, last, mode, lane, mask = got
@@ -266,11 +268,14 @@ class Bench:
             assert step.base is None or address == step.base, where
             assert step.weight is None or (weight, weight_half) == (
                 step.weight,
-                half(step.group),
+                place(step.group) % 2,
             ), where
             assert window_mode == mode, where
             assert (first, last, mode, lane) == (step.first, step.last, step.mode, step.lane), where
-        assert self.tiles == [(*t[:5], half(t[5]), *t[6:]) for t in tiles], job
+        assert self.tiles == [(*t[:4], place(t[4]), *t[5:]) for t in tiles], job
+        of_group = [tile[4] for tile in tiles]
+        ends = [n for n, group in enumerate(of_group, 1) if [group] != of_group[n : n + 1]]
+        assert self.releases == ends, job
         assert self.real_steps == (len(steps) if job.channels else 0)
 
 
@@ -460,5 +465,5 @@ async def reset_in_a_run(dut: Any) -> None:
             await RisingEdge(dut.clk_i)
             outputs = dut.mac_valid_o, dut.pending_o, dut.busy_o, dut.tile_valid_o
             assert not any(int(signal.value) for signal in outputs)
-        bench.groups = 0  # a reset: the next group takes half 0
+        bench.groups = 0  # a reset: the next group takes place 0
         await bench.run(job, "none")

@@ -23,6 +23,7 @@ module ps_conv_ctrl_bench
   output logic [FA_W-1:0]   window_addr_o,
   output logic [1:0]        window_mode_o,
   output logic              weight_half_o,
+  output logic              release_o,
   output logic [WA_W-1:0]   weight_addr_o,
   output logic              pending_o,
   output logic              mac_valid_o,
@@ -38,8 +39,7 @@ module ps_conv_ctrl_bench
   output logic [PX_W-1:0]   tile_pixels_o,
   output logic              tile_first_o,
   output logic              tile_last_o,
-  output logic              tile_end_o,
-  output logic              tile_half_o,
+  output logic [1:0]        tile_group_o,
   output logic [ROW_W-1:0]  tile_rows_o,
   output logic [ROW_W-2:0]  tile_lane_o,
   output logic [1:0]        tile_mode_o
@@ -61,8 +61,7 @@ module ps_conv_ctrl_bench
   assign tile_pixels_o = tile.pixels;
   assign tile_first_o = tile.first;
   assign tile_last_o = tile.last;
-  assign tile_end_o = tile.ends;
-  assign tile_half_o = tile.half;
+  assign tile_group_o = tile.group;
   assign tile_rows_o = tile.rows;
   assign tile_lane_o = tile.lane;
   assign tile_mode_o = tile.mode;
@@ -82,6 +81,7 @@ module ps_conv_ctrl_bench
     .list_data_i,
     .group_ready_o,
     .weight_half_o,
+    .release_o,
     .weight_addr_o,
     .step_o,
     .shadow_free_i,

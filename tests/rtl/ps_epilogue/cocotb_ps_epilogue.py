@@ -47,8 +47,7 @@ class Tile:
     pixels: int
     first: bool
     last: bool
-    end: bool
-    half: int
+    group: int
     rows: int
     lane: int
     mode: int
@@ -67,9 +66,9 @@ class Bench:
         self.pool: dict[int, int] = {}
         self.shadow: deque[list[int]] = deque()
         self.coming: list[list[int]] = []  # what the next array_loaded_i is of
-        self.groups = self.released = 0
+        self.groups = 0
         self.ports: set[str] = set()  # that old bytes were read through
-        rows = 2 * self.config.p_oc
+        rows = 4 * self.config.p_oc
         self.params, self.channels = [0] * rows, [0] * rows
         for signal in (dut.start_i, dut.tile_wanted_i, dut.array_loaded_i, dut.empty_i):
             signal.value = 0
@@ -96,7 +95,6 @@ class Bench:
             await RisingEdge(dut.clk_i)
             used = int(dut.mem_mask_o.value) or int(dut.mem_read_o.value)
             assert int(dut.busy_o.value) or not used, "port B is used while idle"
-            self.released += int(dut.release_o.value)
             for port, read in (("A", dut.mem_a_read_o), ("B", dut.mem_read_o)):
                 if int(read.value):
                     self.ports.add(port)
@@ -153,7 +151,7 @@ class Bench:
         dut.tile_wanted_i.value = 0
         cocotb.start_soon(self._load(slices))
 
-    def _parameters(self, half: int, rows: int, first: int) -> list[tuple[int, int, int]]:
+    def _parameters(self, group: int, rows: int, first: int) -> list[tuple[int, int, int]]:
         """Random parameters of a group, driven from now on."""
         config, rng, dut = self.config, self.rng, self.dut
         triples = []
@@ -161,7 +159,7 @@ class Bench:
             shift = int(rng.choice([1, 20, 22, 24, 47]))
             triple = int(rng.integers(-100000, 100000)), int(rng.integers(1 << 16)), shift
             bias, multiplier, _ = triple
-            at = half * config.p_oc + row
+            at = group * config.p_oc + row
             self.params[at] = (shift << 48) | (multiplier << 32) | (bias & 0xFFFF_FFFF)
             self.channels[at] = first + row
             triples.append(triple)
@@ -182,11 +180,10 @@ class Bench:
         memory, pool = self.memory.copy(), dict(self.pool)
         channel = int(rng.integers(3))
         for rows in conv.groups:
-            while self.groups - self.released >= 2:  # the weights' half is not free
-                await RisingEdge(dut.clk_i)
-            half = self.groups % 2
+            # Those of the group four before, whose tiles have all left the shadow, are lost.
+            group = self.groups % 4
             self.groups += 1
-            triples = self._parameters(half, rows, channel)
+            triples = self._parameters(group, rows, channel)
             scale = rng.choice([100, 100000, 1 << 31])
             sums = rng.integers(-scale, scale, (rows, conv.pixels))
             np.clip(sums, -(1 << 31) + 100000, (1 << 31) - 100001, out=sums)
@@ -204,8 +201,7 @@ class Bench:
                         pixels=end - offset,
                         first=offset == 0,
                         last=last,
-                        end=last and lane + taken == rows,
-                        half=half,
+                        group=group,
                         rows=taken,
                         lane=lane,
                         mode=mode,
@@ -217,7 +213,6 @@ class Bench:
         await RisingEdge(dut.clk_i)
         np.testing.assert_array_equal(self.memory, memory)
         assert self.pool == pool
-        assert self.released == self.groups
         assert self.ports == ({"A" if empty else "B"} if conv.res_en else set())
         self.ports.clear()
 

@@ -17,18 +17,16 @@ module ps_epilogue_bench
   input  logic [PX_W-1:0] tile_pixels_i,
   input  logic tile_first_i,
   input  logic tile_last_i,
-  input  logic tile_end_i,
-  input  logic tile_half_i,
+  input  logic [1:0] tile_group_i,
   input  logic [ROW_W-1:0] tile_rows_i,
   input  logic [ROW_W-2:0] tile_lane_i,
   input  logic [1:0] tile_mode_i,
   output logic shadow_free_o,
-  output logic release_o,
   input  logic array_loaded_i,
   output logic array_shift_o,
   input  logic [P_PX-1:0][31:0] array_row_i,
-  input  param_t [1:0][P_OC-1:0] params_i,  // of both halves
-  input  logic [1:0][P_OC-1:0][CH_W-1:0] channels_i,
+  input  param_t [3:0][P_OC-1:0] params_i,  // of four groups
+  input  logic [3:0][P_OC-1:0][CH_W-1:0] channels_i,
   output logic [FA_W-1:0] mem_addr_o,
   output logic mem_read_o,
   output logic mem_a_read_o,
@@ -49,7 +47,7 @@ module ps_epilogue_bench
   sum_write_t sum;
 
   assign tile_valid_o = tile_wanted_i && shadow_free_o;
-  assign param = params_i[place.half][place.row];
+  assign param = params_i[place.group][place.row];
   assign {mem_a_read_o, mem_a_addr_o} = {residual.read, residual.addr};
   assign {mem_read_o, mem_addr_o} = {access.read, access.addr};
   assign mem_mask_o = access.mask[P_PX-1:0];
@@ -69,18 +67,17 @@ module ps_epilogue_bench
     .busy_o,
     .tile_i       ('{
       valid: tile_valid_o, offset: tile_offset_i, pixels: tile_pixels_i, first: tile_first_i,
-      last: tile_last_i, ends: tile_end_i, half: tile_half_i, rows: tile_rows_i,
+      last: tile_last_i, group: tile_group_i, rows: tile_rows_i,
       lane: tile_lane_i, mode: tile_mode_i
     }),
     .shadow_free_o,
-    .release_o,
     .array_loaded_i,
     .array_shift_o,
     .array_row_i  (row),
     .place_o      (place),
     .scale_i      ('{
       bias: param.bias, multiplier: param.multiplier, shift: param.shift[5:0],
-      channel: channels_i[place.half][place.row]
+      channel: channels_i[place.group][place.row]
     }),
     .residual_o   (residual),
     .residual_i   (mem_a_rdata_i),

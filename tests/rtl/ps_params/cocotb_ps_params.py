@@ -41,13 +41,13 @@ class Bench:
         self.dut.fold_channel_i.value = int(by_channel)
         self.dut.fold_slot_i.value = slot
 
-    async def write(self, half: int, row: int, channel: int, multiplier: int) -> None:
+    async def write(self, group: int, row: int, channel: int, multiplier: int) -> None:
         """One parameter beat."""
         dut, rng = self.dut, self.rng
         bias, shift = rng.randrange(-(1 << 31), 1 << 31), rng.randint(1, 47)
         beat = (shift << 48) | (multiplier << 32) | (bias & 0xFFFF_FFFF)
         dut.wr_valid_i.value = 1
-        dut.wr_half_i.value = half
+        dut.wr_group_i.value = group
         dut.wr_row_i.value = row
         dut.wr_channel_i.value = channel
         dut.wr_param_i.value = beat
@@ -55,25 +55,25 @@ class Bench:
         dut.wr_valid_i.value = 0
         score = self.scores[self.slot + (channel if self.by_channel else 0)]
         folded = int(fold(np.int64(multiplier), np.int64(score))) if self.enable else multiplier
-        self.entries[half, row] = bias, folded, shift, channel
+        self.entries[group, row] = bias, folded, shift, channel
 
     async def check(self) -> None:
         """Every entry written so far."""
         dut = self.dut
-        for (half, row), entry in self.entries.items():
-            dut.rd_half_i.value = half
+        for (group, row), entry in self.entries.items():
+            dut.rd_group_i.value = group
             dut.rd_row_i.value = row
             await Timer(1, unit="ns")
             bias = dut.rd_bias_o.value.to_signed()
             rest = (dut.rd_multiplier_o, dut.rd_shift_o, dut.rd_channel_o)
-            assert (bias, *(int(value.value) for value in rest)) == entry, (half, row)
+            assert (bias, *(int(value.value) for value in rest)) == entry, (group, row)
         await RisingEdge(dut.clk_i)  # in step with the clock again
 
 
 @cocotb.test(**TIMEOUT)
 @cocotb.parametrize(idle=STALLS, enable=[False, True], by_channel=[False, True])
 async def folded(dut: Any, idle: str, enable: bool, by_channel: bool) -> None:
-    """Random rows of both halves, one after the other or with gaps."""
+    """Random rows of all groups, one after the other or with gaps."""
     bench = Bench(dut)
     await cycles(dut.clk_i, 2)
     config = bench.config
@@ -81,12 +81,12 @@ async def folded(dut: Any, idle: str, enable: bool, by_channel: bool) -> None:
     for _ in range(12):
         slot = bench.rng.randrange(config.score_depth - config.max_channels)
         bench.fold_by(slot, enable=enable, by_channel=by_channel)
-        half, first = bench.rng.randrange(2), bench.rng.randrange(config.max_channels - 8)
+        group, first = bench.rng.randrange(4), bench.rng.randrange(config.max_channels - 8)
         rows = bench.rng.randint(1, config.p_oc)
         for row in range(rows):
             while next(pattern):
                 await RisingEdge(dut.clk_i)
-            await bench.write(half, row, first + row, bench.rng.choice(MULTIPLIERS))
+            await bench.write(group, row, first + row, bench.rng.choice(MULTIPLIERS))
         await cycles(dut.clk_i, LATENCY)
         await bench.check()
 

@@ -6,7 +6,7 @@ module ps_params_bench
 (
   input  logic              clk_i,
   input  logic              wr_valid_i,
-  input  logic              wr_half_i,
+  input  logic [1:0]        wr_group_i,
   input  logic [ROW_W-2:0]  wr_row_i,
   input  logic [CH_W-1:0]   wr_channel_i,
   input  param_t            wr_param_i,
@@ -15,7 +15,7 @@ module ps_params_bench
   input  logic [SA_W-1:0]   fold_slot_i,
   output logic [SA_W-1:0]   score_addr_o,
   input  logic [7:0]        score_i,
-  input  logic              rd_half_i,
+  input  logic [1:0]        rd_group_i,
   input  logic [ROW_W-2:0]  rd_row_i,
   output logic signed [31:0] rd_bias_o,
   output logic [15:0]       rd_multiplier_o,
@@ -33,11 +33,11 @@ module ps_params_bench
     .score_addr_o,
     .score_i,
     .write_i('{
-      valid: wr_valid_i, place: '{half: wr_half_i, row: wr_row_i}, channel: wr_channel_i,
+      valid: wr_valid_i, place: '{group: wr_group_i, row: wr_row_i}, channel: wr_channel_i,
       param: wr_param_i
     }),
     .fold_i ('{enable: fold_i, by_channel: fold_channel_i, slot: fold_slot_i}),
-    .place_i('{half: rd_half_i, row: rd_row_i}),
+    .place_i('{group: rd_group_i, row: rd_row_i}),
     .scale_o(scale)
   );
 endmodule

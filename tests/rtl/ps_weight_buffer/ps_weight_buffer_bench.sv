@@ -26,7 +26,7 @@ module ps_weight_buffer_bench
 
   output logic                  group_valid_o,
   output logic                  param_valid_o,
-  output logic                  param_half_o,
+  output logic [1:0]            param_group_o,
   output logic [ROW_W-2:0]      param_row_o,
   output logic [CH_W-1:0]       param_channel_o,
   output logic [63:0]           param_o,
@@ -55,7 +55,7 @@ module ps_weight_buffer_bench
   assign busy_o = request_busy || response_busy;
   assign {req_valid_o, req_addr_o, req_beats_o} = req;
   assign group_valid_o = group.valid;
-  assign {param_valid_o, param_half_o, param_row_o, param_channel_o, param_o} = param;
+  assign {param_valid_o, param_group_o, param_row_o, param_channel_o, param_o} = param;
   assign {fold_o, fold_channel_o, fold_slot_o} = fold;
   assign {token_valid_o, token_rows_o, token_last_o} = token;
 
