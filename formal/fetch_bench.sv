@@ -63,14 +63,15 @@ module fetch_bench
   end
 
   logic start, begun_q = 1'b0, ran_q, running_q, ready_wait_q;
-  logic busy, req_valid, group_valid;
+  logic busy, req_valid, accepted, group_valid;
   mem_request_t req;
   group_t group;
   logic [63:0] req_addr;
   logic [15:0] req_beats;
   logic [LI_W+CH_W-2:0] list_addr;
   logic [CH_W-2:0] list_data_q;
-  logic [2:0] held_q;  // halves of the weight buffer in use
+  logic [2:0] held_q;  // halves of the weight buffer whose first read was taken
+  logic fresh_q;       // a group was announced, none of its reads taken
 
   ps_weight_request u_request (
     .clk_i,
@@ -91,10 +92,11 @@ module fetch_bench
   );
   assign {req_valid, req_addr, req_beats} = req;
   assign group_valid = group.valid;
+  assign accepted = req_valid && req_ready_i;
 
   always_ff @(posedge clk_i) list_data_q <= entries_q[list_addr[1:0]];
 
-  // ---- what the gate unit guarantees of a list, and the epilogue of the halves
+  // ---- what the gate unit guarantees of a list, and the controller of the halves
   assign start = begun_q && rst_ni && !ran_q;
 
   always_comb begin
@@ -143,11 +145,13 @@ module fetch_bench
       times_q <= '0;
       times_params_q <= '0;
       held_q  <= '0;
+      fresh_q <= 1'b0;
     end else begin
       if (start) ran_q <= 1'b1;
       if (hit && times_q != 2'd3) times_q <= times_q + 2'd1;
       if (hit_params && times_params_q != 2'd3) times_params_q <= times_params_q + 2'd1;
-      held_q <= held_q + 3'(group_valid) - 3'(release_i);
+      held_q <= held_q + 3'(fresh_q && accepted) - 3'(release_i);
+      fresh_q <= group_valid || (fresh_q && !accepted);
     end
   end
 
@@ -174,10 +178,9 @@ module fetch_bench
   state_e state;
   logic [2:0] done_q, taken_q, covered_q, fill, ahead;
   logic [1:0] group_done_q;
-  logic accepted, listed, walks;
+  logic listed, walks;
 
   assign state = state_e'(u_request.state_q);
-  assign accepted = req_valid && req_ready_i;
   assign listed = !all_q && count_q != '0;
   assign walks = Rows ? ran_q : ran_q && listed && state != Idle && state != Group;
   assign fill = u_request.u_walk.fill;
@@ -212,7 +215,11 @@ module fetch_bench
   end
 
   always_comb if (begun_q && rst_ni) begin
-    i_halves: assert (32'(u_request.free_q) + 32'(held_q) + 32'(state == Announce) == 2);
+    i_halves: assert (32'(u_request.free_q) + 32'(held_q)
+        + 32'(fresh_q && !u_request.waits_q) == 2);
+    i_waits: assert (u_request.waits_q ? fresh_q || state == Announce : state != Announce);
+    if (fresh_q) i_fresh: assert (state > Announce && (Rows || u_request.params_q));
+    i_head_first: assert (Rows || state <= Announce || fresh_q == u_request.params_q);
     i_before: assert (ran_q || (state == Idle && times_q == '0 && times_params_q == '0));
     i_state: assert (state <= Request);
     // The walk hands out the list in order.

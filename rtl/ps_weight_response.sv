@@ -152,24 +152,17 @@ module ps_weight_response
 
   // ---- tokens: the last beat is in the buffer before a step that follows one reads it, and its
   // parameters long before a tile of it leaves the array
-  logic done_q;
-  logic [ROW_W:0] token_q;
   /* verilator lint_off UNUSEDSIGNAL */  // at most two groups exist
   logic token_room;
   logic [1:0] token_count;
   /* verilator lint_on UNUSEDSIGNAL */
 
-  always_ff @(posedge clk_i) begin
-    done_q  <= rst_ni && job_done;
-    token_q <= {job_last, job_rows};
-  end
-
   ps_fifo #(.Width(1 + ROW_W), .Depth(2)) u_tokens (
     .clk_i,
     .rst_ni,
-    .in_valid_i (done_q),
+    .in_valid_i (job_done),
     .in_ready_o (token_room),
-    .in_data_i  (token_q),
+    .in_data_i  ({job_last, job_rows}),
     .out_valid_o(token_o.valid),
     .out_ready_i(token_ready_i),
     .out_data_o ({token_o.last, token_o.rows}),

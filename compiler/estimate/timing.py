@@ -41,11 +41,11 @@ class Timing:
     dispatch: int = 5
     unit: int = 3
     begin: int = 2
-    fetch: int = 8
+    fetch: int = 7
     refetch: int = 8
     burst: int = 4
     walk: int = 4
-    group: int = 2
+    group: int = 0
     tile: int = 9
     shadow_slices: int = 9
     shadow_rows: int = 4
