@@ -222,6 +222,8 @@ module fetch_bench
     i_head_first: assert (Rows || state <= Announce || fresh_q == u_request.params_q);
     i_before: assert (ran_q || (state == Idle && times_q == '0 && times_params_q == '0));
     i_state: assert (state <= Request);
+    if (state == Request) i_near: assert (req_beats != '0 && req_beats < 16'd64
+        && req_addr[2:0] == '0 && req_addr[63:13] == '0);
     // The walk hands out the list in order.
     if (!walks && (state != Idle || !Rows)) begin
       if (!listed || !ran_q) i_no_walk: assert (!u_request.u_walk.active_q
