@@ -9,8 +9,10 @@ from cocotb.clock import Clock
 
 from penstock.program.core.config import ALL_CHANNELS, HwConfig
 from penstock.program.core.descriptor import (
+    DENSE_WIDE,
     DEPTHWISE,
     DESCRIPTOR_BYTES,
+    EXIT_WIDE,
     FIELD_BY_NAME,
     FIELDS,
     Descriptor,
@@ -23,6 +25,8 @@ from penstock.sim.golden.checks import Limits, check, out_size
 from penstock.sim.golden.state import GoldenError
 
 DESCRIPTORS = 4500
+#: Of operations of numbers of 8 or 16 bits.
+VARIANTS = {Op.DENSE: [0, DENSE_WIDE], Op.EXIT_IF: [0, EXIT_WIDE]}
 BEATS = DESCRIPTOR_BYTES // 8
 LATENCY = 3  # two registers behind the last beat, read after the edge
 
@@ -67,7 +71,7 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
         "length": 8 * rng.randint(1, 40),
         "ddr": 8 * rng.randrange(20),
         "in_list": ALL_CHANNELS if depthwise else rng.choice([ALL_CHANNELS, 0, config.n_lists - 1]),
-        "variant": DEPTHWISE if depthwise else 0,
+        "variant": DEPTHWISE if depthwise else rng.choice(VARIANTS.get(op, [0])),
         "out_list": rng.choice([ALL_CHANNELS, 0, 1]) if w_rows else ALL_CHANNELS,
         "list_from": rng.randint(0, cout),
         "pred_slot": rng.randrange(config.score_depth),
