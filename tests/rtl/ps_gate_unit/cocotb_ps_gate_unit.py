@@ -422,7 +422,7 @@ async def wide_dense(dut: Any, used: int) -> None:
         for low, high in ((-most, most - 1), (-700, 30000), (0, 255)):
             layer = bench.layer(cin, cout, extreme=index == 4)
             if index < 4:
-                layer.heads["shift"] = bench.rng.integers(9, 18, cout)
+                layer.heads["shift"] = bench.rng.integers(14, 21, cout)
             dst = int(bench.rng.integers(bench.config.fmem_bytes - 2 * cout + 1))
             fields = {"dst": dst, "clamp_lo": low, "clamp_hi": high, "variant": DENSE_WIDE}
             await bench.run(Op.DENSE, layer, out_list=ALL_CHANNELS, **fields)
