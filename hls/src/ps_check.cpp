@@ -101,15 +101,15 @@ bool dense_field(const Descriptor& d) {
          d.cout > 2 * MAX_CHANNELS - 1 ||
          d.list_from > d.cout || bad_list(d.out_list) ||
          uint64_t(d.cout - d.list_from) + (d.op == OP_GATE ? d.src : 0) > MAX_CHANNELS ||
-         d.w_addr % GATE_WORD_BYTES != 0 || d.variant > uint8_t(d.op == OP_GATE ? GATE_SIGMOID : GATE_STOPS) ||
+         d.w_addr % GATE_WORD_BYTES != 0 || d.variant > uint8_t(d.op == OP_GATE ? GATE_SIGMOID : DENSE_WIDE) ||
          (d.variant == GATE_STOPS && d.list_from == 0) ||
-         (d.variant == GATE_SIGMOID && d.gate_kind);
+         (d.op == OP_GATE && d.variant == GATE_SIGMOID && d.gate_kind);
 }
 
 bool dense_bounds(const Descriptor& d, const Extent& e) {
   const uint64_t size = GATE_WORD_BYTES + e.of[WEIGHTS] * GATE_WORD_BYTES;
   return too_far(d.pool_base, d.cin, POOL_DEPTH) || too_far(d.w_addr, size, GATE_MEM_BYTES) ||
-         too_far(d.dst, d.cout, d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
+         too_far(d.dst, uint32_t(d.cout) * number_bytes(d), d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
 }
 
 // COPY and POOL: `written` bytes from the first byte of the last channel on.
@@ -130,11 +130,11 @@ bool pool_field(const Descriptor& d) {
 
 bool exit_field(const Descriptor& d, const Limits& limits, uint32_t index) {
   return d.cin == 0 || d.cin > MAX_CHANNELS || d.w_addr % GATE_WORD_BYTES != 0 ||
-         d.length <= index || d.length >= limits.n_descriptors;
+         d.variant > EXIT_WIDE || d.length <= index || d.length >= limits.n_descriptors;
 }
 
 bool exit_bounds(const Descriptor& d, const Extent& e) {
-  return d.src_stride >= FMEM_BYTES || too_far(d.src, e.of[SOURCE] + 1, FMEM_BYTES) ||
+  return d.src_stride >= FMEM_BYTES || too_far(d.src, e.of[SOURCE] + number_bytes(d), FMEM_BYTES) ||
          too_far(d.w_addr, EXIT_TABLE_BYTES, GATE_MEM_BYTES);
 }
 

@@ -96,6 +96,14 @@ inline bool depthwise(const Descriptor& d) {
   return d.op == OP_CONV && d.variant == CONV_DEPTHWISE;
 }
 
+// Bytes of a number that a DENSE writes or an EXIT_IF reads.
+inline uint32_t number_bytes(const Descriptor& d) {
+#pragma HLS INLINE
+  const bool wide = d.op == OP_DENSE ? d.variant == DENSE_WIDE
+                                     : d.op == OP_EXIT_IF && d.variant == EXIT_WIDE;
+  return wide ? 2 : 1;
+}
+
 // CONV: input channels that an output channel has weights for.
 inline uint32_t row_inputs(const Descriptor& d) {
 #pragma HLS INLINE

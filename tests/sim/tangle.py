@@ -16,7 +16,9 @@ from penstock.compiler.plan.weights import dense_bytes, pack_dense, pack_interle
 from penstock.program.core.config import ALL_CHANNELS, TABLE_BYTES, HwConfig
 from penstock.program.core.counters import COUNTER_BYTES
 from penstock.program.core.descriptor import (
+    DENSE_WIDE,
     DEPTHWISE,
+    EXIT_WIDE,
     GLOAD_TABLE,
     SIGMOID,
     STOPS,
@@ -38,7 +40,7 @@ LAYERS = ((1, 2), (3, 6), (20, 5), (7, 9), (5, 24))
 KINDS = (
     *("conv", "conv with sums", "residual", "conv without inputs", "depthwise", "listed conv"),
     *("copy", "pool", "average", "dense", "gate", "listed gate", "load", "gload", "store", "exit"),
-    *("conv by table", "table"),
+    *("conv by table", "table", "wide dense", "wide exit"),
 )
 
 
@@ -81,10 +83,8 @@ class Tangle:
         match kind:
             case "copy" | "pool" | "average":
                 self._window(kind, **guard)
-            case "dense":
-                shape = self._int(1, len(LAYERS))
-                dst = self._place(LAYERS[shape][1])
-                self._op(Op.DENSE, **self._dense(shape), dst=dst, clamp_hi=255, **guard)
+            case "dense" | "wide dense":
+                self.dense(wide=kind == "wide dense", **guard)
             case "gate":
                 shape = self._int(1, len(LAYERS))
                 self.gate(shape, dst=self._int(0, SCORES - LAYERS[shape][1] + 1), **guard)
@@ -102,14 +102,24 @@ class Tangle:
                 self.activations(**guard)
             case "store":
                 self.store(**guard)
-            case "exit":
+            case "exit" | "wide exit":
                 at = len(self.program)
                 values = {"cin": self._int(1, 9), "src_stride": self._int(1, 17)}
+                values["variant"] = EXIT_WIDE if kind == "wide exit" else 0
                 bound = self._int(0, 1 << 17)
                 values |= {"w_addr": self.table, "w_stride": bound, "length": at + self._int(1, 4)}
                 self._op(Op.EXIT_IF, **values, src=self._int(0, SPAN - 8 * 16), **guard)
             case _:
                 self._map(kind, **guard)
+
+    def dense(self, *, wide: bool, **guard: int) -> None:
+        """A DENSE of bytes or of int16."""
+        shape = self._int(1, len(LAYERS))
+        dst = self._place(LAYERS[shape][1] * (2 if wide else 1))
+        values = {"clamp_hi": 255}
+        if wide:
+            values = {"clamp_lo": -(1 << 15), "clamp_hi": (1 << 15) - 1, "variant": DENSE_WIDE}
+        self._op(Op.DENSE, **self._dense(shape), dst=dst, **values, **guard)
 
     def gate(self, shape: int, *, dst: int, which: int = ALL_CHANNELS, **guard: int) -> None:
         """A GATE of any variant; with a list of LISTED channels, its last outputs."""
