@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.core.config import EXIT_ENTRIES, MAX_SHIFT, MIN_SHIFT
+from penstock.program.core.config import EXIT_ENTRIES, EXIT_WIDE_SHIFT, MAX_SHIFT, MIN_SHIFT
 from penstock.program.core.sigmoid import SIGMOID_TABLE
 from penstock.program.network.exits import EXIT_ONE
 
@@ -99,16 +99,32 @@ def quantize(real: npt.NDArray[Any], scale: float, signed: bool, zero: int = 0) 
     return np.clip(steps + zero, low, high).astype(np.int8 if signed else np.uint8)
 
 
-def exp_table(scale: float) -> IntArray:
-    """Table of an EXIT_IF: round(2^15 * exp(-scale * d)), half up, for distances d = 0 .. 255.
+def exp_table(scale: float, *, wide: bool = False) -> IntArray:
+    """Table of an EXIT_IF: round(2^15 * exp(-step * d)), half up, for entries d = 0 .. 255.
 
-    uint16 (256,); 2^15 stands for 1.  `scale` is that of the logits.
+    uint16 (256,); 2^15 stands for 1.  `scale` is that of the logits; `step` is it, and 64 times it
+    where they are `wide` (int16).
     """
-    steps = np.exp(-scale * np.arange(EXIT_ENTRIES, dtype=np.float64))
+    step = scale * (1 << EXIT_WIDE_SHIFT if wide else 1)
+    steps = np.exp(-step * np.arange(EXIT_ENTRIES, dtype=np.float64))
     return np.floor(EXIT_ONE * steps + 0.5).astype(np.uint16)
 
 
+def exit_entries(logits: IntArray, *, wide: bool) -> IntArray:
+    """The entry for each of the logits (..., n) int64: its distance from the largest; of `wide`
+    ones in steps of 64, the nearest, at most the last."""
+    distance = logits.max(axis=-1, keepdims=True) - logits
+    if wide:
+        half = 1 << EXIT_WIDE_SHIFT >> 1
+        distance = np.minimum((distance + half) >> EXIT_WIDE_SHIFT, EXIT_ENTRIES - 1)
+    return np.asarray(distance)
+
+
 def confidence_sums(logits: IntArray, scale: float) -> IntArray:
-    """What an EXIT_IF compares: (N, n) integer logits -> (N,) int64 sums of its table's entries."""
-    wide = logits.astype(np.int64)
-    return exp_table(scale)[wide.max(axis=1, keepdims=True) - wide].sum(axis=1, dtype=np.int64)
+    """What an EXIT_IF compares: (N, n) integer logits -> (N,) int64 sums of its table's entries.
+
+    `logits`: int8, uint8 or int16, as the core has them.
+    """
+    wide = logits.dtype == np.int16
+    entries = exit_entries(logits.astype(np.int64), wide=wide)
+    return np.asarray(exp_table(scale, wide=wide)[entries].sum(axis=1, dtype=np.int64))

@@ -123,7 +123,7 @@ def memories(config: HwConfig) -> tuple[Memory, ...]:
         Memory(name="fetch_lists", banks=1, words=listed, bits=16),
         Memory(name="array_lists", banks=1, words=listed, bits=16),
         Memory(name="runs", banks=1, words=listed, bits=32),
-        Memory(name="dense", banks=1, words=2 * config.max_channels, bits=8),
+        Memory(name="dense", banks=1, words=2 * config.max_channels, bits=16),
         Memory(name="cache.beats", banks=DESCRIPTOR_BYTES // 8, words=DESCRIPTORS, bits=64),
     )
 

@@ -163,23 +163,26 @@ module ps_check
   wide_t ddr_end_q, local_end_q, blob_end_q, table_end_q;
   logic [31:0] group_bytes, place, list_base;
   logic [15:0] counted, listed;  // sums; outputs of a GATE that belong to its list
+  logic [16:0] outputs;  // bytes of them
   logic [39:0] group_weights;
   assign group_weights = row_weights_q * P_OC;
   assign group_bytes = 8 * P_OC;
   assign place = op_q.store ? desc_i.src : desc_i.dst;
   assign list_base = op_q.gate ? desc_i.src : '0;
   assign counted = dense_q ? desc_i.cin : desc_i.cout;
+  assign outputs = 17'(desc_i.cout) << (op_q.dense && desc_i.variant == DENSE_WIDE);
   assign listed = desc_i.cout - desc_i.list_from;
 
   always_ff @(posedge clk_i) begin
     row_bytes_q  <= wide_t'(8) + ((row_weights_q + wide_t'(7)) & ~wide_t'(7));
     if (op_q.conv && desc_i.polyphase) src_plane_q <= phases_q + out_pixels_q;
-    else src_plane_q <= op_q.leave ? wide_t'(1) : pixels_q;
+    else if (op_q.leave) src_plane_q <= desc_i.variant == EXIT_WIDE ? wide_t'(2) : wide_t'(1);
+    else src_plane_q <= pixels_q;
     dst_plane_q  <= (op_q.copy ? phases_q : '0) + out_pixels_q;
     src_size_q   <= src_last_q + src_plane_q;
     if (of_q == Destination) dst_size_q <= wide_t'(product_q) + dst_plane_q;
     src_end_q    <= wide_t'(desc_i.src) + src_size_q;
-    dst_end_q    <= wide_t'(desc_i.dst) + (dense_q ? wide_t'(desc_i.cout) : dst_size_q);
+    dst_end_q    <= wide_t'(desc_i.dst) + (dense_q ? wide_t'(outputs) : dst_size_q);
     // Weights: of one row or group behind those before, or of a GATE behind its parameters.
     if (dense_q) group_end_q <= wide_t'(desc_i.w_addr) + wide_t'(GATE_WORD_BYTES);
     else if (desc_i.w_rows) group_end_q <= wide_t'(desc_i.w_addr) + row_bytes_q;
@@ -228,7 +231,7 @@ module ps_check
     logic ddr;        // unaligned: LOAD, STORE
     logic scores;     // unaligned: STORE of scores
     logic gload;      // unaligned: GLOAD; of its table
-    logic entry;      // unaligned: table of an EXIT_IF
+    logic entry;      // EXIT_IF: its table is unaligned, or no such variant
   } fields_t;
   fields_t bad_d, bad_q;
   logic bad_kernel, big_average;
@@ -257,9 +260,9 @@ module ps_check
     bad_d.lists     = bad_list(desc_i.in_list) || bad_list(desc_i.out_list);
     bad_d.gate      = desc_i.w_addr[3:0] != '0 || desc_i.list_from > desc_i.cout
         || bad_list(desc_i.out_list) || listed_q > wide_t'(CHANNELS);
-    bad_d.stop      = desc_i.variant > (op_q.gate ? GATE_SIGMOID : GATE_STOPS)
+    bad_d.stop      = desc_i.variant > (op_q.gate ? GATE_SIGMOID : DENSE_WIDE)
         || (desc_i.variant == GATE_STOPS && desc_i.list_from == '0)
-        || (desc_i.variant == GATE_SIGMOID && desc_i.gate_kind);
+        || (op_q.gate && desc_i.variant == GATE_SIGMOID && desc_i.gate_kind);
     bad_d.conv      = !desc_i.kernel[0] || desc_i.kernel[3] || desc_i.variant > CONV_DEPTHWISE
         || (depthwise && (desc_i.cin != desc_i.cout || desc_i.in_list != ALL_CHANNELS))
         || (!desc_i.w_rows && desc_i.out_list != ALL_CHANNELS);
@@ -277,7 +280,7 @@ module ps_check
     bad_d.gload     = unaligned(desc_i.length) || unaligned(desc_i.dst) || unaligned(desc_i.w_addr)
         || desc_i.variant > GLOAD_TABLE
         || (desc_i.variant == GLOAD_TABLE && desc_i.length != TABLE_BYTES);
-    bad_d.entry     = desc_i.w_addr[3:0] != '0;
+    bad_d.entry     = desc_i.w_addr[3:0] != '0 || desc_i.variant > EXIT_WIDE;
   end
 
   typedef struct packed {

@@ -256,7 +256,7 @@ module ps_core
     .busy_o      (busy.exits),
     .taken_o     (exit_taken),
     .mem_addr_o  (exit_rd_addr),
-    .mem_data_i  (mem_a_data[0]),
+    .mem_data_i  (mem_a_data[1:0]),
     .table_addr_o(table_addr),
     .table_word_i(table_word)
   );

@@ -3,9 +3,11 @@
 // Of cin logits in feature memory the largest is found, then the table's entries at the distances
 // from it are added up: sum_j exp(s * (l_j - l_max)), which is 1 / softmax of the largest.  taken_o
 // says whether the sum is at most the descriptor's bound.
+// variant 1: logits of 16 bits.  An entry then stands for 64 distances, the nearest ones, and the
+// last one for all beyond it too.
 // start_i latches the descriptor; busy_o for 2 * cin + 7 cycles: a logit a cycle, twice.  taken_o is
 // right from the end of busy_o to the next start.
-// mem_*: port A of the feature memory, one byte, three cycles after its address.  table_*: a word
+// mem_*: port A of the feature memory, two bytes, three cycles after their address.  table_*: a word
 // of the gate memory, one cycle after its address; eight entries of 16 bits.
 module ps_exit
   import ps_cfg::*;
@@ -21,14 +23,14 @@ module ps_exit
   output logic              taken_o,
 
   output logic [FA_W-1:0]   mem_addr_o,
-  input  logic [7:0]        mem_data_i,
+  input  logic [1:0][7:0]   mem_data_i,
   output logic [GA_W-2:0]   table_addr_o,
   input  logic [8*GATE_WORD_BYTES-1:0] table_word_i
 );
   localparam int unsigned Latency = 3;  // of the feature memory
 
   // ---- every logit twice: for the largest, for the sum
-  logic active_q, signed_q, summing_q;
+  logic active_q, signed_q, wide_q, summing_q;
   logic [CH_W-1:0] cin_q, left_q;
   logic [FA_W-1:0] src_q, stride_q, addr_q;
   logic [GA_W-2:0] table_q;
@@ -47,6 +49,7 @@ module ps_exit
   always_ff @(posedge clk_i) begin
     if (start_i) begin
       signed_q  <= desc_i.src_signed;
+      wide_q    <= desc_i.variant == EXIT_WIDE;
       cin_q     <= desc_i.cin[CH_W-1:0];
       src_q     <= desc_i.src[FA_W-1:0];
       stride_q  <= desc_i.src_stride[FA_W-1:0];
@@ -71,26 +74,42 @@ module ps_exit
 
   item_t [Latency-1:0] items_q;
   item_t item, next;
-  logic signed [8:0] logit, largest_q;
-  logic [7:0] distance, distance_q1;
+  localparam int unsigned Shift = EXIT_WIDE_SHIFT;
+  localparam logic signed [15:0] Least = 16'h8000;
+  logic signed [15:0] logit, largest_q;
+  logic signed [16:0] rounded_q, half;  // largest_q and half an entry, of 16 bits
+  logic [16:0] distance;
+  logic [7:0] entry, entry_q1;
   logic [2:0] place_q2;         // of the entry in its word
   logic look_q1, look_q2, look_q3;  // an entry is asked for, there, added
 
   assign next = '{valid: active_q, summing: active_q && summing_q};
   assign item = items_q[Latency-1];
-  assign logit = {signed_q && mem_data_i[7], mem_data_i};
-  assign distance = 8'(largest_q - logit);
-  assign table_addr_o = table_q + (GA_W-1)'(distance_q1[7:3]);
+  assign logit = {wide_q ? mem_data_i[1] : {8{signed_q && mem_data_i[0][7]}}, mem_data_i[0]};
+  assign half = wide_q ? 17'sd1 <<< (Shift - 1) : 17'sd0;
+  assign distance = rounded_q - 17'(logit);
+  assign table_addr_o = table_q + (GA_W-1)'(entry_q1[7:3]);
+
+  always_comb begin
+    if (!wide_q) entry = distance[7:0];
+    else if (distance[16:Shift+8] != '0) entry = '1;
+    else entry = distance[Shift+:8];
+  end
 
   always_ff @(posedge clk_i) begin
     items_q <= rst_ni ? {items_q[Latency-2:0], next} : '0;
-    if (start_i) largest_q <= -9'sd128;
-    else if (item.valid && !item.summing && logit > largest_q) largest_q <= logit;
+    if (start_i) begin
+      largest_q <= Least;
+      rounded_q <= 17'(Least) + (17'sd1 <<< (Shift - 1));
+    end else if (item.valid && !item.summing && logit > largest_q) begin
+      largest_q <= logit;
+      rounded_q <= 17'(logit) + half;
+    end
     look_q1     <= rst_ni && item.valid && item.summing;
     look_q2     <= rst_ni && look_q1;
     look_q3     <= rst_ni && look_q2;
-    distance_q1 <= distance;
-    place_q2    <= distance_q1[2:0];
+    entry_q1    <= entry;
+    place_q2    <= entry_q1[2:0];
   end
 
   // ---- the sum: at most 2^11 entries of 16 bits

@@ -24,7 +24,7 @@ module ps_feature_ports
   input  logic            pool_wide_i,    // reads 2 * FB bytes
 
   input  access_t         epilogue_i,     // CONV
-  /* verilator lint_off UNUSEDSIGNAL */  // they have a byte and eight: no other lane is switched
+  /* verilator lint_off UNUSEDSIGNAL */  // they have two bytes and eight: no other lane is switched
   input  access_t         dense_i,        // DENSE
   input  access_t         move_i,
   /* verilator lint_on UNUSEDSIGNAL */
@@ -79,7 +79,7 @@ module ps_feature_ports
     b_o = epilogue_i;
     if (dense_i.mask != '0) begin
       b_o.addr = dense_i.addr;
-      b_o.data[0] = dense_i.data[0];
+      b_o.data[1:0] = dense_i.data[1:0];
     end
     if (owner_q.move) begin
       b_o.addr = move_i.addr;

@@ -1,4 +1,5 @@
-// Results of the gate unit: scores and the survivor list of a GATE, bytes of a DENSE.
+// Results of the gate unit: scores and the survivor list of a GATE, a byte or two an output of a
+// DENSE.
 //
 // done_i is a sum on its way to the requantiser, of output out_i; its result comes back Scale cycles
 // later (scaled_i) and is written in the cycle after that.  Results come in the order of the
@@ -46,7 +47,8 @@ module ps_gate_result
   // ---- a score and a byte of each, registered
   logic result, open_q, begun_q, deciding_q, mem_we_q;
   logic [CH_W:0] out;
-  logic [7:0] score, score_d, mem_data_d, mem_data_q, entry;
+  logic [7:0] score, score_d, entry;
+  logic [15:0] mem_data_d, mem_data_q;  // of 8 bits the lower byte
   logic [FA_W-1:0] mem_addr_q;
 
   // The table's entry of the result saturated to int8.  (Its index is no register: a synthesiser
@@ -67,9 +69,9 @@ module ps_gate_result
   end
 
   always_comb begin
-    if (scaled_i < 17'($signed(job_i.lo))) mem_data_d = job_i.lo[7:0];
-    else if (scaled_i > 17'($signed(job_i.hi))) mem_data_d = job_i.hi[7:0];
-    else mem_data_d = scaled_i[7:0];
+    if (scaled_i < 17'($signed(job_i.lo))) mem_data_d = job_i.lo;
+    else if (scaled_i > 17'($signed(job_i.hi))) mem_data_d = job_i.hi;
+    else mem_data_d = scaled_i[15:0];
   end
 
   always_ff @(posedge clk_i) begin
@@ -77,7 +79,7 @@ module ps_gate_result
     out        <= out_q[Scale];
     score      <= score_d;
     mem_we_q   <= rst_ni && !stopped_o && valid_q[Scale] && job_i.dense;
-    mem_addr_q <= job_i.mem_dst + FA_W'(out_q[Scale]);
+    mem_addr_q <= job_i.mem_dst + FA_W'({1'b0, out_q[Scale]} << job_i.wide);
     mem_data_q <= mem_data_d;
     deciding_q <= job_i.stop && out_q[Scale] == job_i.from - (CH_W+1)'(1);
   end
@@ -126,6 +128,6 @@ module ps_gate_result
                     closes: drained_i && !stopped_o && job_i.listed, list: job_i.list,
                     id: (CH_W-1)'(out - job_i.from) + job_i.list_base[CH_W-2:0],
                     bound: CH_W'(job_i.cout - job_i.from) + job_i.list_base};
-  assign access_o = '{read: 1'b0, addr: mem_addr_q, mask: FB'(mem_we_q),
+  assign access_o = '{read: 1'b0, addr: mem_addr_q, mask: FB'({mem_we_q && job_i.wide, mem_we_q}),
                       data: (8*FB)'(mem_data_q)};
 endmodule

@@ -12,6 +12,7 @@
 // in order and the list is compacted; it waits until nobody else reads lists and scores, that of a
 // DENSE until nobody else uses feature memory (score_hold_i, mem_hold_i).
 //
+// A DENSE of variant 2 writes 16 bits an output, the lower byte first, in one access.
 // variant 1: outputs before list_from decide first.  If all their scores are 0, the others are 0
 // without being computed.  With every sum final at the start they go ahead through all passes.
 // variant 2: a score is an entry of SIGMOID_TABLE, a constant: logic, no memory.
@@ -60,6 +61,7 @@ module ps_gate_unit
   always_ff @(posedge clk_i) begin
     if (start_i) begin
       job_q.dense        <= desc_i.op == OP_DENSE;
+      job_q.wide         <= desc_i.variant == DENSE_WIDE;
       job_q.binary       <= desc_i.gate_kind;
       job_q.sigmoid      <= desc_i.variant == GATE_SIGMOID;
       job_q.src_signed   <= desc_i.src_signed;

@@ -73,7 +73,8 @@ module ps_hazards
       end
       OP_LOAD:    writes = '{lo: desc_i.dst, hi: desc_i.dst + desc_i.length};
       OP_STORE:   if (!desc_i.from_scores) reads = '{lo: desc_i.src, hi: desc_i.src + desc_i.length};
-      OP_EXIT_IF: reads = map(desc_i.src, desc_i.cin, desc_i.src_stride, 32'd1);
+      OP_EXIT_IF: reads = map(desc_i.src, desc_i.cin, desc_i.src_stride,
+                                desc_i.variant == EXIT_WIDE ? 32'd2 : 32'd1);
       default: ;
     endcase
     // A convolution in place reads what it writes.
@@ -116,7 +117,7 @@ module ps_hazards
   span_t dense;
 
   always_comb begin
-    dense = '{lo: 32'(dense_i.addr), hi: 32'(dense_i.addr) + 32'd1};
+    dense = '{lo: 32'(dense_i.addr), hi: 32'(dense_i.addr) + (dense_i.mask[1] ? 32'd2 : 32'd1)};
     start_meets = 1'b0;
     byte_meets  = 1'b0;
     for (int unsigned u = 0; u < Units; u++) begin

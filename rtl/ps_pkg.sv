@@ -6,6 +6,7 @@ package ps_pkg;
   localparam logic [31:0] MAX_LENGTH = 32'd524280;
   localparam int unsigned GATE_WORD_BYTES = 16;
   localparam int unsigned EXIT_TABLE_BYTES = 512;
+  localparam int unsigned EXIT_WIDE_SHIFT = 6;
   localparam int unsigned TABLE_BYTES = 256;
   localparam logic [7:0] ALL_CHANNELS = 8'hFF;
 
@@ -53,6 +54,8 @@ package ps_pkg;
   localparam logic [1:0] CONV_DEPTHWISE = 2'd1;
   localparam logic [1:0] GATE_STOPS = 2'd1;
   localparam logic [1:0] GATE_SIGMOID = 2'd2;
+  localparam logic [1:0] DENSE_WIDE = 2'd2;
+  localparam logic [1:0] EXIT_WIDE = 2'd1;
   localparam logic [1:0] COPY_EVEN = 2'd1;
   localparam logic [1:0] COPY_ODD = 2'd2;
 
@@ -81,7 +84,7 @@ package ps_pkg;
     logic [7:0] in_list;  // input-channel list, 0xFF = all
     logic [15:0] fold_slot;  // score address of the fold
     logic [15:0] pred_slot;  // score address of the predicate
-    logic [1:0] variant;  // GLOAD: 1 table; CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop, 2 sigmoid
+    logic [1:0] variant;  // GLOAD: 1 table; CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop, 2 sigmoid; DENSE: 2 int16; EXIT_IF: 1 int16
     logic [1:0] pad;  // POOL: rows and columns of padding on every side, 2 * pad < K
     logic [3:0] kernel;  // kernel size K: CONV 1, 3, 5, 7, padding K // 2; POOL 1 .. 7
     logic pred_not;  // predicated the other way round: a score other than 0 means skip

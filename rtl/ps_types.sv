@@ -226,6 +226,7 @@ package ps_types;
   // A GATE or DENSE: what its descriptor says.
   typedef struct packed {
     logic                   dense;
+    logic                   wide;          // of 16 bits
     logic                   binary;
     logic                   sigmoid;
     logic                   src_signed;

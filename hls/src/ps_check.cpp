@@ -76,7 +76,7 @@ uint64_t row_bytes(const Extent& e) { return BEAT_BYTES + whole_beats(e.of[ROW])
 bool conv_field(const Descriptor& d, const Extent& e) {
   return d.kernel % 2 == 0 || d.kernel > MAX_KERNEL || d.cin > MAX_CHANNELS || d.cout == 0 ||
          d.cout > MAX_CHANNELS || bad_map(d) || bad_list(d.in_list) || bad_list(d.out_list) ||
-         d.variant > CONV_DEPTHWISE ||
+         d.variant > CONV_DEPTHWISE || (d.length != 0 && d.length != TABLE_BYTES) ||
          (depthwise(d) && (d.cin != d.cout || d.in_list != ALL_CHANNELS)) ||
          (!d.w_rows && d.out_list != ALL_CHANNELS) || unaligned(d.w_addr) ||
          unaligned(d.w_stride) || d.w_stride >= MAX_W_STRIDE || e.of[ROW] > WBUF_BYTES ||
@@ -101,15 +101,16 @@ bool dense_field(const Descriptor& d) {
          d.cout > 2 * MAX_CHANNELS - 1 ||
          d.list_from > d.cout || bad_list(d.out_list) ||
          uint64_t(d.cout - d.list_from) + (d.op == OP_GATE ? d.src : 0) > MAX_CHANNELS ||
-         d.w_addr % GATE_WORD_BYTES != 0 || d.variant > uint8_t(d.op == OP_GATE ? GATE_SIGMOID : GATE_STOPS) ||
+         d.w_addr % GATE_WORD_BYTES != 0 ||
+         d.variant > (d.op == OP_GATE ? GATE_SIGMOID : DENSE_WIDE) ||
          (d.variant == GATE_STOPS && d.list_from == 0) ||
-         (d.variant == GATE_SIGMOID && d.gate_kind);
+         (d.op == OP_GATE && d.variant == GATE_SIGMOID && d.gate_kind);
 }
 
 bool dense_bounds(const Descriptor& d, const Extent& e) {
   const uint64_t size = GATE_WORD_BYTES + e.of[WEIGHTS] * GATE_WORD_BYTES;
   return too_far(d.pool_base, d.cin, POOL_DEPTH) || too_far(d.w_addr, size, GATE_MEM_BYTES) ||
-         too_far(d.dst, d.cout, d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
+         too_far(d.dst, uint32_t(d.cout) * number_bytes(d), d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
 }
 
 // COPY and POOL: `written` bytes from the first byte of the last channel on.
@@ -130,11 +131,11 @@ bool pool_field(const Descriptor& d) {
 
 bool exit_field(const Descriptor& d, const Limits& limits, uint32_t index) {
   return d.cin == 0 || d.cin > MAX_CHANNELS || d.w_addr % GATE_WORD_BYTES != 0 ||
-         d.length <= index || d.length >= limits.n_descriptors;
+         d.variant > EXIT_WIDE || d.length <= index || d.length >= limits.n_descriptors;
 }
 
 bool exit_bounds(const Descriptor& d, const Extent& e) {
-  return d.src_stride >= FMEM_BYTES || too_far(d.src, e.of[SOURCE] + 1, FMEM_BYTES) ||
+  return d.src_stride >= FMEM_BYTES || too_far(d.src, e.of[SOURCE] + number_bytes(d), FMEM_BYTES) ||
          too_far(d.w_addr, EXIT_TABLE_BYTES, GATE_MEM_BYTES);
 }
 
@@ -143,7 +144,8 @@ bool bad_field(const Descriptor& d, const Extent& e, const Limits& limits, uint3
     case OP_LOAD:
       return bad_length(d) || unaligned(d.ddr);
     case OP_GLOAD:
-      return bad_length(d) || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr);
+      return bad_length(d) || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr) ||
+             d.variant > GLOAD_TABLE || (d.variant == GLOAD_TABLE && d.length != TABLE_BYTES);
     case OP_STORE:
       return bad_length(d) || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
     case OP_CONV:

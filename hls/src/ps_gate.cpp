@@ -43,17 +43,17 @@ dot_lanes:
   return sum;
 }
 
-// Score of a GATE or byte of a DENSE.
-byte_t output_of(const Descriptor& d, const Row& row) {
+// Score of a GATE or number of a DENSE.
+number_t output_of(const Descriptor& d, const Row& row) {
 #pragma HLS INLINE
   const bool dense = d.op == OP_DENSE;
   const bool sigmoid = !dense && d.variant == GATE_SIGMOID;
   const result_t low = dense ? result_t(d.clamp_lo) : result_t(sigmoid ? -128 : 0);
   const result_t high = dense ? result_t(d.clamp_hi) : result_t(sigmoid ? 127 : 128);
   const result_t y = clamp(requantize(row.bias, row.multiplier, row.shift), low, high);
-  const uint32_t byte = uint32_t(int(y)) & 0xFF;
-  if (!dense && d.gate_kind) return row.bias > 0 ? byte_t(128) : byte_t(0);
-  return sigmoid ? byte_t(SIGMOID_TABLE[byte]) : byte_t(byte);
+  const uint32_t bits = uint32_t(int(y)) & 0xFFFF;
+  if (!dense && d.gate_kind) return row.bias > 0 ? number_t(128) : number_t(0);
+  return sigmoid ? number_t(SIGMOID_TABLE[bits & 0xFF]) : number_t(bits);
 }
 
 // Where a dense layer stands: its outputs one after the other, a word each iteration.
@@ -111,7 +111,7 @@ void append(uint32_t list, uint32_t channel, lists_t fetch_lists, lists_t array_
   size.last = uint16_t(channel);
 }
 
-// Outputs `from` .. `to` - 1: scores of a GATE, bytes of a DENSE; true if a score is not 0.  Adds
+// Outputs `from` .. `to` - 1: scores of a GATE, numbers of a DENSE; true if a score is not 0.  Adds
 // its cycles (an estimate).  One instance serves all calls.
 bool make_outputs(const Descriptor& d, uint32_t from, uint32_t to, const gmem_t gmem,
                   const vector_t vector, scores_t scores, lists_t fetch_lists, lists_t array_lists,
@@ -127,12 +127,12 @@ output_words:
 #pragma HLS PIPELINE II=1
 #pragma HLS LOOP_TRIPCOUNT min=2 max=131072
     if (!next_word(d, gmem, vector, o)) continue;
-    const byte_t byte = output_of(d, o.row);
+    const number_t made = output_of(d, o.row);
     if (d.op == OP_DENSE) {
-      dense[o.out % (2 * MAX_CHANNELS)] = byte;
+      dense[o.out % (2 * MAX_CHANNELS)] = made;
     } else {
-      set_score(scores, d.dst + o.out, byte);
-      if (byte != 0) {
+      set_score(scores, d.dst + o.out, byte_t(made));
+      if (made != 0) {
         open = true;
         if (d.out_list != ALL_CHANNELS && o.out >= d.list_from) {
           append(list, d.src + o.out - d.list_from, fetch_lists, array_lists, runs, run, size);
@@ -196,15 +196,18 @@ uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_
 
 uint32_t store_dense(const Descriptor& d, const dense_t dense, fmem_t fmem) {
 #pragma HLS INLINE off
-  const uint32_t outputs = d.cout;
+  const bool wide = number_bytes(d) == 2;
+  const uint32_t bytes = uint32_t(d.cout) << (wide ? 1 : 0);
 dense_bytes:
-  for (uint32_t i = 0; i < outputs; ++i) {
+  for (uint32_t i = 0; i < bytes; ++i) {
 #pragma HLS PIPELINE II=1
-#pragma HLS LOOP_TRIPCOUNT min=1 max=2047
+#pragma HLS LOOP_TRIPCOUNT min=1 max=4094
     const uint32_t address = d.dst + i;
-    fmem[address / WB % FMEM_ROWS][address % WB] = dense[i % (2 * MAX_CHANNELS)];
+    const uint32_t number = uint32_t(dense[(wide ? i / 2 : i) % (2 * MAX_CHANNELS)]);
+    const uint32_t byte = wide && i % 2 != 0 ? number >> 8 : number;
+    fmem[address / WB % FMEM_ROWS][address % WB] = byte_t(byte & 0xFF);
   }
-  return d.cout + T_LOAD_DEPTH + T_LOOP;
+  return bytes + T_LOAD_DEPTH + T_LOOP;
 }
 
 }  // namespace ps

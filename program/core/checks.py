@@ -22,7 +22,9 @@ from penstock.program.core.config import (
 )
 from penstock.program.core.counters import COUNTER_BYTES
 from penstock.program.core.descriptor import (
+    DENSE_WIDE,
     DEPTHWISE,
+    EXIT_WIDE,
     GLOAD_TABLE,
     ODD_ROWS,
     SIGMOID,
@@ -139,9 +141,9 @@ def _fields(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
             yield d.list_from > d.cout or last > channels, f"list_from {d.list_from}"
             yield _bad_list(d, "out_list", config)
             yield d.w_addr % GATE_WORD_BYTES != 0, f"w_addr {d.w_addr}"
-            yield d.variant > (SIGMOID if d.op == Op.GATE else STOPS), f"variant {d.variant}"
+            yield d.variant > (SIGMOID if d.op == Op.GATE else DENSE_WIDE), f"variant {d.variant}"
             yield d.variant == STOPS and d.list_from == 0, "nothing decides whether it stops"
-            yield d.variant == SIGMOID and bool(d.gate_kind), "a binary sigmoid"
+            yield d.op == Op.GATE and d.variant == SIGMOID and bool(d.gate_kind), "a binary sigmoid"
             yield d.op == Op.DENSE and _bad_clamp(d)[0], "clamp"
         case Op.COPY:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
@@ -164,6 +166,7 @@ def _fields(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
         case Op.EXIT_IF:
             yield not 0 < d.cin <= config.max_channels, f"cin {d.cin}"
             yield d.w_addr % GATE_WORD_BYTES != 0, f"w_addr {d.w_addr}"
+            yield d.variant > EXIT_WIDE, f"variant {d.variant}"
             yield not index < d.length < limits.n_descriptors, f"exit from {index} to {d.length}"
 
 
@@ -213,7 +216,8 @@ def _bounds(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
             yield d.pool_base + d.cin > config.pool_depth, "pooled sums"
             size = GATE_WORD_BYTES + d.cout * gate_row_bytes(d.cin)
             yield d.w_addr + size > config.gate_mem_bytes, "gate weights"
-            yield d.dst + d.cout > (scores if d.op == Op.GATE else fmem), "destination"
+            written = d.cout * d.number_bytes
+            yield d.dst + written > (scores if d.op == Op.GATE else fmem), "destination"
         case Op.COPY:
             yield max(d.src_stride, d.dst_stride) >= fmem, "stride"
             yield d.src + (d.cout - 1) * d.src_stride + d.height * d.width > fmem, "source"
@@ -229,7 +233,8 @@ def _bounds(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
             yield limits.output_stride < COUNTER_BYTES, "output record"
         case Op.EXIT_IF:
             yield d.src_stride >= fmem, "stride"
-            yield d.src + (d.cin - 1) * d.src_stride + 1 > fmem, "source"
+            last = d.src + (d.cin - 1) * d.src_stride
+            yield last + d.number_bytes > fmem, "source"
             yield d.w_addr + EXIT_TABLE_BYTES > config.gate_mem_bytes, "table"
 
 

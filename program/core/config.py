@@ -27,6 +27,8 @@ GATE_WORD_BYTES = 16
 #: Table of an EXIT_IF: a uint16 for each distance of a logit from the largest.
 EXIT_ENTRIES = 256
 EXIT_TABLE_BYTES = 2 * EXIT_ENTRIES
+#: Of logits of 16 bits an entry stands for so many distances, as a power of two: the nearest ones.
+EXIT_WIDE_SHIFT = 6
 
 #: Table of activations: a byte for each byte that a CONV makes.
 TABLE_BYTES = 256

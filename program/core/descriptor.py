@@ -24,6 +24,9 @@ STOPS = 1
 #: `variant` of a GATE whose scores come from a table (program/core/sigmoid.py).
 SIGMOID = 2
 
+#: `variant` of a DENSE that writes int16, and of an EXIT_IF that reads such logits.
+DENSE_WIDE, EXIT_WIDE = 2, 1
+
 #: `variant` of a COPY of every second row: 0, 2, 4 .., or 1, 3, 5 ...
 EVEN_ROWS, ODD_ROWS = 1, 2
 
@@ -33,6 +36,8 @@ VARIANTS = {
     "CONV_DEPTHWISE": DEPTHWISE,
     "GATE_STOPS": STOPS,
     "GATE_SIGMOID": SIGMOID,
+    "DENSE_WIDE": DENSE_WIDE,
+    "EXIT_WIDE": EXIT_WIDE,
     "COPY_EVEN": EVEN_ROWS,
     "COPY_ODD": ODD_ROWS,
 }
@@ -45,7 +50,7 @@ class Op(enum.IntEnum):
     GLOAD = 2  # weight blob -> resident gate memory, or the table of activations
     CONV = 3  # convolution with lists, gate fold, residual, pooled sums
     GATE = 4  # pooled sums -> dense -> scores and survivor list
-    DENSE = 5  # pooled sums -> dense -> bytes in feature memory
+    DENSE = 5  # pooled sums -> dense -> int8, uint8 or int16 in feature memory
     COPY = 6  # linear -> polyphase layout
     STORE = 7  # feature memory or scores -> output record
     HALT = 8  # end of image: counters out, next image or stop
@@ -99,7 +104,7 @@ FIELDS: tuple[Field, ...] = (
         30,
         2,
         "GLOAD: 1 table; CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; "
-        "GATE: 1 may stop, 2 sigmoid",
+        "GATE: 1 may stop, 2 sigmoid; DENSE: 2 int16; EXIT_IF: 1 int16",
     ),
     Field("pred_slot", 1, 0, 16, "score address of the predicate"),
     Field("fold_slot", 1, 16, 16, "score address of the fold"),
@@ -209,6 +214,16 @@ class Descriptor(DescriptorFields):
     def stops(self) -> bool:
         """A GATE whose first outputs may make the others 0."""
         return bool(self.op == Op.GATE and self.variant == STOPS)
+
+    @property
+    def wide(self) -> bool:
+        """A DENSE that writes int16, or an EXIT_IF that reads it: two bytes a number."""
+        return (self.op, self.variant) in ((Op.DENSE, DENSE_WIDE), (Op.EXIT_IF, EXIT_WIDE))
+
+    @property
+    def number_bytes(self) -> int:
+        """Bytes of a number that a DENSE writes or an EXIT_IF reads."""
+        return 2 if self.wide else 1
 
     @property
     def row_inputs(self) -> int:

@@ -9,7 +9,9 @@ import dataclasses
 from penstock.program.core.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
+    EXIT_ENTRIES,
     EXIT_TABLE_BYTES,
+    EXIT_WIDE_SHIFT,
     GATE_WORD_BYTES,
     MAX_LENGTH,
     TABLE_BYTES,
@@ -114,6 +116,8 @@ def _sizes(config: HwConfig) -> dict[str, tuple[int, str]]:
         "MAX_LENGTH": (MAX_LENGTH, "bytes of one LOAD, GLOAD or STORE"),
         "GATE_WORD_BYTES": (GATE_WORD_BYTES, "bytes of a word of the gate memory"),
         "EXIT_TABLE_BYTES": (EXIT_TABLE_BYTES, "bytes of the table of an EXIT_IF"),
+        "EXIT_ENTRIES": (EXIT_ENTRIES, "entries of it"),
+        "EXIT_WIDE_SHIFT": (EXIT_WIDE_SHIFT, "distances of int16 logits an entry, a power of two"),
         "DESCRIPTOR_BYTES": (DESCRIPTOR_BYTES, "bytes of a descriptor"),
         "DESCRIPTOR_WORDS": (DESCRIPTOR_WORDS, "32-bit words of a descriptor"),
         "ALL_CHANNELS": (ALL_CHANNELS, "list that means every channel"),

@@ -105,7 +105,8 @@ class Machine:
             case Op.DENSE:
                 acc, multiplier, shift = self._dense(d)
                 y = np.clip(requantize(acc, multiplier, shift), d.clamp_lo, d.clamp_hi)
-                self.state.fmem[d.dst : d.dst + d.cout] = (y & 0xFF).astype(np.uint8)
+                data = y.astype("<i2" if d.wide else np.uint8).view(np.uint8)
+                self.state.fmem[d.dst : d.dst + len(data)] = data
             case Op.COPY:
                 self._copy(d)
             case Op.POOL:

@@ -18,6 +18,7 @@ typedef ap_uint<16> multiplier_t;  // of the requantisation
 typedef ap_uint<6> shift_t;        // of the requantisation
 typedef ap_int<49> scaled_t;       // accumulator times multiplier plus half
 typedef ap_int<18> result_t;       // a requantised value, saturated
+typedef ap_uint<16> number_t;      // an output of a DENSE: 8 or 16 bits
 typedef ap_uint<16> channel_t;     // a channel's number
 typedef ap_uint<17> count_t;       // how many
 typedef ap_uint<24> stride_t;      // bytes or beats from one to the next

@@ -16,6 +16,7 @@ typedef uint16_t multiplier_t;  // of the requantisation
 typedef uint8_t shift_t;        // of the requantisation, 6 bits
 typedef int64_t scaled_t;       // accumulator times multiplier plus half: 49 bits
 typedef int32_t result_t;       // a requantised value, saturated to 18 bits
+typedef uint16_t number_t;      // an output of a DENSE: 8 or 16 bits
 typedef uint16_t channel_t;     // a channel's number
 typedef uint64_t count_t;       // how many: 17 bits
 typedef uint64_t stride_t;      // bytes or beats from one to the next: 24 bits

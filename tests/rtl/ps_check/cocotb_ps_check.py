@@ -7,12 +7,15 @@ from typing import Any
 import cocotb
 from cocotb.clock import Clock
 
-from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.config import ALL_CHANNELS, TABLE_BYTES, HwConfig
 from penstock.program.core.descriptor import (
+    DENSE_WIDE,
     DEPTHWISE,
     DESCRIPTOR_BYTES,
+    EXIT_WIDE,
     FIELD_BY_NAME,
     FIELDS,
+    GLOAD_TABLE,
     Descriptor,
     Op,
 )
@@ -22,7 +25,9 @@ from penstock.sim.cocotb.stream import cycles
 from penstock.sim.golden.checks import Limits, check, out_size
 from penstock.sim.golden.state import GoldenError
 
-DESCRIPTORS = 4500
+DESCRIPTORS = 6000
+#: Of operations of numbers of 8 or 16 bits.
+VARIANTS = {Op.DENSE: [0, DENSE_WIDE], Op.EXIT_IF: [0, EXIT_WIDE]}
 BEATS = DESCRIPTOR_BYTES // 8
 LATENCY = 3  # two registers behind the last beat, read after the edge
 
@@ -67,7 +72,7 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
         "length": 8 * rng.randint(1, 40),
         "ddr": 8 * rng.randrange(20),
         "in_list": ALL_CHANNELS if depthwise else rng.choice([ALL_CHANNELS, 0, config.n_lists - 1]),
-        "variant": DEPTHWISE if depthwise else 0,
+        "variant": DEPTHWISE if depthwise else rng.choice(VARIANTS.get(op, [0])),
         "out_list": rng.choice([ALL_CHANNELS, 0, 1]) if w_rows else ALL_CHANNELS,
         "list_from": rng.randint(0, cout),
         "pred_slot": rng.randrange(config.score_depth),
@@ -78,6 +83,10 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
         values[flag] = rng.randrange(2)
     values["polyphase"] = rng.randrange(2)
     values["from_scores"] = rng.randrange(2)
+    if op == Op.CONV:
+        values["length"] = rng.choice([0, 0, TABLE_BYTES])
+    if op == Op.GLOAD and rng.random() < 0.4:
+        values |= {"variant": GLOAD_TABLE, "length": TABLE_BYTES}
     if op == Op.GATE:
         values["src"] = rng.choice([0, 0, 8, config.max_channels - cout + values["list_from"]])
     if op == Op.POOL:
@@ -100,6 +109,7 @@ def _edges(config: HwConfig, limits: Limits) -> list[int]:
         1023,
         1 << 20,
         524280,
+        TABLE_BYTES,
         0xFFFF_FFFF,
         config.max_channels,
         2 * config.max_channels - 1,
@@ -176,6 +186,7 @@ async def same_code_as_golden(dut: Any) -> None:
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
     seen: Counter[tuple[int, int]] = Counter()
     depthwise: Counter[int] = Counter()
+    tables: Counter[tuple[int, int]] = Counter()  # loaded, used
     dut.desc_i.value = 0
     dut.beats_i.value = 0
     for index in range(DESCRIPTORS):
@@ -205,6 +216,7 @@ async def same_code_as_golden(dut: Any) -> None:
         assert int(dut.error_o.value) == code, f"{ErrorCode(code).name} {limits} {d}"
         seen[d.op, code] += 1
         depthwise[code] += d.depthwise
+        tables[d.op, code] += d.loads_table or d.has_table
         if code == ErrorCode.NONE and d.op in (Op.CONV, Op.COPY, Op.POOL):
             rows, columns = out_size(d)
             assert int(dut.out_width_o.value) == columns
@@ -213,6 +225,7 @@ async def same_code_as_golden(dut: Any) -> None:
         for code in (ErrorCode.NONE, ErrorCode.FIELD, ErrorCode.BOUNDS):
             assert seen[int(op), int(code)] > 10, (op.name, code.name, seen)
             assert depthwise[code] > 10, depthwise
+            assert op not in (Op.GLOAD, Op.CONV) or tables[int(op), int(code)] > 10, tables
 
 
 @cocotb.test(**TIMEOUT)

@@ -9,7 +9,7 @@ from cocotb.triggers import RisingEdge
 
 from penstock.compiler.numerics import exp_table
 from penstock.program.core.config import EXIT_TABLE_BYTES, GATE_WORD_BYTES
-from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.core.descriptor import EXIT_WIDE, Descriptor, Op
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
 from penstock.sim.cocotb.stream import pulse, read_port
 from penstock.sim.golden.checks import Limits, check
@@ -37,19 +37,20 @@ class Bench:
         cocotb.start_soon(read_port(dut.clk_i, dut.table_word_i, self._word))
 
     def _byte(self) -> int:
-        return int(self.state.fmem[int(self.dut.mem_addr_o.value) % self.config.fmem_bytes])
+        at = int(self.dut.mem_addr_o.value) + np.arange(2)
+        return int(self.state.fmem[at % self.config.fmem_bytes].view("<u2")[0])
 
     def _word(self) -> int:
         at = int(self.dut.table_addr_o.value) * GATE_WORD_BYTES
         return int.from_bytes(self.state.gmem[at : at + GATE_WORD_BYTES].tobytes(), "little")
 
-    def fill(self, scale: float | None = None) -> None:
+    def fill(self, scale: float | None = None, *, wide: bool = False) -> None:
         """Anything everywhere; with `scale`, gate memory in tables of it."""
         rng, state = self.rng, self.state
         state.fmem[:] = rng.integers(0, 256, len(state.fmem), np.uint8)
         state.gmem[:] = rng.integers(0, 256, len(state.gmem), np.uint8)
         if scale is not None:
-            table = exp_table(scale).astype("<u2").view(np.uint8)
+            table = exp_table(scale, wide=wide).astype("<u2").view(np.uint8)
             state.gmem[:] = np.resize(table, len(state.gmem))
 
     def sum(self, d: Descriptor) -> int:
@@ -81,7 +82,7 @@ class Bench:
 
     def descriptor(self, logits: int, stride: int, **fields: int) -> Descriptor:
         """A legal EXIT_IF at random places."""
-        room = self.config.fmem_bytes - (logits - 1) * stride - 1
+        room = self.config.fmem_bytes - (logits - 1) * stride - 2
         words = (self.config.gate_mem_bytes - EXIT_TABLE_BYTES) // GATE_WORD_BYTES
         values = {
             "cin": logits,
@@ -90,6 +91,7 @@ class Bench:
             "w_addr": GATE_WORD_BYTES * int(self.rng.integers(words + 1)),
             "length": int(self.rng.integers(1, 9)),
             "src_signed": int(self.rng.integers(2)),
+            "variant": int(self.rng.integers(2)) * EXIT_WIDE,
         }
         return Descriptor.make(Op.EXIT_IF, **(values | fields))
 
@@ -108,7 +110,7 @@ async def sizes(dut: Any) -> None:
     await bench.start()
     most = bench.config.max_channels
     for logits in (1, 2, 3, 7, 8, 9, 10, 17, most - 1, most):
-        for stride in (1, 0, 3, (bench.config.fmem_bytes - 1) // logits):
+        for stride in (1, 0, 2, 3, (bench.config.fmem_bytes - 2) // logits):
             bench.fill()
             await bench.around(bench.descriptor(logits, stride))
 
@@ -122,9 +124,9 @@ async def extremes(dut: Any) -> None:
         for codes in ((0x80, 0x7F), (0x00, 0xFF), (0x80,), (0x7F,), (0xFF,), (0x00,)):
             bench.fill(scale=0.04)
             bench.state.fmem[:] = np.resize(np.array(codes, np.uint8), len(bench.state.fmem))
-            await bench.around(bench.descriptor(11, 1, src_signed=signed))
+            await bench.around(bench.descriptor(11, 1, src_signed=signed, variant=0))
     bench.state.gmem[:] = 0xFF
-    await bench.around(bench.descriptor(bench.config.max_channels, 1))
+    await bench.around(bench.descriptor(bench.config.max_channels, 2))
 
 
 @cocotb.test(**TIMEOUT)
@@ -136,13 +138,55 @@ async def softmax(dut: Any) -> None:
     for scale in (0.02, 0.1, 0.5):
         bench.fill(scale=scale)
         for _ in range(15):
-            d = bench.descriptor(10, 1, src_signed=1, w_addr=0)
+            d = bench.descriptor(10, 1, src_signed=1, w_addr=0, variant=0)
             logits = bench.state.fmem[d.src : d.src + 10].view(np.int8) * scale
             confidence = 1 / np.exp(logits - logits.max()).sum()
             for threshold in (confidence * 0.99, min(confidence * 1.01, 1.0)):
                 at = Descriptor(values=d.values | {"w_stride": int((1 << 15) / threshold)})
                 taken = await bench.exit(at)
                 assert taken == (confidence >= threshold) or abs(confidence - 1) < 0.001
+                seen.add(taken)
+    assert seen == {False, True}
+
+
+@cocotb.test(**TIMEOUT)
+async def wide_extremes(dut: Any) -> None:
+    """int16 logits at the ends of the type, and distances beside every border of an entry."""
+    bench = Bench(dut)
+    await bench.start()
+    bench.fill(scale=0.001, wide=True)
+    wide, most = {"variant": EXIT_WIDE, "src_signed": 0}, (1 << 15) - 1
+    for codes in ((-most - 1, most), (-most - 1,), (most,), (0, -1), (-most - 1, -most)):
+        data = np.array(codes, "<i2").view(np.uint8)
+        bench.state.fmem[:] = np.resize(data, len(bench.state.fmem))
+        await bench.around(bench.descriptor(11, 2, src=0, **wide))
+    borders = [64 * entry + 32 + d for entry in (0, 1, 5, 254, 255, 256, 1022) for d in (-1, 0)]
+    for largest in (most, 0, -1, most - 64 * 1023 - 31):
+        for distance in borders:
+            least = max(largest - distance, -most - 1)
+            data = np.array([least, largest], "<i2").view(np.uint8)
+            bench.state.fmem[:4] = data
+            await bench.around(bench.descriptor(2, 2, src=0, w_addr=0, **wide))
+
+
+@cocotb.test(**TIMEOUT)
+async def wide_softmax(dut: Any) -> None:
+    """Of int16 logits too, up to the width of an entry."""
+    bench = Bench(dut)
+    await bench.start()
+    seen = set()
+    for scale in (0.0007, 0.001, 0.002):
+        bench.fill(scale=scale, wide=True)
+        for _ in range(15):
+            d = bench.descriptor(10, 2, w_addr=0, src=0, variant=EXIT_WIDE)
+            logits = bench.rng.normal(0, 2 / scale, 10).clip(-32768, 32767).astype("<i2")
+            bench.state.fmem[:20] = logits.view(np.uint8)
+            confidence = 1 / np.exp((logits - float(logits.max())) * scale).sum()
+            margin = 1 + 32 * scale
+            for threshold in (confidence / margin * 0.999, confidence * margin * 1.001):
+                at = Descriptor(values=d.values | {"w_stride": int((1 << 15) / threshold)})
+                taken = await bench.exit(at)
+                assert taken == (confidence >= threshold)
                 seen.add(taken)
     assert seen == {False, True}
 

@@ -9,7 +9,7 @@ from cocotb.triggers import RisingEdge
 
 from penstock.compiler.numerics import requantize, sigmoid_scores, type_range
 from penstock.program.core.config import ALL_CHANNELS, GATE_WORD_BYTES, gate_row_bytes
-from penstock.program.core.descriptor import SIGMOID, STOPS, GateKind, Op
+from penstock.program.core.descriptor import DENSE_WIDE, SIGMOID, STOPS, GateKind, Op
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
 from penstock.sim.cocotb.stream import cycles, descriptor, pulse, unpack, watch
 
@@ -56,7 +56,7 @@ class Bench:
         self.rng = np.random.default_rng(bench_rng().getrandbits(32))
         self.scores: dict[int, int] = {}
         self.lists: dict[int, tuple[list[int], int]] = {}
-        self.written: list[tuple[int, int]] = []
+        self.written: list[tuple[int, bytes]] = []
         self.pool: dict[int, int] = {}
         for signal in (dut.start_i, dut.gmem_we_i, dut.pool_we_i, dut.sums_begin_i):
             signal.value = 0
@@ -67,8 +67,13 @@ class Bench:
     async def start(self) -> None:
         dut = self.dut
         await start(dut.clk_i, dut.rst_ni)
-        get = lambda: (int(dut.mem_addr_o.value), int(dut.mem_data_o.value))  # noqa: E731
-        cocotb.start_soon(watch(dut.clk_i, dut.mem_we_o, get, self.written))
+        cocotb.start_soon(watch(dut.clk_i, dut.mem_we_o, self._access, self.written))
+
+    def _access(self) -> tuple[int, bytes]:
+        """Where feature memory is written, and what: a byte or two."""
+        size = {1: 1, 3: 2}[int(self.dut.mem_we_o.value)]
+        data = int(self.dut.mem_data_o.value).to_bytes(2, "little")
+        return int(self.dut.mem_addr_o.value), data[:size]
 
     def layer(self, cin: int, cout: int, *, extreme: bool = False) -> Layer:
         """Random parameters such that scores lie on both sides of 0 and 128."""
@@ -399,10 +404,52 @@ async def dense(dut: Any, used: int) -> None:
         await bench.run(
             Op.DENSE, layer, dst=dst, clamp_lo=low, clamp_hi=high, out_list=ALL_CHANNELS
         )
-        expected = np.clip(layer.scaled(), low, high) & 0xFF
-        assert bench.written == [(dst + o, int(y)) for o, y in enumerate(expected)]
+        expected = (np.clip(layer.scaled(), low, high) & 0xFF).astype(np.uint8)
+        assert bench.written == [(dst + o, y.tobytes()) for o, y in enumerate(expected)]
         bench.written.clear()
         await bench.check_store()
+
+
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(used=[0, 200])
+async def wide_dense(dut: Any, used: int) -> None:
+    """DENSE of 16 bits: both bytes at once, clamped to what the descriptor says, at any address."""
+    bench = Bench(dut)
+    await bench.start()
+    cocotb.start_soon(bench.use_memory(used))
+    most, seen = 1 << 15, set()
+    for index, (cin, cout) in enumerate(((1, 1), (17, 30), (32, 5), (40, 64), (16, 33))):
+        for low, high in ((-most, most - 1), (-700, 30000), (0, 255)):
+            layer = bench.layer(cin, cout, extreme=index == 4)
+            if index < 4:
+                layer.heads["shift"] = bench.rng.integers(14, 21, cout)
+            dst = int(bench.rng.integers(bench.config.fmem_bytes - 2 * cout + 1))
+            fields = {"dst": dst, "clamp_lo": low, "clamp_hi": high, "variant": DENSE_WIDE}
+            await bench.run(Op.DENSE, layer, out_list=ALL_CHANNELS, **fields)
+            expected = np.clip(layer.scaled(), low, high)
+            seen.update(expected.tolist())
+            data = expected.astype("<i2")
+            assert bench.written == [(dst + 2 * o, y.tobytes()) for o, y in enumerate(data)]
+            bench.written.clear()
+    assert {-most, most - 1} <= seen and len(seen) > 100
+
+
+@cocotb.test(**TIMEOUT)
+async def wide_dense_edges(dut: Any) -> None:
+    """Every result about the least and the greatest of 16 bits, and far beyond."""
+    bench = Bench(dut)
+    await bench.start()
+    most = 1 << 15
+    steps = [side + d for side in (-2 * most, -most, 0, most, 2 * most) for d in range(-3, 4)]
+    layer = bench.layer(1, len(steps) + 2)
+    layer.weights[:] = 0
+    biases = [*steps, -(1 << 31), (1 << 31) - 1]
+    for name, value in (("bias", biases), ("multiplier", 1 << 15), ("shift", 15)):
+        layer.heads[name] = value
+    fields = {"dst": 7, "clamp_lo": -most, "clamp_hi": most - 1, "variant": DENSE_WIDE}
+    await bench.run(Op.DENSE, layer, out_list=ALL_CHANNELS, **fields)
+    expected = np.clip(biases, -most, most - 1).astype("<i2")
+    assert [data for _, data in bench.written] == [y.tobytes() for y in expected]
 
 
 @cocotb.test(**TIMEOUT)

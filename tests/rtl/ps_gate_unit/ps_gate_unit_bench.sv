@@ -19,9 +19,9 @@ module ps_gate_unit_bench
   input  logic                  pool_we_i,
   input  logic [PA_W-1:0]       pool_addr_i,
   input  logic [31:0]           pool_data_i,
-  output logic                  mem_we_o,
+  output logic [1:0]            mem_we_o,
   output logic [FA_W-1:0]       mem_addr_o,
-  output logic [7:0]            mem_data_o,
+  output logic [15:0]           mem_data_o,
   output logic [7:0]            score_mask_o,
   output logic                  list_append_o,
 
@@ -43,7 +43,7 @@ module ps_gate_unit_bench
 
   assign score_mask_o = score.mask;
   assign list_append_o = list.append;
-  assign {mem_we_o, mem_addr_o, mem_data_o} = {access.mask[0], access.addr, access.data[0]};
+  assign {mem_we_o, mem_addr_o, mem_data_o} = {access.mask[1:0], access.addr, access.data[1:0]};
 
   ps_gate_unit u_unit (
     .clk_i,
