@@ -15,7 +15,14 @@ from penstock.compiler.numerics import exp_table
 from penstock.compiler.plan.weights import dense_bytes, pack_dense, pack_interleaved, pack_rows
 from penstock.program.core.config import ALL_CHANNELS, HwConfig
 from penstock.program.core.counters import COUNTER_BYTES
-from penstock.program.core.descriptor import DEPTHWISE, SIGMOID, STOPS, Descriptor, Op
+from penstock.program.core.descriptor import (
+    DEPTHWISE,
+    INTERLEAVE,
+    SIGMOID,
+    STOPS,
+    Descriptor,
+    Op,
+)
 from penstock.program.network.package import Package
 
 #: Bytes of feature memory, scores and sums that are used; an image is as long as the first.
@@ -30,7 +37,19 @@ LAYERS = ((1, 2), (3, 6), (20, 5), (7, 9), (5, 24))
 #: What an operation is, for the tests of pairs.
 KINDS = (
     *("conv", "conv with sums", "residual", "conv without inputs", "depthwise", "listed conv"),
-    *("copy", "pool", "average", "dense", "gate", "listed gate", "load", "gload", "store", "exit"),
+    *(
+        "copy",
+        "interleave",
+        "pool",
+        "average",
+        "dense",
+        "gate",
+        "listed gate",
+        "load",
+        "gload",
+        "store",
+        "exit",
+    ),
 )
 
 
@@ -72,6 +91,8 @@ class Tangle:
         match kind:
             case "copy" | "pool" | "average":
                 self._window(kind, **guard)
+            case "interleave":
+                self._interleave(**guard)
             case "dense":
                 shape = self._int(1, len(LAYERS))
                 dst = self._place(LAYERS[shape][1])
@@ -235,6 +256,19 @@ class Tangle:
         src, dst = self._apart(channels * height * width, channels * size)
         op = Op.COPY if kind == "copy" else Op.POOL
         self._op(op, **values, src=src, dst=dst, dst_stride=size, **guard)
+
+    def _interleave(self, **guard: int) -> None:
+        """A COPY of planes to a map: one for all four, a channel's together, or all first ones."""
+        channels, height, width = self._int(1, 4), self._int(1, 6), self._int(1, 9)
+        plane = -(-height // 2) * -(-width // 2)
+        channels = min(channels, SPAN // (8 * plane))
+        phase = int(self.rng.choice([0, plane, channels * plane]))
+        stride = 4 * plane if phase == plane else plane
+        read = (channels - 1) * stride + 3 * phase + plane
+        src, dst = self._apart(read, channels * height * width)
+        values = {"cout": channels, "height": height, "width": width, "phase_stride": phase}
+        values |= {"src": src, "dst": dst, "src_stride": stride, "dst_stride": height * width}
+        self._op(Op.COPY, **values, variant=INTERLEAVE, **guard)
 
     def _dense(self, shape: int) -> dict[str, int]:
         cin, cout = LAYERS[shape]
