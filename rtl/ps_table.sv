@@ -18,11 +18,19 @@ module ps_table
 );
   (* ram_style = "distributed" *) logic [7:0][7:0] words_q [TABLE_BYTES/8];
   logic [7:0][7:0] word;
+  logic [1:0][7:0] halves;
 
   always_ff @(posedge clk_i) begin
     if (write_i) words_q[value_i[7:3]] <= data_i;
   end
 
   assign word = words_q[value_i[7:3]];
-  assign value_o = !lane_i ? '0 : enable_i ? word[value_i[2:0]] : value_i;
+  for (genvar h = 0; h < 2; h++) begin : gen_half
+    ps_table_pick u_pick (
+      .bytes_i(word[4*h+:4]),
+      .index_i(value_i[1:0]),
+      .byte_o (halves[h])
+    );
+  end
+  assign value_o = !lane_i ? '0 : enable_i ? halves[value_i[2]] : value_i;
 endmodule
