@@ -110,6 +110,11 @@ def _move(d: Descriptor, owner: dict[int, str]) -> str:
 
 
 def _copy(d: Descriptor, owner: dict[int, str]) -> str:
+    if d.interleaves:
+        return (
+            f"{d.cout} x 4 planes @{d.src:#x} + {d.phase_stride} p -> "
+            f"{d.cout} x {d.height} x {d.width} @{d.dst:#x}"
+        )
     rows = ("", " (even rows)", " (odd rows)")[d.variant]
     return (
         f"{d.cout} x {d.height} x {d.width}{rows} @{d.src:#x} -> polyphase @{d.dst:#x}, "

@@ -74,6 +74,8 @@ def compute(node: ir.Node, values: Mapping[str, IntArray], signed: bool) -> IntA
             return _map_pool(node, values[node.input])
         case ir.Frame():
             return _frame(node, values[node.input])
+        case ir.Interleave():
+            return _interleave(node, values[node.input])
         case ir.Gate():
             return _gate(node, values[node.input])
         case ir.Dense():
@@ -164,6 +166,16 @@ def _frame(node: ir.Frame, source: IntArray) -> IntArray:
             [node.left + column * node.steps[1] for column in columns],
         )
         result[:, :, made[0], made[1]] = source[:, :, seen[0], seen[1]]
+    return result
+
+
+def _interleave(node: ir.Interleave, source: IntArray) -> IntArray:
+    """(N, C, H', W') of the source's type."""
+    result = np.empty((len(source), node.channels, node.height, node.width), source.dtype)
+    for phase in range(4):
+        part = result[:, :, phase >> 1 :: 2, phase & 1 :: 2]
+        channels = np.arange(node.channels) * node.channel + phase * node.phase
+        part[...] = source[:, channels, : part.shape[2], : part.shape[3]]
     return result
 
 

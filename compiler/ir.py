@@ -154,6 +154,30 @@ class Frame:
         return len(rows) == self.height and len(columns) == self.width
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Interleave:
+    """Four planes of a quarter of the pixels as one map of `height` x `width`: y[k, r, c] is pixel
+    (r // 2, c // 2) of channel k * channel + (2 * (r % 2) + c % 2) * phase.
+
+    No arithmetic.  With `phase` 0 every pixel is there four times.  Of odd sides the last row or
+    column has one pixel of two.
+    """
+
+    name: str
+    input: str
+    output: str
+    channels: int
+    height: int
+    width: int
+    channel: int = 1
+    phase: int = 0
+
+    @property
+    def last(self) -> int:
+        """The last channel that it reads."""
+        return (self.channels - 1) * self.channel + 3 * self.phase
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Gate:
     """acc = bias + w @ x (x a Pool's or a Dense's output); score 0..128.
@@ -224,7 +248,7 @@ class BiasRounding:
     finer_channels: int  # whose accumulator has finer steps than s_in * s_w
 
 
-Node = Conv | Pool | MapPool | Frame | Gate | Dense | Concat
+Node = Conv | Pool | MapPool | Frame | Interleave | Gate | Dense | Concat
 
 
 def inputs_of(node: Node) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ module ps_check
     logic gate;
     logic dense;
     logic copy;
+    logic back;   // COPY of planes to a linear map
     logic pool;
     logic halt;
     logic leave;  // EXIT_IF
@@ -58,7 +59,8 @@ module ps_check
   always_ff @(posedge clk_i) begin
     op_q <= '{load: desc_i.op == OP_LOAD, gload: desc_i.op == OP_GLOAD, store: desc_i.op == OP_STORE,
               conv: desc_i.op == OP_CONV, gate: desc_i.op == OP_GATE, dense: desc_i.op == OP_DENSE,
-              copy: desc_i.op == OP_COPY, pool: desc_i.op == OP_POOL, halt: desc_i.op == OP_HALT,
+              copy: desc_i.op == OP_COPY,
+              back: desc_i.op == OP_COPY && desc_i.variant == COPY_INTERLEAVE, pool: desc_i.op == OP_POOL, halt: desc_i.op == OP_HALT,
               leave: desc_i.op == OP_EXIT_IF};
   end
 
@@ -175,10 +177,10 @@ module ps_check
 
   always_ff @(posedge clk_i) begin
     row_bytes_q  <= wide_t'(8) + ((row_weights_q + wide_t'(7)) & ~wide_t'(7));
-    if (op_q.conv && desc_i.polyphase) src_plane_q <= phases_q + out_pixels_q;
+    if (op_q.back || (op_q.conv && desc_i.polyphase)) src_plane_q <= phases_q + out_pixels_q;
     else if (op_q.leave) src_plane_q <= desc_i.variant == EXIT_WIDE ? wide_t'(2) : wide_t'(1);
     else src_plane_q <= pixels_q;
-    dst_plane_q  <= (op_q.copy ? phases_q : '0) + out_pixels_q;
+    dst_plane_q  <= (op_q.copy && !op_q.back ? phases_q : '0) + (op_q.back ? pixels_q : out_pixels_q);
     src_size_q   <= src_last_q + src_plane_q;
     if (of_q == Destination) dst_size_q <= wide_t'(product_q) + dst_plane_q;
     src_end_q    <= wide_t'(desc_i.src) + src_size_q;
@@ -248,8 +250,9 @@ module ps_check
     bad_d.map       = desc_i.height == '0 || desc_i.height > 16'd1023
         || desc_i.width == '0 || desc_i.width > 16'd1023;
     bad_d.clamp     = desc_i.clamp_lo > desc_i.clamp_hi;
-    bad_d.phase     = 32'(desc_i.phase_stride) >= FMEM || wide_t'(desc_i.phase_stride) < out_pixels_q
-        || desc_i.phase_stride[$clog2(FB)-1:0] != ($clog2(FB))'(FB / 2);
+    bad_d.phase     = 32'(desc_i.phase_stride) >= FMEM
+        || (!op_q.back && (wide_t'(desc_i.phase_stride) < out_pixels_q
+            || desc_i.phase_stride[$clog2(FB)-1:0] != ($clog2(FB))'(FB / 2)));
     bad_d.window    = bad_kernel || big_average
         || 17'(desc_i.kernel) > 17'(desc_i.height) + 17'({desc_i.pad, 1'b0})
         || 17'(desc_i.kernel) > 17'(desc_i.width) + 17'({desc_i.pad, 1'b0});
@@ -273,8 +276,7 @@ module ps_check
     bad_d.record    = output_stride_i < 32'(4 * N_COUNTERS);
     bad_d.none      = desc_i.cin == '0;
     bad_d.entries   = desc_i.length != '0 && desc_i.length != TABLE_BYTES;
-    bad_d.copy      = desc_i.variant > COPY_ODD
-        || (desc_i.variant == COPY_ODD && desc_i.height == 16'd1);
+    bad_d.copy      = desc_i.variant == COPY_ODD && desc_i.height == 16'd1;
     bad_d.ddr       = unaligned(desc_i.ddr);
     bad_d.scores    = desc_i.from_scores && unaligned(desc_i.src);
     bad_d.gload     = unaligned(desc_i.length) || unaligned(desc_i.dst) || unaligned(desc_i.w_addr)

@@ -47,11 +47,13 @@ module ps_hazards
   // ---- of the descriptor that starts
   logic [31:0] pixels, made, planes;
   logic [15:0] channels;
+  logic back;  // COPY of planes to a linear map
   span_t reads, writes, old;
 
   assign pixels = desc_i.height * desc_i.width;
   assign made = 32'(out_pixels_i);
   assign planes = 32'd3 * 32'(desc_i.phase_stride) + made;
+  assign back = desc_i.variant == COPY_INTERLEAVE;
   assign channels = desc_i.op == OP_CONV ? desc_i.cin : desc_i.cout;
 
   always_comb begin
@@ -63,8 +65,8 @@ module ps_hazards
         writes = map(desc_i.dst, desc_i.cout, desc_i.dst_stride, made);
       end
       OP_COPY: begin
-        reads  = map(desc_i.src, channels, desc_i.src_stride, pixels);
-        writes = map(desc_i.dst, desc_i.cout, desc_i.dst_stride, planes);
+        reads  = map(desc_i.src, channels, desc_i.src_stride, back ? planes : pixels);
+        writes = map(desc_i.dst, desc_i.cout, desc_i.dst_stride, back ? pixels : planes);
       end
       OP_POOL: begin
         reads  = map(desc_i.src, channels, desc_i.src_stride, pixels);

@@ -58,6 +58,7 @@ package ps_pkg;
   localparam logic [1:0] EXIT_WIDE = 2'd1;
   localparam logic [1:0] COPY_EVEN = 2'd1;
   localparam logic [1:0] COPY_ODD = 2'd2;
+  localparam logic [1:0] COPY_INTERLEAVE = 2'd3;
 
   // One descriptor, bit for bit as it lies in memory.
   typedef struct packed {
@@ -75,8 +76,8 @@ package ps_pkg;
     logic [31:0] src_stride;  // bytes from one source channel to the next
     logic [31:0] dst;  // byte address of the destination (GATE: score, GLOAD: gate memory)
     logic [31:0] src;  // byte address of the source in feature memory (STORE: or scores; GATE: see list_from)
-    logic [15:0] width;  // columns of the source map
-    logic [15:0] height;  // rows of the source map
+    logic [15:0] width;  // columns of the source map (as height)
+    logic [15:0] height;  // rows of the source map (COPY that interleaves: of the destination)
     logic [15:0] cout;  // output channels (GATE, DENSE: outputs; COPY, POOL: channels)
     logic [15:0] cin;  // input channels (GATE, DENSE: inputs; EXIT_IF: logits)
     logic [15:0] list_from;  // GATE: first output that belongs to the list: channel src of it
@@ -84,7 +85,7 @@ package ps_pkg;
     logic [7:0] in_list;  // input-channel list, 0xFF = all
     logic [15:0] fold_slot;  // score address of the fold
     logic [15:0] pred_slot;  // score address of the predicate
-    logic [1:0] variant;  // GLOAD: 1 table; CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop, 2 sigmoid; DENSE: 2 int16; EXIT_IF: 1 int16
+    logic [1:0] variant;  // GLOAD: 1 table; CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows, 3 interleaves; GATE: 1 may stop, 2 sigmoid; DENSE: 2 int16; EXIT_IF: 1 int16
     logic [1:0] pad;  // POOL: rows and columns of padding on every side, 2 * pad < K
     logic [3:0] kernel;  // kernel size K: CONV 1, 3, 5, 7, padding K // 2; POOL 1 .. 7
     logic pred_not;  // predicated the other way round: a score other than 0 means skip

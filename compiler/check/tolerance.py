@@ -45,7 +45,7 @@ def allowed_steps(node: ir.Node, values: Mapping[str, IntArray], known: Known) -
     match node:
         case ir.Concat():
             return max((_largest(known.slack.get(name, 0.0)) for name in node.inputs), default=0.0)
-        case ir.Frame():
+        case ir.Frame() | ir.Interleave():
             return _largest(known.slack.get(node.input, 0.0))
         case ir.Pool() | ir.MapPool():
             return TOLERANCE + _largest(known.slack.get(node.input, 0.0))

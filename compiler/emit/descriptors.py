@@ -8,7 +8,14 @@ import numpy as np
 from penstock.compiler.emit.convolution import emit_conv
 from penstock.compiler.emit.gate_unit import emit_dense, emit_exit, emit_gate, gate_image
 from penstock.compiler.emit.metadata import metadata
-from penstock.compiler.emit.moves import emit_copy, emit_load, emit_move, emit_pool, emit_store
+from penstock.compiler.emit.moves import (
+    emit_copy,
+    emit_interleave,
+    emit_load,
+    emit_move,
+    emit_pool,
+    emit_store,
+)
 from penstock.compiler.emit.writer import Writer
 from penstock.compiler.plan.allocate import Allocation
 from penstock.compiler.plan.limits import MAX_LOAD_BYTES
@@ -18,6 +25,7 @@ from penstock.compiler.plan.steps import (
     DenseStep,
     ExitStep,
     GateStep,
+    InterleaveStep,
     LoadStep,
     MoveStep,
     Plan,
@@ -96,6 +104,8 @@ class _Lowering:
                 emit_pool(self.out, step)
             case MoveStep():
                 emit_move(self.out, step)
+            case InterleaveStep():
+                emit_interleave(self.out, step)
             case ExitStep():
                 emit_exit(self.out, step)
             case StoreStep():

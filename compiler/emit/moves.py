@@ -6,9 +6,10 @@ from penstock.compiler.emit.move_windows import windows
 from penstock.compiler.emit.writer import Writer
 from penstock.compiler.passes.concat import is_map_copy
 from penstock.compiler.plan.allocate import plane_size
-from penstock.compiler.plan.limits import check_move, check_pool
+from penstock.compiler.plan.limits import check_interleave, check_move, check_pool
 from penstock.compiler.plan.steps import (
     CopyStep,
+    InterleaveStep,
     LoadStep,
     MoveStep,
     PoolStep,
@@ -17,7 +18,7 @@ from penstock.compiler.plan.steps import (
 from penstock.compiler.plan.weights import round_up
 from penstock.program.core.config import BEAT_BYTES
 from penstock.program.core.counters import COUNTER_BYTES
-from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.core.descriptor import INTERLEAVE, Descriptor, Op
 
 
 def emit_load(out: Writer, step: LoadStep) -> None:
@@ -67,6 +68,27 @@ def emit_copy(out: Writer, step: CopyStep) -> None:
             phase_stride=phase_stride,
         )
         out.emit(descriptor, step.name, input=step.value.name, output=step.name)
+
+
+def emit_interleave(out: Writer, step: InterleaveStep) -> None:
+    """A COPY of planes to a map; several where there are more channels than one may have."""
+    check_interleave(step, out.config)
+    item, stride = step.interleave, out.stride(step.src)
+    for first in range(0, item.channels, out.config.max_channels):
+        descriptor = Descriptor.make(
+            Op.COPY,
+            variant=INTERLEAVE,
+            cout=min(item.channels - first, out.config.max_channels),
+            height=item.height,
+            width=item.width,
+            src=out.address(step.src, step.src_first + first * item.channel, step.src_row),
+            dst=out.address(step.dst, step.dst_first + first, step.dst_row),
+            src_stride=item.channel * stride,
+            dst_stride=out.stride(step.dst),
+            phase_stride=item.phase * stride,
+        )
+        names = {"input": item.input, "output": item.output}
+        out.emit(descriptor, step.name, **names, kind="copy", macs_per_pair=0)
 
 
 def emit_pool(out: Writer, step: PoolStep) -> None:

@@ -161,6 +161,9 @@ class Timeline:
                 drain = t.average if d.average else t.pool
                 return drain + d.cout * rows * tiles * d.kernel * d.kernel
             case _:
+                if d.interleaves:  # two windows, a read of each of two planes; a cycle behind
+                    pairs = ceil_div(d.width, 2 * self.config.fmem_banks)
+                    return t.copy + 1 + d.cout * d.height * 2 * pairs
                 rows = (d.height, ceil_div(d.height, 2), d.height // 2)[d.variant]
                 return t.copy + d.cout * rows * ceil_div(d.width, self.config.fmem_banks)
 

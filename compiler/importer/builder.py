@@ -76,6 +76,8 @@ class Builder:
         if isinstance(item, ir.Frame):
             channels = len(item.channels) or self.values[item.input].shape[0]
             return (channels, item.height, item.width)
+        if isinstance(item, ir.Interleave):
+            return (item.channels, item.height, item.width)
         if isinstance(item, ir.Concat):
             shapes = [self.values[name].shape for name in item.inputs]
             return (sum(shape[0] for shape in shapes), *shapes[0][1:])
@@ -95,6 +97,8 @@ class Builder:
             low, high = self.integer_range(item.input)
             whole = item.whole(self.values[item.input].shape[1:])  # type: ignore[arg-type]
             return (low, high) if whole else (min(low, item.fill), max(high, item.fill))
+        if isinstance(item, ir.Interleave):
+            return self.integer_range(item.input)
         if isinstance(item, ir.Concat):
             lows, highs = zip(*map(self.integer_range, item.inputs), strict=True)
             return min(lows), max(highs)
@@ -130,7 +134,8 @@ class Builder:
         if self.values[value].signed == signed and bounds[0] <= low and high <= bounds[1]:
             return Stored(value=value)
         item = self.nodes.get(value)
-        if isinstance(item, ir.Frame) or (isinstance(item, ir.MapPool) and item.average is None):
+        moved = isinstance(item, ir.Frame | ir.Interleave)
+        if moved or (isinstance(item, ir.MapPool) and item.average is None):
             return self._narrow_before(node, item, bounds, signed, output)
         clamp = (max(low, bounds[0]), min(high, bounds[1]))
         if not isinstance(item, ir.Conv | ir.Dense) or clamp[0] > clamp[1]:
@@ -147,20 +152,23 @@ class Builder:
     def _narrow_before(
         self,
         node: OpNode,
-        item: ir.Frame | ir.MapPool,
+        item: ir.Frame | ir.Interleave | ir.MapPool,
         bounds: tuple[int, int],
         signed: bool,
         output: str,
     ) -> Stored:
         """What is clipped after it is moved, or after a maximum, clipped before: the same."""
         known = self.nodes.get(output)
-        if isinstance(known, ir.Frame | ir.MapPool):  # another reader had it clipped
+        if isinstance(known, ir.Frame | ir.Interleave | ir.MapPool):
             return Stored(value=output)
         inner = self.narrow(node, item.input, bounds, signed, self.fresh(f"{output}.clipped"))
         value, (low, high) = self.values[inner.value], self.integer_range(inner.value)
         if isinstance(item, ir.MapPool):
             clamped = dataclasses.replace(item, input=inner.value, output=output, clamp=(low, high))
             return self.add_node(node, clamped, signed, value.scale, value.zero_point)
+        if isinstance(item, ir.Interleave):
+            alike = dataclasses.replace(item, input=inner.value, output=output)
+            return self.add_node(node, alike, signed, value.scale, value.zero_point)
         fill = min(max(item.fill, bounds[0]), bounds[1])
         moved = dataclasses.replace(item, input=inner.value, output=output, fill=fill)
         return self.add_node(node, moved, signed, value.scale, value.zero_point)

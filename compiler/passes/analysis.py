@@ -14,6 +14,7 @@ from penstock.compiler.ir import (
     Frame,
     Gate,
     Graph,
+    Interleave,
     MapPool,
     Node,
     Pool,
@@ -33,9 +34,9 @@ class Analysis:
         return tuple(layer for layer in self.layers if isinstance(layer, Conv))
 
     @functools.cached_property
-    def layers(self) -> tuple[Conv | MapPool | Frame | Concat, ...]:
+    def layers(self) -> tuple[Conv | MapPool | Frame | Interleave | Concat, ...]:
         """What makes maps, in execution order."""
-        kinds = (Conv, MapPool, Frame, Concat)
+        kinds = (Conv, MapPool, Frame, Interleave, Concat)
         return tuple(node for node in self.graph.nodes if isinstance(node, kinds))
 
     @functools.cached_property
@@ -146,6 +147,8 @@ class Analysis:
         if isinstance(node, Concat):
             lows, highs = zip(*map(self.range, node.inputs), strict=True)
             return min(lows), max(highs)
+        if isinstance(node, Interleave):
+            return self.range(node.input)
         if isinstance(node, Frame):
             low, high = self.range(node.input)
             return min(low, node.fill), max(high, node.fill)

@@ -1,13 +1,13 @@
 """What the ends of a network must be: its output stored, its exits in order."""
 
 from penstock.compiler.errors import CompileError
-from penstock.compiler.ir import Conv, Dense, Frame, Graph, MapPool
+from penstock.compiler.ir import Conv, Dense, Frame, Graph, Interleave, MapPool
 from penstock.compiler.plan.steps import ExitStep, Step
 
 
 def check_output(graph: Graph) -> None:
     """The output must be a map or a dense layer's vector: what can lie in feature memory."""
-    kinds = (Conv, MapPool, Frame, Dense)
+    kinds = (Conv, MapPool, Frame, Interleave, Dense)
     stored = {node.output for node in graph.nodes if isinstance(node, kinds)}
     missing = [name for name in graph.stored if name not in stored]
     if missing:

@@ -6,6 +6,7 @@ from penstock.compiler.plan.steps import (
     ConvStep,
     DenseStep,
     GateStep,
+    InterleaveStep,
     MoveStep,
     PoolStep,
     layers_of,
@@ -71,6 +72,16 @@ def check_move(step: MoveStep, config: HwConfig) -> None:
         raise CompileError(
             f"moves {step.rows} x {step.columns} pixels, '{config.name}' has at most {MAX_SIDE} "
             "a side",
+            node=step.name,
+        )
+
+
+def check_interleave(step: InterleaveStep, config: HwConfig) -> None:
+    """CompileError if what an upsampling makes is larger than the address counters can say."""
+    height, width = step.interleave.height, step.interleave.width
+    if max(height, width) > MAX_SIDE:
+        raise CompileError(
+            f"makes a map of {height} x {width}, '{config.name}' has at most {MAX_SIDE} a side",
             node=step.name,
         )
 

@@ -21,6 +21,7 @@ from penstock.compiler.ir import (
     Frame,
     Gate,
     Graph,
+    Interleave,
     MapPool,
 )
 from penstock.compiler.passes.analysis import Analysis
@@ -37,6 +38,7 @@ from penstock.compiler.plan.steps import (
     DenseStep,
     ExitStep,
     GateStep,
+    InterleaveStep,
     LoadStep,
     Plan,
     PoolStep,
@@ -83,6 +85,8 @@ class _Scheduler:
                     yield from self._map_pool(layer)
                 case Frame():
                     yield from self._frame(layer)
+                case Interleave():
+                    yield from self._interleave(layer)
                 case Concat():  # its parts are there
                     self.places.of[layer.output] = self.places.of[layer.inputs[0]]
             yield from self._after(layer.output)
@@ -223,6 +227,20 @@ class _Scheduler:
         yield from moves(frame, (channels, sides[0], sides[1]), src, dst)
         if self.analysis.needs_sums(frame.output):
             yield self._pool_step(frame.output)
+
+    def _interleave(self, item: Interleave) -> Iterator[Step]:
+        """Planes to a map, every channel of it."""
+        src, dst = self.places.of[item.input], self.places.new(item.output)
+        yield InterleaveStep(
+            name=item.name,
+            interleave=item,
+            src=src.buffer,
+            dst=dst.buffer,
+            src_first=src.first,
+            dst_first=dst.first,
+        )
+        if self.analysis.needs_sums(item.output):
+            yield self._pool_step(item.output)
 
     def _conv(self, conv: Conv) -> Iterator[Step]:
         """A convolution, after the COPY of its input if it needs one."""

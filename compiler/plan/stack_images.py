@@ -26,6 +26,7 @@ from penstock.compiler.plan.steps import (
     DenseStep,
     ExitStep,
     GateStep,
+    InterleaveStep,
     LoadStep,
     MoveStep,
     Plan,
@@ -248,7 +249,7 @@ class _Stacker:
                 return dataclasses.replace(
                     step, src=src, dst=dst, src_row=src_row, dst_row=dst_row, pool=pool
                 )
-            case PoolStep() | MoveStep():
+            case PoolStep() | MoveStep() | InterleaveStep():
                 src, src_row = self._lies(step.src, image)
                 dst, dst_row = self._lies(step.dst, image)
                 return dataclasses.replace(step, src=src, dst=dst, src_row=src_row, dst_row=dst_row)

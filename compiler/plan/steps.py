@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 from collections.abc import Mapping
 
-from penstock.compiler.ir import Conv, Dense, Gate, Graph, MapPool, Pool, Value
+from penstock.compiler.ir import Conv, Dense, Gate, Graph, Interleave, MapPool, Pool, Value
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +185,25 @@ class MoveStep:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InterleaveStep:
+    """COPYs of planes to a linear map."""
+
+    name: str
+    interleave: Interleave
+    src: str
+    dst: str
+    src_first: int = 0
+    dst_first: int = 0
+    src_row: int = 0  # as in ConvStep
+    dst_row: int = 0
+
+    @property
+    def channels(self) -> int:
+        """Channels that it makes."""
+        return self.interleave.channels
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExitStep:
     """EXIT_IF: the image ends here with these logits if they are confident enough."""
 
@@ -216,6 +235,7 @@ Step = (
     | CopyStep
     | PoolStep
     | MoveStep
+    | InterleaveStep
     | ExitStep
     | StoreStep
 )
@@ -287,6 +307,8 @@ def reads(step: Step) -> tuple[Span, ...]:
         case MoveStep():
             last = step.src_first + (step.channels - 1) * step.src_step
             return ((step.src, step.src_first, last + 1),)
+        case InterleaveStep():
+            return ((step.src, step.src_first, step.src_first + step.interleave.last + 1),)
         case ExitStep():
             return ((step.src, 0, step.logits.shape[0]),)
         case StoreStep(src=str(source)):
@@ -302,7 +324,7 @@ def writes(step: Step) -> Span | None:
             return step.dst, step.dst_first, step.dst_first + len(step.conv.bias)
         case CopyStep() | LoadStep():
             return step.dst, step.dst_first, step.dst_first + step.value.shape[0]
-        case PoolStep() | MoveStep():
+        case PoolStep() | MoveStep() | InterleaveStep():
             return step.dst, step.dst_first, step.dst_first + step.channels
         case DenseStep():
             return step.dst, *outputs_of(step)

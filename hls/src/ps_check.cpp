@@ -61,8 +61,12 @@ each_product:
   }
 }
 
+// Planes to a linear map: they may lie anywhere.
+bool interleaves(const Descriptor& d) { return d.op == OP_COPY && d.variant == COPY_INTERLEAVE; }
+
 bool bad_phase(const Descriptor& d, const Extent& e) {
-  return d.phase_stride >= FMEM_BYTES || d.phase_stride < e.of[OUT] || d.phase_stride % FB != FB / 2;
+  return d.phase_stride >= FMEM_BYTES ||
+         (!interleaves(d) && (d.phase_stride < e.of[OUT] || d.phase_stride % FB != FB / 2));
 }
 
 // Bytes of `base` .. `base + size` lie beyond `limit`.
@@ -113,10 +117,10 @@ bool dense_bounds(const Descriptor& d, const Extent& e) {
          too_far(d.dst, uint32_t(d.cout) * number_bytes(d), d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
 }
 
-// COPY and POOL: `written` bytes from the first byte of the last channel on.
-bool map_bounds(const Descriptor& d, const Extent& e, uint64_t written) {
+// COPY and POOL: bytes that are `read` and `written` from the first byte of the last channel on.
+bool map_bounds(const Descriptor& d, const Extent& e, uint64_t read, uint64_t written) {
   return d.src_stride >= FMEM_BYTES || d.dst_stride >= FMEM_BYTES ||
-         too_far(d.src, e.of[SOURCE] + e.of[PIXELS], FMEM_BYTES) ||
+         too_far(d.src, e.of[SOURCE] + read, FMEM_BYTES) ||
          too_far(d.dst, e.of[TARGET] + written, FMEM_BYTES);
 }
 
@@ -152,7 +156,7 @@ bool bad_field(const Descriptor& d, const Extent& e, const Limits& limits, uint3
       return conv_field(d, e) || bad_clamp(d);
     case OP_COPY:
       return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || bad_phase(d, e) ||
-             d.variant > COPY_ODD || (d.variant == COPY_ODD && d.height == 1);
+             (d.variant == COPY_ODD && d.height == 1);
     case OP_POOL:
       return pool_field(d);
     case OP_HALT:
@@ -178,9 +182,10 @@ bool bad_bounds(const Descriptor& d, const Extent& e, const Limits& limits) {
     case OP_CONV:
       return conv_bounds(d, e, limits);
     case OP_COPY:
-      return map_bounds(d, e, planes(e));
+      return interleaves(d) ? map_bounds(d, e, planes(e), e.of[PIXELS])
+                            : map_bounds(d, e, e.of[PIXELS], planes(e));
     case OP_POOL:
-      return map_bounds(d, e, e.of[OUT]);
+      return map_bounds(d, e, e.of[PIXELS], e.of[OUT]);
     case OP_HALT:
       return limits.output_stride < 4 * N_COUNTERS;
     case OP_EXIT_IF:

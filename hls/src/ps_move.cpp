@@ -130,8 +130,81 @@ record_burst:
   }
 }
 
+// COPY_INTERLEAVE.  FB bytes of the plane of a row's even columns, then FB of that of its odd ones, are
+// two windows of the row; each is written beside the read after its own.
+static uint32_t interleave_planes(const Descriptor& d, fmem_t fmem) {
+#pragma HLS INLINE off
+  static byte_t window[WB];
+#pragma HLS ARRAY_PARTITION variable=window complete
+  static byte_t early[FB];  // the read before, and the upper half of the one before that
+#pragma HLS ARRAY_PARTITION variable=early complete
+  static byte_t earlier[FB / 2];
+#pragma HLS ARRAY_PARTITION variable=earlier complete
+  const uint32_t out_width = out_size(d).width;
+  const uint32_t windows = 2 * ((uint32_t(d.width) + 2 * FB - 1) / (2 * FB));
+  const uint32_t total = uint32_t(span(d.cout, uint32_t(span(d.height, windows))));
+  // Where the loop stands: the channel's addresses, the row's offset in map and planes, the window.
+  uint32_t source = d.src;
+  uint32_t target = d.dst;
+  uint32_t row = 0;
+  uint32_t row_from = 0;
+  uint32_t row_to = 0;
+  uint32_t col = 0;
+  bool second = false;
+  // Of the window whose bytes are there: where it goes, its columns, whether it is a second one.
+  uint32_t to = 0;
+  uint32_t count = 0;
+  bool upper = false;
+interleave_windows:
+  for (uint32_t i = 0; i <= total; ++i) {
+#pragma HLS PIPELINE II=1
+#pragma HLS LOOP_TRIPCOUNT min=1 max=65536
+    // Source and destination do not overlap (docs/program.md).
+#pragma HLS DEPENDENCE variable=fmem type=inter false
+    read_window(fmem, source + row_from + (second ? d.phase_stride + (col - FB) / 2 : col / 2), FB,
+                window);
+    byte_t bytes[FB];
+#pragma HLS ARRAY_PARTITION variable=bytes complete
+  interleave_columns:
+    for (uint32_t c = 0; c < FB / 2; ++c) {
+#pragma HLS UNROLL
+      bytes[2 * c] = upper ? earlier[c] : early[c];
+      bytes[2 * c + 1] = upper ? early[FB / 2 + c] : window[c];
+    }
+    write_bytes(fmem, to, bytes, count);
+  shift_reads:
+    for (uint32_t c = 0; c < FB; ++c) {
+#pragma HLS UNROLL
+      if (c < FB / 2) earlier[c] = early[FB / 2 + c];
+      early[c] = window[c];
+    }
+    const uint32_t left = col < d.width ? d.width - col : 0;
+    to = target + row_to + col;
+    count = left < FB ? left : uint32_t(FB);
+    upper = second;
+    col += FB;
+    second = !second;
+    if (upper && left <= FB) {
+      col = 0;
+      // An odd row is two planes away, the row after it one further down.
+      row_from += row % 2 != 0 ? out_width - 2 * d.phase_stride : 2 * d.phase_stride;
+      row_to += d.width;
+      ++row;
+      if (row == d.height) {
+        row = 0;
+        row_from = 0;
+        row_to = 0;
+        source += d.src_stride;
+        target += d.dst_stride;
+      }
+    }
+  }
+  return total + 1 + T_COPY_DEPTH + T_LOOP;
+}
+
 uint32_t copy_planes(const Descriptor& d, fmem_t fmem) {
 #pragma HLS INLINE off
+  if (d.variant == COPY_INTERLEAVE) return interleave_planes(d, fmem);
   static byte_t window[WB];
 #pragma HLS ARRAY_PARTITION variable=window complete
   const uint32_t out_width = out_size(d).width;

@@ -107,6 +107,8 @@ def _bad_clamp(d: Descriptor) -> Rule:
 def _bad_phase(d: Descriptor, config: HwConfig) -> Rule:
     rows, columns = out_size(d)
     banks = config.fmem_banks
+    if d.interleaves:  # planes may lie anywhere, all four in one place too
+        return d.phase_stride >= config.fmem_bytes, f"phase_stride {d.phase_stride}"
     fits = rows * columns <= d.phase_stride < config.fmem_bytes
     return not fits or d.phase_stride % banks != banks // 2, f"phase_stride {d.phase_stride}"
 
@@ -150,7 +152,7 @@ def _fields(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
             yield _bad_map(d)
             yield _bad_phase(d, config)
             odd = d.variant == ODD_ROWS
-            yield d.variant > ODD_ROWS or (odd and d.height == 1), f"variant {d.variant}"
+            yield odd and d.height == 1, f"variant {d.variant}"
         case Op.POOL:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
             yield _bad_map(d)
@@ -220,10 +222,11 @@ def _bounds(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
             yield d.dst + written > (scores if d.op == Op.GATE else fmem), "destination"
         case Op.COPY:
             yield max(d.src_stride, d.dst_stride) >= fmem, "stride"
-            yield d.src + (d.cout - 1) * d.src_stride + d.height * d.width > fmem, "source"
             rows, columns = out_size(d)
-            size = 3 * d.phase_stride + rows * columns
-            yield d.dst + (d.cout - 1) * d.dst_stride + size > fmem, "destination"
+            linear, planes = d.height * d.width, 3 * d.phase_stride + rows * columns
+            read, written = (planes, linear) if d.interleaves else (linear, planes)
+            yield d.src + (d.cout - 1) * d.src_stride + read > fmem, "source"
+            yield d.dst + (d.cout - 1) * d.dst_stride + written > fmem, "destination"
         case Op.POOL:
             yield max(d.src_stride, d.dst_stride) >= fmem, "stride"
             yield d.src + (d.cout - 1) * d.src_stride + d.height * d.width > fmem, "source"

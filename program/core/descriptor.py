@@ -29,6 +29,8 @@ DENSE_WIDE, EXIT_WIDE = 2, 1
 
 #: `variant` of a COPY of every second row: 0, 2, 4 .., or 1, 3, 5 ...
 EVEN_ROWS, ODD_ROWS = 1, 2
+#: `variant` of a COPY the other way round: four planes of a quarter of the pixels -> a linear map.
+INTERLEAVE = 3
 
 #: What `variant` may say, as the cores' sources spell it: name -> value.
 VARIANTS = {
@@ -40,6 +42,7 @@ VARIANTS = {
     "EXIT_WIDE": EXIT_WIDE,
     "COPY_EVEN": EVEN_ROWS,
     "COPY_ODD": ODD_ROWS,
+    "COPY_INTERLEAVE": INTERLEAVE,
 }
 
 
@@ -51,7 +54,7 @@ class Op(enum.IntEnum):
     CONV = 3  # convolution with lists, gate fold, residual, pooled sums
     GATE = 4  # pooled sums -> dense -> scores and survivor list
     DENSE = 5  # pooled sums -> dense -> int8, uint8 or int16 in feature memory
-    COPY = 6  # linear -> polyphase layout
+    COPY = 6  # linear -> polyphase layout, or back
     STORE = 7  # feature memory or scores -> output record
     HALT = 8  # end of image: counters out, next image or stop
     POOL = 9  # maximum or average of windows of a linear map
@@ -103,8 +106,8 @@ FIELDS: tuple[Field, ...] = (
         0,
         30,
         2,
-        "GLOAD: 1 table; CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; "
-        "GATE: 1 may stop, 2 sigmoid; DENSE: 2 int16; EXIT_IF: 1 int16",
+        "GLOAD: 1 table; CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows, "
+        "3 interleaves; GATE: 1 may stop, 2 sigmoid; DENSE: 2 int16; EXIT_IF: 1 int16",
     ),
     Field("pred_slot", 1, 0, 16, "score address of the predicate"),
     Field("fold_slot", 1, 16, 16, "score address of the fold"),
@@ -113,8 +116,8 @@ FIELDS: tuple[Field, ...] = (
     Field("list_from", 2, 16, 16, "GATE: first output that belongs to the list: channel src of it"),
     Field("cin", 3, 0, 16, "input channels (GATE, DENSE: inputs; EXIT_IF: logits)"),
     Field("cout", 3, 16, 16, "output channels (GATE, DENSE: outputs; COPY, POOL: channels)"),
-    Field("height", 4, 0, 16, "rows of the source map"),
-    Field("width", 4, 16, 16, "columns of the source map"),
+    Field("height", 4, 0, 16, "rows of the source map (COPY that interleaves: of the destination)"),
+    Field("width", 4, 16, 16, "columns of the source map (as height)"),
     Field(
         "src",
         5,
@@ -194,6 +197,11 @@ class Descriptor(DescriptorFields):
     def depthwise(self) -> bool:
         """A CONV whose output channel oc reads input channel oc alone."""
         return bool(self.op == Op.CONV and self.variant == DEPTHWISE)
+
+    @property
+    def interleaves(self) -> bool:
+        """A COPY of four planes to a linear map."""
+        return bool(self.op == Op.COPY and self.variant == INTERLEAVE)
 
     @property
     def loads_table(self) -> bool:

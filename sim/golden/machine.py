@@ -180,6 +180,9 @@ class Machine:
             self.state.bounds[d.out_list] = d.src + d.cout - d.list_from
 
     def _copy(self, d: Descriptor) -> None:
+        if d.interleaves:
+            self._interleave(d)
+            return
         rows, columns = out_size(d)
         shape = (d.cout, d.height, d.width)
         source = as_strided(self.state.fmem[d.src :], shape, (d.src_stride, d.width, 1)).copy()
@@ -192,6 +195,20 @@ class Machine:
                 self.state.fmem[at:], (d.cout, rows, columns), (d.dst_stride, columns, 1)
             )
             target[:, : part.shape[1], : part.shape[2]] = part
+
+    def _interleave(self, d: Descriptor) -> None:
+        rows, columns = out_size(d)
+        planes = as_strided(
+            self.state.fmem[d.src :],
+            (d.cout, 4, rows, columns),
+            (d.src_stride, d.phase_stride, columns, 1),
+        ).copy()
+        target = as_strided(
+            self.state.fmem[d.dst :], (d.cout, d.height, d.width), (d.dst_stride, d.width, 1)
+        )
+        for phase in range(4):
+            part = target[:, phase >> 1 :: 2, phase & 1 :: 2]
+            part[...] = planes[:, phase, : part.shape[1], : part.shape[2]]
 
     def _halt(self, d: Descriptor) -> None:
         counters = self.state.counters

@@ -20,6 +20,7 @@ from penstock.program.core.descriptor import (
     DEPTHWISE,
     EXIT_WIDE,
     GLOAD_TABLE,
+    INTERLEAVE,
     SIGMOID,
     STOPS,
     Descriptor,
@@ -40,7 +41,7 @@ LAYERS = ((1, 2), (3, 6), (20, 5), (7, 9), (5, 24))
 KINDS = (
     *("conv", "conv with sums", "residual", "conv without inputs", "depthwise", "listed conv"),
     *("copy", "pool", "average", "dense", "gate", "listed gate", "load", "gload", "store", "exit"),
-    *("conv by table", "table", "wide dense", "wide exit"),
+    *("conv by table", "table", "wide dense", "wide exit", "interleave"),
 )
 
 
@@ -83,6 +84,8 @@ class Tangle:
         match kind:
             case "copy" | "pool" | "average":
                 self._window(kind, **guard)
+            case "interleave":
+                self._interleave(**guard)
             case "dense" | "wide dense":
                 self.dense(wide=kind == "wide dense", **guard)
             case "gate":
@@ -264,6 +267,19 @@ class Tangle:
         src, dst = self._apart(channels * height * width, channels * size)
         op = Op.COPY if kind == "copy" else Op.POOL
         self._op(op, **values, src=src, dst=dst, dst_stride=size, **guard)
+
+    def _interleave(self, **guard: int) -> None:
+        """A COPY of planes to a map: one for all four, a channel's together, or all first ones."""
+        channels, height, width = self._int(1, 4), self._int(1, 6), self._int(1, 9)
+        plane = -(-height // 2) * -(-width // 2)
+        channels = min(channels, SPAN // (8 * plane))
+        phase = int(self.rng.choice([0, plane, channels * plane]))
+        stride = 4 * plane if phase == plane else plane
+        read = (channels - 1) * stride + 3 * phase + plane
+        src, dst = self._apart(read, channels * height * width)
+        values = {"cout": channels, "height": height, "width": width, "phase_stride": phase}
+        values |= {"src": src, "dst": dst, "src_stride": stride, "dst_stride": height * width}
+        self._op(Op.COPY, **values, variant=INTERLEAVE, **guard)
 
     def _dense(self, shape: int) -> dict[str, int]:
         cin, cout = LAYERS[shape]

@@ -16,6 +16,7 @@ from penstock.program.core.descriptor import (
     FIELD_BY_NAME,
     FIELDS,
     GLOAD_TABLE,
+    INTERLEAVE,
     Descriptor,
     Op,
 )
@@ -93,6 +94,10 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
         values |= {"average": rng.randrange(2), "stride2": rng.randrange(2)}
         values["pad"] = rng.randrange((values["kernel"] + 1) // 2)
         values["w_addr"] = rng.getrandbits(16) | rng.randint(0, 50) << 16
+    if op == Op.COPY:
+        values["variant"] = rng.choice([0, 0, 1, 2, INTERLEAVE, INTERLEAVE])
+        if values["variant"] == INTERLEAVE:
+            values["phase_stride"] = rng.choice([0, plane, values["phase_stride"]])
     if op == Op.EXIT_IF:
         values["length"] = rng.randint(1, max(limits.n_descriptors - 1, 1))
     if op == Op.HALT:
@@ -186,6 +191,7 @@ async def same_code_as_golden(dut: Any) -> None:
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
     seen: Counter[tuple[int, int]] = Counter()
     depthwise: Counter[int] = Counter()
+    back: Counter[int] = Counter()
     tables: Counter[tuple[int, int]] = Counter()  # loaded, used
     dut.desc_i.value = 0
     dut.beats_i.value = 0
@@ -216,6 +222,7 @@ async def same_code_as_golden(dut: Any) -> None:
         assert int(dut.error_o.value) == code, f"{ErrorCode(code).name} {limits} {d}"
         seen[d.op, code] += 1
         depthwise[code] += d.depthwise
+        back[code] += d.interleaves
         tables[d.op, code] += d.loads_table or d.has_table
         if code == ErrorCode.NONE and d.op in (Op.CONV, Op.COPY, Op.POOL):
             rows, columns = out_size(d)
@@ -225,6 +232,7 @@ async def same_code_as_golden(dut: Any) -> None:
         for code in (ErrorCode.NONE, ErrorCode.FIELD, ErrorCode.BOUNDS):
             assert seen[int(op), int(code)] > 10, (op.name, code.name, seen)
             assert depthwise[code] > 10, depthwise
+            assert back[code] > 10, back
             assert op not in (Op.GLOAD, Op.CONV) or tables[int(op), int(code)] > 10, tables
 
 

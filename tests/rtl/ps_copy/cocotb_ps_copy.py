@@ -1,4 +1,5 @@
-"""ps_copy: linear to polyphase against NumPy, odd sizes, several channels, no byte beside them."""
+"""ps_copy: linear to polyphase and back against NumPy, odd sizes, several channels, no byte beside
+them."""
 
 from typing import Any
 
@@ -6,7 +7,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from penstock.program.core.descriptor import Op
+from penstock.program.core.descriptor import INTERLEAVE, Op
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
 from penstock.sim.cocotb.stream import descriptor, pack, pulse, read_port, unpack
 
@@ -50,7 +51,7 @@ class Bench:
 
     async def copy(self, channels: int, height: int, width: int, rows_of: int = 0) -> int:
         """Copy random maps, compare the whole memory; cycles it took.  rows_of: variant."""
-        dut, rng, fb = self.dut, self.rng, self.fb
+        rng, fb = self.rng, self.fb
         rows, columns = (height + 1) // 2, (width + 1) // 2
         phase = -(-rows * columns // fb) * fb + fb // 2 + fb * int(rng.integers(3))
         plane = 3 * phase + rows * columns
@@ -68,19 +69,36 @@ class Bench:
                     continue
                 at = dst + k * dst_stride + ((r & 1) * 2 + (c & 1)) * phase
                 expected[at + (r >> 1) * columns + (c >> 1)] = image[r, c]
-        dut.desc_i.value = descriptor(
-            Op.COPY,
-            cout=channels,
-            variant=rows_of,
-            height=height,
-            width=width,
-            src=src,
-            dst=dst,
-            src_stride=src_stride,
-            dst_stride=dst_stride,
-            phase_stride=phase,
-        )
-        dut.out_width_i.value = columns
+        fields = {"src": src, "src_stride": src_stride, "dst": dst, "dst_stride": dst_stride}
+        fields |= {"cout": channels, "height": height, "width": width, "phase_stride": phase}
+        return await self._run(fields | {"variant": rows_of}, expected)
+
+    async def interleave(self, channels: int, sides: tuple[int, int], spread: int) -> int:
+        """The other way round; spread: how far apart the planes lie, 0: one plane for all four."""
+        rng = self.rng
+        height, width = sides
+        rows, columns = (height + 1) // 2, (width + 1) // 2
+        plane = rows * columns
+        # A channel's planes together, or all channels' first planes before their second ones.
+        phase = (0, plane + int(rng.integers(9)), channels * (plane + 3))[spread]
+        src_stride = (plane + 5, 4 * phase, plane + 3)[spread]
+        src = int(rng.integers(50))
+        end = src + (channels - 1) * src_stride + 3 * phase + plane
+        dst, dst_stride = end + int(rng.integers(50)), height * width + int(rng.integers(9))
+        self.memory[:] = rng.integers(0, 256, self.size, np.uint8)
+        expected = self.memory.copy()
+        for k, r, c in np.ndindex(channels, height, width):
+            at = src + k * src_stride + ((r & 1) * 2 + (c & 1)) * phase
+            byte = self.memory[at + (r >> 1) * columns + (c >> 1)]
+            expected[dst + k * dst_stride + r * width + c] = byte
+        fields = {"src": src, "src_stride": src_stride, "dst": dst, "dst_stride": dst_stride}
+        fields |= {"cout": channels, "height": height, "width": width, "phase_stride": phase}
+        return await self._run(fields | {"variant": INTERLEAVE}, expected)
+
+    async def _run(self, fields: dict[str, int], expected: Any) -> int:
+        dut = self.dut
+        dut.desc_i.value = descriptor(Op.COPY, **fields)
+        dut.out_width_i.value = (fields["width"] + 1) // 2
         await pulse(dut.clk_i, dut.start_i)
         dut.desc_i.value = 0  # start_i latched it
         dut.out_width_i.value = 0
@@ -132,17 +150,49 @@ async def rows_of_one_parity(dut: Any) -> None:
 
 
 @cocotb.test(**TIMEOUT)
+async def back_sizes(dut: Any) -> None:
+    """Planes to a linear map, together, apart, or one for all: two windows in two cycles."""
+    bench = Bench(dut)
+    await bench.start()
+    fb = bench.fb
+    sides = sorted({1, 2, 3, fb - 1, fb, fb + 1, 2 * fb, 2 * fb + 1, 4 * fb})
+    for index, (height, width) in enumerate((h, w) for h in sides for w in sides):
+        if height * width > 40 * fb:
+            continue
+        channels = 1 + index % 3
+        taken = await bench.interleave(channels, (height, width), int(bench.rng.integers(3)))
+        assert taken == channels * height * 2 * -(-width // (2 * fb)) + LATENCY + 1
+
+
+@cocotb.test(**TIMEOUT)
+async def back_every_small_map(dut: Any) -> None:
+    """All maps up to 6 x 6, the longest sides, and copies both ways in turn."""
+    bench = Bench(dut)
+    await bench.start()
+    for height in range(1, 7):
+        for width in range(1, 7):
+            for spread in range(3):
+                await bench.interleave(3, (height, width), spread)
+            await bench.copy(2, height, width, int(bench.rng.integers(2)))
+    await bench.interleave(1, (1023, 2), 0)
+    await bench.interleave(1, (2, 1023), 1)
+    await bench.copy(1, 2, 1023)
+
+
+@cocotb.test(**TIMEOUT)
 async def reset_mid_copy(dut: Any) -> None:
     """A reset stops the writes; the next copy is whole."""
     bench = Bench(dut)
     await bench.start()
-    copy = cocotb.start_soon(bench.copy(2, 9, 9))
-    for _ in range(8):
+    for back in (False, True, False):
+        work = bench.interleave(2, (9, 9), 1) if back else bench.copy(2, 9, 9)
+        copy = cocotb.start_soon(work)
+        for _ in range(8):
+            await RisingEdge(dut.clk_i)
+        copy.cancel()
+        dut.rst_ni.value = 0
         await RisingEdge(dut.clk_i)
-    copy.cancel()
-    dut.rst_ni.value = 0
-    await RisingEdge(dut.clk_i)
-    dut.rst_ni.value = 1
-    await RisingEdge(dut.clk_i)
-    assert not int(dut.busy_o.value) and not int(dut.wr_mask_o.value)
-    await bench.copy(1, 5, 7)
+        dut.rst_ni.value = 1
+        await RisingEdge(dut.clk_i)
+        assert not int(dut.busy_o.value) and not int(dut.wr_mask_o.value)
+        await bench.copy(1, 5, 7)
