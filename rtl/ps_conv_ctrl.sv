@@ -12,7 +12,6 @@
 // epilogue promises that the shadow is empty when the sums arrive; tile_* then describes the tile.
 //
 // An empty input list takes one step with every lane masked: the sum is 0.
-//
 // Depthwise: a pass has one row in the widest shape, and its one input channel is the output channel
 // itself: the walk is over the output channels, one a pass, in the order in which groups have them.
 (* keep_hierarchy = "yes" *)
@@ -52,7 +51,6 @@ module ps_conv_ctrl
   output tile_t             tile_o
 );
   localparam int unsigned Setup = 4;        // of ps_conv_window
-
   typedef enum logic [1:0] {Idle, Prepare, Group, Run} state_e;
   state_e state_q;
 
