@@ -75,7 +75,7 @@ def test_pairs_have_their_operations() -> None:
     }
     ops |= {"gate": Op.GATE, "listed gate": Op.GATE, "load": Op.LOAD, "gload": Op.GLOAD}
     ops |= {"store": Op.STORE, "exit": Op.EXIT_IF}
-    ops |= {"wide dense": Op.DENSE, "wide exit": Op.EXIT_IF}
+    ops |= {"wide dense": Op.DENSE, "wide exit": Op.EXIT_IF, "table": Op.GLOAD}
     for first, second in zip(KINDS, KINDS[5:] + KINDS[:5], strict=True):
         package = pair(TINY, first, second, np.random.default_rng(3))
         data = package.descriptors
