@@ -200,11 +200,11 @@ class CompiledNetwork:
             data = values[gate["name"]].reshape(len(inputs), -1).view(np.uint8)
             records[:, gate["offset"] : gate["offset"] + data.shape[1]] = data
         for index in range(self.images):
-            data = values[result["name"]][index :: self.images].reshape(len(inputs), -1)
+            data = _bytes_of(values[result["name"]][index :: self.images])
             at = result["offset"] + index * result_stride(meta)
-            records[:, at : at + data.shape[1]] = data.view(np.uint8)
+            records[:, at : at + data.shape[1]] = data
         for name, entry in zip(graph.others, meta.get("outputs", [])[1:], strict=True):
-            data = values[name].reshape(len(inputs), -1).view(np.uint8)
+            data = _bytes_of(values[name])
             records[:, entry["offset"] : entry["offset"] + data.shape[1]] = data
         scores = slice(COUNTER_BYTES, COUNTER_BYTES + sum(gate["count"] for gate in meta["gates"]))
         records[:, scores] = close_within(self.package, records[:, scores])
@@ -219,7 +219,7 @@ class CompiledNetwork:
         at, offset = 4 * COUNTER_NAMES.index("exit"), meta["output"]["offset"]
         records[:, at : at + 4] = halts.view(np.uint8).reshape(-1, 4)
         for index, leave in enumerate(graph.exits):
-            data = values[leave.logits].view(np.uint8)[taken == index]
+            data = _bytes_of(values[leave.logits])[taken == index]
             records[taken == index, offset : offset + data.shape[1]] = data
         clear_unreached(records, meta)
 
@@ -321,6 +321,12 @@ class CompiledNetwork:
         (folder / REPORT_FILE).write_text(report + "\n", encoding="utf-8")
         if self.model is not None:
             (folder / MODEL_FILE).write_bytes(self.model)
+
+
+def _bytes_of(values: IntArray) -> Bytes:
+    """(N, ...) integers as the bytes (N, n) of a record."""
+    flat = np.ascontiguousarray(values).reshape(len(values), -1)
+    return flat.astype(flat.dtype.newbyteorder("<"), copy=False).view(np.uint8)
 
 
 def _import_bytes(model: bytes) -> Graph:

@@ -88,7 +88,8 @@ def _dense(d: Descriptor, owner: dict[int, str]) -> str:
     text = f"{d.cin} sums @{d.pool_base} -> {d.cout} "
     weights = f", weights @{d.w_addr:#x} of gate memory"
     if d.op == Op.DENSE:
-        return f"{text}bytes @{d.dst:#x}, clamp {d.clamp_lo}..{d.clamp_hi}{weights}"
+        numbers = "int16" if d.wide else "bytes"
+        return f"{text}{numbers} @{d.dst:#x}, clamp {d.clamp_lo}..{d.clamp_hi}{weights}"
     kind = _KINDS[d.score_kind]
     start = f"goes on at channel {d.src}" if d.src else f"from {d.list_from}"
     survivors = "" if d.out_list == ALL_CHANNELS else f", list{d.out_list} {start}"
@@ -133,9 +134,10 @@ def _pool(d: Descriptor, owner: dict[int, str]) -> str:
 
 
 def _exit(d: Descriptor, owner: dict[int, str]) -> str:
-    stride = "" if d.src_stride == 1 else f" + {d.src_stride} i"
+    stride = "" if d.src_stride == d.number_bytes else f" + {d.src_stride} i"
+    kind = "int16" if d.wide else _type(d.src_signed)
     return (
-        f"{d.cin} {_type(d.src_signed)} @{d.src:#x}{stride}, table @{d.w_addr:#x} of gate memory, "
+        f"{d.cin} {kind} @{d.src:#x}{stride}, table @{d.w_addr:#x} of gate memory, "
         f"sum <= {d.w_stride}: go on at {d.length}"
     )
 

@@ -6,6 +6,7 @@ and multiplied by its score.  The Program built from a graph must give the same 
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,9 @@ class Value:
     """A tensor: `shape` (C, H, W) for maps, (n,) for vectors.
 
     Its real numbers are (integer - zero_point) * scale.  What reads it has the zero point in its
-    bias, and off the map in its `pad`.  A `wide` map has 16 bits in its sums, which alone are read.
+    bias, and off the map in its `pad`.  A `wide` map has 16 bits in its sums, which alone are read;
+    a `wide` vector, logits, is int16 in feature memory and in the record, which nothing but an exit
+    reads.
     """
 
     name: str
@@ -31,6 +34,16 @@ class Value:
     scale: float
     zero_point: int = 0
     wide: bool = False
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of a number in memory."""
+        return 2 if self.wide and len(self.shape) == 1 else 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of it, as a record has it."""
+        return math.prod(self.shape) * self.code_bytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

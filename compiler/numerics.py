@@ -23,6 +23,8 @@ SCORE_SHIFT = 7
 SCORE_SCALE = 1.0 / SCORE_ONE
 
 MULTIPLIER_BITS = 16
+#: The greatest number of int16 logits.
+WIDE_MOST = (1 << 15) - 1
 #: Accumulators are int32.
 ACCUMULATOR_LIMIT = 1 << 31
 
@@ -86,8 +88,11 @@ def type_range(signed: bool) -> tuple[int, int]:
     return (-128, 127) if signed else (0, 255)
 
 
-def quantize(real: npt.NDArray[Any], scale: float, signed: bool, zero: int = 0) -> IntArray:
-    """Float to int8 / uint8 as ONNX QuantizeLinear does: float32, half to even, saturated.
+def quantize(
+    real: npt.NDArray[Any], scale: float, signed: bool, zero: int = 0, *, wide: bool = False
+) -> IntArray:
+    """Float to int8 / uint8 as ONNX QuantizeLinear does: float32, half to even, saturated; `wide`:
+    to int16.
 
     Raises:
         ValueError: `real` holds a NaN.
@@ -95,8 +100,9 @@ def quantize(real: npt.NDArray[Any], scale: float, signed: bool, zero: int = 0) 
     steps = np.rint(np.asarray(real, dtype=np.float32) / np.float32(scale))
     if np.isnan(steps).any():
         raise ValueError("NaN cannot be quantised")
-    low, high = type_range(signed)
-    return np.clip(steps + zero, low, high).astype(np.int8 if signed else np.uint8)
+    low, high = (-WIDE_MOST - 1, WIDE_MOST) if wide else type_range(signed)
+    kind = np.int16 if wide else np.int8 if signed else np.uint8
+    return np.clip(steps + zero, low, high).astype(kind)
 
 
 def exp_table(scale: float, *, wide: bool = False) -> IntArray:
@@ -108,6 +114,12 @@ def exp_table(scale: float, *, wide: bool = False) -> IntArray:
     step = scale * (1 << EXIT_WIDE_SHIFT if wide else 1)
     steps = np.exp(-step * np.arange(EXIT_ENTRIES, dtype=np.float64))
     return np.floor(EXIT_ONE * steps + 0.5).astype(np.uint16)
+
+
+def exit_scale() -> float:
+    """The least scale of int16 logits whose distances the table of an EXIT_IF reaches: its last
+    entry, which stands for all beyond it too, is 0."""
+    return math.log(2 * EXIT_ONE) / ((EXIT_ENTRIES - 1) << EXIT_WIDE_SHIFT) * (1 + 2.0**-20)
 
 
 def exit_entries(logits: IntArray, *, wide: bool) -> IntArray:

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from penstock.engines import Step, silently
 from penstock.errors import InputError, PenstockWarning
@@ -34,6 +34,7 @@ def compile(
     check: Any = None,
     pixels: Pixels | None = None,
     class_names: Sequence[str] = (),
+    logits: Literal[8, 16] | None = None,
 ) -> Network:
     """Compile a network for a board or a hardware configuration.
 
@@ -61,6 +62,8 @@ def compile(
             `penstock simulate` and the driver take photographs, and `calibration`, `example` and
             `check` may be such.  None: what the file says.
         class_names: of the logits, in order; empty: what the file says.
+        logits: their bits, 8 or 16; None: 16 where the network does not quantise them itself; 16:
+            also where it does, without its last quantiser then (docs/numerics.md).
 
     Raises:
         PenstockError: what the core cannot do, with the node or the module and its line, the
@@ -78,6 +81,7 @@ def compile(
         check=check,
         pixels=pixels,
         class_names=class_names,
+        logits=logits,
     )
     for text in network.warnings:
         warnings.warn(text, PenstockWarning, stacklevel=2)
@@ -99,6 +103,7 @@ def build(
     check: Any = None,
     pixels: Pixels | None = None,
     class_names: Sequence[str] = (),
+    logits: Literal[8, 16] | None = None,
     step: Step = silently,
 ) -> Network:
     """`compile` without a warning said; `step` is told what takes time."""
@@ -128,6 +133,7 @@ def build(
                 thresholds=thresholds,
                 images=images,
                 metadata=metadata,
+                logits=logits,
             )
         unchecked, original = "", source.original
         in_float = samples is not None and not source.quantized

@@ -1,7 +1,7 @@
 """`penstock compile`: ONNX -> Program."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import rich_click as click
 from rich.table import Table
@@ -23,6 +23,9 @@ from penstock.progress import step
 if TYPE_CHECKING:
     from penstock.compiler.compiled import CompiledNetwork
 
+#: What --logits says.
+LOGITS: dict[str, Literal[8, 16]] = {"8": 8, "16": 16}
+
 
 @click.command(
     "compile",
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     penstock compile net.onnx --config z7020 -o build/net\n
     penstock compile net.onnx --config tiny --schedule parallel -o build/net\n
     penstock compile float.onnx --calibration images.npy -o build/net\n
+    penstock compile net.onnx --logits 16 -o build/net
+
     penstock compile exits.onnx --thresholds 0.9,0.8 -o build/net\n
     penstock compile vgg16.onnx --images 3 -o build/net\n
     penstock compile net.onnx --check-images x.npy -o build/net\n
@@ -63,6 +68,12 @@ if TYPE_CHECKING:
 @check_options
 @images_option
 @thresholds_option
+@click.option(
+    "--logits",
+    type=click.Choice(["8", "16"]),
+    help="Bits of a classifier's logits (default: 16 where the file does not quantise them; 16 "
+    "leaves its last quantiser out).",
+)
 @force_option
 @json_option
 def compile_command(
@@ -76,6 +87,7 @@ def compile_command(
     check_images: Path | None,
     images: int | None,
     thresholds: tuple[float, ...] | None,
+    logits: Literal["8", "16"] | None,
     force: bool,
     json_to: str | None,
 ) -> None:
@@ -99,6 +111,7 @@ def compile_command(
         images=images or 1,
         reshape=reshape,
         check=images_to_check(check, check_images, samples),
+        logits=None if logits is None else LOGITS[logits],
         step=step,
     )
     if network.unchecked:

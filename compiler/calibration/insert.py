@@ -6,6 +6,7 @@ import numpy as np
 
 from penstock.compiler.calibration.points import Points
 from penstock.compiler.importer.exits import EXITS
+from penstock.compiler.importer.logits import scale_properties
 from penstock.compiler.importer.net import Array, Net, OpNode
 
 #: Float bias over accumulator step: keeps the bias of a (nearly) dead channel inside int32.
@@ -91,10 +92,11 @@ def insert(net: Net, points: Points, scales: dict[str, float]) -> Net:
                 inputs[2] = _bias(out, node, steps)
         out.nodes.append(dataclasses.replace(node, inputs=tuple(inputs)))
         for name in node.outputs:
-            if name in points.unsigned:
+            if name in points.unsigned and name not in points.wide:
                 real[name] = out.pair(name, scales[name], points.unsigned[name])
-    results = [real[name] for name in net.results]
-    metadata = dict(net.metadata)
+    results = [real.get(name, name) for name in net.results]
+    wide = {name: scales[name] for name in net.results if name in points.wide}
+    metadata = {**net.metadata, **scale_properties(wide)}
     if EXITS in metadata:
         metadata[EXITS] = ",".join(results)
     return net.with_results(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from penstock.compiler.importer.logits import dense_behind, logit_bits
 from penstock.compiler.importer.net import Net, OpNode
 
 LAYERS = frozenset(
@@ -32,11 +33,13 @@ class Points:
         unsigned: tensor -> whether it is never negative (uint8).
         group: tensor -> the tensor whose scale it shares (itself at the head of a group).
         readers: (node index, input index) pairs that read the quantised tensor.
+        wide: those that are measured and stay in floating point: logits of 16 bits.
     """
 
     unsigned: dict[str, bool]
     group: dict[str, str]
     readers: frozenset[tuple[int, int]]
+    wide: frozenset[str]
 
 
 def choose(net: Net, image_unsigned: bool) -> Points:
@@ -67,7 +70,17 @@ def choose(net: Net, image_unsigned: bool) -> Points:
         unsigned={name: _head(kinds, name) not in signed for name in chosen.tensors},
         group={name: _head(group, name) for name in chosen.tensors},
         readers=frozenset(chosen.readers),
+        wide=_wide(net, chosen, made),
     )
+
+
+def _wide(net: Net, chosen: "_Chosen", made: dict[str, OpNode]) -> frozenset[str]:
+    """Results of dense layers that nothing of the core reads, unless 8 bits are asked for."""
+    if logit_bits(net.metadata) == 8:
+        return frozenset()
+    read = {net.nodes[index].inputs[slot] for index, slot in chosen.readers}
+    dense = {name for name in net.results if dense_behind(net, name, made) is not None}
+    return frozenset(dense - read)
 
 
 class _Chosen:

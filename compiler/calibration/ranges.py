@@ -10,11 +10,14 @@ from penstock.compiler.calibration.points import Points
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.onnx_file.to_onnx import to_onnx
+from penstock.compiler.numerics import WIDE_MOST
 from penstock.compiler.onnx_session import open_session
 from penstock.program.base.optional import MissingPackageError
 
 #: The least scale that is a normal float32.
 TINY = float(np.finfo(np.float32).tiny)
+#: What logits of 16 bits may be, over the largest that was seen.
+HEADROOM = 2
 #: The scale of an image that is zero everywhere.
 BLACK = 1.0
 
@@ -62,7 +65,8 @@ def choose_scales(net: Net, points: Points, ranges: dict[str, Range]) -> dict[st
     """The scale of every point; members of a group share the largest."""
     scales: dict[str, float] = {}
     for name, head in points.group.items():
-        levels = 255 if points.unsigned[name] else 127
+        levels = 255.0 if points.unsigned[name] else 127.0
+        levels = WIDE_MOST / HEADROOM if name in points.wide else levels
         scale = max(ranges[name].largest / levels, scales.get(head, 0.0))
         scales[head] = float(np.float32(max(scale, TINY if scale else 0.0)))
     made = {name: node for node in net.nodes for name in node.outputs}

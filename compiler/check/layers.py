@@ -127,6 +127,9 @@ class _Tally:
         known = Known(
             slack=slack,
             rounded=frozenset(name for name, array in real.items() if array.dtype.kind in "fb"),
+            wide=frozenset(
+                name for name, value in self.graph.values.items() if value.code_bytes == 2
+            ),
             ties={
                 name: near(tensors[left], tensors[right], whole[name].shape)
                 for name, (left, right) in self.compared.items()
@@ -164,7 +167,8 @@ class _Tally:
         if not vector:
             array = np.flip(array, tuple(2 + i for i, t in enumerate(self.graph.mirrored) if t))
         if array.dtype.kind in "fb":  # a score, a maximum or a view without a quantiser
-            return quantize(array, value.scale, value.signed, value.zero_point)
+            wide = value.code_bytes == 2
+            return quantize(array, value.scale, value.signed, value.zero_point, wide=wide)
         if array.dtype == (np.uint8 if value.signed else np.int8):  # other codes, moved by 128
             return (array.astype(np.int16) + (-128 if value.signed else 128)).astype(
                 np.int8 if value.signed else np.uint8

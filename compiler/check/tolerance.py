@@ -18,6 +18,9 @@ Steps = npt.NDArray[Any] | float
 
 #: Of a sigmoid's score: a step of its input, 1/16, is two of the score where it is steepest.
 SIGMOID_TOLERANCE = 2
+#: Of logits of 16 bits: a multiplier of 16 bits is half a step off at the greatest ones, and the
+#: bias up to a quarter.
+WIDE_TOLERANCE = 2
 #: Steps from a rounding tie within which a float32 average and a 16-bit multiplier may part.
 TIE = 2.0**-7
 #: A clamp that no sum reaches.
@@ -32,11 +35,13 @@ class Known:
         slack: values that the file has no tensor for -> steps they may be off themselves.
         rounded: scores that the file does not quantise.  onnxruntime multiplies by the score
             itself, the core by its nearest 1/128.
+        wide: logits of 16 bits.
         ties: binary gates -> where the file's comparison is too close to call, (N, n) bool.
     """
 
     slack: Mapping[str, Steps]
     rounded: frozenset[str]
+    wide: frozenset[str]
     ties: Mapping[str, IntArray]
 
 
@@ -60,7 +65,8 @@ def allowed_steps(node: ir.Node, values: Mapping[str, IntArray], known: Known) -
             share = 1.0 if node.decides else SIGMOID_TOLERANCE
             return own + share * _gain(node, known.slack.get(node.input, 0.0))
         case ir.Dense():
-            return TOLERANCE + _gain(node, known.slack.get(node.input, 0.0))
+            own = WIDE_TOLERANCE if node.output in known.wide else TOLERANCE
+            return own + _gain(node, known.slack.get(node.input, 0.0))
         case ir.Conv():
             return _allowed_of_conv(node, values, known)
 

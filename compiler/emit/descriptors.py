@@ -1,7 +1,6 @@
 """Pass Plan + Allocation -> Package: descriptors, weight blob and metadata."""
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -71,7 +70,7 @@ class _Lowering:
             emit_store(
                 self.out, StoreStep(name=f"{step.name}: scores", src=None, bytes=step.scores)
             )
-        size = math.prod(step.logits.shape)
+        size = step.logits.size
         emit_store(self.out, StoreStep(name=f"{step.name}: result", src=step.src, bytes=size))
         leave["halt"] = len(self.out.descriptors)
         self.out.emit(Descriptor.make(Op.HALT, length=loop), f"{step.name}: halt")

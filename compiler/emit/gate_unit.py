@@ -14,7 +14,15 @@ from penstock.compiler.plan.steps import (
     outputs_of,
 )
 from penstock.compiler.plan.weights import Bytes, pack_dense
-from penstock.program.core.descriptor import SIGMOID, STOPS, Descriptor, GateKind, Op
+from penstock.program.core.descriptor import (
+    DENSE_WIDE,
+    EXIT_WIDE,
+    SIGMOID,
+    STOPS,
+    Descriptor,
+    GateKind,
+    Op,
+)
 from penstock.program.network.exits import exit_bound
 from penstock.program.network.meta import ExitMeta
 
@@ -22,7 +30,8 @@ from penstock.program.network.meta import ExitMeta
 def gate_image(step: Resident) -> Bytes:
     """What a step has in gate memory."""
     if isinstance(step, ExitStep):
-        return exp_table(step.logits.scale).astype("<u2").view(np.uint8)
+        table = exp_table(step.logits.scale, wide=step.logits.wide)
+        return table.astype("<u2").view(np.uint8)
     pool = step.pool
     return pack_dense(layers_of(step), pool.multiplier, pool.shift, outputs_of(step))
 
@@ -71,10 +80,11 @@ def _gate_variant(step: GateStep) -> int:
 
 
 def emit_dense(out: Writer, step: DenseStep) -> None:
-    """A DENSE: a layer's bytes in feature memory."""
+    """A DENSE: a layer's numbers in feature memory."""
     descriptor = Descriptor.make(
         Op.DENSE,
         **_pool_fields(out, step),
+        variant=DENSE_WIDE if out.plan.graph.values[step.dense.output].wide else 0,
         dst=out.address(step.dst, outputs_of(step)[0]),
         clamp_lo=step.dense.clamp[0],
         clamp_hi=step.dense.clamp[1],
@@ -96,13 +106,16 @@ def emit_exit(out: Writer, step: ExitStep) -> None:
     }
     if step.logits.zero_point:
         leave["zero_point"] = step.logits.zero_point
+    if step.logits.wide:
+        leave["bits"] = 16
     out.exits.append(leave)
     descriptor = Descriptor.make(
         Op.EXIT_IF,
-        src_signed=step.logits.signed,
+        variant=EXIT_WIDE if step.logits.wide else 0,
+        src_signed=step.logits.signed and not step.logits.wide,
         cin=step.logits.shape[0],
         src=out.address(step.src),
-        src_stride=1,
+        src_stride=step.logits.code_bytes,
         w_addr=out.allocation.gates[step.name],
         w_stride=exit_bound(step.threshold),
     )

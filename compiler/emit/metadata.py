@@ -32,8 +32,10 @@ def metadata(
     """All of it; `exits` and `layers` were made descriptor by descriptor."""
     graph = plan.graph
     offset = COUNTER_BYTES + round_up(plan.n_scores, BEAT_BYTES)
-    size = math.prod(graph.values[graph.output].shape)
+    result = graph.values[graph.output]
     outputs, end = _outputs(graph, offset)
+    if exits:  # their logits lie in the place of the result
+        end = max(end, offset + round_up(max(_sizes_of_exits(graph)), BEAT_BYTES))
     within = {
         step.list: step.within for step in plan.steps if isinstance(step, GateStep) and step.closes
     }
@@ -47,7 +49,7 @@ def metadata(
         "images": plan.images,
         "input": _input(graph),
         "output": _output(graph, offset),
-        "record_bytes": end + (plan.images - 1) * round_up(size, BEAT_BYTES),
+        "record_bytes": end + (plan.images - 1) * round_up(result.size, BEAT_BYTES),
         "gates": [
             {
                 "name": name,
@@ -65,11 +67,17 @@ def metadata(
         meta["head"] = graph.head.encode()
     if graph.tails:
         meta["tails"] = [tail.encode() for tail in graph.tails]
-    if len(outputs) > 1 or (plan.images == 1 and outputs[0]["shape"] != [size]):
+    codes = math.prod(result.shape)
+    if len(outputs) > 1 or (plan.images == 1 and outputs[0]["shape"] != [codes]):
         meta["outputs"] = outputs
     if config.is_own:
         meta["hardware"] = config.fields()
     return meta
+
+
+def _sizes_of_exits(graph: Graph) -> list[int]:
+    """Bytes of the logits of each early exit."""
+    return [graph.values[leave.logits].size for leave in graph.exits]
 
 
 def _block(block: Block, allocation: Allocation) -> BlockMeta:
@@ -118,6 +126,8 @@ def _output(graph: Graph, offset: int) -> OutputMeta:
     }
     if result.zero_point:
         made["zero_point"] = result.zero_point
+    if result.code_bytes == 2:
+        made["bits"] = 16
     if names := _class_names(graph, size):
         made["class_names"] = list(names)
     return made
@@ -144,10 +154,12 @@ def _outputs(graph: Graph, offset: int) -> tuple[list[NamedMeta], int]:
         }
         if value.zero_point:
             entry["zero_point"] = value.zero_point
+        if value.code_bytes == 2:
+            entry["bits"] = 16
         if tail and tail.steps:
             entry["tail"] = tail.encode()
         found.append(entry)
-        offset += round_up(size, BEAT_BYTES)
+        offset += round_up(value.size, BEAT_BYTES)
     return found, offset
 
 

@@ -65,7 +65,7 @@ class Allocation:
 def plane_size(buffer: Buffer, config: HwConfig) -> tuple[int, int]:
     """(bytes from channel to channel, bytes from polyphase plane to plane or 0)."""
     if len(buffer.shape) == 1:
-        return 1, 0
+        return buffer.code_bytes, 0
     _, height, width = buffer.shape
     if not buffer.polyphase and not buffer.paired:
         return height * width, 0

@@ -50,8 +50,9 @@ class Places:
 
     def new(self, value: str) -> Place:
         """Where a value will lie: in its row, or in a buffer of its own."""
-        shape = self.analysis.graph.values[value].shape
-        buffer, first = self.slots.get(value) or (Buffer(name=value, shape=shape), 0)
+        made = self.analysis.graph.values[value]
+        alone = Buffer(name=value, shape=made.shape, code_bytes=made.code_bytes)
+        buffer, first = self.slots.get(value) or (alone, 0)
         self.buffers.setdefault(buffer.name, buffer)
         self.of[value] = Place(buffer=buffer.name, first=first)
         return self.of[value]

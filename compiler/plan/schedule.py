@@ -10,7 +10,6 @@ zeros if those cost little.
 """
 
 import dataclasses
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from penstock.compiler.errors import CompileError
@@ -99,7 +98,7 @@ class _Scheduler:
         at = 0
         for name in self.graph.stored:
             value, place = self.graph.values[name], self.places.of[name]
-            size = math.prod(value.shape)
+            size = value.size
             yield StoreStep(
                 name="store result" if name == self.graph.output else f"store {name}",
                 src=place.buffer,

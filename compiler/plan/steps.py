@@ -15,7 +15,8 @@ from penstock.compiler.ir import Conv, Dense, Gate, Graph, Interleave, MapPool, 
 class Buffer:
     """A region of feature memory: a map (linear or polyphase) or a vector.
 
-    `paired`: the channels of its two halves lie in turn (compiler/plan/pairs.py).
+    `paired`: the channels of its two halves lie in turn (compiler/plan/pairs.py).  `code_bytes`: of
+    a number of a vector.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Buffer:
     polyphase: bool = False
     parts: tuple[tuple[str, int], ...] = ()  # maps that lie in it, and their first channels
     paired: bool = False
+    code_bytes: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from penstock.program.core.config import BEAT_BYTES
 from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.core.descriptor import DESCRIPTOR_BYTES, FIELD_BY_NAME, Descriptor
 from penstock.program.network.metadata import result_stride
-from penstock.program.network.outputs import real_values
+from penstock.program.network.outputs import code_bytes, real_values
 from penstock.program.network.package import Package
 
 Array = npt.NDArray[Any]
@@ -101,12 +101,13 @@ def decode_logits(
     Records of several images have as many rows each; the last record's may be of padding.
     """
     result, images, stride = meta["output"], meta["images"], result_stride(meta)
+    size = code_bytes(result)
     starts = [result["offset"] + image * stride for image in range(images)]
-    codes = np.stack([records[:, at : at + result["classes"]] for at in starts], axis=1)
-    codes = codes.reshape(-1, result["classes"])
-    logits = real_values(codes, result)
+    codes = np.stack([records[:, at : at + size] for at in starts], axis=1)
+    logits = real_values(codes.reshape(-1, size), result)
     if meta["exits"]:
-        taken = exits_taken(records, meta)
+        taken, at = exits_taken(records, meta), result["offset"]
         for index, leave in enumerate(meta["exits"]):
-            logits[taken == index] = real_values(codes[taken == index], leave)
+            end = at + code_bytes(leave | {"classes": result["classes"]})
+            logits[taken == index] = real_values(records[taken == index, at:end], leave)
     return logits

@@ -31,6 +31,7 @@ class InputMeta(InputOptional):
 class OutputOptional(TypedDict, total=False):
     """Of an output, where the network has it."""
 
+    bits: int  # 16: codes are int16, two bytes each; absent: 8
     shape: list[int]
     zero_point: int
     class_names: list[str]
@@ -49,6 +50,7 @@ class OutputMeta(OutputOptional):
 class NamedOptional(TypedDict, total=False):
     """Of one of several outputs, or of a map."""
 
+    bits: int  # as of an output
     zero_point: int
     tail: dict[str, Any]  # program/network/ends.py
 
@@ -83,6 +85,7 @@ class GateMeta(GateOptional):
 class ExitOptional(TypedDict, total=False):
     """Of an exit, where its logits have it."""
 
+    bits: int  # as of an output
     zero_point: int
 
 

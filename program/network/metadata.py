@@ -12,7 +12,7 @@ from penstock.program.base.arith import round_up
 from penstock.program.core.config import BEAT_BYTES, MAX_LENGTH
 from penstock.program.network.ends import check_ends
 from penstock.program.network.meta import ProgramMeta, Threshold
-from penstock.program.network.outputs import check_outputs
+from penstock.program.network.outputs import check_codes, check_outputs, code_bytes
 from penstock.program.network.pixels import pixels_of
 
 #: Largest number of the format: sizes, addresses and counts are 32-bit words.
@@ -66,7 +66,10 @@ def check_metadata(meta: Mapping[str, Any], n_descriptors: int) -> None:
             raise ValueError(
                 f"has {what} of {size:,} bytes, {n_descriptors} descriptors move {moved:,} at most"
             )
-    places = [(result["offset"], (images - 1) * result_stride(meta) + result["classes"])]
+    for numbers in (image, result, *meta["exits"]):
+        check_codes(numbers)
+    ends = max(code_bytes(end | {"classes": result["classes"]}) for end in (result, *meta["exits"]))
+    places = [(result["offset"], (images - 1) * result_stride(meta) + ends)]
     places += [(gate["offset"], gate["count"]) for gate in meta["gates"]]
     if any(offset + count > record for offset, count in places):
         raise ValueError(f"has results outside its record of {record} bytes")
@@ -81,10 +84,6 @@ def check_metadata(meta: Mapping[str, Any], n_descriptors: int) -> None:
         raise ValueError("has a block of memory without a first and a last step")
     if any(max(block["steps"]) > n_descriptors for block in meta["memory"]):
         raise ValueError(f"has a block of memory behind its {n_descriptors} descriptors")
-    for numbers in (image, result, *meta["exits"]):
-        zero, low = numbers.get("zero_point", 0), -128 if numbers["signed"] else 0
-        if type(zero) is not int or not low <= zero <= low + 255:
-            raise ValueError(f"has the zero point {zero}")
     check_ends(meta)
     check_outputs(meta.get("outputs", []), record)
     if len(meta["layers"]) != n_descriptors:
@@ -97,7 +96,7 @@ def check_metadata(meta: Mapping[str, Any], n_descriptors: int) -> None:
 
 def result_stride(meta: Mapping[str, Any]) -> int:
     """Bytes from one image's result to the next one's in a record."""
-    return round_up(int(meta["output"]["classes"]), BEAT_BYTES)
+    return round_up(code_bytes(meta["output"]), BEAT_BYTES)
 
 
 def _check(value: Any, kind: Any, where: str) -> None:

@@ -72,9 +72,16 @@ def test_pairs_have_their_operations() -> None:
         "pool": Op.POOL,
         "average": Op.POOL,
         "dense": Op.DENSE,
+        "wide dense": Op.DENSE,
+        "gate": Op.GATE,
+        "listed gate": Op.GATE,
+        "load": Op.LOAD,
+        "gload": Op.GLOAD,
+        "table": Op.GLOAD,
+        "store": Op.STORE,
+        "exit": Op.EXIT_IF,
+        "wide exit": Op.EXIT_IF,
     }
-    ops |= {"gate": Op.GATE, "listed gate": Op.GATE, "load": Op.LOAD, "gload": Op.GLOAD}
-    ops |= {"wide dense": Op.DENSE, "wide exit": Op.EXIT_IF, "table": Op.GLOAD}
     for first, second in zip(KINDS, KINDS[5:] + KINDS[:5], strict=True):
         package = pair(TINY, first, second, np.random.default_rng(3))
         data = package.descriptors

@@ -9,9 +9,11 @@ import math
 from collections.abc import Iterable
 
 from penstock.compiler.importer.axes import axes_of
-from penstock.compiler.importer.ends.float_last import HOST_DENSE, float_last
+from penstock.compiler.importer.ends.float_last import HOST_DENSE, float_last, float_logits
 from penstock.compiler.importer.ends.image import move_codes, quantize_last
 from penstock.compiler.importer.ends.steps import VIEWS, to_steps
+from penstock.compiler.importer.ends.unquantize import unquantize_logits
+from penstock.compiler.importer.logits import logit_bits
 from penstock.compiler.importer.net import EndNodes, Net, OpNode
 
 LAYERS = frozenset(["Conv", "Gemm", "MatMul", "BatchNormalization"])
@@ -32,8 +34,8 @@ def peel(net: Net) -> Net:
     net = quantize_last(move_codes(net))
     peeled = _peel_tails(_peel_head(float_last(net)))
     if any(node.op in HOST_DENSE.values() for node in peeled.nodes):
-        return _peel_tails(_peel_head(net))
-    return peeled
+        peeled = _peel_tails(_peel_head(net))
+    return unquantize_logits(peeled) if logit_bits(peeled.metadata) == 16 else peeled
 
 
 def _peel_head(net: Net) -> Net:
@@ -149,7 +151,7 @@ def _is_result(net: Net, name: str, makers: dict[str, OpNode]) -> bool:
     """Whether a tensor can be what the core makes: a layer is behind it, and in a quantised network
     a quantiser."""
     node = makers.get(name)
-    if _is_quantized(net):
+    if _is_quantized(net) and not float_logits(net, name, makers):
         while node is not None and node.op in CLIPS | ROWS | {*VIEWS, "MaxPool"}:
             node = makers.get(node.inputs[0])
         if node is None or node.op not in QUANTIZERS:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from penstock.compiler import ir
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.logits import logit_bits
 from penstock.compiler.importer.lower.concat import lower_concat
 from penstock.compiler.importer.lower.elementwise import lower_add, lower_clip, lower_mul
 from penstock.compiler.importer.lower.gates import (
@@ -17,13 +18,14 @@ from penstock.compiler.importer.lower.layers.batch_norm import lower_batch_norm
 from penstock.compiler.importer.lower.layers.linear import lower_conv, lower_gemm
 from penstock.compiler.importer.lower.layers.map_pool import lower_average_pool, lower_max_pool
 from penstock.compiler.importer.lower.layers.pooling import lower_mean, lower_transpose, lower_view
+from penstock.compiler.importer.lower.logits import lower_logits
 from penstock.compiler.importer.lower.quantize import lower_dequantize, lower_quantize
 from penstock.compiler.importer.lower.rows import lower_gather, lower_slice, lower_split
 from penstock.compiler.importer.lower.values.frames import framed
 from penstock.compiler.importer.lower.values.shapes import check_term
 from penstock.compiler.importer.lower.values.stored import settle
 from penstock.compiler.importer.net import Net, OpNode
-from penstock.compiler.importer.terms import Pending, Stored, Term
+from penstock.compiler.importer.terms import Linear, Pending, Stored, Term
 
 Handler = Callable[[Builder, OpNode], Term]
 
@@ -72,6 +74,8 @@ def _output(builder: Builder, output: str) -> str:
     last = next((node for node in net.nodes if output in node.outputs), None)
     if last is None:
         raise CompileError(f"the output '{output}' is not computed")
+    if isinstance(term, Linear) and term.dense and logit_bits(net.metadata) != 8:
+        return lower_logits(builder, last, term, output)
     if not isinstance(term, Stored | Pending):
         raise last.error(
             f"the network's output '{output}' is not quantised",
