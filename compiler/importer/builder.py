@@ -159,9 +159,7 @@ class Builder:
     ) -> Stored:
         """What is clipped after it is moved, or after a maximum, clipped before: the same."""
         known = self.nodes.get(output)
-        if isinstance(
-            known, ir.Frame | ir.Interleave | ir.MapPool
-        ):
+        if isinstance(known, ir.Frame | ir.Interleave | ir.MapPool):
             return Stored(value=output)
         inner = self.narrow(node, item.input, bounds, signed, self.fresh(f"{output}.clipped"))
         value, (low, high) = self.values[inner.value], self.integer_range(inner.value)
