@@ -176,8 +176,8 @@ def one_axis(net: Floats, x: str) -> str:
     return net.node("Resize", x, "", net.const([1.0, 1.0, 2.0, 1.0]))
 
 
-def corners(net: Floats, x: str) -> str:
-    return resize(net, x, coordinate_transformation_mode="align_corners")
+def upwards(net: Floats, x: str) -> str:
+    return resize(net, x, coordinate_transformation_mode="asymmetric", nearest_mode="ceil")
 
 
 def blocks_of_four(net: Floats, x: str) -> str:
@@ -197,7 +197,7 @@ REFUSED = [
     (cubic, "resizes by mode 'cubic'", "nearest"),
     (by_half_more, "scales rows by 1.5 and columns by 1.5", "doubled"),
     (one_axis, "scales rows by 2 and columns by 1", "doubled"),
-    (corners, "takes other pixels", "half_pixel"),
+    (upwards, "takes other pixels", "half_pixel"),
     (blocks_of_four, "has blocks of 4 x 4 pixels", "PixelShuffle"),
     (dilated, r"has dilations \[2, 2\]", "stride=2"),
     (by_three, r"has strides \[3, 3\]", "stride=2"),
