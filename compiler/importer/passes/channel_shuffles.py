@@ -1,4 +1,4 @@
-"""Pass: a channel shuffle of reshapes and transposes becomes a Gather of the channels, a pixel shuffle
+"""Pass: reshapes and transposes that shuffle channels become a Gather, those that shuffle pixels
 DepthToSpace."""
 
 import math
