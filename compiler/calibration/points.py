@@ -13,6 +13,8 @@ from penstock.compiler.importer.net import Net, OpNode
 LAYERS = frozenset(
     ["Conv", "Gemm", "MatMul", "GlobalAveragePool", "ReduceMean", "AveragePool", "MaxPool"]
 )
+#: Of a map as it is stored: its pixels in other places.
+MOVES = frozenset(["DepthToSpace", "Resize", "Upsample"])
 ACTIVATIONS = frozenset(["Relu", "Clip", "Min", "Max"])
 VIEWS = frozenset(["Flatten", "Reshape", "Squeeze", "Unsqueeze", "Slice", "Gather", "Split"])
 TAKES = frozenset(["Gather", "Slice", "Split"])
@@ -110,7 +112,7 @@ class _Chosen:
         """What is read by layers, and the maps that a sigmoid's score multiplies."""
         nodes = self.net.nodes
         for index, node in enumerate(nodes):
-            if node.op in LAYERS or _shuffles(self.net, node):
+            if node.op in LAYERS | MOVES or _shuffles(self.net, node):
                 if self.net.is_constant(node.inputs[0]):
                     raise node.error(f"its input '{node.inputs[0]}' is a constant", HINTS[node.op])
                 self._read(index, [0])
@@ -167,7 +169,7 @@ def _shuffles(net: Net, node: OpNode) -> bool:
 
 def _keeps(net: Net, node: OpNode) -> bool:
     """Whether the integers of a node's result are those of its operands."""
-    return node.op in ("MaxPool", "Concat") or _shuffles(net, node)
+    return node.op in MOVES | {"MaxPool", "Concat"} or _shuffles(net, node)
 
 
 def _stored(net: Net, node: OpNode, tensors: set[str]) -> bool:
@@ -239,7 +241,7 @@ def _nonnegative(net: Net, name: str, made: dict[str, OpNode]) -> bool:
         )
     if node.op == "Concat":
         return all(_nonnegative(net, source, made) for source in _computed(net, node))
-    if node.op in MEANS | VIEWS | ACTIVATIONS | {"MaxPool"}:
+    if node.op in MEANS | VIEWS | ACTIVATIONS | MOVES | {"MaxPool"}:
         return any(_nonnegative(net, source, made) for source in _computed(net, node)[:1])
     return False
 

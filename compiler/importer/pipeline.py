@@ -33,6 +33,7 @@ from penstock.compiler.importer.passes.global_max import global_max
 from penstock.compiler.importer.passes.image_phases import image_phases
 from penstock.compiler.importer.passes.prune import prune
 from penstock.compiler.importer.passes.sums import sums
+from penstock.compiler.importer.passes.transposed_convs import transposed_convs
 from penstock.compiler.importer.refusals.check_attributes import check_attributes
 from penstock.compiler.importer.refusals.check_image import check_image
 from penstock.compiler.importer.refusals.check_operators import check_operators
@@ -40,7 +41,7 @@ from penstock.program.network.ends import HostPart
 
 Passes = tuple[Callable[[Net], Net], ...]
 
-READ_PASSES: Passes = (fold_to_fixpoint, sums, prune)
+READ_PASSES: Passes = (fold_to_fixpoint, sums, transposed_convs, prune)
 #: Of a network that is still to be quantised: its weights are constants.
 FLOAT_PASSES: Passes = (
     float_weights,

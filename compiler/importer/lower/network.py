@@ -18,6 +18,7 @@ from penstock.compiler.importer.lower.layers.batch_norm import lower_batch_norm
 from penstock.compiler.importer.lower.layers.linear import lower_conv, lower_gemm
 from penstock.compiler.importer.lower.layers.map_pool import lower_average_pool, lower_max_pool
 from penstock.compiler.importer.lower.layers.pooling import lower_mean, lower_transpose, lower_view
+from penstock.compiler.importer.lower.layers.upsampling import lower_depth_to_space, lower_resize
 from penstock.compiler.importer.lower.logits import lower_logits
 from penstock.compiler.importer.lower.quantize import lower_dequantize, lower_quantize
 from penstock.compiler.importer.lower.rows import lower_gather, lower_slice, lower_split
@@ -97,6 +98,7 @@ HANDLERS: dict[str, Handler] = {
     "Clip": lower_clip,
     "Concat": lower_concat,
     "Conv": lower_conv,
+    "DepthToSpace": lower_depth_to_space,
     "DequantizeLinear": lower_dequantize,
     "Flatten": lower_view,
     "Gather": lower_gather,
@@ -112,6 +114,7 @@ HANDLERS: dict[str, Handler] = {
     "QuantizeLinear": lower_quantize,
     "ReduceMean": lower_mean,
     "Relu": lower_clip,
+    "Resize": lower_resize,
     "Reshape": lower_view,
     "Sigmoid": lower_sigmoid,
     "Sign": lower_sign,
@@ -120,4 +123,5 @@ HANDLERS: dict[str, Handler] = {
     "Squeeze": lower_view,
     "Transpose": lower_transpose,
     "Unsqueeze": lower_view,
+    "Upsample": lower_resize,
 }

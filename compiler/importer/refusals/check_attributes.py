@@ -14,6 +14,7 @@ UNDERSTOOD = {
     "Cast": frozenset(["to"]),
     "Concat": frozenset(["axis"]),
     "Conv": frozenset(["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"]),
+    "DepthToSpace": frozenset(["blocksize", "mode"]),
     "DequantizeLinear": frozenset(["axis", "block_size"]),
     "Flatten": frozenset(["axis"]),
     "Gather": frozenset(["axis"]),
@@ -22,8 +23,13 @@ UNDERSTOOD = {
     "QuantizeLinear": frozenset(["axis", "block_size", "output_dtype"]),
     "ReduceMean": frozenset(["axes", "keepdims", "noop_with_empty_axes"]),
     "Reshape": frozenset(["allowzero"]),
+    "Resize": frozenset(  # of nearest neighbours; `lower_resize` refuses any other mode
+        ["antialias", "axes", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside"]
+        + ["extrapolation_value", "keep_aspect_ratio_policy", "mode", "nearest_mode"]
+    ),
     "Split": frozenset(["axis", "num_outputs"]),
     "Transpose": frozenset(["perm"]),
+    "Upsample": frozenset(["mode", "scales"]),
 }
 
 

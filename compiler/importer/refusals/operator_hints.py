@@ -16,7 +16,6 @@ TWO_LOGITS = (
     "with a constant: Gemm, Greater, Cast"
 )
 THRESHOLD = "let the gate be Greater(score, constant) and a Cast to float32: 1 where it is open"
-RESIZE = "the map keeps its size or is halved: strides of 2 and pools"
 DETECTION = "end the network before it; it is computed on the host"
 RECURRENT = "convolutional networks with gates are supported, recurrent ones are not"
 ATTENTION = "convolutional networks with gates are supported, attention is not"
@@ -33,8 +32,6 @@ HINTS = {
     "Celu": ACTIVATION,
     "ConstantOfShape": CONSTANTS,
     "ConvInteger": INTEGER,
-    "ConvTranspose": RESIZE,
-    "DepthToSpace": RESIZE,
     "Div": "divide the weights before instead, or write Mul with the gate's score",
     "DynamicQuantizeLinear": "quantise with constant scales: static quantisation, QDQ",
     "Einsum": "write it as MatMul or Gemm with a constant",
@@ -85,7 +82,6 @@ HINTS = {
     "RandomUniformLike": RANDOM,
     "ReduceMax": "pool by GlobalAveragePool, or by ReduceMean over height and width",
     "ReduceSum": "average by GlobalAveragePool, and multiply the weights behind by height x width",
-    "Resize": RESIZE,
     "Round": THRESHOLD,
     "RNN": RECURRENT,
     "ScatterElements": THRESHOLD,
@@ -102,7 +98,6 @@ HINTS = {
     "Tanh": ACTIVATION,
     "ThresholdedRelu": ACTIVATION,
     "TopK": DETECTION,
-    "Upsample": RESIZE,
     "Where": "multiply by the gate's score: Mul(branch, score)",
 }
 #: Inside a gate the same operators ask for something else.
