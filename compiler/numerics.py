@@ -99,6 +99,12 @@ def quantize(real: npt.NDArray[Any], scale: float, signed: bool, zero: int = 0) 
     return np.clip(steps + zero, low, high).astype(np.int8 if signed else np.uint8)
 
 
+def codes_of_bytes(signed: bool) -> IntArray:
+    """The code that each byte 0 .. 255 is: int64 (256,), what tables are indexed with."""
+    codes = np.arange(256, dtype=np.uint8)
+    return (codes.view(np.int8) if signed else codes).astype(np.int64)
+
+
 def exp_table(scale: float) -> IntArray:
     """Table of an EXIT_IF: round(2^15 * exp(-scale * d)), half up, for distances d = 0 .. 255.
 

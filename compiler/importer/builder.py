@@ -76,6 +76,8 @@ class Builder:
         if isinstance(item, ir.Frame):
             channels = len(item.channels) or self.values[item.input].shape[0]
             return (channels, item.height, item.width)
+        if isinstance(item, ir.Table):
+            return self.values[item.input].shape
         if isinstance(item, ir.Concat):
             shapes = [self.values[name].shape for name in item.inputs]
             return (sum(shape[0] for shape in shapes), *shapes[0][1:])
@@ -100,7 +102,15 @@ class Builder:
             return min(lows), max(highs)
         if isinstance(item, ir.Gate):
             return 0, numerics.SCORE_ONE
+        if isinstance(item, ir.Table):
+            reached = item.entries[self.bytes_of(item.input)]
+            return int(reached.min()), int(reached.max())
         return numerics.type_range(self.values[value].signed)
+
+    def bytes_of(self, value: str) -> Array:
+        """The bytes that an element of a value can be."""
+        low, high = self.integer_range(value)
+        return np.arange(low, high + 1) & 0xFF
 
     def requantize(self, node: OpNode, real: Array) -> ir.Requantize:
         """Fixed-point multipliers for real factors, one an output channel."""
@@ -132,6 +142,8 @@ class Builder:
         item = self.nodes.get(value)
         if isinstance(item, ir.Frame) or (isinstance(item, ir.MapPool) and item.average is None):
             return self._narrow_before(node, item, bounds, signed, output)
+        if isinstance(item, ir.Table) and bounds[0] <= bounds[1]:
+            return self._narrow_table(node, item, bounds, output)
         clamp = (max(low, bounds[0]), min(high, bounds[1]))
         if not isinstance(item, ir.Conv | ir.Dense) or clamp[0] > clamp[1]:
             raise node.error(
@@ -143,6 +155,14 @@ class Builder:
         if value in self.linears:
             self.linears[output] = self.linears[value]
         return self.add_node(node, item, signed, known.scale, known.zero_point)
+
+    def _narrow_table(
+        self, node: OpNode, item: ir.Table, bounds: tuple[int, int], output: str
+    ) -> Stored:
+        """A table's result clipped; its type is that of what it reads and stays."""
+        known = self.values[item.output]
+        made = dataclasses.replace(item, output=output, entries=np.clip(item.entries, *bounds))
+        return self.add_node(node, made, known.signed, known.scale, known.zero_point)
 
     def _narrow_before(
         self,
@@ -160,7 +180,7 @@ class Builder:
         value, (low, high) = self.values[inner.value], self.integer_range(inner.value)
         if isinstance(item, ir.MapPool):
             clamped = dataclasses.replace(item, input=inner.value, output=output, clamp=(low, high))
-            return self.add_node(node, clamped, signed, value.scale, value.zero_point)
+            return self.add_node(node, clamped, value.signed, value.scale, value.zero_point)
         fill = min(max(item.fill, bounds[0]), bounds[1])
         moved = dataclasses.replace(item, input=inner.value, output=output, fill=fill)
-        return self.add_node(node, moved, signed, value.scale, value.zero_point)
+        return self.add_node(node, moved, value.signed, value.scale, value.zero_point)

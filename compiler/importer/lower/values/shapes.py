@@ -7,6 +7,7 @@ from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     Binary,
     Const,
+    Curve,
     Image,
     Joined,
     Linear,
@@ -79,7 +80,7 @@ def shape_of(builder: Builder, term: Term) -> tuple[int, ...]:
             return tuple(term.array.shape)
         case QuantConst():
             return tuple(term.integers.shape)
-        case Stored() | Pending():
+        case Stored() | Pending() | Curve():
             return builder.values[term.value].shape
         case Mean():
             return builder.values[term.value].shape[:1]
