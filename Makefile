@@ -40,7 +40,7 @@ test: $(STAMP) test-host ## the tests, all engines (JOBS=2 at a time; test-long 
 test-long: $(STAMP) ## the tests that make test leaves out: larger configurations, sanitizers, mutants (half an hour)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -q --long -m long
 
-test-one: $(STAMP) ## one test: make test-one T=tests/program/test_codec.py  (or T="-k name")
+test-one: $(STAMP) ## one test: make test-one T=tests/program/test_package.py  (or T="-k name")
 	@test -n "$(T)" || { echo 'usage: make test-one T=tests/<file>[::test]  or  T="-k name"'; exit 2; }
 	$(BIN)/python -m pytest -x -vv $(T)
 

@@ -27,7 +27,7 @@ from penstock.model.networks.vgg import VggConfig
 from penstock.model.plans.network import GATES
 from penstock.model.plans.split import plain_split
 from penstock.model.quantize.twin import QuantNetwork
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 from penstock.sim.csim.build import build_csim
 
 ROOT = Path(__file__).resolve().parent.parent

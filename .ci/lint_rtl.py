@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 from penstock.sim.sources import TOP, rtl_sources, verilator_env
 
 

@@ -34,8 +34,8 @@ from penstock.model.train.flow import train_network
 from penstock.model.train.initial import network_config
 from penstock.model.train.recipe import load_recipe
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
-from penstock.program.config import get_config
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
+from penstock.program.core.config import get_config
 from penstock.progress import step
 
 STORE = RESULTS / "exits"

@@ -35,8 +35,8 @@ from penstock.model import (
     train_network,
 )
 from penstock.model.train.recipe import load_recipe
-from penstock.program.config import get_config
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
+from penstock.program.core.config import get_config
 from penstock.progress import step
 
 STORE = RESULTS / "families.json"

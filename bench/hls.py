@@ -1,6 +1,7 @@
 """`penstock bench hls`: cycles of the HLS core, by its own model, against the RTL core's.
 
-The HLS column is an estimate: C simulation counts it with the constants of program/hls_timing.py.
+The HLS column is an estimate: C simulation counts it with the constants of
+program/core/hls_timing.py.
 The RTL column is simulated (rtl-sim), from the cache of the benchmark where that has it.
 """
 
@@ -17,8 +18,8 @@ from penstock.bench.rows.forced import forced_inputs, forced_package, forced_rec
 from penstock.bench.rows.networks import NETWORKS, TRAINED
 from penstock.bench.rows.run import DEMO, compiled, float_images, measure, row_cache
 from penstock.compiler.estimate.masks import forced_scores
-from penstock.program.config import CONFIGS
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import CONFIGS
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.golden import run as run_golden
 

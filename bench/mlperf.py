@@ -31,9 +31,9 @@ from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.cost import Timing, predict_memory
 from penstock.engines import Memory, mismatches, run_engine, run_onnx
 from penstock.images import read_array
-from penstock.program.config import get_config
-from penstock.program.errors import PenstockError
-from penstock.program.files import write_text
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.files import write_text
+from penstock.program.core.config import get_config
 from penstock.progress import step
 
 STORE = RESULTS / "mlperf.json"

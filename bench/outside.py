@@ -21,9 +21,9 @@ from penstock.bench.options import images_option
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.check import CheckError
 from penstock.compiler.compiled import CompiledNetwork
-from penstock.program.config import get_config
-from penstock.program.errors import PenstockError
-from penstock.program.files import write_text
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.files import write_text
+from penstock.program.core.config import get_config
 
 TRIED = "z7020,zcu104"
 IMAGES = 2

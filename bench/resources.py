@@ -12,8 +12,8 @@ import rich_click as click
 from penstock.bench.figures import RESULTS, ROOT
 from penstock.bench.synthesis import yosys
 from penstock.bench.synthesis.netlist import Resources, count
-from penstock.program.config import CONFIGS
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
+from penstock.program.core.config import CONFIGS
 
 OUT = ROOT / "build" / "resources"
 STORE = RESULTS / "resources.json"

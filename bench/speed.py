@@ -9,7 +9,7 @@ import rich_click as click
 from penstock.bench.rows.networks import network_inputs, network_onnx
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
-from penstock.program.config import CONFIGS, get_config
+from penstock.program.core.config import CONFIGS, get_config
 from penstock.sim.job import Job
 from penstock.sim.rtl.engine import RtlCore
 

@@ -26,8 +26,8 @@ from penstock.engines import Memory, Run, build_engines, mismatches, run_engine
 from penstock.model.data.dataset import Dataset
 from penstock.model.data.load import load_dataset
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
-from penstock.program.config import get_config
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
+from penstock.program.core.config import get_config
 from penstock.progress import step
 
 STORE = RESULTS / "zoo"

@@ -4,9 +4,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from penstock.program.config import CONFIGS, HwConfig
-from penstock.program.errors import PenstockError
-from penstock.program.optional import require
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import require
+from penstock.program.core.config import CONFIGS, HwConfig
 
 FOLDER = Path(__file__).resolve().parent
 #: Family -> MHz of the PLL that its processing system divides for the programmable logic.

@@ -4,6 +4,6 @@ Commands only read arguments, call the packages and format what they return.  He
 imported inside the command that needs them, so `penstock --help` answers at once.
 """
 
-from penstock.program.entry import explain_errors
+from penstock.program.base.entry import explain_errors
 
 explain_errors()

@@ -12,22 +12,23 @@ import penstock.host
 import penstock.program
 from penstock.cli.errors import InputError
 from penstock.host.vectors import Vectors
-from penstock.program.package import Package
+from penstock.program.network.package import Package
 
 HOST = Path(penstock.host.__path__[0])
 PROGRAM = Path(penstock.program.__path__[0])
 
 #: Modules of penstock.program that neither the driver nor the simulated board imports.
 NOT_DEPLOYED = {
-    "checks.py",
-    "cplusplus.py",
-    "files.py",
-    "folder.py",
-    "hardware.py",
-    "hls_timing.py",
-    "pins.py",
-    "sigmoid.py",
-    "systemverilog.py",
+    "base/files.py",
+    "base/folder.py",
+    "core/checks.py",
+    "core/hardware.py",
+    "core/hls_timing.py",
+    "core/pins.py",
+    "core/sigmoid.py",
+    "generate/__init__.py",
+    "generate/cplusplus.py",
+    "generate/systemverilog.py",
 }
 
 
@@ -91,10 +92,11 @@ def write_bundle(folder: Path, contents: Contents) -> None:
 
 
 def _copy_python(source: Path, target: Path) -> None:
-    target.mkdir(parents=True)
-    for path in sorted(source.glob("*.py")):
-        if path.name not in NOT_DEPLOYED:
-            shutil.copyfile(path, target / path.name)
+    for path in sorted(source.rglob("*.py")):
+        name = path.relative_to(source)
+        if name.as_posix() not in NOT_DEPLOYED:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / name)
 
 
 def _checksums(folder: Path) -> str:

@@ -6,8 +6,8 @@ from types import ModuleType
 import rich_click as click
 
 from penstock.errors import InputError as InputError
-from penstock.program.errors import PenstockError
-from penstock.program.optional import require
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import require
 from penstock.text import printable
 
 MISMATCH = 1

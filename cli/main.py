@@ -24,8 +24,8 @@ from penstock.cli.commands.train import train
 from penstock.cli.errors import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, describe
 from penstock.cli.outputs import complete, debug_option
 from penstock.cli.streams import flush_streams, prepare_streams, silence_stdout
-from penstock.program.entry import DEBUG_VARIABLE
-from penstock.program.optional import explained
+from penstock.program.base.entry import DEBUG_VARIABLE
+from penstock.program.base.optional import explained
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

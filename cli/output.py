@@ -10,7 +10,7 @@ import rich_click as click
 from rich.console import Console
 from rich.table import Table
 
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
 from penstock.text import plain, printable
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -15,7 +15,7 @@ from penstock.compiler.importer.exits import threshold_properties
 from penstock.compiler.importer.onnx_file.external import load_external
 from penstock.compiler.importer.onnx_file.load import infer, set_properties
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import HwConfig
+from penstock.program.core.config import HwConfig
 
 #: Schedule of a network whose file does not name one.
 DEFAULT_SCHEDULE = "sequential"

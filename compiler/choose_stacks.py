@@ -19,8 +19,8 @@ from penstock.compiler.plan.allocate import allocate, feature_bytes
 from penstock.compiler.plan.parts import split_expansions
 from penstock.compiler.plan.stack_images import Kind, kinds, require_static, stack_images, too_high
 from penstock.compiler.plan.steps import Plan
-from penstock.program.config import HwConfig
-from penstock.program.package import Package
+from penstock.program.core.config import HwConfig
+from penstock.program.network.package import Package
 
 #: Images a run at most: results lie in one record, and a listing should still be read.
 MAX_IMAGES = 64

@@ -29,15 +29,20 @@ from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Graph, IntArray
 from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.arith import ceil_div
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.ends import HostPart, decode_results, head_of, labels_of, tails_of
-from penstock.program.errors import PenstockError
-from penstock.program.exits import clear_unreached, decode_logits, exits_taken, with_thresholds
-from penstock.program.folder import reading, write_folder
-from penstock.program.metadata import result_stride
-from penstock.program.outputs import decode_outputs
-from penstock.program.package import Package
+from penstock.program.base.arith import ceil_div
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.folder import reading, write_folder
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.network.ends import HostPart, decode_results, head_of, labels_of, tails_of
+from penstock.program.network.exits import (
+    clear_unreached,
+    decode_logits,
+    exits_taken,
+    with_thresholds,
+)
+from penstock.program.network.metadata import result_stride
+from penstock.program.network.outputs import decode_outputs
+from penstock.program.network.package import Package
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -295,7 +300,7 @@ class CompiledNetwork:
     def save(self, folder: Path, *, force: bool = False) -> None:
         """Write program, listing, report and ONNX file; `load` never sees half of it.
 
-        Replaces an earlier result and leaves other files alone (`program/folder.py`).
+        Replaces an earlier result and leaves other files alone (`program/base/folder.py`).
 
         Raises:
             WriteError: `folder` is not an earlier result, or one that was changed, and `force` is

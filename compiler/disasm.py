@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from penstock.compiler.estimate.activity import decode, out_size, pool_size
-from penstock.program.config import ALL_CHANNELS
-from penstock.program.descriptor import Descriptor, GateKind, Op
-from penstock.program.package import Package
+from penstock.program.core.config import ALL_CHANNELS
+from penstock.program.core.descriptor import Descriptor, GateKind, Op
+from penstock.program.network.package import Package
 
 
 def listing(package: Package) -> str:

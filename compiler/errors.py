@@ -1,6 +1,6 @@
 """Errors of the compiler: they name the node, the reason and what to do about it."""
 
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 
 class CompileError(PenstockError):

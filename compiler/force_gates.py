@@ -15,9 +15,9 @@ from penstock.compiler.ir import Conv, Gate, Graph, Requantize
 from penstock.compiler.numerics import SCORE_ONE
 from penstock.compiler.passes.analysis import Analysis
 from penstock.compiler.plan.weights import pack_gate_rows
-from penstock.program.config import GATE_WORD_BYTES
-from penstock.program.descriptor import Descriptor, GateKind, Op
-from penstock.program.package import Package
+from penstock.program.core.config import GATE_WORD_BYTES
+from penstock.program.core.descriptor import Descriptor, GateKind, Op
+from penstock.program.network.package import Package
 
 Scores = npt.NDArray[np.uint8]
 

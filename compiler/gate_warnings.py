@@ -6,7 +6,7 @@ import numpy.typing as npt
 from penstock.compiler import ir
 from penstock.compiler.numerics import SCORE_ONE, requantize, sigmoid_scores, type_range
 from penstock.compiler.passes.analysis import Analysis
-from penstock.program.descriptor import GateKind
+from penstock.program.core.descriptor import GateKind
 
 OPEN = "every MAC that it could skip is executed"
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.ends import HostPart
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
+from penstock.program.network.ends import HostPart
 
 
 def check_images(

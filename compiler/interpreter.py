@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from penstock.compiler import ir, numerics
 from penstock.compiler.ir import IntArray
-from penstock.program.descriptor import GateKind
-from penstock.program.exits import exit_bound
+from penstock.program.core.descriptor import GateKind
+from penstock.program.network.exits import exit_bound
 
 #: Below these bounds every partial sum of a floating-point matrix product is an exact integer.
 FLOAT32_EXACT = 1 << 24

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from penstock.program.descriptor import GateKind
-from penstock.program.ends import HostPart
+from penstock.program.core.descriptor import GateKind
+from penstock.program.network.ends import HostPart
 
 IntArray = npt.NDArray[Any]
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.config import EXIT_ENTRIES, MAX_SHIFT, MIN_SHIFT
-from penstock.program.exits import EXIT_ONE
-from penstock.program.sigmoid import SIGMOID_TABLE
+from penstock.program.core.config import EXIT_ENTRIES, MAX_SHIFT, MIN_SHIFT
+from penstock.program.core.sigmoid import SIGMOID_TABLE
+from penstock.program.network.exits import EXIT_ONE
 
 IntArray = npt.NDArray[Any]
 

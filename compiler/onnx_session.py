@@ -4,7 +4,7 @@ from typing import Any
 
 import onnx
 
-from penstock.program.optional import require
+from penstock.program.base.optional import require
 
 
 def open_session(model: onnx.ModelProto) -> Any:

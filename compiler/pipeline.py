@@ -16,8 +16,8 @@ from penstock.compiler.plan.parts import split_expansions, split_groups
 from penstock.compiler.plan.schedule import schedule_graph
 from penstock.compiler.plan.steps import Plan
 from penstock.compiler.plan.stream_gates import stream_gates
-from penstock.program.config import HwConfig
-from penstock.program.package import Package
+from penstock.program.core.config import HwConfig
+from penstock.program.network.package import Package
 
 #: Graph -> Graph, in the order in which they run.
 GRAPH_PASSES = (

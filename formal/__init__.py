@@ -1,5 +1,5 @@
 """Formal properties of the core's units, proved with SymbiYosys (docs/verification.md)."""
 
-from penstock.program.entry import explain_errors
+from penstock.program.base.entry import explain_errors
 
 explain_errors()

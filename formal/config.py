@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from penstock.program.config import HwConfig
-from penstock.program.files import write_text
-from penstock.program.systemverilog import config_text
+from penstock.program.base.files import write_text
+from penstock.program.core.config import HwConfig
+from penstock.program.generate.systemverilog import config_text
 from penstock.sim.sources import build_root
 
 FORMAL = HwConfig(

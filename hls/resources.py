@@ -9,9 +9,9 @@ from collections import Counter
 
 from penstock.hls.multiplications import SOURCE_MULTIPLICATIONS
 from penstock.hls.sources import HlsError
-from penstock.program.arith import ceil_div
-from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig
-from penstock.program.descriptor import DESCRIPTOR_BYTES
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES
 
 #: Width and depth of the shapes of a RAMB18 with one read and one write port, and of an UltraRAM.
 BRAM18_SHAPES = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))

@@ -4,8 +4,8 @@ import enum
 from collections.abc import Sequence
 from pathlib import Path
 
-from penstock.program.errors import PenstockError
-from penstock.program.optional import locate
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import locate
 
 #: The folder of the C++ sources.
 SOURCE_DIR = Path(__file__).resolve().parent / "src"

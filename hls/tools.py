@@ -15,7 +15,7 @@ from penstock.hls.sources import (
     ap_types,
     one_unit,
 )
-from penstock.program.toollog import first_error, keep_log
+from penstock.program.base.toollog import first_error, keep_log
 
 #: Program -> its arguments for a Tcl script, in the order in which they are looked for.
 VITIS = {

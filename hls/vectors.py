@@ -12,10 +12,10 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.arith import ceil_div
-from penstock.program.config import BEAT_BYTES
-from penstock.program.cplusplus import Depths
-from penstock.program.package import Package
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import BEAT_BYTES
+from penstock.program.generate.cplusplus import Depths
+from penstock.program.network.package import Package
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -28,8 +28,8 @@ from penstock.host.errors import (
     OverlayError,
 )
 from penstock.host.trace import Trace
-from penstock.program.entry import explain_errors
-from penstock.program.optional import require
+from penstock.program.base.entry import explain_errors
+from penstock.program.base.optional import require
 
 explain_errors()
 

@@ -11,9 +11,9 @@ from penstock.host.errors import (
     CoreTimeoutError,
 )
 from penstock.host.ip import PenstockIP
-from penstock.program.arith import ceil_div
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.registers import ErrorCode
+from penstock.program.network.package import Package
 
 if TYPE_CHECKING:
     from penstock.host.owner import CoreOwner

@@ -8,7 +8,7 @@ from pynq import allocate
 
 from penstock.host.codec import Array, Bytes, InputCodec
 from penstock.host.errors import BufferExhaustedError
-from penstock.program.arith import round_up
+from penstock.program.base.arith import round_up
 
 
 def shared(shape: tuple[int, ...], purpose: str, device: Any) -> Any:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.host.errors import BufferExhaustedError, ImageError
-from penstock.program.ends import HostPart
-from penstock.program.pixels import Pixels, as_photographs, pixels_of, real_images
+from penstock.program.network.ends import HostPart
+from penstock.program.network.pixels import Pixels, as_photographs, pixels_of, real_images
 
 Bytes = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]

@@ -1,7 +1,7 @@
 """What can go wrong on the board: one type a cause, so that a program can tell them apart."""
 
-from penstock.program.errors import PenstockError
-from penstock.program.registers import ErrorCode
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.registers import ErrorCode
 
 #: What each code of the core means and what to do about it.
 CAUSES: dict[ErrorCode, tuple[str, str]] = {

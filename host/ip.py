@@ -20,8 +20,8 @@ from penstock.host.errors import (
 )
 from penstock.host.interrupt import InterruptLine, line_of
 from penstock.host.registermap import HASH_PARAMETER, VLNV, offsets_of
-from penstock.program.config import BEAT_BYTES
-from penstock.program.registers import AP_DONE, AP_IDLE, AP_START, BASES, REGISTERS, ErrorCode
+from penstock.program.core.config import BEAT_BYTES
+from penstock.program.core.registers import AP_DONE, AP_IDLE, AP_START, BASES, REGISTERS, ErrorCode
 
 _DONE_BIT = 1  # of GIER, IER and ISR
 _SPINS = 20  # polls without a pause: short runs end within them

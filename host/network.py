@@ -19,13 +19,13 @@ from penstock.host.errors import (
     HostError,
 )
 from penstock.host.trace import Trace
-from penstock.program.arith import ceil_div, round_up
-from penstock.program.ends import decode_results, head_of, labels_of, tails_of
-from penstock.program.exits import decode_logits, exits_taken, with_thresholds
-from penstock.program.meta import ProgramMeta
-from penstock.program.outputs import decode_outputs
-from penstock.program.package import Package
-from penstock.program.pixels import pixels_of
+from penstock.program.base.arith import ceil_div, round_up
+from penstock.program.network.ends import decode_results, head_of, labels_of, tails_of
+from penstock.program.network.exits import decode_logits, exits_taken, with_thresholds
+from penstock.program.network.meta import ProgramMeta
+from penstock.program.network.outputs import decode_outputs
+from penstock.program.network.package import Package
+from penstock.program.network.pixels import pixels_of
 
 if TYPE_CHECKING:
     from penstock.host.owner import CoreOwner

@@ -19,7 +19,7 @@ from penstock.host.errors import (
 )
 from penstock.host.ip import PenstockIP
 from penstock.host.network import Network
-from penstock.program.package import Package
+from penstock.program.network.package import Package
 
 _SETTLE_S = 10.0  # at most so long a run may go on after an error elsewhere
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.host.trace import Trace
-from penstock.program.optional import require
+from penstock.program.base.optional import require
 
 
 def heat_map(axes: Any, trace: Trace, labels: npt.NDArray[Any]) -> None:

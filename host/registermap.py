@@ -1,14 +1,14 @@
 """The register map under the names of a `.hwh`: what Vitis HLS and our packaged IP call them.
 
 A 64-bit argument is two registers, `<name>_1` (low) and `<name>_2`.  Offsets come from
-`penstock.program.registers`; the driver takes them from the `.hwh` and only compares.
+`penstock.program.core.registers`; the driver takes them from the `.hwh` and only compares.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from penstock.host.errors import STALE_HWH, OverlayError
-from penstock.program.registers import AP_CTRL, GIER, IER, ISR, REGISTERS
+from penstock.program.core.registers import AP_CTRL, GIER, IER, ISR, REGISTERS
 
 #: VLNV of the core by how it was made: packaged SystemVerilog, or exported by Vitis HLS.
 VLNV = {"rtl": "penstock.dev:core:penstock:1.0", "hls": "xilinx.com:hls:penstock:1.0"}

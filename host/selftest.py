@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from penstock.host.vectors import Vectors
-from penstock.program.arith import round_up
-from penstock.program.errors import PenstockError
-from penstock.program.optional import require
+from penstock.program.base.arith import round_up
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import require
 
 BIT, PROGRAM, VECTORS = "bitstream/penstock.bit", "net.pspkg", "vectors.npz"
 

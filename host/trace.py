@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.arith import ceil_div
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.exits import exits_taken
-from penstock.program.meta import ProgramMeta
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.network.exits import exits_taken
+from penstock.program.network.meta import ProgramMeta
 
 Bytes = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.uint32]
@@ -35,7 +35,7 @@ class Trace:
 
     @property
     def counters(self) -> dict[str, Counts]:
-        """Every counter (penstock.program.counters), uint32 [N] each."""
+        """Every counter (penstock.program.core.counters), uint32 [N] each."""
         words = np.ascontiguousarray(self.records[:, :COUNTER_BYTES]).view("<u4")
         return {name: words[:, index] for index, name in enumerate(COUNTER_NAMES)}
 

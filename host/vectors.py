@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.host.errors import HostError
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.counters import COUNTER_BYTES
 
 FIELDS = ("images", "labels", "results")
 

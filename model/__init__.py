@@ -3,8 +3,8 @@
 Raises MissingPackageError where PyTorch is not installed.
 """
 
-from penstock.program.entry import explain_errors
-from penstock.program.optional import require
+from penstock.program.base.entry import explain_errors
+from penstock.program.base.optional import require
 
 explain_errors()
 require("torch")  # before a module of this package fails with less of an explanation

@@ -1,6 +1,6 @@
 """The one exception family of `penstock.model`: what a user can get wrong."""
 
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 
 class ModelError(PenstockError):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from penstock.gatelist import GateList
     from penstock.model.quantize import prepare_qat
     from penstock.network import Estimate, Network
-    from penstock.program.errors import PenstockError
-    from penstock.program.pixels import Pixels
+    from penstock.program.base.errors import PenstockError
+    from penstock.program.network.pixels import Pixels
 
     __version__: str
 
@@ -36,9 +36,9 @@ _HOMES = {
     "GateList": "penstock.gatelist",
     "Memory": "penstock.engines",
     "Network": "penstock.network",
-    "PenstockError": "penstock.program.errors",
+    "PenstockError": "penstock.program.base.errors",
     "PenstockWarning": "penstock.errors",
-    "Pixels": "penstock.program.pixels",
+    "Pixels": "penstock.program.network.pixels",
     "Run": "penstock.engines",
     "compile": "penstock.building",
     "load": "penstock.building",

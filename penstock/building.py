@@ -13,9 +13,9 @@ from penstock.engines import Step, silently
 from penstock.errors import InputError, PenstockWarning
 from penstock.images import as_images
 from penstock.network import Network
-from penstock.program.config import HwConfig
-from penstock.program.optional import require
-from penstock.program.pixels import Pixels
+from penstock.program.base.optional import require
+from penstock.program.core.config import HwConfig
+from penstock.program.network.pixels import Pixels
 from penstock.sources import Model, opened, original_of
 from penstock.standing import check_compiled, images_to_check
 from penstock.target import resolve_target

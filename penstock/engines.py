@@ -9,8 +9,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.optional import require
+from penstock.program.base.optional import require
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
 
 Bytes = npt.NDArray[np.uint8]
 Images = npt.NDArray[Any]

@@ -1,6 +1,6 @@
 """What a caller of the door, or the command line, got wrong."""
 
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 
 class InputError(PenstockError):

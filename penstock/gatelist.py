@@ -6,14 +6,14 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
-from penstock.program.config import ALL_CHANNELS
-from penstock.program.descriptor import Op
-from penstock.program.optional import require
+from penstock.program.base.optional import require
+from penstock.program.core.config import ALL_CHANNELS
+from penstock.program.core.descriptor import Op
 from penstock.tables import Table
 
 if TYPE_CHECKING:
     from penstock.compiler.compiled import CompiledNetwork
-    from penstock.program.descriptor import Descriptor
+    from penstock.program.core.descriptor import Descriptor
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.errors import InputError
-from penstock.program.meta import InputMeta
-from penstock.program.pixels import Pixels, real_images
+from penstock.program.network.meta import InputMeta
+from penstock.program.network.pixels import Pixels, real_images
 
 #: Share of the image values beyond the input quantiser's range that goes without a warning.  A
 #: trained scale leaves out the outliers of a data set, a few in ten thousand.

@@ -26,8 +26,8 @@ from penstock.engines import (
 from penstock.errors import InputError, PenstockWarning
 from penstock.gatelist import GateList, find_gates
 from penstock.images import as_array, check_images, image_warnings, normalized
-from penstock.program.optional import require
-from penstock.program.pixels import Pixels, pixels_of
+from penstock.program.base.optional import require
+from penstock.program.network.pixels import Pixels, pixels_of
 from penstock.tables import Table
 from penstock.target import clock_of
 

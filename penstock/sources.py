@@ -15,7 +15,7 @@ import numpy as np
 
 from penstock.engines import Images
 from penstock.errors import InputError
-from penstock.program.optional import require
+from penstock.program.base.optional import require
 
 if TYPE_CHECKING:
     import onnx

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from penstock.engines import Images, Step, silently
 from penstock.errors import InputError
-from penstock.program.errors import PenstockError
-from penstock.program.optional import require
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import require
 
 if TYPE_CHECKING:
     from penstock.compiler.compiled import CompiledNetwork

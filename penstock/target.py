@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.errors import InputError
-from penstock.program.config import CONFIGS, HwConfig
-from penstock.program.hardware import NAMES, hardware, is_file
-from penstock.program.optional import require
+from penstock.program.base.optional import require
+from penstock.program.core.config import CONFIGS, HwConfig
+from penstock.program.core.hardware import NAMES, hardware, is_file
 
 if TYPE_CHECKING:
     from penstock.boards.board import Board

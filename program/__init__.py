@@ -1,6 +1,6 @@
 """The contract between the compiler and every engine: dependency-free, one home.
 
-Hardware configuration, descriptor layout, register map, counters, error codes and the package
-file are each defined here once; SystemVerilog (and later C++) are generated from them.
-Only the standard library and NumPy are imported, so that the board side can carry this folder.
+`core` has the machine (configuration, descriptor, rules, register map, counters, error codes),
+`network` the program file, `generate` writes both in SystemVerilog and C++, `base` is what every
+room uses.  Only the standard library and NumPy are imported, so that the board can carry it.
 """

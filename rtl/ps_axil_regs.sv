@@ -1,4 +1,4 @@
-// AXI4-Lite slave with the `ap_ctrl_hs` register map of Vitis HLS (program/registers.py).
+// AXI4-Lite slave with the `ap_ctrl_hs` register map of Vitis HLS (program/core/registers.py).
 //
 // Start: writing AP_CTRL bit 0 while idle gives one start_o pulse in the next cycle and makes the
 // core busy until done_i; writing it while busy (the cycle of done_i included) has no effect.

@@ -1,4 +1,4 @@
-// Per-image counters (program/counters.py): what each cycle was spent on, and what moved.
+// Per-image counters (program/core/counters.py): what each cycle was spent on, and what moved.
 //
 // clear ends an image: counters_o takes the values up to and including this cycle, and counting
 // starts again at zero.  Each cycle belongs to exactly one

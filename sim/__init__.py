@@ -1,5 +1,5 @@
 """Engines that run a Program: `golden` (NumPy integers) and `rtl` (Verilator)."""
 
-from penstock.program.entry import explain_errors
+from penstock.program.base.entry import explain_errors
 
 explain_errors()

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from penstock.program.errors import PenstockError
-from penstock.program.locks import locked
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.locks import locked
 
 #: What make takes for something else than a part of a file name.
 _HOSTILE = set(" \t\n#$%:;|&<>()[]{}'\"`*?!~\\=,")

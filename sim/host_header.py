@@ -7,11 +7,11 @@ who have a driver of their own.
 
 import re
 
-from penstock.program import registers
-from penstock.program.config import BEAT_BYTES
-from penstock.program.counters import COUNTER_BYTES, COUNTERS
-from penstock.program.descriptor import DESCRIPTOR_BYTES
-from penstock.program.registers import REGISTERS, ErrorCode
+from penstock.program.core import registers
+from penstock.program.core.config import BEAT_BYTES
+from penstock.program.core.counters import COUNTER_BYTES, COUNTERS
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES
+from penstock.program.core.registers import REGISTERS, ErrorCode
 
 #: The file that C and C++ sources include.
 HOST_HEADER = "ps_host.h"

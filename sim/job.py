@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.config import BEAT_BYTES, HwConfig
-from penstock.program.descriptor import DESCRIPTOR_BYTES
-from penstock.program.package import Package
+from penstock.program.core.config import BEAT_BYTES, HwConfig
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES
+from penstock.program.network.package import Package
 
 Bytes = npt.NDArray[np.uint8]
 

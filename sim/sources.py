@@ -8,9 +8,9 @@ from pathlib import Path
 
 import platformdirs
 
-from penstock.program.config import HwConfig, get_config
-from penstock.program.errors import PenstockError
-from penstock.program.optional import locate
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import locate
+from penstock.program.core.config import HwConfig, get_config
 
 #: The folder of the SystemVerilog sources: rtl/ beside sim/, in the tree and when installed.
 RTL = Path(__file__).resolve().parents[1] / "rtl"
@@ -50,8 +50,8 @@ def _own_package(config: HwConfig) -> Path:
     path = build_root() / "config" / f"ps_cfg_{config.name}_{config.hash:08x}.sv"
     path.parent.mkdir(exist_ok=True)
     # Not in the board's folder, where cores of named configurations are simulated.
-    from penstock.program.files import write_text
-    from penstock.program.systemverilog import config_text
+    from penstock.program.base.files import write_text
+    from penstock.program.generate.systemverilog import config_text
 
     write_text(path, config_text(config))
     return path

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from penstock.program.locks import locked
+from penstock.program.base.locks import locked
 
 # Spinning OpenMP threads beside Verilator cost a factor of ten on two cores; before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

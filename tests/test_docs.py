@@ -11,7 +11,7 @@ import pytest
 import rich_click as click
 
 from penstock.cli.main import cli
-from penstock.program.descriptor import Op
+from penstock.program.core.descriptor import Op
 from tests.tutorial import blocks, run_tutorial
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -104,7 +104,7 @@ def test_text_is_utf8_wherever_it_is_read_or_written(repository: Path) -> None:
                 text = name in ("read_text", "write_text") or "text" in words
                 text |= name == "open" and bool(set(modes) & {"r", "w", "a", "x"})
                 if text and isinstance(node.func, ast.Name) and name == "write_text":
-                    continue  # penstock.program.files.write_text
+                    continue  # penstock.program.base.files.write_text
                 if text and "encoding" not in words:
                     wrong.append(f"{path.relative_to(repository)}:{node.lineno}")
     assert not wrong

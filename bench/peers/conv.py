@@ -5,7 +5,7 @@ from typing import Any
 from penstock.bench.figures import ROOT
 from penstock.compiler.api import compile_onnx
 from penstock.model.networks.resnet_config import ResNetConfig
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 from penstock.sim.rtl.engine import RtlCore
 from penstock.sim.rtl.profile import profile
 

@@ -16,7 +16,7 @@ import rich_click as click
 
 from penstock.bench.figures import RESULTS, ROOT
 from penstock.bench.peers.conv import own_conv
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
 
 OUT = ROOT / "build" / "peers"
 ENVIRONMENT = OUT / "nngen-env"

@@ -9,7 +9,7 @@ from penstock.bench.peers.published import PUBLISHED
 from penstock.bench.peers.run import STORE
 from penstock.bench.rows.table import stored
 from penstock.bench.tables.documents import markdown
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 
 DOCUMENTS = (ROOT / "docs" / "results" / "peers.md",)
 

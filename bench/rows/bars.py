@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock.bench.tables.documents import markdown
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 
 Row = dict[str, Any]
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 
 #: (keep ratio of the channels, share of the blocks skipped); the first is the dense run.
 MASKS: tuple[tuple[float, float], ...] = (

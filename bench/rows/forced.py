@@ -14,8 +14,8 @@ import numpy.typing as npt
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.masks import Scores
 from penstock.compiler.force_gates import force_package_scores
-from penstock.program.descriptor import Descriptor, Op
-from penstock.program.package import Package
+from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.network.package import Package
 
 Bytes = npt.NDArray[np.uint8]
 

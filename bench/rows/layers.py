@@ -19,9 +19,9 @@ from penstock.bench.rows.run import compiled
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.summary import estimate
-from penstock.program.config import CONFIGS
-from penstock.program.descriptor import Op
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
+from penstock.program.core.config import CONFIGS
+from penstock.program.core.descriptor import Op
 from penstock.sim.rtl.engine import RtlCore
 from penstock.sim.rtl.profile import profile
 

@@ -12,7 +12,7 @@ from penstock.bench.rows.forced import forced_inputs, forced_package, forced_rec
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.cost import Timing, predict_memory
 from penstock.compiler.estimate.masks import Scores, as_gates
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.sim.golden import run as run_golden
 from penstock.sim.rtl.engine import RtlCore
 

@@ -30,7 +30,7 @@ from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.estimate.masks import forced_scores
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 
 OUT = ROOT / "build" / "bench"
 DEMO = ROOT / "build" / "demo"

@@ -20,10 +20,10 @@ from penstock.bench.rows.run import OUT
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.summary import estimate
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Op
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import Op
 from penstock.sim.golden import run as run_golden
 from penstock.sim.rtl.engine import RtlCore
 

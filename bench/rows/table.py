@@ -7,8 +7,8 @@ from typing import Any
 from penstock.bench.figures import RESULTS
 from penstock.bench.rows.cases import Case
 from penstock.bench.rows.measure import Measured, row_figures
-from penstock.program.config import CONFIGS
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
+from penstock.program.core.config import CONFIGS
 
 STORE = RESULTS / "rows.json"
 #: First keys of a row: what was run.

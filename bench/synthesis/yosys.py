@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.bench.figures import ROOT
-from penstock.program.errors import PenstockError
-from penstock.program.optional import locate
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import locate
 from penstock.sim.sources import TOP, rtl_sources
 
 OUT = ROOT / "build" / "synthesis"

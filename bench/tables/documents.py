@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
 
 
 def replace_between(text: str, name: str, content: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from penstock.bench.figures import ROOT, array_realisation
 from penstock.compiler.estimate.array_shape import best_split, passes, tiles
-from penstock.program.config import HwConfig, get_config
+from penstock.program.core.config import HwConfig, get_config
 
 DOCUMENTS = (ROOT / "docs" / "architecture.md",)
 

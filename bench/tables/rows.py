@@ -8,7 +8,7 @@ from penstock.bench.rows.bars import bar_table
 from penstock.bench.rows.networks import STATIC
 from penstock.bench.rows.table import CYCLE_COUNTERS, stored
 from penstock.bench.tables.documents import markdown
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 
 DOCUMENTS = tuple(ROOT / "docs" / "results" / name for name in ("masks.md", "static.md"))
 

@@ -8,7 +8,7 @@ from penstock.bench.figures import ROOT
 from penstock.bench.rows import layers, several
 from penstock.bench.tables.documents import markdown
 from penstock.boards.board import load_board
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 
 DOCUMENTS = (ROOT / "docs" / "results" / "static.md",)
 #: Whose clock gives the milliseconds, an estimate (docs/timing.md).

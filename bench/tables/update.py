@@ -21,7 +21,7 @@ from penstock.bench.tables import (
     zoo,
 )  # fmt: skip
 from penstock.bench.tables.documents import update_document
-from penstock.program.files import write_text
+from penstock.program.base.files import write_text
 
 #: Name -> module; each has its DOCUMENTS and `tables()`, by the names of their markers.
 MODULES = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 FOLDER = Path(__file__).resolve().parent / "data"
 

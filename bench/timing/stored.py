@@ -11,7 +11,7 @@ from penstock.bench.synthesis import yosys
 from penstock.bench.timing.delays import delays_of
 from penstock.bench.timing.report import Pair, Report
 from penstock.boards.board import Board, board_names, load_board
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 STORED = RESULTS / "timing.json"
 

@@ -4,7 +4,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 _HEAD = re.compile(r"^\|\s*([\w ]+?)\s*:\s*(.+?)\s*$", re.MULTILINE)
 _CLOCK = re.compile(r"^(\S+)\s+\{[\d. ]+\}\s+([\d.]+)\s+([\d.]+)\s*$", re.MULTILINE)

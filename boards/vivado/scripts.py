@@ -7,9 +7,9 @@ from pathlib import Path
 from penstock.boards.board import BoardError, load_board
 from penstock.boards.vivado.settings import Build, settings_text
 from penstock.boards.vivado.wrapper import TOP, wrapper_text
-from penstock.program.config import HwConfig
-from penstock.program.folder import write_folder
-from penstock.program.hardware import hardware
+from penstock.program.base.folder import write_folder
+from penstock.program.core.config import HwConfig
+from penstock.program.core.hardware import hardware
 from penstock.sim.sources import rtl_sources
 
 HERE = Path(__file__).resolve().parent

@@ -6,7 +6,7 @@ from pathlib import Path
 from penstock.boards.board import Board
 from penstock.boards.vivado.wrapper import TOP
 from penstock.host.registermap import HASH_PARAMETER, VLNV, hwh_registers
-from penstock.program.config import HwConfig
+from penstock.program.core.config import HwConfig
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """A plain Verilog top around rtl/penstock.sv: Vivado's IP packager wants no SystemVerilog there."""
 
-from penstock.program.pins import PINS, declarations
+from penstock.program.core.pins import PINS, declarations
 
 TOP = "penstock_top"
 

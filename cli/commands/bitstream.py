@@ -6,7 +6,7 @@ import rich_click as click
 
 from penstock.cli.errors import load
 from penstock.cli.files import force_option
-from penstock.program.hardware import NAMES
+from penstock.program.core.hardware import NAMES
 
 
 @click.command(

@@ -16,8 +16,8 @@ from penstock.cli.errors import InputError, load
 from penstock.cli.exits import thresholds_option
 from penstock.cli.files import force_option
 from penstock.cli.output import emit, json_option, note, table, warn
-from penstock.program.folder import check_folder
-from penstock.program.hardware import NAMES, hardware
+from penstock.program.base.folder import check_folder
+from penstock.program.core.hardware import NAMES, hardware
 from penstock.progress import step
 
 if TYPE_CHECKING:

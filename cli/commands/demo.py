@@ -26,9 +26,9 @@ from penstock.engines import (
     save_arrays,
 )
 from penstock.images import check_images
-from penstock.program.files import write_file, write_text
-from penstock.program.folder import check_folder
-from penstock.program.hardware import hardware
+from penstock.program.base.files import write_file, write_text
+from penstock.program.base.folder import check_folder
+from penstock.program.core.hardware import hardware
 from penstock.progress import step
 
 #: Images of a zoo network's demo: every one goes through the simulated core three times.

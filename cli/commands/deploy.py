@@ -15,9 +15,9 @@ from penstock.cli.errors import InputError, load
 from penstock.cli.files import force_option, read_labels
 from penstock.cli.output import note, warn
 from penstock.host.vectors import Vectors
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.files import write_file
-from penstock.program.folder import check_folder, write_folder
+from penstock.program.base.files import write_file
+from penstock.program.base.folder import check_folder, write_folder
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.progress import step
 
 #: By which a folder is known as the output of this command.

@@ -14,7 +14,7 @@ from penstock.cli.compiled import (
 )
 from penstock.cli.errors import InputError, load
 from penstock.cli.output import emit, json_option, table, warn
-from penstock.program.hardware import NAMES, hardware
+from penstock.program.core.hardware import NAMES, hardware
 from penstock.progress import step
 
 SHARE = click.FloatRange(0, 1)

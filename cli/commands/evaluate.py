@@ -14,7 +14,7 @@ from penstock.cli.commands.train import data_of
 from penstock.cli.compiled import network_option
 from penstock.cli.errors import InputError, load
 from penstock.cli.output import emit, json_option, table
-from penstock.program.files import write_file
+from penstock.program.base.files import write_file
 from penstock.progress import step
 
 SWEEP_ROWS = 12  # of a sweep, about; all of it is in the JSON

@@ -14,10 +14,10 @@ from penstock.cli.compiled import load_network, read_images
 from penstock.cli.errors import MISMATCH, InputError, load
 from penstock.cli.files import force_option
 from penstock.cli.output import emit, json_option, note, table, warn
-from penstock.program.arith import ceil_div
-from penstock.program.files import write_text
-from penstock.program.folder import check_folder, write_folder
-from penstock.program.hardware import hardware
+from penstock.program.base.arith import ceil_div
+from penstock.program.base.files import write_text
+from penstock.program.base.folder import check_folder, write_folder
+from penstock.program.core.hardware import hardware
 from penstock.progress import step
 
 #: Images of the test bench, unless --limit says otherwise: co-simulation takes hours for more.

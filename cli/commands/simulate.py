@@ -25,8 +25,8 @@ from penstock.engines import (
     run_engine,
     save_arrays,
 )
-from penstock.program.files import write_file
-from penstock.program.hardware import hardware
+from penstock.program.base.files import write_file
+from penstock.program.core.hardware import hardware
 from penstock.progress import step
 
 

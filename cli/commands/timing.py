@@ -8,7 +8,7 @@ import rich_click as click
 
 from penstock.cli.errors import InputError, load
 from penstock.cli.output import emit, json_option, table
-from penstock.program.hardware import NAMES, hardware
+from penstock.program.core.hardware import NAMES, hardware
 
 
 @click.command(

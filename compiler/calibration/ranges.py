@@ -11,7 +11,7 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.onnx_file.to_onnx import to_onnx
 from penstock.compiler.onnx_session import open_session
-from penstock.program.optional import MissingPackageError
+from penstock.program.base.optional import MissingPackageError
 
 #: The least scale that is a normal float32.
 TINY = float(np.finfo(np.float32).tiny)

@@ -13,7 +13,7 @@ from penstock.compiler.importer.onnx_file.functions import inline_functions
 from penstock.compiler.importer.onnx_file.load import infer
 from penstock.compiler.importer.onnx_file.standard import convert_opset, standardize
 from penstock.compiler.onnx_session import open_session
-from penstock.program.optional import MissingPackageError
+from penstock.program.base.optional import MissingPackageError
 
 Array = npt.NDArray[Any]
 

@@ -11,9 +11,9 @@ from penstock.compiler.plan.pairs import taps
 from penstock.compiler.plan.parts import in_turn
 from penstock.compiler.plan.steps import ConvStep
 from penstock.compiler.plan.weights import Bytes, pack_interleaved, pack_rows
-from penstock.program.arith import ceil_div
-from penstock.program.config import BEAT_BYTES, HwConfig
-from penstock.program.descriptor import DEPTHWISE, Descriptor, Op
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import BEAT_BYTES, HwConfig
+from penstock.program.core.descriptor import DEPTHWISE, Descriptor, Op
 
 
 def emit_conv(out: Writer, step: ConvStep) -> None:

@@ -26,9 +26,9 @@ from penstock.compiler.plan.steps import (
     StoreStep,
 )
 from penstock.compiler.plan.weights import Bytes, join_images
-from penstock.program.config import HwConfig
-from penstock.program.descriptor import Descriptor, Op
-from penstock.program.package import Package
+from penstock.program.core.config import HwConfig
+from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.network.package import Package
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

@@ -14,9 +14,9 @@ from penstock.compiler.plan.steps import (
     outputs_of,
 )
 from penstock.compiler.plan.weights import Bytes, pack_dense
-from penstock.program.descriptor import SIGMOID, STOPS, Descriptor, GateKind, Op
-from penstock.program.exits import exit_bound
-from penstock.program.meta import ExitMeta
+from penstock.program.core.descriptor import SIGMOID, STOPS, Descriptor, GateKind, Op
+from penstock.program.network.exits import exit_bound
+from penstock.program.network.meta import ExitMeta
 
 
 def gate_image(step: Resident) -> Bytes:

@@ -5,12 +5,12 @@ The core checks far more, each descriptor when its turn comes (docs/program.md, 
 
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.paths import main_halt
-from penstock.program.checks import Limits, violation
-from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.descriptor import Descriptor, Op
-from penstock.program.errors import PenstockError
-from penstock.program.meta import ExitMeta
-from penstock.program.package import Package, PackageError
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.checks import Limits, violation
+from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.network.meta import ExitMeta
+from penstock.program.network.package import Package, PackageError
 
 
 def check_program(package: Package, source: str) -> None:

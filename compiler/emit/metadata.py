@@ -7,10 +7,10 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Gate, Graph
 from penstock.compiler.plan.allocate import Allocation, Block
 from penstock.compiler.plan.steps import GateStep, Plan
-from penstock.program.arith import round_up
-from penstock.program.config import BEAT_BYTES, HwConfig
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.meta import (
+from penstock.program.base.arith import round_up
+from penstock.program.core.config import BEAT_BYTES, HwConfig
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.network.meta import (
     BlockMeta,
     ExitMeta,
     InputMeta,
@@ -19,7 +19,7 @@ from penstock.program.meta import (
     OutputMeta,
     ProgramMeta,
 )
-from penstock.program.pixels import Pixels, pixels_of_properties
+from penstock.program.network.pixels import Pixels, pixels_of_properties
 
 
 def metadata(

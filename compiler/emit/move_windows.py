@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from penstock.compiler.plan.allocate import plane_size
 from penstock.compiler.plan.steps import Buffer, MoveStep
-from penstock.program.arith import ceil_div
-from penstock.program.config import HwConfig
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import HwConfig
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

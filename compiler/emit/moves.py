@@ -15,9 +15,9 @@ from penstock.compiler.plan.steps import (
     StoreStep,
 )
 from penstock.compiler.plan.weights import round_up
-from penstock.program.config import BEAT_BYTES
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.core.config import BEAT_BYTES
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import Descriptor, Op
 
 
 def emit_load(out: Writer, step: LoadStep) -> None:

@@ -6,9 +6,9 @@ from typing import Any, cast
 from penstock.compiler.plan.allocate import Allocation, plane_size
 from penstock.compiler.plan.steps import Plan
 from penstock.compiler.plan.weights import Bytes
-from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.descriptor import Descriptor
-from penstock.program.meta import ExitMeta, LayerMeta
+from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.descriptor import Descriptor
+from penstock.program.network.meta import ExitMeta, LayerMeta
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

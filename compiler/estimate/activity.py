@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler.estimate.paths import main_halt, paths
-from penstock.program.arith import ceil_div
-from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
-from penstock.program.package import Package
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.network.package import Package
 
 Array = npt.NDArray[Any]
 

@@ -7,8 +7,8 @@ the size of the first group of a convolution in row layout.
 
 import functools
 
-from penstock.program.arith import ceil_div
-from penstock.program.config import HwConfig
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import HwConfig
 
 #: Sizes of a partial group that `split` tells apart; 2 bits each.
 ENTRIES = 8

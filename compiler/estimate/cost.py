@@ -19,10 +19,10 @@ from penstock.compiler.estimate.activity import (
 from penstock.compiler.estimate.paths import paths
 from penstock.compiler.estimate.timeline import Timeline, store_cycles
 from penstock.compiler.estimate.timing import Timing
-from penstock.program.config import BEAT_BYTES
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.exits import exits_taken
-from penstock.program.package import Package
+from penstock.program.core.config import BEAT_BYTES
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.network.exits import exits_taken
+from penstock.program.network.package import Package
 
 __all__ = ["Prediction", "Timing", "compare", "predict", "predict_memory"]
 

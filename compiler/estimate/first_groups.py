@@ -19,10 +19,10 @@ from penstock.compiler.estimate.cost import begin
 from penstock.compiler.estimate.paths import main_halt, paths
 from penstock.compiler.estimate.timeline import Timeline
 from penstock.compiler.estimate.timing import Timing
-from penstock.program.arith import ceil_div, round_up
-from penstock.program.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
-from penstock.program.descriptor import Descriptor, Op
-from penstock.program.package import Package
+from penstock.program.base.arith import ceil_div, round_up
+from penstock.program.core.config import ALL_CHANNELS, BEAT_BYTES, HwConfig
+from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.network.package import Package
 
 #: Bytes of the parameters of an output channel.
 PARAMETER_BYTES = 8

@@ -9,8 +9,8 @@ import dataclasses
 import numpy as np
 
 from penstock.compiler.estimate.activity import Activity, Array, activity, score_memory
-from penstock.program.descriptor import Op
-from penstock.program.package import Package
+from penstock.program.core.descriptor import Op
+from penstock.program.network.package import Package
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler.numerics import SCORE_ONE
-from penstock.program.meta import GateMeta
-from penstock.program.package import Package
+from penstock.program.network.meta import GateMeta
+from penstock.program.network.package import Package
 
 Scores = npt.NDArray[np.uint8]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.core.descriptor import Descriptor, Op
 
 
 def main_halt(descriptors: Sequence[Descriptor]) -> int:

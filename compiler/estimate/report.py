@@ -9,8 +9,8 @@ from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.macs import count_macs
 from penstock.compiler.ir import Graph
 from penstock.compiler.numerics import SCORE_ONE
-from penstock.program.descriptor import Op
-from penstock.program.package import Package
+from penstock.program.core.descriptor import Op
+from penstock.program.network.package import Package
 
 
 def _uniform(package: Package, value: int) -> dict[str, np.ndarray]:

@@ -7,9 +7,9 @@ import numpy as np
 from penstock.compiler.estimate.activity import Activity, activity
 from penstock.compiler.estimate.cost import Timing, predict_memory
 from penstock.compiler.estimate.masks import Scores
-from penstock.program.descriptor import Op
-from penstock.program.meta import LayerMeta
-from penstock.program.package import Package
+from penstock.program.core.descriptor import Op
+from penstock.program.network.meta import LayerMeta
+from penstock.program.network.package import Package
 
 
 def _macs(act: Activity, layer: LayerMeta) -> float:

@@ -14,9 +14,9 @@ import numpy as np
 from penstock.compiler.estimate.activity import Activity, Array, out_size, pool_size
 from penstock.compiler.estimate.array_shape import first_rows, group_rows, passes, tiles
 from penstock.compiler.estimate.timing import Timing
-from penstock.program.arith import ceil_div
-from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 
 #: Beats of one burst at most.
 BURST_BEATS = 16

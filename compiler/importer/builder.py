@@ -8,7 +8,7 @@ import numpy as np
 from penstock.compiler import ir, numerics
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.terms import Const, Image, Linear, Pending, Stored, Term
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 
 class Builder:

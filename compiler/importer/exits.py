@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.net import Net
-from penstock.program.errors import PenstockError
-from penstock.program.exits import exit_bound
+from penstock.program.base.errors import PenstockError
+from penstock.program.network.exits import exit_bound
 
 EXITS, THRESHOLDS, OUTPUTS = "exits", "thresholds", "outputs"
 

@@ -36,7 +36,7 @@ from penstock.compiler.importer.passes.sums import sums
 from penstock.compiler.importer.refusals.check_attributes import check_attributes
 from penstock.compiler.importer.refusals.check_image import check_image
 from penstock.compiler.importer.refusals.check_operators import check_operators
-from penstock.program.ends import HostPart
+from penstock.program.network.ends import HostPart
 
 Passes = tuple[Callable[[Net], Net], ...]
 

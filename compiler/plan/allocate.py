@@ -21,8 +21,8 @@ from penstock.compiler.plan.steps import (
     writes,
 )
 from penstock.compiler.plan.stream_gates import gate_bytes, stream_area
-from penstock.program.arith import ceil_div, round_up
-from penstock.program.config import HwConfig
+from penstock.program.base.arith import ceil_div, round_up
+from penstock.program.core.config import HwConfig
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

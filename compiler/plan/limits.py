@@ -10,7 +10,7 @@ from penstock.compiler.plan.steps import (
     PoolStep,
     layers_of,
 )
-from penstock.program.config import BEAT_BYTES, HwConfig
+from penstock.program.core.config import BEAT_BYTES, HwConfig
 
 #: Rows or columns of a map: the address counters have ten bits.
 MAX_SIDE = 1023

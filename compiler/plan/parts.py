@@ -22,8 +22,8 @@ from penstock.compiler.ir import Conv, IntArray, Requantize
 from penstock.compiler.plan.allocate import feature_bytes
 from penstock.compiler.plan.pairs import is_pair
 from penstock.compiler.plan.steps import Buffer, ConvStep, CopyStep, Plan, Step
-from penstock.program.arith import ceil_div
-from penstock.program.config import HwConfig
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import HwConfig
 
 #: Cycles of a descriptor beside its tiles (docs/architecture.md, "Timeline of a convolution").
 DESCRIPTOR_CYCLES = Timing().drain + Timing().tile

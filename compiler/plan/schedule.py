@@ -44,9 +44,9 @@ from penstock.compiler.plan.steps import (
     StoreStep,
     layers_of,
 )
-from penstock.program.arith import round_up
-from penstock.program.config import BEAT_BYTES
-from penstock.program.descriptor import GateKind
+from penstock.program.base.arith import round_up
+from penstock.program.core.config import BEAT_BYTES
+from penstock.program.core.descriptor import GateKind
 
 SCHEDULES = ("sequential", "parallel")
 

@@ -21,8 +21,8 @@ from penstock.compiler.plan.steps import (
     outputs_of,
 )
 from penstock.compiler.plan.weights import dense_bytes
-from penstock.program.arith import ceil_div, round_up
-from penstock.program.config import EXIT_TABLE_BYTES, GATE_WORD_BYTES, HwConfig
+from penstock.program.base.arith import ceil_div, round_up
+from penstock.program.core.config import EXIT_TABLE_BYTES, GATE_WORD_BYTES, HwConfig
 
 DenseLike = GateStep | DenseStep
 

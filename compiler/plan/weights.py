@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler.ir import Dense, Gate, IntArray, Requantize
-from penstock.program.arith import ceil_div, round_up
-from penstock.program.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig, gate_row_bytes
+from penstock.program.base.arith import ceil_div, round_up
+from penstock.program.core.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig, gate_row_bytes
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -3,6 +3,6 @@
 `python -m penstock.hls.proof` prints what was found.  docs/hls.md says what each check means.
 """
 
-from penstock.program.entry import explain_errors
+from penstock.program.base.entry import explain_errors
 
 explain_errors()

@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from penstock.hls.proof.check import Proof, prove
-from penstock.program.errors import PenstockError
-from penstock.program.hardware import NAMES, hardware
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.hardware import NAMES, hardware
 
 
 def table(proof: Proof) -> str:

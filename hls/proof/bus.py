@@ -7,7 +7,7 @@ one beat an iteration, every one through the wrapper.
 
 from penstock.hls.proof.graph import Graph, Loop, Op, Operand
 from penstock.hls.proof.linear import Affine, Values
-from penstock.program.config import BEAT_BYTES
+from penstock.program.core.config import BEAT_BYTES
 
 #: Loops with bursts on their way that were asked for before.
 STREAMING = ("step_loop", "fetch_loop")

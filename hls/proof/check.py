@@ -18,7 +18,7 @@ from penstock.hls.proof.sharing import Calls
 from penstock.hls.proof.storage import Memory, Pragmas
 from penstock.hls.proof.translate import texts
 from penstock.hls.proof.types import Types
-from penstock.program.config import HwConfig
+from penstock.program.core.config import HwConfig
 
 #: Loops that end when something happens, and loops that are not pipelined.
 OPEN = STREAMING

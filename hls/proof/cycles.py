@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.optional import require
+from penstock.program.base.optional import require
 
 #: (from, to, delay, distance 0 or 1)
 Edge = tuple[str, str, float, int]

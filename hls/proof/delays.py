@@ -6,7 +6,7 @@ period as margin (Vitis HLS's default clock uncertainty), so 0.73 of it is left.
 """
 
 from penstock.hls.proof.graph import Op
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 #: Share of the clock period that operators may take.
 USABLE = 0.73

@@ -14,9 +14,9 @@ from typing import Any
 
 from penstock.hls.proof.translate import texts, write_unit
 from penstock.hls.sources import CXX_STANDARD, TOP, HlsError
-from penstock.program.config import HwConfig
-from penstock.program.optional import locate, require
-from penstock.program.toollog import first_error
+from penstock.program.base.optional import locate, require
+from penstock.program.base.toollog import first_error
+from penstock.program.core.config import HwConfig
 
 #: What makes values of variables without moving anything out of a loop.
 _VALUES = ("sroa", "simplify_cfg", "instruction_combine")

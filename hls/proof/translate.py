@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 from penstock.hls.sources import MEMORY, SOURCE_DIR, Types, sources
-from penstock.program.config import HwConfig
-from penstock.program.cplusplus import CONFIG_HEADER, config_header
+from penstock.program.core.config import HwConfig
+from penstock.program.generate.cplusplus import CONFIG_HEADER, config_header
 
 #: The bus whose addresses are plain pointers.
 BUS = Path(__file__).resolve().parent / "bus" / "ps_bus.h"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.program.arith import round_up
+from penstock.program.base.arith import round_up
 
 _NAMED = re.compile(r'(%"[^"]+"|%[\w.]+) = type (.*)')
 

@@ -1,4 +1,4 @@
-// The accelerator's top: the register map of program/registers.py, one AXI4 master.
+// The accelerator's top: the register map of program/core/registers.py, one AXI4 master.
 #ifndef PENSTOCK_H
 #define PENSTOCK_H
 

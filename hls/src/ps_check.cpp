@@ -76,7 +76,7 @@ uint64_t row_bytes(const Extent& e) { return BEAT_BYTES + whole_beats(e.of[ROW])
 bool conv_field(const Descriptor& d, const Extent& e) {
   return d.kernel % 2 == 0 || d.kernel > MAX_KERNEL || d.cin > MAX_CHANNELS || d.cout == 0 ||
          d.cout > MAX_CHANNELS || bad_map(d) || bad_list(d.in_list) || bad_list(d.out_list) ||
-         d.variant > 1 ||
+         d.variant > CONV_DEPTHWISE ||
          (depthwise(d) && (d.cin != d.cout || d.in_list != ALL_CHANNELS)) ||
          (!d.w_rows && d.out_list != ALL_CHANNELS) || unaligned(d.w_addr) ||
          unaligned(d.w_stride) || d.w_stride >= MAX_W_STRIDE || e.of[ROW] > WBUF_BYTES ||
@@ -101,8 +101,9 @@ bool dense_field(const Descriptor& d) {
          d.cout > 2 * MAX_CHANNELS - 1 ||
          d.list_from > d.cout || bad_list(d.out_list) ||
          uint64_t(d.cout - d.list_from) + (d.op == OP_GATE ? d.src : 0) > MAX_CHANNELS ||
-         d.w_addr % GATE_WORD_BYTES != 0 || d.variant > (d.op == OP_GATE ? SIGMOID : STOPS) ||
-         (d.variant == STOPS && d.list_from == 0) || (d.variant == SIGMOID && d.gate_kind);
+         d.w_addr % GATE_WORD_BYTES != 0 || d.variant > uint8_t(d.op == OP_GATE ? GATE_SIGMOID : GATE_STOPS) ||
+         (d.variant == GATE_STOPS && d.list_from == 0) ||
+         (d.variant == GATE_SIGMOID && d.gate_kind);
 }
 
 bool dense_bounds(const Descriptor& d, const Extent& e) {
@@ -149,7 +150,7 @@ bool bad_field(const Descriptor& d, const Extent& e, const Limits& limits, uint3
       return conv_field(d, e) || bad_clamp(d);
     case OP_COPY:
       return d.cout == 0 || d.cout > MAX_CHANNELS || bad_map(d) || bad_phase(d, e) ||
-             d.variant == 3 || (d.variant == 2 && d.height == 1);
+             d.variant > COPY_ODD || (d.variant == COPY_ODD && d.height == 1);
     case OP_POOL:
       return pool_field(d);
     case OP_HALT:

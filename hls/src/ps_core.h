@@ -93,7 +93,7 @@ inline OutSize out_size(const Descriptor& d) {
 // A CONV whose output channel oc reads input channel oc alone.
 inline bool depthwise(const Descriptor& d) {
 #pragma HLS INLINE
-  return d.op == OP_CONV && d.variant != 0;
+  return d.op == OP_CONV && d.variant == CONV_DEPTHWISE;
 }
 
 // CONV: input channels that an output channel has weights for.

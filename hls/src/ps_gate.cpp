@@ -47,7 +47,7 @@ dot_lanes:
 byte_t output_of(const Descriptor& d, const Row& row) {
 #pragma HLS INLINE
   const bool dense = d.op == OP_DENSE;
-  const bool sigmoid = !dense && d.variant == SIGMOID;
+  const bool sigmoid = !dense && d.variant == GATE_SIGMOID;
   const result_t low = dense ? result_t(d.clamp_lo) : result_t(sigmoid ? -128 : 0);
   const result_t high = dense ? result_t(d.clamp_hi) : result_t(sigmoid ? 127 : 128);
   const result_t y = clamp(requantize(row.bias, row.multiplier, row.shift), low, high);
@@ -175,7 +175,7 @@ uint32_t run_gate(const Descriptor& d, const gmem_t gmem, const acc_t pool[POOL_
   // Outputs before list_from may close the others, so they go first.
   uint32_t from = 0;
   bool open = true;
-  if (d.op == OP_GATE && d.variant == STOPS) {
+  if (d.op == OP_GATE && d.variant == GATE_STOPS) {
     from = d.list_from;
     open = make_outputs(d, 0, from, gmem, vector, scores, fetch_lists, array_lists, runs, run, size,
                         dense, cycles);

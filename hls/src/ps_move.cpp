@@ -119,7 +119,7 @@ uint32_t copy_planes(const Descriptor& d, fmem_t fmem) {
   static byte_t window[WB];
 #pragma HLS ARRAY_PARTITION variable=window complete
   const uint32_t out_width = out_size(d).width;
-  const uint32_t first = d.variant == 2 ? 1 : 0;
+  const uint32_t first = d.variant == COPY_ODD ? 1 : 0;
   const uint32_t step = d.variant == 0 ? 1 : 2;
   const uint32_t rows = step == 1 ? d.height : (uint32_t(d.height) - first + 1) / 2;
   const uint32_t windows = (uint32_t(d.width) + FB - 1) / FB;

@@ -10,7 +10,7 @@ from penstock.model.errors import CheckpointError
 from penstock.model.export.networks import build_float_onnx, build_onnx, exit_name
 from penstock.model.export.qdq import OUTPUT
 from penstock.model.files.atomic import write_atomically
-from penstock.program.pixels import Pixels
+from penstock.program.network.pixels import Pixels
 
 #: Metric of a checkpoint, with the number of the early exit behind it.
 THRESHOLD = "threshold"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from penstock.model.data.dataset import Dataset, moments
 from penstock.model.errors import DataError
-from penstock.program.optional import require
+from penstock.program.base.optional import require
 
 Arrays = Mapping[str, NDArray[Any]]
 #: Names of the arrays of a data set that is divided already, and of one that is not.

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from penstock.model.data.dataset import Dataset, moments
-from penstock.program.optional import require
+from penstock.program.base.optional import require
 
 
 def load_digits(split_seed: int = 0) -> Dataset:

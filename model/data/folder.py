@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from penstock.model.data.arrays import DIVIDED, NAMES, WHOLE, from_arrays
 from penstock.model.data.dataset import Dataset
 from penstock.model.errors import DataError
-from penstock.program.optional import require
+from penstock.program.base.optional import require
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp", ".gif"}
 TRAIN = ("train",)

@@ -18,7 +18,7 @@ from penstock.model.gates.experts import Source
 from penstock.model.quantize.layers import GateScore
 from penstock.model.quantize.network import QatNetwork
 from penstock.model.quantize.quantizers import ActivationQuantizer, QuantConv, QuantLinear
-from penstock.program.sigmoid import SIGMOID_STEPS
+from penstock.program.core.sigmoid import SIGMOID_STEPS
 
 INPUT, OUTPUT, BATCH = "input", "logits", "N"
 

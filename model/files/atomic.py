@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: `penstock.program.files` with this package's errors."""
+"""Files appear whole or not at all: `penstock.program.base.files` with this package's errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from penstock.model.errors import ModelError
-from penstock.program.files import WriteError, write_file
+from penstock.program.base.files import WriteError, write_file
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:

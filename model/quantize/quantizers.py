@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 from penstock.model.gates.score import SCORE_ONE, leaky_relu1, relu1
 from penstock.model.stages.masked_conv import MaskedConv
 from penstock.model.stages.split import Links
-from penstock.program.sigmoid import SIGMOID_STEPS
+from penstock.program.core.sigmoid import SIGMOID_STEPS
 
 # Robust maximum: the rare outliers of a batch are clipped, finer steps pay for them.
 CALIBRATION_QUANTILE = 0.9999

@@ -24,7 +24,7 @@ from penstock.model.train.initial import initial_network
 from penstock.model.train.optimize import phases
 from penstock.model.train.trainer import Trainer
 from penstock.model.train.workers import Workers
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

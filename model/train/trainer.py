@@ -28,7 +28,7 @@ from penstock.model.train.pressure import GatePressure, grouping_share
 from penstock.model.train.progress import RunLog, epoch_bar
 from penstock.model.train.reinforce import Reinforce
 from penstock.model.train.workers import Workers, has_bf16
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 GRADIENT_NORM = 5.0  # a leaky gate can spike when its block is nearly closed
 

@@ -4,7 +4,7 @@ import argparse
 import runpy
 import sys
 
-from penstock.program.config import CONFIGS, HwConfig
+from penstock.program.core.config import CONFIGS, HwConfig
 from penstock.sim.board.clocks import BY_ARCHITECTURE
 from penstock.sim.board.device import SimulatedBoard, install
 from penstock.sim.rtl.bus import RtlBus
@@ -14,7 +14,7 @@ def core_of(name: str) -> HwConfig:
     """A named configuration, or a YAML file's: what reads those is not in the board's folder."""
     if name in CONFIGS:
         return CONFIGS[name]
-    from penstock.program.hardware import hardware
+    from penstock.program.core.hardware import hardware
 
     return hardware(name)
 

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.registers import (
+from penstock.program.core.registers import (
     AP_CTRL,
     AP_DONE,
     AP_IDLE,

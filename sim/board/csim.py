@@ -5,8 +5,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from penstock.program.descriptor import DESCRIPTOR_BYTES
-from penstock.program.registers import OFFSETS, ErrorCode, Position
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES
+from penstock.program.core.registers import OFFSETS, ErrorCode, Position
 from penstock.sim.board.core import Bytes, RegisterCore
 from penstock.sim.cache import load_library
 

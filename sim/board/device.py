@@ -13,7 +13,7 @@ from pynqmetadata.frontends import Metadata
 from pynqmetadata.views.runtime import RuntimeMetadataParser
 
 from penstock.host.registermap import VLNV
-from penstock.program.registers import AP_CTRL
+from penstock.program.core.registers import AP_CTRL
 from penstock.sim.board.clocks import BY_ARCHITECTURE, RegisterFile
 from penstock.sim.board.core import Core
 from penstock.sim.board.interrupts import InterruptController, SimulatedUio

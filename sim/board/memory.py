@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pynq.buffer import PynqBuffer
 
-from penstock.program.arith import round_up
+from penstock.program.base.arith import round_up
 
 PAGE = 4096
 

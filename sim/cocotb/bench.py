@@ -11,8 +11,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiRamRead, AxiRamWrite
 
-from penstock.program.config import HwConfig
-from penstock.program.hardware import hardware
+from penstock.program.core.config import HwConfig
+from penstock.program.core.hardware import hardware
 
 #: Stall patterns of the standing matrix.
 STALLS = ("none", "periodic", "random")

@@ -6,7 +6,7 @@ from typing import Any
 
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
-from penstock.program import registers
+from penstock.program.core import registers
 from penstock.sim.cocotb.bench import stall_pattern
 
 #: The registers the host writes.

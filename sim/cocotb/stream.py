@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from cocotb.triggers import RisingEdge
 
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.core.descriptor import Descriptor, Op
 
 T = TypeVar("T")
 

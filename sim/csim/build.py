@@ -14,9 +14,9 @@ from penstock.hls.sources import (
     one_unit,
     sources,
 )
-from penstock.program.config import HwConfig
-from penstock.program.cplusplus import CONFIG_HEADER, config_header
-from penstock.program.toollog import first_error, keep_log
+from penstock.program.base.toollog import first_error, keep_log
+from penstock.program.core.config import HwConfig
+from penstock.program.generate.cplusplus import CONFIG_HEADER, config_header
 from penstock.sim import sanitize
 from penstock.sim.cache import build_once, fingerprint
 from penstock.sim.sources import build_root

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.hls.sources import HlsError, Types
-from penstock.program.arith import ceil_div
-from penstock.program.config import BEAT_BYTES, HwConfig, get_config
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode, Position
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import BEAT_BYTES, HwConfig, get_config
+from penstock.program.core.registers import ErrorCode, Position
+from penstock.program.network.package import Package
 from penstock.sim.cache import load_library
 from penstock.sim.csim.build import build_csim
 from penstock.sim.job import Job

@@ -1,7 +1,7 @@
-"""The rules of `penstock.program.checks`, as what stops the golden engine."""
+"""The rules of `penstock.program.core.checks`, as what stops the golden engine."""
 
-from penstock.program.checks import Limits, out_size, violation
-from penstock.program.descriptor import Descriptor
+from penstock.program.core.checks import Limits, out_size, violation
+from penstock.program.core.descriptor import Descriptor
 from penstock.sim.golden.state import GoldenError
 
 __all__ = ["Limits", "check", "out_size"]

@@ -8,10 +8,10 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from penstock.compiler.numerics import MAX_SHIFT, fold, requantize
-from penstock.program.arith import ceil_div
-from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.descriptor import Descriptor
-from penstock.program.registers import ErrorCode
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.descriptor import Descriptor
+from penstock.program.core.registers import ErrorCode
 from penstock.sim.golden.checks import out_size
 from penstock.sim.golden.state import Array, GoldenError, State
 
@@ -143,6 +143,10 @@ def convolve(d: Descriptor, rows: Rows, state: State, ics: Array, ocs: Array) ->
         old = out[ocs]
         y = y + (old.view(np.int8) if d.res_signed else old)
     y = np.clip(y, d.clamp_lo, d.clamp_hi)
+    if d.has_table:
+        assert state.table is not None, "Machine looks at this"
+        y = state.table[y & 0xFF]
+        y = (y.view(np.int8) if d.clamp_lo < 0 else y).astype(np.int64)
     out[ocs] = (y & 0xFF).astype(np.uint8)
     if d.pool_en:
         state.pool[d.pool_base + ocs] = y.sum(axis=1)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from penstock.program.config import EXIT_TABLE_BYTES
-from penstock.program.descriptor import Descriptor
+from penstock.program.core.config import EXIT_TABLE_BYTES
+from penstock.program.core.descriptor import Descriptor
 from penstock.sim.golden.state import State
 
 

@@ -7,18 +7,18 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from penstock.compiler.numerics import requantize, sigmoid_scores, type_range
-from penstock.program.arith import ceil_div, round_up
-from penstock.program.config import (
+from penstock.program.base.arith import ceil_div, round_up
+from penstock.program.core.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
     GATE_WORD_BYTES,
     HwConfig,
     gate_row_bytes,
 )
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, GateKind, Op
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode, Position
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, GateKind, Op
+from penstock.program.core.registers import ErrorCode, Position
+from penstock.program.network.package import Package
 from penstock.sim.golden.checks import Limits, check, out_size
 from penstock.sim.golden.convolution import (
     Rows,
@@ -92,7 +92,10 @@ class Machine:
                 self.state.fmem[d.dst : d.dst + d.length] = data
             case Op.GLOAD:
                 data = self.blob[d.w_addr : d.w_addr + d.length]
-                self.state.gmem[d.dst : d.dst + d.length] = data
+                if d.loads_table:
+                    self.state.table = data
+                else:
+                    self.state.gmem[d.dst : d.dst + d.length] = data
             case Op.STORE:
                 self._store(d)
             case Op.CONV:
@@ -130,6 +133,8 @@ class Machine:
         state = self.state
         ics = np.zeros(0, np.int64) if skip else channels(d.in_list, d.cin, state)
         ocs = channels(d.out_list, d.cout, state)
+        if d.has_table and state.table is None:
+            raise GoldenError(ErrorCode.BOUNDS, reason="no table of activations was loaded")
         convolve(d, self._rows[self.pc], state, ics, ocs)
         if d.w_rows:
             fetched = len(ocs) * d.w_stride

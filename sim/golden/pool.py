@@ -4,7 +4,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from penstock.compiler.numerics import requantize
-from penstock.program.descriptor import Descriptor
+from penstock.program.core.descriptor import Descriptor
 from penstock.sim.golden.checks import out_size
 from penstock.sim.golden.state import Array, State
 

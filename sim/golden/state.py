@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.config import HwConfig
-from penstock.program.counters import COUNTER_NAMES
-from penstock.program.registers import ErrorCode, Position
+from penstock.program.core.config import HwConfig
+from penstock.program.core.counters import COUNTER_NAMES
+from penstock.program.core.registers import ErrorCode, Position
 
 Array = npt.NDArray[Any]
 
@@ -38,6 +38,7 @@ class State:
     lists: list[Array]  # n_lists of int64, increasing channels
     bounds: list[int]  # each list's entries are below
     counters: dict[str, int]
+    table: Array | None = None  # (256,) uint8, activations; None before the first GLOAD of one
 
     @classmethod
     def new(cls, config: HwConfig) -> "State":

@@ -6,10 +6,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from penstock.program.config import HwConfig, get_config
-from penstock.program.errors import PenstockError
-from penstock.program.optional import locate
-from penstock.program.toollog import first_error, keep_log
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import locate
+from penstock.program.base.toollog import first_error, keep_log
+from penstock.program.core.config import HwConfig, get_config
 from penstock.sim import sanitize
 from penstock.sim.cache import build_once, fingerprint, is_hostile, without_blanks
 from penstock.sim.host_header import HOST_HEADER, host_header
@@ -54,7 +54,7 @@ def build_core(config: HwConfig | str, *, trace: bool = False) -> Path:
     """The shared library of the core in a configuration, built if need be.
 
     Args:
-        config: the configuration, or the name of one of program/config.py.
+        config: the configuration, or the name of one of program/core/config.py.
         trace: the variant that can write waves (slower).
 
     Raises:

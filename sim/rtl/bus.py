@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.config import HwConfig, get_config
-from penstock.program.registers import BASES
+from penstock.program.core.config import HwConfig, get_config
+from penstock.program.core.registers import BASES
 from penstock.sim.rtl.build import SimulationError, build_core
 from penstock.sim.rtl.engine import RtlCore
 from penstock.sim.rtl.records import Region, ResultRecord, RunRecord, load_library

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.config import BEAT_BYTES, HwConfig, get_config
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode, Position
+from penstock.program.core.config import BEAT_BYTES, HwConfig, get_config
+from penstock.program.core.registers import ErrorCode, Position
+from penstock.program.network.package import Package
 from penstock.sim.job import Job, whole_beats
 from penstock.sim.rtl.build import SimulationError, build_core
 from penstock.sim.rtl.memory import BASES, NO_FAULTS, USUAL, Faults, Memory

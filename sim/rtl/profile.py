@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
-from penstock.program.package import Package
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.network.package import Package
 from penstock.sim.rtl.engine import RtlCore
 from penstock.sim.rtl.memory import USUAL, Memory
 

@@ -3,7 +3,7 @@
 import ctypes
 from pathlib import Path
 
-from penstock.program.registers import BASES as BUFFERS
+from penstock.program.core.registers import BASES as BUFFERS
 from penstock.sim import cache
 
 #: AXI channels in the order of records.h; keys of a `stall` mapping.

@@ -14,7 +14,7 @@ from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.masks import forced_scores
 from penstock.compiler.estimate.summary import estimate
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 from tests.compiler.back.graphs import lcnet, random_inputs
 
 

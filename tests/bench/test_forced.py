@@ -10,10 +10,10 @@ from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.masks import as_gates, forced_scores
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.plan.weights import join_images
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Op
-from penstock.program.package import Package
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import Op
+from penstock.program.network.package import Package
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import lcnet, random_inputs
 from tests.compiler.back.test_stream import wide

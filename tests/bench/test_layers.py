@@ -4,7 +4,7 @@ import pytest
 
 from penstock.bench.rows.layers import LOST, Kind, kind_of
 from penstock.bench.tables.static import layer_table
-from penstock.program.descriptor import Op
+from penstock.program.core.descriptor import Op
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from penstock.cli.main import main
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.cost import Timing, predict_memory
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim.rtl.engine import RtlCore
 from penstock.sim.rtl.profile import SHARED, profile
 from tests.compiler.back.graphs import lcnet, random_inputs

@@ -9,7 +9,7 @@ from penstock.bench.rows import several
 from penstock.bench.tables.static import run_table, several_layers
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 from tests.compiler.back.test_stack import vgg
 
 

@@ -21,7 +21,7 @@ from penstock.bench.rows.table import CYCLE_COUNTERS, KEYS, bench_row, store, st
 from penstock.bench.tables import rows as tables_of_rows
 from penstock.bench.tables.documents import markdown, replace_between, update_document
 from penstock.bench.tables.rows import bench_table, counter_table
-from penstock.program.counters import COUNTER_NAMES
+from penstock.program.core.counters import COUNTER_NAMES
 
 CASE = next(forced_cases("resnet20", "z7020", quick=False))
 MEASURED = Measured(

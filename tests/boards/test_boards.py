@@ -7,7 +7,7 @@ import pytest
 
 from penstock.boards import BoardError, board_names, load_board
 from penstock.boards.board import FOLDER
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 
 BOARDS = ("kv260", "pynq-z1", "pynq-z2", "ultra96v2", "zcu104")
 

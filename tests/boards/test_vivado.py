@@ -17,8 +17,8 @@ from penstock.boards.vivado.settings import tcl
 from penstock.boards.vivado.wrapper import wrapper_text
 from penstock.cli.main import main
 from penstock.host.registermap import HASH_PARAMETER, VLNV, hwh_registers
-from penstock.program.config import get_config
-from penstock.program.files import WriteError
+from penstock.program.base.files import WriteError
+from penstock.program.core.config import get_config
 from penstock.sim.sources import rtl_sources, verilator_env
 
 BOARDS = ("kv260", "pynq-z1", "pynq-z2", "ultra96v2", "zcu104")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def other_hardware(data: bytes) -> bytes:
     """The same program with another configuration hash and a checksum that fits."""
     import dataclasses
 
-    from penstock.program.package import Package
+    from penstock.program.network.package import Package
 
     return dataclasses.replace(Package.decode(data), config_hash=0x12345678).encode()
 

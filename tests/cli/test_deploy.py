@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from penstock.host.vectors import Vectors
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.package import Package
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.network.package import Package
 
 
 def deploy(penstock: Any, workspace: Any, output: Path, *options: object) -> Any:
@@ -30,7 +30,7 @@ def folder(penstock: Any, workspace: Any, tmp_path: Path) -> Path:
 
 def test_everything_is_there(folder: Path) -> None:
     for name in ("README.md", "quickstart.ipynb", "deploy.json", "vectors.npz", "net.pspkg",
-                 "penstock/host/selftest.py", "penstock/program/registers.py"):  # fmt: skip
+                 "penstock/host/selftest.py", "penstock/program/core/registers.py"):  # fmt: skip
         assert (folder / name).is_file(), name
     assert (folder / "bitstream").is_dir()
     names = {path.name for path in (folder / "penstock").rglob("*") if path.is_file()}
@@ -47,9 +47,11 @@ def test_the_board_imports_what_it_carries(folder: Path) -> None:
     The simulated board, whose core is built where the driver runs, takes two more from the folder.
     """
     texts = [path.read_text() for path in (folder / "penstock").rglob("*.py")]
-    imported = set(re.findall(r"(?:from|import) penstock\.program\.(\w+)", "\n".join(texts)))
-    carried = {path.stem for path in (folder / "penstock" / "program").glob("*.py")}
-    assert carried == imported | {"__init__", "locks", "toollog"}
+    imported = set(re.findall(r"(?:from|import) penstock\.program\.(\w+\.\w+)", "\n".join(texts)))
+    program = folder / "penstock" / "program"
+    paths = {path.relative_to(program).with_suffix("") for path in program.rglob("*.py")}
+    carried = {".".join(path.parts) for path in paths if path.name != "__init__"}
+    assert carried == imported | {"base.locks", "base.toollog"}
 
 
 def test_checksums(folder: Path) -> None:

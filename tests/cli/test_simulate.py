@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from penstock.compiler.compiled import load
-from penstock.program.counters import COUNTER_NAMES
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor
+from penstock.program.core.counters import COUNTER_NAMES
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor
 
 BLOCKS = ("stage0.block0", "stage1.block0", "stage2.block0")
 

@@ -8,8 +8,8 @@ import pytest
 
 import penstock
 from penstock.host.codec import InputCodec, apply_head
-from penstock.program.ends import head_of
-from penstock.program.pixels import pixels_of
+from penstock.program.network.ends import head_of
+from penstock.program.network.pixels import pixels_of
 from tests.compiler.front.floats import Floats, save
 
 PHOTOS = penstock.Pixels(name="photos", full_scale=255, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))

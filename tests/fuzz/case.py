@@ -21,12 +21,12 @@ from penstock.compiler.errors import CompileError
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
 from penstock.engines import COUNTED
-from penstock.program.config import HwConfig
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.descriptor import Op
-from penstock.program.errors import PenstockError
-from penstock.program.exits import exits_taken
-from penstock.program.hardware import hardware
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.config import HwConfig
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.descriptor import Op
+from penstock.program.core.hardware import hardware
+from penstock.program.network.exits import exits_taken
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore

@@ -18,8 +18,8 @@ from penstock.compiler.disasm import listing
 from penstock.compiler.estimate.report import build_report
 from penstock.host.vectors import Vectors
 from penstock.images import read_array
-from penstock.program.descriptor import DESCRIPTOR_BYTES
-from penstock.program.package import FORMAT_VERSION, HEADER, MAGIC, Package
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES
+from penstock.program.network.package import FORMAT_VERSION, HEADER, MAGIC, Package
 from tests.fuzz.case import draw
 from tests.fuzz.files import TEXTS, change_bytes
 

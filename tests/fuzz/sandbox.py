@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.compiler.api import compile_onnx
-from penstock.program.config import get_config
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.config import get_config
 
 #: Address space beyond what the loaded libraries take, and seconds for one file.
 MEMORY = 1 << 30

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.compiler.estimate.activity import activity
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Op
-from penstock.program.exits import exits_taken
-from penstock.program.package import Package
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import Op
+from penstock.program.network.exits import exits_taken
+from penstock.program.network.package import Package
 from tests.fuzz.networks import MAC_BUDGET, Composer, Join, Recipe, with_exits
 
 

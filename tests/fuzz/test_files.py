@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 from tests.fuzz.attacks import ATTACKS
 from tests.fuzz.files import BASES, damaged, valid
 from tests.fuzz.sandbox import GOOD, Sandbox

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 
 from penstock.compiler.errors import CompileError
 from penstock.compiler.estimate.activity import decode
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Op
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import Op
 from penstock.sim.csim.engine import CsimCore
 from tests.fuzz import case
 from tests.fuzz.__main__ import OPTIONS, _numbers, fuzz_networks

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from penstock.host.vectors import VectorError, Vectors
-from penstock.program.descriptor import Descriptor, Op
-from penstock.program.package import Package, PackageError
+from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.network.package import Package, PackageError
 from tests.fuzz import programs
 from tests.fuzz.sandbox import GOOD, Sandbox
 

@@ -14,9 +14,9 @@ from penstock.compiler.pipeline import compile_graph
 from penstock.hls.project import STEPS, Target, emit
 from penstock.hls.sources import HlsError
 from penstock.hls.tools import find_vitis, run_gcc, run_vitis
-from penstock.program.config import get_config
-from penstock.program.cplusplus import CONFIG_HEADER
-from penstock.program.package import Package
+from penstock.program.core.config import get_config
+from penstock.program.generate.cplusplus import CONFIG_HEADER
+from penstock.program.network.package import Package
 from penstock.sim import golden
 from tests.compiler.back.graphs import lcnet, random_inputs
 

@@ -8,7 +8,7 @@ import pytest
 from penstock.hls.fit import LOOPS, fit
 from penstock.hls.report import find_reports, parse_reports
 from penstock.hls.sources import HlsError, sources
-from penstock.program.hls_timing import HlsTiming
+from penstock.program.core.hls_timing import HlsTiming
 
 REPORTS = Path(__file__).parent / "reports"
 

@@ -17,7 +17,7 @@ from penstock.hls.resources import (
     require_fit,
 )
 from penstock.hls.sources import SOURCE_DIR, HlsError, Types, headers, sources
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 
 TEXT = "\n".join(path.read_text() for path in (*sources(), *headers(Types.AP)))
 

@@ -22,10 +22,10 @@ from penstock.hls.sources import (
     one_unit,
     sources,
 )
-from penstock.program.config import CONFIGS, get_config
-from penstock.program.cplusplus import CONFIG_HEADER, config_header
-from penstock.program.descriptor import FIELDS, Descriptor, Op
-from penstock.program.registers import REGISTERS
+from penstock.program.core.config import CONFIGS, get_config
+from penstock.program.core.descriptor import FIELDS, Descriptor, Op
+from penstock.program.core.registers import REGISTERS
+from penstock.program.generate.cplusplus import CONFIG_HEADER, config_header
 
 #: The fast C simulation alone has this one.
 FLAT = SOURCE_DIR / MEMORY[Types.PLAIN] / "ps_memory.h"

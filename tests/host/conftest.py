@@ -40,7 +40,7 @@ def bundle(repository: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def package(bundle: Path) -> Any:
-    from penstock.program.package import Package
+    from penstock.program.network.package import Package
 
     return Package.load(bundle / "net.pspkg")
 
@@ -92,7 +92,7 @@ def csim_core(repository: Path) -> Any:
 def families(repository: Path) -> dict[str, tuple[Any, Any]]:
     """Family -> program and test vectors, as `.ci/host_bundle.py` wrote them."""
     from penstock.host.vectors import Vectors
-    from penstock.program.package import Package
+    from penstock.program.network.package import Package
 
     folder = repository / "build" / "host" / "families"
     found = {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from penstock.host import CoreError
-from penstock.program.package import Package
-from penstock.program.registers import OFFSETS, ErrorCode
+from penstock.program.core.registers import OFFSETS, ErrorCode
+from penstock.program.network.package import Package
 from penstock.sim.board.csim import CsimBus
 
 Opener = Callable[..., Any]

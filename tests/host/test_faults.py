@@ -19,8 +19,8 @@ from penstock.host import (
     PenstockOverlay,
 )
 from penstock.host.ip import ARGUMENTS
-from penstock.program.package import Package, PackageError
-from penstock.program.registers import BASES, ErrorCode, Position
+from penstock.program.core.registers import BASES, ErrorCode, Position
+from penstock.program.network.package import Package, PackageError
 from penstock.sim.board import ScriptedCore
 from penstock.sim.board.memory import SimulatedMemory
 

@@ -7,7 +7,7 @@ import pytest
 
 from penstock.host.codec import apply_head
 from penstock.host.errors import ImageError
-from penstock.program.ends import HostPart, HostStep, HostTensor
+from penstock.program.network.ends import HostPart, HostStep, HostTensor
 
 HEAD = HostPart(
     source=HostTensor(name="image", shape=(4, 5, 3), type="uint8"),

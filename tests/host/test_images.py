@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from penstock.host import ImageError
-from penstock.program.package import Package
+from penstock.program.network.package import Package
 from penstock.sim.board import ScriptedCore
 
 Opener = Callable[..., Any]

@@ -37,7 +37,7 @@ def test_the_driver_is_imported_from_the_bundle_without_matplotlib(bundle: Path)
 
 
 def test_driver_is_small(bundle: Path) -> None:
-    """27 KB compute before and behind the core (program/ends*.py, pixels.py)."""
+    """27 KB compute before and behind the core (program/network/ends*.py, pixels.py)."""
     size = sum(path.stat().st_size for path in (bundle / "penstock").rglob("*.py"))
     assert size < 168 << 10, size
 

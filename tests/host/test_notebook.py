@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from penstock.program.package import Package
+from penstock.program.network.package import Package
 from penstock.sim.board import write_design
 
 STARTUP = """\

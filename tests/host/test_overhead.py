@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.program.package import Package
+from penstock.program.network.package import Package
 from penstock.sim.board import ScriptedCore
 
 Opener = Callable[..., Any]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from penstock.host import CoreBusyError, PenstockOverlay
-from penstock.program.package import Package
+from penstock.program.network.package import Package
 from penstock.sim.board import ScriptedCore, SimulatedBoard, install, write_design
 
 Opener = Callable[..., Any]

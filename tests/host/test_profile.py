@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from penstock.program.package import Package
+from penstock.program.network.package import Package
 from penstock.sim.board import ScriptedCore
 
 mpl.use("Agg")

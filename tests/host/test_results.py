@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from penstock.program.package import Package
-from penstock.program.registers import OFFSETS
+from penstock.program.core.registers import OFFSETS
+from penstock.program.network.package import Package
 from penstock.sim.board import ScriptedCore
 
 Opener = Callable[..., Any]

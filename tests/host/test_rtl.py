@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from penstock.host import ConfigurationError, CoreError, CoreTimeoutError, Network
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.core.registers import ErrorCode
+from penstock.program.network.package import Package
 
 Opener = Callable[..., Any]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from penstock.host.vectors import Vectors
-from penstock.program.package import Package
-from penstock.program.registers import OFFSETS
+from penstock.program.core.registers import OFFSETS
+from penstock.program.network.package import Package
 from penstock.sim.board import ScriptedCore
 from penstock.sim.board.csim import CsimBus
 

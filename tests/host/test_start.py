@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from penstock.host import CoreTimeoutError, ImageError
-from penstock.program.package import Package
-from penstock.program.registers import OFFSETS
+from penstock.program.core.registers import OFFSETS
+from penstock.program.network.package import Package
 from penstock.sim.board import ScriptedCore
 from penstock.sim.board.memory import SimulatedMemory
 

@@ -23,8 +23,8 @@ from penstock.host import (
     PenstockOverlay,
 )
 from penstock.host.vectors import Vectors
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.core.registers import ErrorCode
+from penstock.program.network.package import Package
 from penstock.sim.board import ScriptedCore, SimulatedBoard, install, write_design
 
 Opener = Callable[..., Any]

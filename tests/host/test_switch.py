@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from penstock.host.vectors import Vectors
-from penstock.program.package import Package
+from penstock.program.network.package import Package
 
 Opener = Callable[..., Any]
 TURNS = 5

@@ -15,7 +15,7 @@ import pytest
 
 from penstock.host import CoreBusyError, PenstockIP, PenstockOverlay
 from penstock.host.vectors import Vectors
-from penstock.program.package import Package
+from penstock.program.network.package import Package
 from penstock.sim.board import ScriptedCore, SimulatedBoard, install, write_design
 
 Opener = Callable[..., Any]

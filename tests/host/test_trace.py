@@ -5,7 +5,7 @@ import pytest
 
 from penstock.host import Trace
 from penstock.host.profile import margins
-from penstock.program.counters import COUNTER_NAMES
+from penstock.program.core.counters import COUNTER_NAMES
 
 EXIT = {"descriptor": 5, "signed": True, "scale": 0.5, "scores": 1}
 META = {"images": 1,

@@ -38,7 +38,7 @@ from penstock.model.quantize.twin import QuantNetwork
 from penstock.model.train.config import TrainConfig
 from penstock.model.train.recipe import load_recipe, recipe_names
 from penstock.model.zoo import zoo_names, zoo_onnx
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 
 PINNED = Path(__file__).with_name("programs.json")
 #: Channels and size of the images of each data set.

@@ -17,7 +17,7 @@ from penstock.model.macs.count import layer_macs
 from penstock.model.networks.mobilenet import MobileNetConfig
 from penstock.model.networks.registry import AnyConfig, parse_any
 from penstock.model.networks.vgg import VggConfig
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 from penstock.sim import golden
 from tests.model.test_export import LOGIT_TOLERANCE, run
 

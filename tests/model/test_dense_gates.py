@@ -41,9 +41,9 @@ from penstock.model.macs.count import (
 from penstock.model.plans.network import MASKS, Gates, block_plans
 from penstock.model.quantize.random_network import random_float_network
 from penstock.model.quantize.twin import QuantNetwork, gate_parameters
-from penstock.program.config import ALL_CHANNELS, get_config
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Op
+from penstock.program.core.config import ALL_CHANNELS, get_config
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import Op
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore

@@ -17,8 +17,8 @@ from penstock.compiler.pipeline import compile_graph
 from penstock.model import DenseNetConfig, ModelError, build_onnx, random_images, random_network
 from penstock.model.macs.count import layer_macs
 from penstock.model.networks.registry import parse_any
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore

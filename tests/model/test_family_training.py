@@ -11,8 +11,8 @@ from penstock.bench.families import CIFAR, LARGE, RECIPES, STORE
 from penstock.compiler.api import compile_onnx
 from penstock.model import Dataset, TrainConfig, export_checkpoint, train_network
 from penstock.model.train.recipe import load_recipe
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim import golden
 
 IMAGES = 100

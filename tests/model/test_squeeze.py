@@ -16,9 +16,9 @@ from penstock.model.gates.squeeze import SqueezeExcite, hidden_channels
 from penstock.model.macs.count import gate_layer_macs
 from penstock.model.quantize.quantizers import sigmoid_score
 from penstock.model.quantize.random_network import random_float_network
-from penstock.program.config import get_config
-from penstock.program.descriptor import GateKind
-from penstock.program.sigmoid import SIGMOID_TABLE
+from penstock.program.core.config import get_config
+from penstock.program.core.descriptor import GateKind
+from penstock.program.core.sigmoid import SIGMOID_TABLE
 
 SHUFFLED = 5  # a seed with relations of which neither is the finer
 CONFIG = ResNetConfig(

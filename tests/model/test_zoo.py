@@ -16,7 +16,7 @@ from penstock.compiler.compiled import CompiledNetwork
 from penstock.model import ConfigError
 from penstock.model.train.recipe import recipe_names
 from penstock.model.zoo import zoo_card, zoo_names, zoo_onnx
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 from penstock.sim.golden import run as run_golden
 
 STORE = Path(__file__).resolve().parents[2] / "bench" / "results" / "zoo"

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.program.locks import locked
+from penstock.program.base.locks import locked
 from penstock.sim import sources
 from penstock.sim.cache import fingerprint
 from tests.mutation.schemata import mutated

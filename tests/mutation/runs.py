@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from penstock.program.registers import WATCHDOG_CYCLES
+from penstock.program.core.registers import WATCHDOG_CYCLES
 from penstock.sim.rtl.build import build_library
 from penstock.sim.rtl.engine import RunResult
 from penstock.sim.sources import TOP, build_root, rtl_sources

@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("pyslang")
 
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.registers import ErrorCode, Position
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.registers import ErrorCode, Position
 from penstock.sim.rtl.engine import RunResult
 from tests.mutation import runs
 from tests.mutation.__main__ import every_mutant

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.program import descriptor_fields
-from penstock.program.descriptor import (
+from penstock.program.core import descriptor_fields
+from penstock.program.core.descriptor import (
     DESCRIPTOR_BYTES,
     DESCRIPTOR_WORDS,
     FIELD_BY_NAME,

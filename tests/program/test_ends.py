@@ -13,8 +13,8 @@ from penstock.compiler.importer.ends.steps import MAKERS
 from penstock.compiler.importer.net import EndNodes
 from penstock.compiler.importer.onnx_file.load import infer, to_net
 from penstock.compiler.onnx_session import open_session
-from penstock.program.ends import decode_part
-from penstock.program.ends_ops import OPERATORS
+from penstock.program.network.ends import decode_part
+from penstock.program.network.ends_ops import OPERATORS
 
 SHAPE = (3, 4, 5)
 #: One vector, as logits are.

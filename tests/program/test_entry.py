@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from penstock.cli.commands.bench import PROGRAMS as BENCH
-from penstock.program.optional import BOARD, PACKAGES
+from penstock.program.base.optional import BOARD, PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Runs at the start of every interpreter that finds it on its path.

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.compiler.numerics import confidence_sums, exp_table
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
-from penstock.program.errors import PenstockError
-from penstock.program.exits import (
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.network.exits import (
     EXIT_ALWAYS,
     EXIT_ONE,
     clear_unreached,
@@ -20,7 +20,7 @@ from penstock.program.exits import (
     exits_taken,
     with_thresholds,
 )
-from penstock.program.package import Package
+from penstock.program.network.package import Package
 
 EXIT = {"name": "head", "threshold": 0.5, "signed": True, "scale": 0.25, "scores": 1}
 META = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from penstock.program.files import WriteError, write_file, write_text
+from penstock.program.base.files import WriteError, write_file, write_text
 
 
 def test_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_device_stays_a_device(tmp_path: Path) -> None:
 def test_stdout_keeps_what_was_printed_before(tmp_path: Path) -> None:
     """`--json /dev/stdout > out.txt`: neither truncated nor replaced under the shell's feet."""
     code = (
-        "import sys; from pathlib import Path; from penstock.program.files import write_text;"
+        "import sys; from pathlib import Path; from penstock.program.base.files import write_text;"
         "print('before', flush=True); write_text(Path('/dev/stdout'), 'json\\n'); print('after')"
     )
     with (tmp_path / "out.txt").open("w") as out:

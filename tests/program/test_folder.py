@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from penstock.program import folder as module
-from penstock.program.files import WriteError
-from penstock.program.folder import MANIFEST, READY, STAGED, check_folder, reading, write_folder
+from penstock.program.base import folder as module
+from penstock.program.base.files import WriteError
+from penstock.program.base.folder import (
+    MANIFEST,
+    READY,
+    STAGED,
+    check_folder,
+    reading,
+    write_folder,
+)
 
 
 def fill(**files: str) -> Callable[[Path], None]:
@@ -157,7 +164,7 @@ for name in ("mkdir", "rename", "replace", "unlink", "rmdir"):
     setattr(os, name, dying(getattr(os, name)))
 shutil.rmtree = dying(shutil.rmtree)
 from pathlib import Path
-from penstock.program.folder import write_folder
+from penstock.program.base.folder import write_folder
 def write(folder):
     for name in ("a", "b", "c"):
         (folder / name).write_text("new")
@@ -202,7 +209,7 @@ def test_a_first_result_that_was_killed(tmp_path: Path) -> None:
 def test_two_at_once(tmp_path: Path) -> None:
     """Both end well, and the folder holds one of the results."""
     code = (
-        "import sys, time; from pathlib import Path; from penstock.program.folder import *\n"
+        "import sys, time; from pathlib import Path; from penstock.program.base.folder import *\n"
         "def write(f):\n"
         "    [((f / n).write_text(sys.argv[2]), time.sleep(0.1)) for n in 'abc']\n"
         "write_folder(Path(sys.argv[1]), write, 'compile')"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.program.config import CONFIGS, ConfigError, HwConfig
-from penstock.program.hardware import LIMITS, hardware
+from penstock.program.core.config import CONFIGS, ConfigError, HwConfig
+from penstock.program.core.hardware import LIMITS, hardware
 
 #: Every size, none of them that of a configuration of ours.
 SLIM = """

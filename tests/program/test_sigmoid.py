@@ -6,10 +6,10 @@ import re
 import numpy as np
 
 from penstock.compiler.numerics import sigmoid_scores
-from penstock.program.config import get_config
-from penstock.program.cplusplus import config_header
-from penstock.program.sigmoid import SIGMOID_STEPS, SIGMOID_TABLE
-from penstock.program.systemverilog import package_text
+from penstock.program.core.config import get_config
+from penstock.program.core.sigmoid import SIGMOID_STEPS, SIGMOID_TABLE
+from penstock.program.generate.cplusplus import config_header
+from penstock.program.generate.systemverilog import package_text
 
 
 def score(z: int) -> int:

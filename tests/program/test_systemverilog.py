@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.program.pins import PINS
-from penstock.program.systemverilog import STAND_IN, generated_files, main, with_pins
+from penstock.program.core.pins import PINS
+from penstock.program.generate.systemverilog import STAND_IN, generated_files, main, with_pins
 from penstock.sim.sources import rtl_sources, verilator_env
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 #: Share of the lines, and of the branches, of a module that has to be hit.
 LINE_FLOOR = 0.95

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.package import Package
-from penstock.program.registers import (
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.registers import (
     AP_CTRL,
     AP_DONE,
     AP_IDLE,
@@ -20,6 +19,7 @@ from penstock.program.registers import (
     ErrorCode,
     Position,
 )
+from penstock.program.network.package import Package
 from penstock.sim.rtl.bus import RtlBus
 from penstock.sim.rtl.engine import Bytes, RtlCore
 

@@ -11,9 +11,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from penstock.program.config import HwConfig
-from penstock.program.registers import WATCHDOG_CYCLES
-from penstock.program.systemverilog import config_text, package_text
+from penstock.program.core.config import HwConfig
+from penstock.program.core.registers import WATCHDOG_CYCLES
+from penstock.program.generate.systemverilog import config_text, package_text
 from penstock.sim.rtl.build import build_library
 from penstock.sim.rtl.engine import RtlCore
 from penstock.sim.rtl.memory import ZERO_SEED
@@ -40,7 +40,7 @@ SHORT_WATCHDOG = 1 << 14
 
 
 def sources_of(config: HwConfig) -> list[Path]:
-    """Sources of the core in any configuration, also one that program/config.py does not name."""
+    """Sources of the core in any configuration, also one that core/config.py does not name."""
     _, _, *units = rtl_sources(CONFIG.name)
     folder = build_root() / "quality"
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.registers import OFFSETS, ErrorCode, Position
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.registers import OFFSETS, ErrorCode, Position
 from penstock.sim.rtl.bus import RtlBus
 from penstock.sim.rtl.engine import RtlCore, RunResult
 from tests.quality.host import runs

@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim.rtl.engine import RtlCore, RunResult
 from tests.quality.workload import cases, run
 

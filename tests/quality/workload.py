@@ -21,11 +21,11 @@ import numpy.typing as npt
 from penstock.compiler.errors import CompileError
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import HwConfig, get_config
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.descriptor import DESCRIPTOR_BYTES, FIELDS, Descriptor, Op
-from penstock.program.package import Package
-from penstock.program.registers import WATCHDOG_CYCLES, ErrorCode, Position
+from penstock.program.core.config import HwConfig, get_config
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, FIELDS, Descriptor, Op
+from penstock.program.core.registers import WATCHDOG_CYCLES, ErrorCode, Position
+from penstock.program.network.package import Package
 from penstock.sim import golden
 from penstock.sim.golden.checks import Limits, check
 from penstock.sim.golden.state import GoldenError

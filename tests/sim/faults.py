@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 
 from penstock.compiler.estimate.activity import decode
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.descriptor import FIELDS, Field, Op
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.descriptor import FIELDS, Field, Op
+from penstock.program.core.registers import ErrorCode
+from penstock.program.network.package import Package
 from penstock.sim import golden
 from penstock.sim.golden.checks import out_size
 from penstock.sim.job import Job

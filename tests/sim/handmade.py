@@ -4,10 +4,10 @@ import numpy as np
 
 from penstock.compiler.ir import Dense, IntArray, Requantize
 from penstock.compiler.plan.weights import pack_dense, pack_interleaved
-from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Descriptor, Op
-from penstock.program.package import Package
+from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.network.package import Package
 
 INPUTS, HEIGHT, WIDTH = 2, 3, 12
 

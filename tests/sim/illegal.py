@@ -7,10 +7,10 @@ import numpy as np
 
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import ALL_CHANNELS, GATE_WORD_BYTES, get_config
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode, Position
+from penstock.program.core.config import ALL_CHANNELS, GATE_WORD_BYTES, get_config
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.core.registers import ErrorCode, Position
+from penstock.program.network.package import Package
 from tests.compiler.back.graphs import GraphBuilder
 
 TINY = get_config("tiny")
@@ -84,6 +84,17 @@ ILLEGAL: list[tuple[Op, dict[str, Any], ErrorCode]] = [
     (Op.GLOAD, {"w_addr": 4}, ErrorCode.FIELD),
     (Op.GLOAD, {"dst": TINY.gate_mem_bytes - 8}, ErrorCode.BOUNDS),
     (Op.GLOAD, {"w_addr": 1 << 20}, ErrorCode.BOUNDS),
+    (Op.GLOAD, {"variant": 2}, ErrorCode.FIELD),
+    (Op.GLOAD, {"variant": 3, "length": 256}, ErrorCode.FIELD),
+    (Op.GLOAD, {"variant": 1, "length": 248}, ErrorCode.FIELD),
+    (Op.GLOAD, {"variant": 1, "length": 264}, ErrorCode.FIELD),
+    (Op.GLOAD, {"variant": 1, "length": 256, "w_addr": 4}, ErrorCode.FIELD),
+    (Op.GLOAD, {"variant": 1, "length": 256, "w_addr": 1 << 20}, ErrorCode.BOUNDS),
+    (Op.CONV, {"length": 1}, ErrorCode.FIELD),
+    (Op.CONV, {"length": 255}, ErrorCode.FIELD),
+    (Op.CONV, {"length": 512}, ErrorCode.FIELD),
+    (Op.CONV, {"length": 1 << 31 | 256}, ErrorCode.FIELD),
+    (Op.CONV, {"length": 256}, ErrorCode.BOUNDS),  # nothing has loaded a table
     (Op.CONV, {"kernel": 2}, ErrorCode.FIELD),
     (Op.CONV, {"kernel": 9}, ErrorCode.FIELD),
     (Op.CONV, {"cout": 0}, ErrorCode.FIELD),

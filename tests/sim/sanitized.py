@@ -11,8 +11,8 @@ import numpy as np
 
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.paths import main_halt
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import DESCRIPTOR_BYTES
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.job import Job

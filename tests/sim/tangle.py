@@ -13,10 +13,10 @@ import numpy as np
 from penstock.compiler.ir import Dense, IntArray, Requantize
 from penstock.compiler.numerics import exp_table
 from penstock.compiler.plan.weights import dense_bytes, pack_dense, pack_interleaved, pack_rows
-from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import DEPTHWISE, SIGMOID, STOPS, Descriptor, Op
-from penstock.program.package import Package
+from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import DEPTHWISE, SIGMOID, STOPS, Descriptor, Op
+from penstock.program.network.package import Package
 
 #: Bytes of feature memory, scores and sums that are used; an image is as long as the first.
 SPAN, SCORES, SUMS = 384, 32, 24

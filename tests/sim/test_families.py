@@ -13,8 +13,8 @@ from penstock.compiler.estimate.cost import compare
 from penstock.engines import COUNTED
 from penstock.model import ResNetConfig, build_onnx, random_images, random_network
 from penstock.model.gates.families import FAMILIES
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.sim import golden
 from penstock.sim.csim.build import build_csim
 from penstock.sim.csim.engine import CsimCore

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from penstock.hls.sources import Types
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.registers import AP_CTRL, AP_START, GIER, IER, OFFSETS, ErrorCode
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.registers import AP_CTRL, AP_START, GIER, IER, OFFSETS, ErrorCode
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.job import Job

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from penstock.compiler.estimate.activity import decode
-from penstock.program.config import ALL_CHANNELS, get_config
-from penstock.program.counters import COUNTER_NAMES
-from penstock.program.descriptor import DESCRIPTOR_BYTES, Op
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode, Position
+from penstock.program.core.config import ALL_CHANNELS, get_config
+from penstock.program.core.counters import COUNTER_NAMES
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Op
+from penstock.program.core.registers import ErrorCode, Position
+from penstock.program.network.package import Package
 from penstock.sim.golden import GoldenError, execute, run
 from tests.compiler.back.graphs import random_inputs
 from tests.sim.illegal import ILLEGAL, RNG, at_index, first_of, last_halt, network, walker

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.package import Package
-from penstock.program.registers import WATCHDOG_CYCLES, ErrorCode
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.registers import WATCHDOG_CYCLES, ErrorCode
+from penstock.program.network.package import Package
 from penstock.sim import golden
 from penstock.sim.job import Job
 from penstock.sim.rtl.engine import RtlCore, RunResult

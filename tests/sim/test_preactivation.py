@@ -6,8 +6,8 @@ import pytest
 from penstock.compiler.estimate.cost import compare
 from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim import golden
 from penstock.sim.csim.build import build_csim
 from penstock.sim.csim.engine import CsimCore

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 from penstock.sim import sanitize
 from penstock.sim.csim.build import build_csim
 from penstock.sim.rtl.build import build_library

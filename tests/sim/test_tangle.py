@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from penstock.engines import COUNTED
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.descriptor import Descriptor, Op
-from penstock.program.package import Package
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.network.package import Package
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore

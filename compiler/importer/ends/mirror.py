@@ -17,7 +17,7 @@ from penstock.compiler.importer.axes import axes_of, axis_of
 from penstock.compiler.importer.lower.layers.kernels import MOVED, Axis, cheapest, conv_axes
 from penstock.compiler.importer.lower.layers.windows import core_windows
 from penstock.compiler.importer.net import Array, EndNodes, Net, OpNode
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 #: Each number of the result is one of the same place.
 POINTWISE = frozenset(

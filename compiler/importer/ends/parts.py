@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from penstock.compiler.importer.ends.steps import constant_names, to_steps
 from penstock.compiler.importer.net import Array, EndNodes, Net
-from penstock.program.ends import HostPart, HostStep, HostTensor, decode_part
+from penstock.program.network.ends import HostPart, HostStep, HostTensor, decode_part
 
 
 def host_part(net: Net, end: EndNodes) -> HostPart:

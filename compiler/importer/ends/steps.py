@@ -1,4 +1,4 @@
-"""ONNX nodes as the host's steps (`program/ends.py`), where they have such a form.
+"""ONNX nodes as the host's steps (`program/network/ends.py`), where they have such a form.
 
 The batch of one that shapes are inferred for is axis 0 of every tensor that is computed; a node
 that touches it has no form for a batch of several.
@@ -14,8 +14,8 @@ import onnx
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.axes import normal_axis, permutation_of
 from penstock.compiler.importer.net import Array, Net, OpNode
-from penstock.program.ends import HostStep
-from penstock.program.ends_ops import TYPES
+from penstock.program.network.ends import HostStep
+from penstock.program.network.ends_ops import TYPES
 
 FLOATS = ("float16", "float32", "float64")
 VIEWS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")

@@ -27,8 +27,8 @@ from penstock.compiler.importer.terms import (
     Term,
 )
 from penstock.compiler.numerics import ACCUMULATOR_LIMIT, SCORE_ONE, SCORE_SCALE, type_range
-from penstock.program.descriptor import GateKind
-from penstock.program.sigmoid import SIGMOID_STEPS
+from penstock.program.core.descriptor import GateKind
+from penstock.program.core.sigmoid import SIGMOID_STEPS
 
 SIGN_HINT = "(Sign(Gemm) + 1) / 2 is a score; better compare: Greater(Gemm, 0)"
 

@@ -8,7 +8,7 @@ import onnx
 from google.protobuf.message import Message  # type: ignore[import-untyped]
 
 from penstock.compiler.errors import CompileError
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 #: Model and weights each: the largest network by name, ResNet-152, has 241 MB in floating point.
 MAX_MODEL_BYTES = 1 << 28

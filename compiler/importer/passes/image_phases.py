@@ -13,7 +13,7 @@ import numpy as np
 
 from penstock.compiler.importer.lower.layers.windows import CONV_KERNELS
 from penstock.compiler.importer.net import Array, Net, OpNode
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 #: What may lie between the image and the convolution: the host, or the image's quantiser, does it.
 BEFORE = frozenset(["Cast", "Concat", "DequantizeLinear", "QuantizeLinear", "Reshape", "Transpose"])

@@ -13,7 +13,7 @@ from penstock.bench.timing.report import Report
 from penstock.bench.timing.tables import summary, worst
 from penstock.boards.board import board_names, load_board
 from penstock.cli.main import main
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 CORES = stored.load()
 DOCUMENT = ROOT / "docs" / "timing.md"

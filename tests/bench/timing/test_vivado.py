@@ -7,7 +7,7 @@ import pytest
 
 from penstock.bench.timing.vivado import read
 from penstock.cli.main import main
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 REPORT = """\
 | Tool Version      : Vivado v.2023.1 (lin64) Build 3865809

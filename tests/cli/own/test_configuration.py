@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from penstock.program.config import CONFIGS, HwConfig
-from penstock.program.cplusplus import config_header
-from penstock.program.hardware import hardware
-from penstock.program.package import Package, PackageError
+from penstock.program.core.config import CONFIGS, HwConfig
+from penstock.program.core.hardware import hardware
+from penstock.program.generate.cplusplus import config_header
+from penstock.program.network.package import Package, PackageError
 from penstock.sim.sources import RTL, rtl_sources
 from tests.cli.conftest import Runner, Workspace
 from tests.program.test_hardware import SLIM

@@ -18,8 +18,8 @@ from penstock.model.networks.own import OwnConfig, arguments_text, build_own, ex
 from penstock.model.train.config import TrainConfig
 from penstock.model.train.evaluation import evaluate
 from penstock.model.train.flow import train_network
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim.golden import run
 
 

@@ -20,8 +20,8 @@ from penstock.compiler.ir import (
     Requantize,
     Value,
 )
-from penstock.program.descriptor import GateKind
-from penstock.program.package import Package
+from penstock.program.core.descriptor import GateKind
+from penstock.program.network.package import Package
 
 
 @dataclasses.dataclass(kw_only=True)

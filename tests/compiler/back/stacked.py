@@ -10,8 +10,8 @@ from penstock.compiler.pipeline import plan_graph
 from penstock.compiler.plan.allocate import allocate
 from penstock.compiler.plan.stack_images import kinds
 from penstock.compiler.plan.steps import Plan
-from penstock.program.config import HwConfig
-from penstock.program.package import Package
+from penstock.program.core.config import HwConfig
+from penstock.program.network.package import Package
 
 
 def stacked_plan(

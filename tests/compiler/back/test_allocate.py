@@ -21,7 +21,7 @@ from penstock.compiler.plan.allocate import (
 )
 from penstock.compiler.plan.schedule import schedule_graph
 from penstock.compiler.plan.steps import Buffer
-from penstock.program.config import HwConfig, get_config
+from penstock.program.core.config import HwConfig, get_config
 from tests.compiler.back.graphs import GraphBuilder, lcnet, single_conv
 
 TINY = get_config("tiny")

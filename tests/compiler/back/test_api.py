@@ -9,10 +9,10 @@ import pytest
 
 from penstock.compiler import api
 from penstock.compiler.compiled import CompiledNetwork, load
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.errors import PenstockError
-from penstock.program.package import PackageError
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.network.package import PackageError
 from penstock.sim.golden import run
 
 SHAPE = (2, 8, 6)

@@ -12,10 +12,10 @@ from penstock.compiler.interpreter import exits_taken as graph_exits
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Conv, Fold, Graph
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import ALL_CHANNELS, get_config
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Op
-from penstock.program.exits import exits_taken
+from penstock.program.core.config import ALL_CHANNELS, get_config
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import Op
+from penstock.program.network.exits import exits_taken
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import (
     GraphBuilder,

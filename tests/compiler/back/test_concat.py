@@ -17,11 +17,11 @@ from penstock.compiler.passes.duplicate_residuals import duplicate_residuals
 from penstock.compiler.passes.order_siblings import order_siblings
 from penstock.compiler.passes.subsample import subsample
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import ALL_CHANNELS, get_config
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.descriptor import Op
-from penstock.program.exits import exits_taken
-from penstock.program.package import Package
+from penstock.program.core.config import ALL_CHANNELS, get_config
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.descriptor import Op
+from penstock.program.network.exits import exits_taken
+from penstock.program.network.package import Package
 from penstock.sim import golden
 from tests.compiler.back.graphs import GraphBuilder, densenet, random_inputs, staged
 from tests.compiler.back.test_bit_exact import CONFIGS, SCHEDULES, assert_exact

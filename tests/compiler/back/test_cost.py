@@ -8,10 +8,10 @@ from penstock.compiler.estimate.cost import compare, predict
 from penstock.compiler.estimate.macs import count_macs
 from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_NAMES
-from penstock.program.exits import exits_taken
-from penstock.program.package import Package
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_NAMES
+from penstock.program.network.exits import exits_taken
+from penstock.program.network.package import Package
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import (
     densenet,

@@ -13,10 +13,10 @@ from penstock.compiler.estimate.timing import Timing
 from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph, plan_graph
 from penstock.compiler.plan.allocate import allocate
-from penstock.program.config import ALL_CHANNELS, get_config
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Op
-from penstock.program.package import Package
+from penstock.program.core.config import ALL_CHANNELS, get_config
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import Op
+from penstock.program.network.package import Package
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import GraphBuilder, lcnet, random_inputs
 

@@ -17,10 +17,10 @@ from penstock.compiler.passes.order_siblings import order_siblings
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.plan.schedule import schedule_graph
 from penstock.compiler.plan.steps import ConvStep, GateStep
-from penstock.program.config import ALL_CHANNELS, get_config
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import SIGMOID, Op
-from penstock.program.package import Package
+from penstock.program.core.config import ALL_CHANNELS, get_config
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import SIGMOID, Op
+from penstock.program.network.package import Package
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import GraphBuilder, random_inputs
 from tests.compiler.back.test_bit_exact import assert_exact

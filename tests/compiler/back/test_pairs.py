@@ -9,8 +9,8 @@ from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph, plan_graph
 from penstock.compiler.plan.pairs import is_pair, taps
-from penstock.program.config import CONFIGS, HwConfig
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.core.config import CONFIGS, HwConfig
+from penstock.program.core.descriptor import Descriptor, Op
 from penstock.sim import golden
 from tests.compiler.back.graphs import GraphBuilder, random_inputs
 from tests.compiler.back.stacked import stacked_package

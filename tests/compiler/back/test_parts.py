@@ -9,8 +9,8 @@ from penstock.compiler.estimate.macs import count_macs
 from penstock.compiler.ir import Conv, Graph
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.plan.parts import bundle_cycles
-from penstock.program.config import get_config
-from penstock.program.descriptor import Op
+from penstock.program.core.config import get_config
+from penstock.program.core.descriptor import Op
 from tests.compiler.back.graphs import GraphBuilder, mobilenet
 
 RNG = np.random.default_rng

@@ -17,8 +17,8 @@ from penstock.compiler.passes import analysis
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.plan.allocate import allocate
 from penstock.compiler.plan.schedule import schedule_graph
-from penstock.program.config import ALL_CHANNELS, get_config
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.core.config import ALL_CHANNELS, get_config
+from penstock.program.core.descriptor import Descriptor, Op
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import GraphBuilder, random_inputs
 from tests.compiler.back.test_bit_exact import assert_exact

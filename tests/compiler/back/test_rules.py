@@ -8,9 +8,9 @@ import pytest
 from penstock.compiler.emit.legal import check_rules
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import get_config
-from penstock.program.descriptor import Descriptor, Op
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.config import get_config
+from penstock.program.core.descriptor import Descriptor, Op
 from tests.compiler.back.graphs import GraphBuilder, single_pool
 
 SHAPE = (4, 6, 6)

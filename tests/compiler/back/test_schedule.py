@@ -11,8 +11,8 @@ from penstock.compiler.passes.order_siblings import order_siblings
 from penstock.compiler.pipeline import compile_graph
 from penstock.compiler.plan.schedule import schedule_graph
 from penstock.compiler.plan.steps import ConvStep, CopyStep, GateStep, Plan, Step
-from penstock.program.config import get_config
-from penstock.program.descriptor import Op
+from penstock.program.core.config import get_config
+from penstock.program.core.descriptor import Op
 from tests.compiler.back.graphs import GraphBuilder, bottleneck, lcnet
 
 RNG = np.random.default_rng

@@ -12,7 +12,7 @@ from penstock.compiler.estimate.array_shape import (
     passes,
     tiles,
 )
-from penstock.program.config import CONFIGS, get_config
+from penstock.program.core.config import CONFIGS, get_config
 
 CONFIG_NAMES = sorted(CONFIGS)
 

@@ -8,8 +8,8 @@ import onnx
 import pytest
 
 from penstock.compiler import api
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim.golden import run
 
 torch = pytest.importorskip("torch")

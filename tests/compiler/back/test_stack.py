@@ -20,10 +20,10 @@ from penstock.compiler.pipeline import compile_graph, plan_graph
 from penstock.compiler.plan.allocate import allocate
 from penstock.compiler.plan.stack_images import Kind, kinds
 from penstock.compiler.plan.steps import ConvStep
-from penstock.program.config import HwConfig, get_config
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.descriptor import Descriptor, Op
-from penstock.program.package import Package
+from penstock.program.core.config import HwConfig, get_config
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.network.package import Package
 from penstock.sim.golden import run
 from tests.compiler.back.graphs import (
     GraphBuilder,

@@ -11,9 +11,9 @@ from penstock.compiler.estimate.report import build_report
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.ir import Fold, Graph
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import ALL_CHANNELS, get_config
-from penstock.program.descriptor import Op
-from penstock.program.package import Package
+from penstock.program.core.config import ALL_CHANNELS, get_config
+from penstock.program.core.descriptor import Op
+from penstock.program.network.package import Package
 from penstock.sim import golden
 from tests.compiler.back.graphs import GraphBuilder, random_inputs
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from penstock.compiler.ir import Requantize
 from penstock.compiler.plan.weights import pack_interleaved, pack_rows
-from penstock.program.config import get_config
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.core.config import get_config
+from penstock.program.core.descriptor import Descriptor, Op
 from penstock.sim.golden.convolution import read_rows
 
 

@@ -14,7 +14,7 @@ from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
 from penstock.compiler.onnx_session import open_session
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 
 Array = npt.NDArray[Any]
 

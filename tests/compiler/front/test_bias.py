@@ -13,7 +13,7 @@ from penstock.compiler.api import compile_onnx
 from penstock.compiler.errors import CompileError
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import quantize
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 from tests.compiler.front.conftest import run_onnxruntime
 from tests.compiler.front.qdq import Array
 

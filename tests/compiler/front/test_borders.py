@@ -8,7 +8,7 @@ import pytest
 from penstock.compiler import ir
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 from penstock.sim import golden
 from tests.compiler.back.graphs import random_inputs
 from tests.compiler.back.test_bit_exact import assert_exact

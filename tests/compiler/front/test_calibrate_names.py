@@ -13,8 +13,8 @@ from penstock.compiler.check.file import check_file
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.names import DERIVED, FreshNames
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import CONFIGS
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import CONFIGS
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim import golden
 from tests.compiler.front.floats import Floats, check_float, save, some_images
 

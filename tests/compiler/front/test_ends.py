@@ -12,7 +12,7 @@ from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.onnx_session import open_session
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 from penstock.sim.golden import run as run_golden
 from tests.compiler.front.floats import Floats, save
 from tests.compiler.front.qdq import Qdq

@@ -12,8 +12,8 @@ from penstock.compiler.api import compile_onnx
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer import import_onnx
 from penstock.compiler.interpreter import exits_taken, run_graph
-from penstock.program.config import get_config
-from penstock.program.exits import exit_bound
+from penstock.program.core.config import get_config
+from penstock.program.network.exits import exit_bound
 from penstock.sim import golden
 
 OUTPUTS = ["exit0", "exit1", "logits"]

@@ -11,7 +11,7 @@ from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.onnx_session import open_session
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 from penstock.sim import golden
 
 LAYERS = ["gemm", "gemm_without_bias", "matmul", "matmul_add", "two", "softmax"]

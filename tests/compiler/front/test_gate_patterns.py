@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from penstock.compiler import ir
-from penstock.program.descriptor import GateKind
+from penstock.program.core.descriptor import GateKind
 
 Y = 0.04
 SCORE = 1 / 128

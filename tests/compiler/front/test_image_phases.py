@@ -8,7 +8,7 @@ import pytest
 
 from penstock.compiler import ir
 from penstock.compiler.api import compile_onnx
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 from tests.compiler.front.floats import Floats
 from tests.compiler.front.qdq import Qdq
 from tests.compiler.front.test_ends import compiled_float, images_of, same

@@ -11,7 +11,7 @@ from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.importer.ends import mirror
 from penstock.engines import Memory, mismatches, run_engine
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 from tests.compiler.front.floats import Floats, save
 from tests.compiler.front.qdq import Qdq
 from tests.compiler.front.test_ends import compiled_float, images_of, same

@@ -12,8 +12,8 @@ from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.onnx_session import open_session
 from penstock.engines import Memory, mismatches, run_engine
-from penstock.program.config import CONFIGS
-from penstock.program.package import Package
+from penstock.program.core.config import CONFIGS
+from penstock.program.network.package import Package
 from tests.compiler.front.floats import Floats, save
 from tests.compiler.front.qdq import Qdq
 from tests.compiler.front.test_ends import images_of
@@ -154,7 +154,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     ],
 )
 def test_a_program_that_says_it_wrongly(change: Any, message: str, tmp_path: Path) -> None:
-    from penstock.program.metadata import check_metadata
+    from penstock.program.network.metadata import check_metadata
 
     net = Floats(85, ("N", 4, 8, 8))
     path = save(net.model(*heads(net)), tmp_path)

@@ -20,7 +20,7 @@ from penstock.compiler.importer.pipeline import import_model, simplify_float
 from penstock.compiler.importer.scores import curve as curves
 from penstock.compiler.interpreter import run_graph
 from penstock.compiler.numerics import SCORE_ONE
-from penstock.program.descriptor import GateKind
+from penstock.program.core.descriptor import GateKind
 from tests.compiler.front import spellings
 from tests.compiler.front.floats import Floats, save, some_images
 from tests.compiler.front.qdq import Array, Qdq

@@ -15,8 +15,8 @@ from penstock.compiler import ir
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.onnx_session import open_session
-from penstock.program.config import CONFIGS
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import CONFIGS
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim import golden
 from tests.compiler.front.floats import Floats
 

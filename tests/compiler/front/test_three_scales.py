@@ -12,7 +12,7 @@ from penstock.compiler import ir
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.lower.pair import ratio
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim import golden
 from tests.compiler.front.qdq import Qdq
 from tests.compiler.front.test_ends import images_of, same

@@ -11,7 +11,7 @@ from penstock.compiler.api import compile_onnx
 from penstock.compiler.calibration.warnings import image_warnings
 from penstock.compiler.gate_warnings import gate_warnings
 from penstock.compiler.importer.pipeline import import_onnx
-from penstock.program.config import CONFIGS
+from penstock.program.core.config import CONFIGS
 from tests.compiler.front.floats import Floats, run_float, save, some_images
 
 

@@ -11,9 +11,9 @@ from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.errors import CompileError
 from penstock.host.codec import InputCodec
-from penstock.program.config import CONFIGS
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.package import ENDS_VERSION, HEADER, Package
+from penstock.program.core.config import CONFIGS
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.network.package import ENDS_VERSION, HEADER, Package
 from penstock.sim import golden
 from tests.compiler.front.qdq import Qdq
 from tests.compiler.front.test_ends import images_of, same

@@ -15,9 +15,9 @@ from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.decoded import Decoded
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.ends import mirror
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim import golden
 from tests.fuzz.onnx.builder import Array
 from tests.fuzz.onnx.draw import Drawn

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import version_converter
 
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 from penstock.sim import golden
 from tests.fuzz.onnx.draw import Drawn, draw
 from tests.fuzz.onnx.judge import as_real, build

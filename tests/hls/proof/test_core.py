@@ -9,7 +9,7 @@ from penstock.hls.proof.__main__ import table
 from penstock.hls.proof.check import Proof, prove
 from penstock.hls.proof.translate import texts
 from penstock.hls.sources import SOURCE_DIR, VITIS_BUS
-from penstock.program.config import CONFIGS, get_config
+from penstock.program.core.config import CONFIGS, get_config
 
 
 @cache

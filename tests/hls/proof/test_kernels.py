@@ -4,7 +4,7 @@ import pytest
 
 from penstock.hls.proof.check import prove
 from penstock.hls.proof.translate import texts
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 
 HEAD = """
 #include "ps_bus.h"

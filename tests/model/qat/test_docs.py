@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from penstock.compiler.api import compile_onnx
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 
 
 def test_network_of_the_document_compiles_and_skips(

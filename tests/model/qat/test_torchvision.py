@@ -13,7 +13,7 @@ from penstock.compiler.numerics import quantize
 from penstock.compiler.pipeline import compile_graph
 from penstock.model.export import export_qat
 from penstock.model.quantize import prepare_qat
-from penstock.program.config import get_config
+from penstock.program.core.config import get_config
 from penstock.sim.golden import run
 from tests.model.qat.published import MobileNetV2, ResNet18
 

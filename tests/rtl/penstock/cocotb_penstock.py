@@ -14,11 +14,11 @@ from cocotbext.axi import AxiBus
 from graphs import lcnet
 
 from penstock.compiler.pipeline import compile_graph
-from penstock.program import registers
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.package import Package
-from penstock.program.registers import ErrorCode
+from penstock.program.core import registers
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.registers import ErrorCode
+from penstock.program.network.package import Package
 from penstock.sim.cocotb.bench import (
     STALLS,
     TIMEOUT,

@@ -6,7 +6,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from penstock.program import registers
+from penstock.program.core import registers
 from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_rng, start
 from penstock.sim.cocotb.control import ARGUMENTS, Host
 

@@ -7,8 +7,8 @@ from typing import Any
 import cocotb
 from cocotb.clock import Clock
 
-from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.descriptor import (
+from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.descriptor import (
     DEPTHWISE,
     DESCRIPTOR_BYTES,
     FIELD_BY_NAME,
@@ -16,7 +16,7 @@ from penstock.program.descriptor import (
     Descriptor,
     Op,
 )
-from penstock.program.registers import ErrorCode
+from penstock.program.core.registers import ErrorCode
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng
 from penstock.sim.cocotb.stream import cycles
 from penstock.sim.golden.checks import Limits, check, out_size

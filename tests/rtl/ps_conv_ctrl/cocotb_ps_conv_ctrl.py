@@ -14,8 +14,8 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from penstock.program.config import ALL_CHANNELS, HwConfig
-from penstock.program.descriptor import DEPTHWISE, Op
+from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.descriptor import DEPTHWISE, Op
 from penstock.sim.cocotb.bench import (
     STALLS,
     TIMEOUT,

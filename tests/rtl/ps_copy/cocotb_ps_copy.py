@@ -6,7 +6,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from penstock.program.descriptor import Op
+from penstock.program.core.descriptor import Op
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
 from penstock.sim.cocotb.stream import descriptor, pack, pulse, read_port, unpack
 

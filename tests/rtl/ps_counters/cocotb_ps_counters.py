@@ -6,7 +6,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-from penstock.program.counters import COUNTER_NAMES
+from penstock.program.core.counters import COUNTER_NAMES
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng
 from penstock.sim.cocotb.stream import unpack
 

@@ -6,7 +6,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from penstock.program.descriptor import DESCRIPTOR_BYTES
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES
 from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_rng, stall_pattern, start
 from penstock.sim.cocotb.stream import collect, cycles, pulse, wait_for
 

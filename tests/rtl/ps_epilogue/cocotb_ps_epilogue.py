@@ -13,7 +13,7 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from penstock.compiler.numerics import requantize
-from penstock.program.descriptor import Op
+from penstock.program.core.descriptor import Op
 from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_config, bench_rng, stall_pattern, start
 from penstock.sim.cocotb.stream import cycles, descriptor, pack, pulse, read_port, unpack, wait_for
 

@@ -8,8 +8,8 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from penstock.compiler.numerics import exp_table
-from penstock.program.config import EXIT_TABLE_BYTES, GATE_WORD_BYTES
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.core.config import EXIT_TABLE_BYTES, GATE_WORD_BYTES
+from penstock.program.core.descriptor import Descriptor, Op
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
 from penstock.sim.cocotb.stream import pulse, read_port
 from penstock.sim.golden.checks import Limits, check

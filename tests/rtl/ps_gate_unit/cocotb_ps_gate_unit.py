@@ -8,8 +8,8 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from penstock.compiler.numerics import requantize, sigmoid_scores, type_range
-from penstock.program.config import ALL_CHANNELS, GATE_WORD_BYTES, gate_row_bytes
-from penstock.program.descriptor import SIGMOID, STOPS, GateKind, Op
+from penstock.program.core.config import ALL_CHANNELS, GATE_WORD_BYTES, gate_row_bytes
+from penstock.program.core.descriptor import SIGMOID, STOPS, GateKind, Op
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
 from penstock.sim.cocotb.stream import cycles, descriptor, pulse, unpack, watch
 

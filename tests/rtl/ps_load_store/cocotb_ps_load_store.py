@@ -6,8 +6,8 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from penstock.program.counters import COUNTER_BYTES, COUNTERS
-from penstock.program.descriptor import Op
+from penstock.program.core.counters import COUNTER_BYTES, COUNTERS
+from penstock.program.core.descriptor import Op
 from penstock.sim.cocotb.bench import (
     STALLS,
     TIMEOUT,

@@ -6,8 +6,8 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from penstock.program.config import HwConfig
-from penstock.program.descriptor import Descriptor, Op
+from penstock.program.core.config import HwConfig
+from penstock.program.core.descriptor import Descriptor, Op
 from penstock.sim.cocotb.bench import TIMEOUT, bench_config, bench_rng, start
 from penstock.sim.cocotb.stream import pack, pulse, read_port, unpack
 from penstock.sim.golden.checks import Limits, check, out_size

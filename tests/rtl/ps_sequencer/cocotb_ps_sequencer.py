@@ -10,9 +10,9 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from penstock.program.config import ALL_CHANNELS
-from penstock.program.descriptor import DEPTHWISE, Descriptor, Op
-from penstock.program.registers import ErrorCode
+from penstock.program.core.config import ALL_CHANNELS
+from penstock.program.core.descriptor import DEPTHWISE, Descriptor, Op
+from penstock.program.core.registers import ErrorCode
 from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_config, bench_rng, stall_pattern, start
 from penstock.sim.cocotb.stream import pack, pulse, read_port
 

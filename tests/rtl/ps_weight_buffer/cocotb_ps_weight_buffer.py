@@ -7,8 +7,8 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from penstock.program.config import ALL_CHANNELS
-from penstock.program.descriptor import Op
+from penstock.program.core.config import ALL_CHANNELS
+from penstock.program.core.descriptor import Op
 from penstock.sim.cocotb.bench import (
     STALLS,
     TIMEOUT,

@@ -7,9 +7,9 @@ from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph
 from penstock.engines import COUNTED
 from penstock.hls.sources import HlsError, Types
-from penstock.program.config import CONFIGS, get_config
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.package import Package
+from penstock.program.core.config import CONFIGS, get_config
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.network.package import Package
 from penstock.sim import golden
 from penstock.sim.csim.build import build_csim
 from penstock.sim.csim.engine import CsimCore

@@ -5,9 +5,9 @@ import pytest
 
 from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import BEAT_BYTES, get_config
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.hls_timing import HlsTiming
+from penstock.program.core.config import BEAT_BYTES, get_config
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.hls_timing import HlsTiming
 from penstock.sim.csim.engine import CsimCore
 from tests.compiler.back.graphs import lcnet, random_inputs, single_conv
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from penstock.program.registers import (
+from penstock.program.core.registers import (
     AP_CTRL,
     AP_DONE,
     AP_IDLE,
@@ -47,7 +47,7 @@ def arguments(bus: RtlBus, **values: int) -> None:
 
 def halt_only(bus: RtlBus, memory: np.ndarray) -> None:
     """A program of one HALT: its record is the counters."""
-    from penstock.program.descriptor import Descriptor, Op
+    from penstock.program.core.descriptor import Descriptor, Op
 
     memory[:64] = np.frombuffer(Descriptor.make(Op.HALT).encode(), np.uint8)
     arguments(bus, program=BASE, weights=BASE + 4096, input=BASE + 8192, output=BASE + 16384)

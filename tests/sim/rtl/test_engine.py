@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.program.registers import ErrorCode
+from penstock.program.core.registers import ErrorCode
 from penstock.sim.job import Job
 from penstock.sim.rtl import build, engine, records
 from penstock.sim.rtl.memory import BASES

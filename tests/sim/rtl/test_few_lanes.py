@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.config import HwConfig, get_config
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import HwConfig, get_config
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim import golden
 from penstock.sim.rtl.engine import RtlCore
 from tests.compiler.back.graphs import GraphBuilder, random_inputs

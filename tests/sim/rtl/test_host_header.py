@@ -4,8 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from penstock.program.counters import COUNTER_NAMES
-from penstock.program.registers import AP_CTRL, OFFSETS, WATCHDOG_CYCLES, ErrorCode
+from penstock.program.core.counters import COUNTER_NAMES
+from penstock.program.core.registers import AP_CTRL, OFFSETS, WATCHDOG_CYCLES, ErrorCode
 from penstock.sim.host_header import HOST_HEADER, host_header
 
 

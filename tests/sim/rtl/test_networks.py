@@ -6,9 +6,9 @@ import pytest
 from penstock.compiler.ir import Graph
 from penstock.compiler.pipeline import compile_graph
 from penstock.engines import COUNTED
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.exits import exits_taken, with_thresholds
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.network.exits import exits_taken, with_thresholds
 from penstock.sim import golden
 from penstock.sim.rtl.engine import RtlCore
 from tests.compiler.back.graphs import (

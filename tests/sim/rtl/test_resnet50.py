@@ -11,9 +11,9 @@ from penstock.compiler import api
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.cost import compare
 from penstock.compiler.estimate.report import build_report
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import Op
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import Op
 from penstock.sim import golden
 from penstock.sim.rtl.engine import RtlCore
 

@@ -10,8 +10,8 @@ import pytest
 from penstock.compiler.api import compile_onnx
 from penstock.model import load_dataset
 from penstock.model.zoo import DEMO_NETWORKS, zoo_onnx
-from penstock.program.config import get_config
-from penstock.program.counters import COUNTER_BYTES
+from penstock.program.core.config import get_config
+from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim.golden import run as run_golden
 from penstock.sim.rtl.engine import RtlCore
 

@@ -12,7 +12,7 @@ from penstock.compiler.importer.lower.values.scales import integer_bounds, zero_
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import Linear, Part, Stored
 from penstock.compiler.numerics import SCORE_ONE
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 
 def add_conv(

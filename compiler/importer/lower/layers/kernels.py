@@ -18,8 +18,8 @@ from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.layers.windows import CONV_KERNELS, padding
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.terms import Part
-from penstock.program.arith import ceil_div
-from penstock.program.config import CONFIGS
+from penstock.program.base.arith import ceil_div
+from penstock.program.core.config import CONFIGS
 
 #: Inputs of a dense layer: the channels of the core that has the most.
 MOST_INPUTS = max(config.max_channels for config in CONFIGS.values())

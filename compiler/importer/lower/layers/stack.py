@@ -26,7 +26,7 @@ from penstock.compiler.importer.lower.layers.windows import CONV_KERNELS
 from penstock.compiler.importer.lower.values.frames import framed
 from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import Part
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 #: Cycles of a descriptor that moves pixels, beside those pixels.
 DESCRIPTOR = 24

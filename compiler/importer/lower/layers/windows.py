@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.net import Net, OpNode
 from penstock.compiler.importer.terms import Part, PoolWindows
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 CONV_KERNELS = (1, 3, 5, 7)
 POOL_KERNEL = 7  # at most

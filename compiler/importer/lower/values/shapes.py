@@ -21,7 +21,7 @@ from penstock.compiler.importer.terms import (
     Term,
     Window,
 )
-from penstock.program.arith import ceil_div
+from penstock.program.base.arith import ceil_div
 
 
 def check_term(builder: Builder, node: OpNode, name: str, term: Term) -> None:

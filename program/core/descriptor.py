@@ -8,25 +8,41 @@ import dataclasses
 import enum
 from typing import TYPE_CHECKING
 
-from penstock.program.descriptor_fields import DescriptorFields
+from penstock.program.core.descriptor_fields import DescriptorFields
 
 DESCRIPTOR_BYTES = 64
 DESCRIPTOR_WORDS = DESCRIPTOR_BYTES // 4
+
+#: `variant` of a GLOAD that loads the table of activations.
+GLOAD_TABLE = 1
 
 #: `variant` of a CONV whose output channels read the input channel of their own number alone.
 DEPTHWISE = 1
 
 #: `variant` of a GATE: outputs from `list_from` on are 0 if all before them are.
 STOPS = 1
-#: `variant` of a GATE whose scores come from a table (program/sigmoid.py).
+#: `variant` of a GATE whose scores come from a table (program/core/sigmoid.py).
 SIGMOID = 2
+
+#: `variant` of a COPY of every second row: 0, 2, 4 .., or 1, 3, 5 ...
+EVEN_ROWS, ODD_ROWS = 1, 2
+
+#: What `variant` may say, as the cores' sources spell it: name -> value.
+VARIANTS = {
+    "GLOAD_TABLE": GLOAD_TABLE,
+    "CONV_DEPTHWISE": DEPTHWISE,
+    "GATE_STOPS": STOPS,
+    "GATE_SIGMOID": SIGMOID,
+    "COPY_EVEN": EVEN_ROWS,
+    "COPY_ODD": ODD_ROWS,
+}
 
 
 class Op(enum.IntEnum):
     """Operations of the instruction set (design section 6)."""
 
     LOAD = 1  # input image -> feature memory
-    GLOAD = 2  # weight blob -> resident gate memory
+    GLOAD = 2  # weight blob -> resident gate memory, or the table of activations
     CONV = 3  # convolution with lists, gate fold, residual, pooled sums
     GATE = 4  # pooled sums -> dense -> scores and survivor list
     DENSE = 5  # pooled sums -> dense -> bytes in feature memory
@@ -82,7 +98,8 @@ FIELDS: tuple[Field, ...] = (
         0,
         30,
         2,
-        "CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; GATE: 1 may stop, 2 sigmoid",
+        "GLOAD: 1 table; CONV: 1 depthwise; COPY: 0 every row, 1 even, 2 odd rows; "
+        "GATE: 1 may stop, 2 sigmoid",
     ),
     Field("pred_slot", 1, 0, 16, "score address of the predicate"),
     Field("fold_slot", 1, 16, 16, "score address of the fold"),
@@ -129,7 +146,8 @@ FIELDS: tuple[Field, ...] = (
         15,
         0,
         32,
-        "LOAD, GLOAD, STORE: bytes; HALT: descriptor to loop to; EXIT_IF: to go on at, later",
+        "LOAD, GLOAD, STORE: bytes; CONV: bytes of its table, 0 without; HALT: descriptor to loop "
+        "to; EXIT_IF: to go on at, later",
     ),
 )
 
@@ -171,6 +189,16 @@ class Descriptor(DescriptorFields):
     def depthwise(self) -> bool:
         """A CONV whose output channel oc reads input channel oc alone."""
         return bool(self.op == Op.CONV and self.variant == DEPTHWISE)
+
+    @property
+    def loads_table(self) -> bool:
+        """A GLOAD of the table of activations."""
+        return bool(self.op == Op.GLOAD and self.variant == GLOAD_TABLE)
+
+    @property
+    def has_table(self) -> bool:
+        """A CONV whose results go through the table of activations."""
+        return bool(self.op == Op.CONV and self.length)
 
     @property
     def score_kind(self) -> GateKind:

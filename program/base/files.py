@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 #: Prefix of every temporary file and folder.
 TEMPORARY = ".penstock-"

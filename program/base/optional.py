@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from penstock.program.errors import PenstockError
+from penstock.program.base.errors import PenstockError
 
 #: Top-level module -> its distribution and the extra that brings it ("": the bare wheel does).
 PACKAGES: dict[str, tuple[str, str]] = {

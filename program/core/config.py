@@ -6,11 +6,11 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.program.arith import round_up
-from penstock.program.errors import PenstockError
+from penstock.program.base.arith import round_up
+from penstock.program.base.errors import PenstockError
 
 #: Bumped whenever a descriptor, register or record changes meaning; part of every hash.
-ISA_VERSION = 8
+ISA_VERSION = 9
 
 #: Bytes of one beat of the AXI4 master (design section 8: 64 bit).
 BEAT_BYTES = 8
@@ -27,6 +27,9 @@ GATE_WORD_BYTES = 16
 #: Table of an EXIT_IF: a uint16 for each distance of a logit from the largest.
 EXIT_ENTRIES = 256
 EXIT_TABLE_BYTES = 2 * EXIT_ENTRIES
+
+#: Table of activations: a byte for each byte that a CONV makes.
+TABLE_BYTES = 256
 
 #: `in_list` / `out_list` value that means "every channel".
 ALL_CHANNELS = 0xFF

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from penstock.program.errors import PenstockError
-from penstock.program.optional import explained
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import explained
 
 #: In the environment: show tracebacks as well.
 DEBUG_VARIABLE = "PENSTOCK_DEBUG"

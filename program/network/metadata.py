@@ -8,12 +8,12 @@ import math
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
-from penstock.program.arith import round_up
-from penstock.program.config import BEAT_BYTES, MAX_LENGTH
-from penstock.program.ends import check_ends
-from penstock.program.meta import ProgramMeta, Threshold
-from penstock.program.outputs import check_outputs
-from penstock.program.pixels import pixels_of
+from penstock.program.base.arith import round_up
+from penstock.program.core.config import BEAT_BYTES, MAX_LENGTH
+from penstock.program.network.ends import check_ends
+from penstock.program.network.meta import ProgramMeta, Threshold
+from penstock.program.network.outputs import check_outputs
+from penstock.program.network.pixels import pixels_of
 
 #: Largest number of the format: sizes, addresses and counts are 32-bit words.
 LARGEST = (1 << 32) - 1
@@ -101,7 +101,7 @@ def result_stride(meta: Mapping[str, Any]) -> int:
 
 
 def _check(value: Any, kind: Any, where: str) -> None:
-    """Hold a value to an annotation of program/meta.py."""
+    """Hold a value to an annotation of program/network/meta.py."""
     if is_typeddict(kind):
         _require(isinstance(value, dict), where)
         for key in sorted(kind.__required_keys__, key=list(get_type_hints(kind)).index):

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from penstock.program.files import TEMPORARY, WriteError
-from penstock.program.locks import locked
+from penstock.program.base.files import TEMPORARY, WriteError
+from penstock.program.base.locks import locked
 
 MANIFEST = ".penstock.json"
 STAGED = f"{TEMPORARY}staged"

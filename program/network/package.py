@@ -18,12 +18,12 @@ import struct
 import zlib
 from typing import cast
 
-from penstock.program.config import CONFIGS, ConfigError, HwConfig
-from penstock.program.descriptor import DESCRIPTOR_BYTES
-from penstock.program.errors import PenstockError
-from penstock.program.meta import ProgramMeta
-from penstock.program.metadata import check_metadata, parse_metadata
-from penstock.program.optional import require
+from penstock.program.base.errors import PenstockError
+from penstock.program.base.optional import require
+from penstock.program.core.config import CONFIGS, ConfigError, HwConfig
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES
+from penstock.program.network.meta import ProgramMeta
+from penstock.program.network.metadata import check_metadata, parse_metadata
 
 MAGIC = b"PENSTOCK"
 FORMAT_VERSION = 2
@@ -64,7 +64,7 @@ class Package:
         own = self.meta.get("hardware")
         with contextlib.suppress(TypeError, KeyError, AttributeError, ConfigError):
             # The board's copy has no such module, and the driver asks for no sizes.
-            config = require("penstock.program.hardware").own_config(own)
+            config = require("penstock.program.core.hardware").own_config(own)
             if config.hash == self.config_hash:
                 return config
         raise PackageError(

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.arith import round_up
-from penstock.program.config import BEAT_BYTES
-from penstock.program.counters import COUNTER_BYTES, COUNTER_NAMES
-from penstock.program.descriptor import DESCRIPTOR_BYTES, FIELD_BY_NAME, Descriptor
-from penstock.program.errors import PenstockError
-from penstock.program.metadata import result_stride
-from penstock.program.outputs import real_values
-from penstock.program.package import Package
+from penstock.program.base.arith import round_up
+from penstock.program.base.errors import PenstockError
+from penstock.program.core.config import BEAT_BYTES
+from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, FIELD_BY_NAME, Descriptor
+from penstock.program.network.metadata import result_stride
+from penstock.program.network.outputs import real_values
+from penstock.program.network.package import Package
 
 Array = npt.NDArray[Any]
 

@@ -1,9 +1,9 @@
 """What the host computes before and behind the core: the head and the tails of a network.
 
 A `HostPart` is a short list of steps on whole arrays, batch first, in the operators of
-`program/ends_ops.py`.  The compiler peels one off where a network begins or ends with what the
-core cannot do - normalised images, another order of axes, softmax - and the Program's metadata
-keeps it, so that every engine and the board's driver compute the same.
+`program/network/ends_ops.py`.  The compiler peels one off where a network begins or ends with
+what the core cannot do - normalised images, another order of axes, softmax - and the Program's
+metadata keeps it, so that every engine and the board's driver compute the same.
 """
 
 import base64
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.ends_ops import (
+from penstock.program.network.ends_ops import (
     ATTRIBUTES,
     INT,
     INTS,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from penstock.program.config import CONFIGS, ConfigError, HwConfig
-from penstock.program.optional import require
+from penstock.program.base.optional import require
+from penstock.program.core.config import CONFIGS, ConfigError, HwConfig
 
 #: What a file of a configuration is called, so that it is no name.
 SUFFIXES = (".yaml", ".yml")

@@ -5,10 +5,10 @@ The golden engine stops where these rules say so, and the compiler writes nothin
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from penstock.program.arith import ceil_div, round_up
-from penstock.program.config import (
+from penstock.program.base.arith import ceil_div, round_up
+from penstock.program.core.config import (
     ALL_CHANNELS,
     BEAT_BYTES,
     EXIT_TABLE_BYTES,
@@ -16,12 +16,21 @@ from penstock.program.config import (
     MAX_LENGTH,
     MAX_SHIFT,
     MIN_SHIFT,
+    TABLE_BYTES,
     HwConfig,
     gate_row_bytes,
 )
-from penstock.program.counters import COUNTER_BYTES
-from penstock.program.descriptor import DEPTHWISE, SIGMOID, STOPS, Descriptor, Op
-from penstock.program.registers import ErrorCode
+from penstock.program.core.counters import COUNTER_BYTES
+from penstock.program.core.descriptor import (
+    DEPTHWISE,
+    GLOAD_TABLE,
+    ODD_ROWS,
+    SIGMOID,
+    STOPS,
+    Descriptor,
+    Op,
+)
+from penstock.program.core.registers import ErrorCode
 
 MAX_KERNEL = 7
 MAX_SIDE = 1023
@@ -64,6 +73,17 @@ def violation(d: Descriptor, limits: Limits, index: int = 0) -> tuple[ErrorCode,
     return None
 
 
+def without_table(descriptors: Sequence[Descriptor]) -> int | None:
+    """The first CONV of a program that asks for a table although no GLOAD of one stands before it:
+    its number, None if there is none.  Jumps within an image go forwards, so nothing loads it."""
+    for index, d in enumerate(descriptors):
+        if d.loads_table:
+            return None
+        if d.has_table:
+            return index
+    return None
+
+
 def _unaligned(d: Descriptor, *names: str) -> Iterator[Rule]:
     for name in names:
         yield d.values[name] % BEAT_BYTES != 0, f"{name} is not a multiple of {BEAT_BYTES}"
@@ -103,6 +123,8 @@ def _fields(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
         case Op.GLOAD:
             yield _bad_length(d)
             yield from _unaligned(d, "dst", "w_addr", "length")
+            yield d.variant > GLOAD_TABLE, f"variant {d.variant}"
+            yield d.loads_table and d.length != TABLE_BYTES, f"table of {d.length} bytes"
         case Op.STORE:
             yield _bad_length(d)
             yield from _unaligned(d, "ddr", *(["src"] if d.from_scores else []))
@@ -125,7 +147,8 @@ def _fields(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
             yield _bad_map(d)
             yield _bad_phase(d, config)
-            yield d.variant == 3 or (d.variant == 2 and d.height == 1), f"variant {d.variant}"
+            odd = d.variant == ODD_ROWS
+            yield d.variant > ODD_ROWS or (odd and d.height == 1), f"variant {d.variant}"
         case Op.POOL:
             yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
             yield _bad_map(d)
@@ -147,6 +170,7 @@ def _fields(d: Descriptor, limits: Limits, index: int) -> Iterator[Rule]:
 def _conv_fields(d: Descriptor, config: HwConfig) -> Iterator[Rule]:
     yield d.kernel % 2 == 0 or d.kernel > MAX_KERNEL, f"kernel {d.kernel}"
     yield d.variant > DEPTHWISE, f"variant {d.variant}"
+    yield d.length not in (0, TABLE_BYTES), f"table of {d.length} bytes"
     yield d.cin > config.max_channels, f"cin {d.cin}"
     yield not 0 < d.cout <= config.max_channels, f"cout {d.cout}"
     yield d.depthwise and d.cin != d.cout, f"depthwise from {d.cin} to {d.cout} channels"

@@ -15,7 +15,7 @@ class InputOptional(TypedDict, total=False):
 
     integer: bool  # the file takes int8 or uint8 images
     zero_point: int
-    pixels: dict[str, Any]  # program/pixels.py
+    pixels: dict[str, Any]  # program/network/pixels.py
 
 
 class InputMeta(InputOptional):
@@ -50,7 +50,7 @@ class NamedOptional(TypedDict, total=False):
     """Of one of several outputs, or of a map."""
 
     zero_point: int
-    tail: dict[str, Any]  # program/ends.py
+    tail: dict[str, Any]  # program/network/ends.py
 
 
 class NamedMeta(NamedOptional):
@@ -129,7 +129,7 @@ class LayerMeta(LayerOptional):
 
 
 class ProgramOptional(TypedDict, total=False):
-    """What the host does at either end (program/ends.py); a configuration of the user's own."""
+    """What the host does at either end (network/ends.py); a configuration of the user's own."""
 
     head: dict[str, Any]
     tails: list[dict[str, Any]]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.program.ends import decode_part
+from penstock.program.network.ends import decode_part
 
 Array = npt.NDArray[Any]
 

@@ -1,0 +1,1 @@
+"""The machine: its configurations, descriptors, rules, registers, counters, pins."""
