@@ -6,6 +6,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from penstock.compiler import ir, numerics
+from penstock.compiler.importer.curves.find import find_curves
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.terms import Const, Image, Linear, Pending, Stored, Term
 from penstock.program.base.arith import ceil_div
@@ -16,6 +17,7 @@ class Builder:
 
     def __init__(self, net: Net) -> None:
         self.net = net
+        self.curves = find_curves(net)
         self.fresh = net.fresh_names()  # for values that are no tensor of the network
         self.terms: dict[str, Term] = {net.input: Image(name=net.input)}
         self.values: dict[str, ir.Value] = {}

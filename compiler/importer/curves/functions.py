@@ -69,14 +69,10 @@ def _clip(x: Reals, low: Reals | None = None, high: Reals | None = None) -> Real
     return x if high is None else np.minimum(x, high)
 
 
-def _cast(x: Reals, to: int) -> Reals:
-    """To a float type, or from truth to any."""
-    return x
-
-
 #: Operators of one operand.
 UNARY: dict[str, Function] = {
     "Abs": np.abs,
+    "Cast": lambda x: x,
     "Ceil": np.ceil,
     "Celu": _celu,
     "Cos": np.cos,
@@ -124,14 +120,15 @@ SEVERAL: dict[str, Function] = {
     "Sub": np.subtract,
     "Where": lambda condition, x, y: np.where(condition != 0, x, y),
 }
-FUNCTIONS: dict[str, Function] = UNARY | SEVERAL | {"Cast": _cast}
+FUNCTIONS: dict[str, Function] = UNARY | SEVERAL
 
 
 def evaluate(op: str, operands: Operands, attributes: Attributes) -> Reals:
     """What an operator of FUNCTIONS makes of its operands: float64, NaN or infinity where it is
     not defined."""
     with np.errstate(all="ignore"):
-        given = [operand for operand in operands]
+        given = list(operands)
         while given and given[-1] is None:
             given.pop()
-        return np.asarray(FUNCTIONS[op](*given, **attributes), dtype=np.float64)
+        known = {} if op == "Cast" else attributes
+        return np.asarray(FUNCTIONS[op](*given, **known), dtype=np.float64)

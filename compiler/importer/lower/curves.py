@@ -34,7 +34,7 @@ def lower_function(builder: Builder, node: OpNode) -> Term:
     Raises:
         CompileError: it is none of one integer value alone.
     """
-    curve = curve_of(builder, node)
+    curve = activation(builder, node)
     if curve is None:
         raise node.error("the operator is not supported", operator_hint(builder.net, node))
     return curve
@@ -62,17 +62,9 @@ def curve_of(builder: Builder, node: OpNode) -> Curve | None:
     return Curve(node=node, value=values.pop(), real=np.broadcast_to(real, (256,)))
 
 
-def is_made_by_curve(builder: Builder, node: OpNode) -> bool:
-    """Whether an operand of a node is a function of elements already."""
-    terms = (builder.term(name) for name in node.inputs if name)
-    return any(
-        isinstance(term, Curve)
-        or (
-            isinstance(term, Stored | Pending)
-            and isinstance(builder.nodes.get(term.value), ir.Table)
-        )
-        for term in terms
-    )
+def activation(builder: Builder, node: OpNode) -> Curve | None:
+    """`curve_of` a node that is a part of an activation; None of any other."""
+    return curve_of(builder, node) if node.output in builder.curves else None
 
 
 def quantize_curve(

@@ -7,7 +7,7 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.lower.curves import curve_of, is_made_by_curve
+from penstock.compiler.importer.lower.curves import activation
 from penstock.compiler.importer.lower.gates import score_value, signum
 from penstock.compiler.importer.lower.layers.linear import (
     dense_identity,
@@ -45,7 +45,7 @@ from penstock.compiler.importer.terms import (
 def lower_add(builder: Builder, node: OpNode) -> Term:
     """A bias after MatMul or Conv, or a residual addition; of what an activation makes, a part of
     that."""
-    if is_made_by_curve(builder, node) and (curve := curve_of(builder, node)) is not None:
+    if (curve := activation(builder, node)) is not None:
         return curve
     left, right = (_operand(builder, node, name) for name in node.inputs)
     for linear, constant in ((left, right), (right, left)):
@@ -125,7 +125,7 @@ def lower_mul(builder: Builder, node: OpNode) -> Term:
     """A convolution times a gate's scores (per channel, or one for the block); a quantised map
     times scores is a convolution of every channel by itself.  Functions of one map are multiplied
     element by element."""
-    if (curve := curve_of(builder, node)) is not None:
+    if (curve := activation(builder, node)) is not None:
         return curve
     for map_name, score_name in (node.inputs, node.inputs[::-1]):
         term, factor = builder.term(map_name), builder.term(score_name)
@@ -203,7 +203,7 @@ def _scored(builder: Builder, node: OpNode, conv: Linear, score: str, name: str)
 
 def lower_clip(builder: Builder, node: OpNode) -> Term:
     """Relu, Clip, and Min or Max with a number: bounds on a term."""
-    if is_made_by_curve(builder, node) and (curve := curve_of(builder, node)) is not None:
+    if (curve := activation(builder, node)) is not None:
         return curve
     name, low, high = _bounds(builder, node)
     if math.isnan(low) or math.isnan(high) or low > high:

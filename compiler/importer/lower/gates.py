@@ -9,6 +9,7 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.keys import frozen
+from penstock.compiler.importer.lower.curves import activation
 from penstock.compiler.importer.lower.layers.bias import fit
 from penstock.compiler.importer.lower.layers.linear import one_per_output
 from penstock.compiler.importer.lower.values.scales import scale_text
@@ -123,7 +124,7 @@ def make_gate(
 
 def lower_sigmoid(builder: Builder, node: OpNode) -> Term:
     """Sigmoid of a dense layer, or of its int8 in steps of 1/16: a score, or a threshold's."""
-    if not _scores(builder, node) and (curve := curve_of(builder, node)) is not None:
+    if (curve := activation(builder, node)) is not None:
         return curve
     term = builder.term(node.inputs[0])
     if isinstance(term, Stored | Pending) and term.value in builder.linears:
@@ -159,7 +160,7 @@ def lower_greater(builder: Builder, node: OpNode) -> Term:
     integer bias included; for >= the bound is ceil((t - offset) / scale) - 1.
     """
     term = builder.term(node.inputs[0])
-    if is_activation(builder.net, node) and (curve := curve_of(builder, node)) is not None:
+    if (curve := activation(builder, node)) is not None:
         return curve
     if isinstance(term, Stored | Pending) and term.value in builder.linears:
         return _greater_of_codes(builder, node, term)
@@ -236,7 +237,7 @@ def lower_sign(builder: Builder, node: OpNode) -> Term:
 
     Where no sum is exactly 0 that is a comparison.
     """
-    if is_activation(builder.net, node) and (curve := curve_of(builder, node)) is not None:
+    if (curve := activation(builder, node)) is not None:
         return curve
     linear = builder.term(node.inputs[0])
     plain = isinstance(linear, Linear) and linear.dense
@@ -263,7 +264,7 @@ def signum(
 def lower_cast(builder: Builder, node: OpNode) -> Term:
     """Cast of a comparison to float: 0.0 or 1.0."""
     term = builder.term(node.inputs[0])
-    if is_activation(builder.net, node) and (curve := curve_of(builder, node)) is not None:
+    if (curve := activation(builder, node)) is not None:
         return curve
     if isinstance(term, Binary) and builder.net.types.get(node.output) == "float32":
         return term

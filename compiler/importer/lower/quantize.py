@@ -9,6 +9,7 @@ from penstock.compiler.importer.axes import axis_of
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.keys import frozen
 from penstock.compiler.importer.lower.concat import concat_values
+from penstock.compiler.importer.lower.curves import MOVE, curve_of_value, quantize_curve
 from penstock.compiler.importer.lower.gates import is_relu1, make_gate
 from penstock.compiler.importer.lower.layers.bias import fit
 from penstock.compiler.importer.lower.layers.convolution import make_conv, quantize_conv
@@ -36,6 +37,7 @@ from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import (
     Binary,
     Const,
+    Curve,
     Image,
     Joined,
     Linear,
@@ -158,6 +160,8 @@ def _quantize(
             return _image(builder, node, term, scale, signed, zero)
         case Stored() | Pending():
             return _requantize(builder, node, pending(term), scale, signed, zero)
+        case Curve():
+            return quantize_curve(builder, node, term, scale, signed, zero)
         case Mean():
             return _pool(builder, node, term, scale, signed, zero)
         case Window():
@@ -208,15 +212,24 @@ def _requantize(
 ) -> Stored | Pending:
     """Quantising a dequantised value again, which may only narrow it; its order stays."""
     value, (least, greatest) = builder.values[term.value], type_range(signed)
+    curve = curve_of_value(builder, node, term)
+    if curve is not None and not _same_codes(value, scale, signed, zero):
+        return quantize_curve(builder, node, curve, scale, signed, zero)
     low, high = builder.integer_range(term.value)
     retyped = value.signed != signed and not (least <= low and high <= greatest)
     pooled = retyped and isinstance(builder.nodes.get(term.value), ir.MapPool | ir.Concat)
     if (value.scale, value.zero_point) != (scale, zero) or pooled:
         return _rescaled(builder, node, term, scale, signed, zero)
+    zero, signed = value.zero_point, value.signed if curve is not None else signed
     bounds = integer_bounds(term.low, term.high, scale, signed, zero)
     name = in_order(builder, term, node.output)
     narrowed = builder.narrow(node, term.value, bounds, signed, name)
     return simplest(Pending(value=narrowed.value, order=term.order))
+
+
+def _same_codes(value: ir.Value, scale: float, signed: bool, zero: int) -> bool:
+    """Whether a value has a quantiser's steps, in codes of its type or moved to the other's."""
+    return value.scale == scale and zero - value.zero_point == MOVE * (value.signed - signed)
 
 
 def _rescaled(
