@@ -4,6 +4,7 @@ Operands are arrays of one shape or single numbers, None where an optional input
 is 0.0 or 1.0.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ Operands = list[Reals | None]
 Attributes = Mapping[str, Any]
 Function = Callable[..., Reals]
 
-_ERF = np.vectorize(math.erf, otypes=[np.float64])
+_ERF: Function = np.vectorize(math.erf, otypes=[np.float64])
 SELU = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}
 
 
@@ -62,6 +63,10 @@ def _thresholded(x: Reals, alpha: float = 1.0) -> Reals:
 
 def _shrink(x: Reals, bias: float = 0.0, lambd: float = 0.5) -> Reals:
     return np.where(x < -lambd, x + bias, np.where(x > lambd, x - bias, 0.0))
+
+
+def _where(condition: Reals, x: Reals, y: Reals) -> Reals:
+    return np.where(condition != 0, x, y)
 
 
 def _clip(x: Reals, low: Reals | None = None, high: Reals | None = None) -> Reals:
@@ -112,13 +117,13 @@ SEVERAL: dict[str, Function] = {
     "GreaterOrEqual": lambda x, y: (x >= y).astype(np.float64),
     "Less": lambda x, y: (x < y).astype(np.float64),
     "LessOrEqual": lambda x, y: (x <= y).astype(np.float64),
-    "Max": lambda *operands: np.maximum.reduce(np.broadcast_arrays(*operands)),
-    "Min": lambda *operands: np.minimum.reduce(np.broadcast_arrays(*operands)),
+    "Max": lambda *operands: functools.reduce(np.maximum, operands),
+    "Min": lambda *operands: functools.reduce(np.minimum, operands),
     "Mul": np.multiply,
     "PRelu": lambda x, slope: np.where(x < 0, slope * x, x),
     "Pow": np.power,
     "Sub": np.subtract,
-    "Where": lambda condition, x, y: np.where(condition != 0, x, y),
+    "Where": _where,
 }
 FUNCTIONS: dict[str, Function] = UNARY | SEVERAL
 

@@ -87,7 +87,8 @@ def _output(builder: Builder, output: str) -> str:
     return value
 
 
-HANDLERS: dict[str, Handler] = dict.fromkeys(FUNCTIONS, lower_function) | {
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(FUNCTIONS, lower_function),
     "Add": lower_add,
     "AveragePool": lower_average_pool,
     "BatchNormalization": lower_batch_norm,
