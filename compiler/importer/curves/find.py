@@ -49,6 +49,7 @@ class _Finder:
         self.net = net
         self.made: dict[str, OpNode] = {}
         self.above: dict[str, str] = {}  # tensor inside -> one nearer to its root
+        self.numbers: dict[str, bool] = {}  # constants -> whether they are one number
         self.hard: set[str] = set()  # made by what no gate's dense layer has either
 
     def run(self) -> Curves:
@@ -66,11 +67,25 @@ class _Finder:
         net = self.net
         if node.op not in FUNCTIONS and node.op not in QUANTISERS:
             return []
-        computed = [name for name in node.inputs if name and name not in net.constants]
-        constants = [net.constants[name] for name in node.inputs if name in net.constants]
-        single = all(c.size and (c == c.reshape(-1)[0]).all() for c in constants)
+        known = {name: self._is_number(name) for name in node.inputs if name}
+        computed = [name for name, number in known.items() if number is None]
+        single = False not in known.values()
         shapes = {tuple(net.shapes.get(name, ())) for name in (*computed, node.output)}
-        return list(dict.fromkeys(computed)) if single and len(shapes) == 1 else []
+        return computed if computed and single and len(shapes) == 1 else []
+
+    def _is_number(self, name: str) -> bool | None:
+        """Whether a constant, dequantised or not, is one number, however often it is there; None if
+        it is none."""
+        if name not in self.numbers:
+            array, node = self.net.constants.get(name), self.made.get(name)
+            if array is not None:
+                self.numbers[name] = bool(array.size and (array == array.reshape(-1)[0]).all())
+            elif node is not None and node.op == "DequantizeLinear":
+                known = [self._is_number(each) for each in node.inputs]
+                if None in known:
+                    return None
+                self.numbers[name] = all(known)
+        return self.numbers.get(name)
 
     def _add(self, node: OpNode, operands: list[str]) -> None:
         repeated = sum(name in operands for name in node.inputs) > 1

@@ -104,7 +104,6 @@ UNARY: dict[str, Function] = {
     "Softplus": _softplus,
     "Softsign": lambda x: x / (1.0 + np.abs(x)),
     "Sqrt": np.sqrt,
-    "Swish": lambda x, alpha=1.0: x * _sigmoid(alpha * x),
     "Tanh": np.tanh,
     "ThresholdedRelu": _thresholded,
 }

@@ -17,7 +17,6 @@ UNDERSTOOD = {
     "LeakyRelu": frozenset(["alpha"]),
     "Selu": frozenset(["alpha", "gamma"]),
     "Shrink": frozenset(["bias", "lambd"]),
-    "Swish": frozenset(["alpha"]),
     "ThresholdedRelu": frozenset(["alpha"]),
     "BatchNormalization": frozenset(["epsilon", "momentum", "training_mode"]),
     "Cast": frozenset(["to"]),
