@@ -62,8 +62,8 @@ def choose(net: Net, image_unsigned: bool) -> Points:
             for source in _computed(net, producer):
                 _unite(group, name, source)
                 _unite(kinds, name, source)
-        if name in curves:  # a table makes codes of the type that it reads
-            _unite(kinds, name, curves.roots[name])
+        if (inside := _before_views(name, made)) in curves:  # tables make the type that they read
+            _unite(kinds, name, curves.roots[inside])
     signs = {name: _nonnegative(net, name, made) for name in chosen.tensors}
     signs[net.input] = image_unsigned
     signed = {_head(kinds, name) for name in chosen.tensors if not signs[name]}
@@ -163,9 +163,15 @@ class _Chosen:
 
 def _is_sigmoid(name: str, made: dict[str, OpNode]) -> bool:
     """Whether a tensor is a sigmoid that nothing is compared with, perhaps reshaped."""
+    name = _before_views(name, made)
+    return name in made and made[name].op == "Sigmoid"
+
+
+def _before_views(name: str, made: dict[str, OpNode]) -> str:
+    """The tensor that a tensor is a view of."""
     while name in made and made[name].op in VIEWS:
         name = made[name].inputs[0]
-    return name in made and made[name].op == "Sigmoid"
+    return name
 
 
 def _shuffles(net: Net, node: OpNode) -> bool:

@@ -109,6 +109,13 @@ class Builder:
             return int(reached.min()), int(reached.max())
         return numerics.type_range(self.values[value].signed)
 
+    def is_vector(self, value: str) -> bool:
+        """Whether an average or a dense layer makes a value, or a function of such a one."""
+        item = self.nodes.get(value)
+        if isinstance(item, ir.Table):
+            return self.is_vector(item.input)
+        return isinstance(item, ir.Pool | ir.Dense)
+
     def bytes_of(self, value: str) -> Array:
         """The bytes that an element of a value can be."""
         low, high = self.integer_range(value)

@@ -15,7 +15,7 @@ QUANTISERS = frozenset(["DequantizeLinear", "QuantizeLinear"])
 #: With constants: what a layer before them takes along.
 PLAIN = frozenset(["Add", "Clip", "Max", "Min", "Relu"]) | QUANTISERS
 #: With constants: what the dense layer of a gate takes along, or makes a score of.
-OF_SCORES = PLAIN | {"Cast", "Greater", "GreaterOrEqual", "Mul", "Sigmoid", "Sign"}
+OF_SCORES = PLAIN | {"Cast", "Greater", "GreaterOrEqual", "Mul", "Sign"}
 LAYERS = frozenset(["Conv", "Gemm", "MatMul"])
 
 

@@ -98,7 +98,7 @@ def _as_linear(builder: Builder, node: OpNode, term: Stored) -> Linear | None:
     """A layer that leaves a map, or what a dense layer or an average made, as it is."""
     if is_stored_map(term, builder):
         return identity(builder, node, term.value)
-    if isinstance(builder.nodes.get(term.value), ir.Dense | ir.Pool):
+    if builder.is_vector(term.value):
         return dense_identity(builder, node, term.value)
     return None
 

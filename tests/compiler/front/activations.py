@@ -106,3 +106,119 @@ LATER: dict[str, tuple[int, Build]] = {
     "Gelu": (20, _op("Gelu")),
     "Gelu, tanh": (20, _op("Gelu", approximate="tanh")),
 }
+
+
+def _after_sum(n: Floats, f: Build) -> str:
+    x = f(n, n.conv("image"))
+    return n.head(f(n, n.node("Add", n.conv(f(n, n.conv(x))), x)))
+
+
+def _before_sum(n: Floats, f: Build) -> str:
+    """As in Darknet: what is added went through the function by itself."""
+    x = f(n, n.conv("image"))
+    return n.head(n.conv(n.node("Add", f(n, n.conv(f(n, n.conv(x)))), x)))
+
+
+def _pools(n: Floats, f: Build) -> str:
+    x = n.node("MaxPool", f(n, n.conv("image")), kernel_shape=[3, 3], pads=[1] * 4, strides=[2, 2])
+    x = n.node("AveragePool", f(n, n.conv(x)), kernel_shape=[2, 2], strides=[1, 1])
+    return n.head(x)
+
+
+def _before_pool(n: Floats, f: Build) -> str:
+    x = n.node("MaxPool", n.conv("image"), kernel_shape=[2, 2], strides=[2, 2])
+    return n.head(f(n, n.conv(f(n, x))))
+
+
+def _concat(n: Floats, f: Build) -> str:
+    x = f(n, n.conv("image"))
+    y = f(n, n.conv(x))
+    z = f(n, n.node("Concat", n.conv(x), n.conv(y), axis=1))
+    return n.head(n.conv(n.node("Concat", z, y, axis=1), 4, 12))
+
+
+def _strided(n: Floats, f: Build) -> str:
+    """Convolutions of which the core makes more than is wanted, grouped and depthwise ones."""
+    x = f(n, n.conv("image", strides=[3, 3]))
+    x = f(n, n.conv(f(n, n.conv(x, 4, 1, group=4)), 8, 2, group=2))
+    return n.head(f(n, n.conv(x, 8, 8, strides=[2, 2])), 8)
+
+
+def _two_functions(n: Floats, f: Build) -> str:
+    """Of one map, and the map itself."""
+    x = n.conv("image")
+    y = n.node("Add", n.conv(f(n, x)), n.conv(n.node("Tanh", x)))
+    return n.head(n.node("Add", y, n.conv(x)))
+
+
+def _hidden(n: Floats, f: Build) -> str:
+    """Between dense layers, and of the average itself."""
+    x = n.pooled(f(n, n.conv("image")))
+    return n.gemm(f(n, n.gemm(f(n, x), 6)), 5, 6)
+
+
+def _hidden_maps(n: Floats, f: Build) -> str:
+    """The same as maps of one pixel."""
+    x = n.node("GlobalAveragePool", f(n, n.conv("image")))
+    x = n.node("Flatten", f(n, n.conv(x, 6, kernel=1)))
+    return n.gemm(x, 5, 6)
+
+
+def _squeezed(score: str) -> Callable[[Floats, Build], str]:
+    """Squeeze-and-excite, the function inside it, before and behind it."""
+
+    def network(n: Floats, f: Build) -> str:
+        x = f(n, n.conv("image"))
+        z = f(n, n.conv(n.node("GlobalAveragePool", x), 2, kernel=1))
+        z = n.node(score, n.conv(z, 4, 2, kernel=1))
+        return n.head(f(n, n.conv(f(n, n.node("Mul", x, z)))))
+
+    return network
+
+
+def _gated(kind: str) -> Callable[[Floats, Build], str]:
+    """Blocks whose channels and branch are skipped."""
+
+    def gate(n: Floats, x: str, outputs: int) -> str:
+        z = n.gemm(n.pooled(x), outputs, bias=0.1)
+        z = n.node("Clip", z, n.const(0.0), n.const(1.0))
+        return n.node("Reshape", z, n.const([1, outputs, 1, 1], np.int64))
+
+    def network(n: Floats, f: Build) -> str:
+        x = f(n, n.conv("image"))
+        for _ in range(2):
+            channels, block = gate(n, x, 4), gate(n, x, 1)
+            y = n.node("Mul", n.conv(x), channels)
+            y = n.node("Mul", n.conv(f(n, y)), block)
+            y = n.node("Add", y, x)
+            x = f(n, y) if kind == "sum" else y
+        return n.head(f(n, n.conv(x)))
+
+    return network
+
+
+def _shortcut(n: Floats, f: Build) -> str:
+    """A gated block with a convolution beside it: the skipped block's result goes through f."""
+    x = f(n, n.conv("image"))
+    z = n.node("Clip", n.gemm(n.pooled(x), 1, bias=0.0), n.const(0.0), n.const(1.0))
+    z = n.node("Reshape", z, n.const([1, 1, 1, 1], np.int64))
+    y = n.node("Mul", n.conv(f(n, n.conv(x, 8)), 8, 8), z)
+    return n.head(f(n, n.node("Add", y, n.conv(x, 8, kernel=1))), 8)
+
+
+NETWORKS: dict[str, Callable[[Floats, Build], str]] = {
+    "after a sum": _after_sum,
+    "before a sum": _before_sum,
+    "before pools": _pools,
+    "behind a maximum": _before_pool,
+    "Concats": _concat,
+    "strided": _strided,
+    "two functions": _two_functions,
+    "between dense layers": _hidden,
+    "between dense layers, maps": _hidden_maps,
+    "squeeze-and-excite, Sigmoid": _squeezed("Sigmoid"),
+    "squeeze-and-excite, HardSigmoid": _squeezed("HardSigmoid"),
+    "gated branches": _gated("branch"),
+    "gated sums": _gated("sum"),
+    "gated, with a projection": _shortcut,
+}

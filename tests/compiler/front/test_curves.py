@@ -11,16 +11,13 @@ import pytest
 from onnxruntime import quantization
 from onnxruntime.quantization import QuantType
 
-from penstock.compiler import ir
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
-from penstock.compiler.errors import CompileError
 from penstock.compiler.onnx_session import open_session
 from penstock.program.core.config import CONFIGS
 from penstock.program.core.counters import COUNTER_BYTES
-from penstock.program.core.descriptor import Op
 from penstock.sim import golden
-from tests.compiler.front.activations import LATER, SPELLINGS, Build
+from tests.compiler.front.activations import LATER, NETWORKS, SPELLINGS, Build
 from tests.compiler.front.floats import Floats, save
 from tests.compiler.front.test_static import Images
 
@@ -96,4 +93,24 @@ def test_of_a_float_file(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_of_a_static_file(name: str, kind: QuantType, tmp_path: Path) -> None:
     model = built(two_layers, SPELLINGS[name])
+    same(compile_onnx(static(model, tmp_path, kind), CONFIGS["tiny"]))
+
+
+FUNCTIONS = ["SiLU", "HardSwish, Div", "Sigmoid", "LeakyRelu", "GELU"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_around_it(name: str, function: str, tmp_path: Path) -> None:
+    model = built(NETWORKS[name], SPELLINGS[function])
+    path = save(model, tmp_path)
+    network = compile_onnx(path, CONFIGS["tiny"], calibration=images_of(2))
+    same(network)
+    close(network, model, 0.12)
+
+
+@pytest.mark.parametrize("kind", [QuantType.QInt8, QuantType.QUInt8])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if "excite" not in name])
+def test_around_it_in_a_static_file(name: str, kind: QuantType, tmp_path: Path) -> None:
+    model = built(NETWORKS[name], SPELLINGS["SiLU"])
     same(compile_onnx(static(model, tmp_path, kind), CONFIGS["tiny"]))

@@ -7,6 +7,7 @@ from penstock.compiler.importer.lower.values.stored import stored_input
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     Binary,
+    Curve,
     Linear,
     Logistic,
     Mean,
@@ -36,7 +37,10 @@ def lower_view(builder: Builder, node: OpNode) -> Term:
     vector = (
         isinstance(term, Mean | Logistic | Binary)
         or (isinstance(term, Linear) and term.dense)
-        or (isinstance(term, Stored | Pending) and len(builder.values[term.value].shape) == 1)
+        or (
+            isinstance(term, Stored | Pending | Curve)
+            and len(builder.values[term.value].shape) == 1
+        )
     )
     if before == after or ((vector or pixel) and _long(before) == _long(after)):
         return term
