@@ -47,7 +47,7 @@ module gate_bench
     desc.dst = 32'(dst_q);
     desc.out_list = listed_q ? 8'(list_q) : ALL_CHANNELS;
     desc.gate_kind = binary_q;
-    desc.variant = {1'b0, early_q};
+    desc.variant = early_q ? GATE_STOPS : '0;
   end
 
   logic begun_q = 1'b0, ran_q, ended_q, ended_qq, start, busy;

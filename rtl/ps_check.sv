@@ -51,7 +51,7 @@ module ps_check
   } op_t;
   op_t op_q;
   logic dense_q;  // GATE, DENSE
-  assign depthwise = desc_i.variant[0];
+  assign depthwise = desc_i.variant == CONV_DEPTHWISE;
   assign row_inputs = depthwise ? 16'd1 : desc_i.cin;
   assign dense_q = op_q.gate || op_q.dense;
 
@@ -221,12 +221,13 @@ module ps_check
     logic conv;       // fields that only CONV has
     logic stride;     // of the weights
     logic row;        // of one output channel
+    logic entries;    // CONV: bytes of none or a whole one
     logic record;     // no room for the counters
     logic none;       // no input channels
     logic copy;       // rows of a COPY
     logic ddr;        // unaligned: LOAD, STORE
     logic scores;     // unaligned: STORE of scores
-    logic gload;      // unaligned: GLOAD
+    logic gload;      // unaligned: GLOAD; of its table
     logic entry;      // unaligned: table of an EXIT_IF
   } fields_t;
   fields_t bad_d, bad_q;
@@ -256,10 +257,10 @@ module ps_check
     bad_d.lists     = bad_list(desc_i.in_list) || bad_list(desc_i.out_list);
     bad_d.gate      = desc_i.w_addr[3:0] != '0 || desc_i.list_from > desc_i.cout
         || bad_list(desc_i.out_list) || listed_q > wide_t'(CHANNELS);
-    bad_d.stop      = desc_i.variant > (op_q.gate ? 2'd2 : 2'd1)
-        || (desc_i.variant == 2'd1 && desc_i.list_from == '0)
-        || (desc_i.variant == 2'd2 && desc_i.gate_kind);
-    bad_d.conv      = !desc_i.kernel[0] || desc_i.kernel[3] || desc_i.variant[1]
+    bad_d.stop      = desc_i.variant > (op_q.gate ? GATE_SIGMOID : GATE_STOPS)
+        || (desc_i.variant == GATE_STOPS && desc_i.list_from == '0)
+        || (desc_i.variant == GATE_SIGMOID && desc_i.gate_kind);
+    bad_d.conv      = !desc_i.kernel[0] || desc_i.kernel[3] || desc_i.variant > CONV_DEPTHWISE
         || (depthwise && (desc_i.cin != desc_i.cout || desc_i.in_list != ALL_CHANNELS))
         || (!desc_i.w_rows && desc_i.out_list != ALL_CHANNELS);
     bad_d.stride    = unaligned(desc_i.w_addr) || unaligned(desc_i.w_stride)
@@ -268,11 +269,14 @@ module ps_check
     bad_d.row       = row_weights_q > wide_t'(WBUF_BYTES);
     bad_d.record    = output_stride_i < 32'(4 * N_COUNTERS);
     bad_d.none      = desc_i.cin == '0;
-    bad_d.copy      = desc_i.variant == 2'd3
-        || (desc_i.variant == 2'd2 && desc_i.height == 16'd1);
+    bad_d.entries   = desc_i.length != '0 && desc_i.length != TABLE_BYTES;
+    bad_d.copy      = desc_i.variant > COPY_ODD
+        || (desc_i.variant == COPY_ODD && desc_i.height == 16'd1);
     bad_d.ddr       = unaligned(desc_i.ddr);
     bad_d.scores    = desc_i.from_scores && unaligned(desc_i.src);
-    bad_d.gload     = unaligned(desc_i.length) || unaligned(desc_i.dst) || unaligned(desc_i.w_addr);
+    bad_d.gload     = unaligned(desc_i.length) || unaligned(desc_i.dst) || unaligned(desc_i.w_addr)
+        || desc_i.variant > GLOAD_TABLE
+        || (desc_i.variant == GLOAD_TABLE && desc_i.length != TABLE_BYTES);
     bad_d.entry     = desc_i.w_addr[3:0] != '0;
   end
 
@@ -329,7 +333,7 @@ module ps_check
         || (op_q.gload && (bad_q.length || bad_q.gload))
         || (op_q.store && (bad_q.length || bad_q.ddr || bad_q.scores))
         || (op_q.conv && (bad_q.conv || bad_q.many_in || bad_q.cout || bad_q.map || bad_q.lists
-            || bad_q.stride || bad_q.row || (desc_i.polyphase && bad_q.phase) || bad_q.clamp))
+            || bad_q.stride || bad_q.row || bad_q.entries || (desc_i.polyphase && bad_q.phase) || bad_q.clamp))
         || (dense_q && (bad_q.cin || bad_q.outputs || bad_q.gate || bad_q.stop))
         || (op_q.dense && bad_q.clamp)
         || (op_q.copy && (bad_q.cout || bad_q.map || bad_q.phase || bad_q.copy))

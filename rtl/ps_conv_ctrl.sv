@@ -64,7 +64,7 @@ module ps_conv_ctrl
   logic [15:0] split_q;
   logic [5:0] taps_q;  // taps of a channel in the weight buffer, padding included
 
-  assign depthwise = desc_i.variant[0];
+  assign depthwise = desc_i.variant == CONV_DEPTHWISE;
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin

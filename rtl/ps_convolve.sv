@@ -44,6 +44,7 @@ module ps_convolve
   input  logic [WB-1:0][7:0]   window_i,
   output access_t              access_o,
   input  logic [P_PX-1:0][7:0] mem_rdata_i,
+  input  table_write_t         table_i,
   output sum_write_t           sum_o
 );
   // ---- weights
@@ -212,6 +213,7 @@ module ps_convolve
     .residual_i    (window_i[P_PX-1:0]),
     .access_o,
     .mem_rdata_i,
+    .table_i,
     .sum_o
   );
 endmodule

@@ -57,19 +57,20 @@ module ps_copy
   end
 
   // First and last row of the chosen ones.
-  logic odd, odd_q;
+  logic even, odd, odd_q;
   logic [9:0] bottom;
   logic [FA_W-1:0] src_first, dst_first;
-  assign odd = desc_i.variant == 2'd2;
+  assign even = desc_i.variant == COPY_EVEN;
+  assign odd = desc_i.variant == COPY_ODD;
   assign bottom = desc_i.height[9:0] - 10'd1;
   assign src_first = desc_i.src[FA_W-1:0] + (odd ? FA_W'(desc_i.width[9:0]) : '0);
   assign dst_first = desc_i.dst[FA_W-1:0] + (odd ? desc_i.phase_stride[FA_W-1:0] << 1 : '0);
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
-      every_q      <= desc_i.variant == 2'd0;
+      every_q      <= !even && !odd;
       odd_q        <= odd;
-      last_row_q   <= bottom - 10'(desc_i.variant != 2'd0 && bottom[0] != odd);
+      last_row_q   <= bottom - 10'((even || odd) && bottom[0] != odd);
       width_q      <= desc_i.width[9:0];
       out_width_q  <= out_width_i;
       src_stride_q <= desc_i.src_stride[FA_W-1:0];

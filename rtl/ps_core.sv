@@ -181,6 +181,7 @@ module ps_core
   window_t window, port_a;
   access_t epilogue_access, dense_access, copy_access, pool_access, move_access, port_b;
   sum_write_t sum_write;
+  table_write_t table_write;
   logic conv_waiting, step;
 
   ps_convolve u_convolve (
@@ -213,6 +214,7 @@ module ps_core
     .window_i         (mem_a_data),
     .access_o         (epilogue_access),
     .mem_rdata_i      (mem_b_rdata[P_PX-1:0]),
+    .table_i          (table_write),
     .sum_o            (sum_write)
   );
 
@@ -309,6 +311,7 @@ module ps_core
     .wr_ready_i,
     .wr_busy_i,
     .gmem_o        (gmem_write),
+    .table_o       (table_write),
     .access_o      (move_access),
     .mem_rd_addr_o (move_rd_addr),
     .mem_rd_data_i (mem_a_data[7:0]),
@@ -366,6 +369,7 @@ module ps_core
     .out_pixels_i(out_pixels),
     .starts_i    (starts),
     .busy_i      (busy),
+    .table_i     (table_write.valid),
     .dense_i     (dense_access),
     .score_i     (score_write),
     .list_i      (list_write)

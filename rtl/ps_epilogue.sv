@@ -3,8 +3,8 @@
 // A slice is one physical row of the array: P_px neighbouring pixels of one output channel.  In
 // mode k slice s is row s % (P_oc >> k) of the pass and block s / (P_oc >> k) of the tile.
 // Slice: bias, requantise (multiplier with the gate score folded in), optional residual add with
-// the old bytes at the destination, clamp, write-back of up to P_px bytes, and each channel's sum
-// for the global pool.  One slice a cycle; with a residual one every other cycle: reads of port B
+// the old bytes at the destination, clamp, the table of activations if there is one, write-back of
+// up to P_px bytes, and each channel's sum for the global pool.  One slice a cycle; with a residual one every other cycle: reads of port B
 // fall on even cycles, writes on odd ones, five stages later.  Without input channels (empty_i) the
 // array reads nothing: then the old bytes come through port A, one slice a cycle.
 //
@@ -41,6 +41,7 @@ module ps_epilogue
   output access_t           access_o,     // port B
   input  logic [P_PX-1:0][7:0] mem_rdata_i,
 
+  input  table_write_t      table_i,      // while nothing is drained
   output sum_write_t        sum_o
 );
   // Cycles from a last step to array_loaded_i, and that one: rows that leave by then do not collide.
@@ -51,7 +52,7 @@ module ps_epilogue
   localparam logic [ROW_W-1:0] Few = ROW_W'((Shadow - 1) / 2 < P_OC ? (Shadow - 1) / 2 : P_OC);
 
   // ---- descriptor
-  logic res_en_q, port_a_q, old_a_q, old_b_q, res_signed_q, res_sat8_q, pool_en_q;
+  logic res_en_q, port_a_q, old_a_q, old_b_q, res_signed_q, res_sat8_q, pool_en_q, table_en_q;
   logic signed [15:0] lo_q, hi_q;
   logic [FA_W-1:0] dst_q, dst_stride_q;
   logic [PA_W-1:0] pool_base_q;
@@ -65,12 +66,26 @@ module ps_epilogue
       res_signed_q <= desc_i.res_signed;
       res_sat8_q   <= desc_i.res_sat8;
       pool_en_q    <= desc_i.pool_en;
+      table_en_q   <= desc_i.length[$clog2(TABLE_BYTES)];  // or 0, by ps_check
       lo_q         <= desc_i.clamp_lo;
       hi_q         <= desc_i.clamp_hi;
       dst_q        <= desc_i.dst[FA_W-1:0];
       dst_stride_q <= desc_i.dst_stride[FA_W-1:0];
       pool_base_q  <= desc_i.pool_base[PA_W-1:0];
+    end else if (table_i.valid) begin  // the address of a write to the tables: whatever comes, it is
+      lo_q         <= 16'({table_i.word, 3'd0});  // what the clamp makes of it
+      hi_q         <= 16'({table_i.word, 3'd0});
     end
+  end
+
+  // Writes to the tables: 1 the bounds are set, 2 the clamp has made the address of them.
+  logic table_q1, table_q2;
+  logic [7:0][7:0] table_data_q1, table_data_q2;
+  always_ff @(posedge clk_i) begin
+    table_q1      <= rst_ni && table_i.valid;
+    table_q2      <= rst_ni && table_q1;
+    table_data_q1 <= table_i.data;
+    table_data_q2 <= table_data_q1;
   end
 
   // ---- the tile that waits for its sums, and the one being drained
@@ -181,8 +196,8 @@ module ps_epilogue
   logic residual_read_q;
   logic signed [P_PX-1:0][16:0] t4;
   logic signed [P_PX-1:0][16:0] t_q5;
-  logic [P_PX-1:0][7:0] old, y_q6, y_q7;
-  logic signed [P_PX-1:0][15:0] v_q6;
+  logic [P_PX-1:0][7:0] old, y_q7;
+  logic signed [P_PX-1:0][15:0] v_q6, y6;  // y6: 0 where there is no lane
 
   always_ff @(posedge clk_i) begin
     if (take) begin
@@ -214,6 +229,7 @@ module ps_epilogue
 
   for (genvar p = 0; p < P_PX; p++) begin : gen_lane
     logic signed [17:0] sum;
+    logic [7:0] upper6;
     ps_requantize u_requantize (
       .clk_i,
       .enable_i    (info_q[1].valid),
@@ -235,14 +251,30 @@ module ps_epilogue
         else if (res_sat8_q && signed'(t4[p]) < (-17'sd128)) t_q5[p] <= (-17'sd128);
         else t_q5[p] <= t4[p];
       end
-      if (info_q[5].valid) begin
+      if (info_q[5].valid || table_q1) begin
         if (sum < 18'(lo_q)) v_q6[p] <= lo_q;
         else if (sum > 18'(hi_q)) v_q6[p] <= hi_q;
         else v_q6[p] <= sum[15:0];
       end
-      if (info_q[6].valid) y_q7[p] <= y_q6[p];
+      if (info_q[6].valid) y_q7[p] <= y6[p][7:0];
     end
-    assign y_q6[p] = v_q6[p][7:0];
+
+    ps_table u_table (
+      .clk_i,
+      .write_i (table_q2),
+      .data_i  (table_data_q2),
+      .lane_i  (info_q[6].lanes[p]),
+      .enable_i(table_en_q),
+      .value_i (v_q6[p][7:0]),
+      .value_o (y6[p][7:0])
+    );
+    assign y6[p][15:8] = upper6;
+
+    // An entry is int8 where the clamped bytes are.
+    always_comb begin
+      if (table_en_q) upper6 = {8{lo_q[15] && y6[p][7]}};
+      else upper6 = info_q[6].lanes[p] ? v_q6[p][15:8] : '0;
+    end
   end
 
   // Stage 2 asks for the old bytes (they come in stage 5), stage 7 writes.
@@ -252,9 +284,9 @@ module ps_epilogue
                       addr: info_q[7].valid ? addr_q[7] : addr_q[2],
                       mask: info_q[7].valid ? FB'(info_q[7].lanes) : '0, data: (8*FB)'(y_q7)};
 
-  // ---- pooled sums: of a quarter of the lanes (7), of all (8), with those of the channel before (9)
+  // ---- pooled sums: of an eighth of the lanes (7), of all (8), with those of the channel before (9)
   localparam int unsigned SumWidth = 16 + $clog2(P_PX);
-  localparam int unsigned Parts = (P_PX < 4) ? P_PX : 4;
+  localparam int unsigned Parts = (P_PX < 8) ? P_PX : 8;
   logic signed [Parts-1:0][SumWidth-1:0] part_q7;
   logic signed [SumWidth-1:0] row_sum_q8;
   logic signed [31:0] total;
@@ -265,7 +297,7 @@ module ps_epilogue
     logic signed [Parts-1:0][SumWidth-1:0] rest;
     if (info_q[6].valid) begin
       for (int p = 0; p < P_PX; p++) begin
-        sum[p] = info_q[6].lanes[p] ? SumWidth'(signed'(v_q6[p])) : '0;
+        sum[p] = SumWidth'(signed'(y6[p]));
       end
       // A tree: in each round lane p takes lane p + width.
       for (int width = P_PX / 2; width >= Parts; width = width / 2) begin
@@ -297,6 +329,14 @@ module ps_epilogue
   end
 
 `ifndef SYNTHESIS
+  for (genvar p = 0; p < P_PX; p++) begin : gen_written
+    assert property (@(posedge clk_i) disable iff (!rst_ni)
+        table_q2 |-> v_q6[p] == 16'({$past(table_i.word, 2), 3'd0}))
+      else $error("ps_epilogue: a table is written elsewhere");
+  end
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      table_i.valid || table_q1 |-> !start_i && !busy_o)
+    else $error("ps_epilogue: a table is written while it is used");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       array_loaded_i |-> left_q == '0 || (left_q == ROW_W'(1) && take))
     else $error("ps_epilogue: shadow overwritten");

@@ -61,10 +61,10 @@ module ps_gate_unit
     if (start_i) begin
       job_q.dense        <= desc_i.op == OP_DENSE;
       job_q.binary       <= desc_i.gate_kind;
-      job_q.sigmoid      <= desc_i.variant == 2'd2;
+      job_q.sigmoid      <= desc_i.variant == GATE_SIGMOID;
       job_q.src_signed   <= desc_i.src_signed;
       job_q.listed       <= desc_i.op == OP_GATE && desc_i.out_list != ALL_CHANNELS;
-      job_q.stop         <= desc_i.op == OP_GATE && desc_i.variant == 2'd1
+      job_q.stop         <= desc_i.op == OP_GATE && desc_i.variant == GATE_STOPS
                             && desc_i.list_from[CH_W:0] != desc_i.cout[CH_W:0];
       job_q.one          <= desc_i.cout[CH_W:0] == (CH_W+1)'(1);
       job_q.one_ahead    <= desc_i.list_from[CH_W:0] == (CH_W+1)'(1);

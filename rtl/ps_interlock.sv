@@ -23,7 +23,7 @@
 //
 // What a unit writes and reads: a CONV that issues walks lists and reads feature memory; one that
 // drains writes it, reads it for its residual, and writes pooled sums if it makes any (sums); the
-// fetch walks lists and reads scores; a GATE reads sums and the gate memory and writes scores and a
+// fetch walks lists and reads scores; what drains reads the table of activations, which a GLOAD writes; a GATE reads sums and the gate memory and writes scores and a
 // list; a DENSE reads the same and writes feature memory.  So a GATE under a CONV without sums goes
 // on while that drains, and a DENSE, whose bytes may lie where it still writes, does not.
 //

@@ -1,4 +1,5 @@
 // LOAD, GLOAD, STORE and the counter record of HALT: bytes between DDR and the on-chip memories.
+// A GLOAD of a table writes that, from its first byte on, in the place of the gate memory.
 //
 // start_i latches what to move; busy_o until the last beat is written: into a memory, by a STORE to
 // the write master, by a record to DDR, when that master has answered for it and all before it.  The
@@ -40,6 +41,7 @@ module ps_load_store
   input  logic              wr_busy_i,
 
   output gate_write_t       gmem_o,
+  output table_write_t      table_o,
   output access_t           access_o,      // feature memory, port B
   output logic [FA_W-1:0]   mem_rd_addr_o, // feature memory, port A
   input  logic [7:0][7:0]   mem_rd_data_i,
@@ -53,7 +55,7 @@ module ps_load_store
   typedef enum logic [1:0] {Memory, Scores, Counters} source_e;
   state_e state_q;
   source_e source_q;
-  logic gate_memory_q;
+  logic gate_memory_q, is_table, table_q;
   logic [31:0] left_q;     // bytes still to move
   logic [63:0] addr_q;
   logic [31:0] local_q;    // on-chip address
@@ -89,13 +91,15 @@ module ps_load_store
     end
   end
 
+  assign is_table = desc_i.op == OP_GLOAD && desc_i.variant == GLOAD_TABLE;
   always_ff @(posedge clk_i) begin
     if (state_q == Idle) begin
+      table_q       <= is_table;
       gate_memory_q <= desc_i.op == OP_GLOAD;
       source_q <= record_i ? Counters : desc_i.from_scores ? Scores : Memory;
       left_q   <= record_i ? 32'(4 * N_COUNTERS) : desc_i.length;
       beats_q  <= record_i ? 16'(N_COUNTERS / 2) : 16'((desc_i.length + 32'd7) >> 3);
-      local_q  <= record_i ? '0 : desc_i.op == OP_STORE ? desc_i.src : desc_i.dst;
+      local_q  <= record_i || is_table ? '0 : desc_i.op == OP_STORE ? desc_i.src : desc_i.dst;
       if (record_i) addr_q <= output_i;
       else if (desc_i.op == OP_STORE) addr_q <= output_i + 64'(desc_i.ddr);
       else if (desc_i.op == OP_GLOAD) addr_q <= weights_i + 64'(desc_i.w_addr);
@@ -110,7 +114,9 @@ module ps_load_store
   logic loaded;
   assign loaded   = state_q == Load && rd_valid_i;
   assign rd_req_o = '{valid: state_q == LoadRequest, addr: addr_q, beats: beats_q};
-  assign gmem_o   = '{valid: loaded && gate_memory_q, addr: local_q[GA_W+2:3], data: rd_data_i};
+  assign table_o  = '{valid: loaded && table_q, word: local_q[$clog2(TABLE_BYTES)-1:3],
+                      data: rd_data_i};
+  assign gmem_o   = '{valid: loaded && gate_memory_q && !table_q, addr: local_q[GA_W+2:3], data: rd_data_i};
   assign access_o = '{read: 1'b0, addr: local_q[FA_W-1:0],
                       mask: loaded && !gate_memory_q ? FB'(lanes) : '0, data: (8*FB)'(rd_data_i)};
 

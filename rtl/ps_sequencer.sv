@@ -77,13 +77,14 @@ module ps_sequencer
   logic [1:0] check_q;
   logic [CH_W-1:0] n_in_q, n_out_q;
   logic fetch_free, array_free, unit_free, unit_done, settled;
-  logic skip, no_output, all_idle, bad_list, master_error;
+  logic skip, no_output, all_idle, lacking, master_error;
   logic jump, misaligned;
 
   // What the decision rests on is there before it: scores and lists come with the GATE before, the
   // descriptor's operation, predicate and lists with its first beats, the arguments with the start.
   logic score_zero_q, in_beyond_q, out_beyond_q, masters_busy_q, no_output_q;
-  logic is_conv, is_exit, is_gate, moves_maps, is_halt;  // moves_maps: COPY, POOL
+  logic table_q, no_table_q;      // a table was loaded in this run; the CONV lacks one
+  logic is_conv, is_table, is_exit, is_gate, moves_maps, is_halt;  // moves_maps: COPY, POOL
   logic [1:0] stopped_q;
   logic last_image, foreign_q, bad_argument_q;
   logic [31:0] last_image_q;
@@ -122,7 +123,9 @@ module ps_sequencer
     score_zero_q   <= score_i == '0;
     in_beyond_q    <= beyond(desc_i.in_list, desc_i.cin, list_bound_i);
     out_beyond_q   <= beyond(desc_i.out_list, desc_i.cout, list_bound_i);
+    no_table_q     <= desc_i.length[$clog2(TABLE_BYTES)] && !table_q;  // or 0, by ps_check
     is_conv        <= desc_i.op == OP_CONV;
+    is_table       <= desc_i.op == OP_GLOAD && desc_i.variant == GLOAD_TABLE;
     is_exit        <= desc_i.op == OP_EXIT_IF;
     is_gate        <= desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
     moves_maps     <= desc_i.op == OP_COPY || desc_i.op == OP_POOL;
@@ -136,7 +139,8 @@ module ps_sequencer
     masters_busy_q <= masters_busy_i;
   end
 
-  assign bad_list = is_conv && ((!skip && in_beyond_q) || out_beyond_q);
+  // What the CONV needs is not there: channels of its lists, a table.
+  assign lacking = is_conv && ((!skip && in_beyond_q) || out_beyond_q || no_table_q);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -152,7 +156,7 @@ module ps_sequencer
         Check:  if (check_q == 2'd1) state_q <= check_error_i == ERR_NONE ? Decide : Stop;
         Decide: begin
           if (skip && !(is_conv && desc_i.pred_empty)) state_q <= Next;
-          else if (bad_list) state_q <= Stop;
+          else if (lacking) state_q <= Stop;
           else if (is_conv) state_q <= Fetch;
           else if (moves_maps) state_q <= Array;
           else if (is_halt) state_q <= Record;
@@ -177,6 +181,7 @@ module ps_sequencer
       image_q        <= '0;
       pc_q           <= '0;
       owed_q         <= 1'b0;
+      table_q        <= 1'b0;
       error_q        <= masters_busy_q ? ERR_WATCHDOG : ERR_NONE;
       image_input_o  <= run_i.input_at;
       image_output_o <= run_i.output_at;
@@ -185,14 +190,15 @@ module ps_sequencer
     else if (state_q == Hash && bad_argument_q) error_q <= ERR_FIELD;
     if (state_q == Next && settled && !desc_valid_i && desc_at_end_i) error_q <= ERR_PROGRAM_END;
     if (state_q == Check && check_q == 2'd1) error_q <= check_error_i;
-    if (state_q == Decide && bad_list && !(skip && !desc_i.pred_empty)) error_q <= ERR_BOUNDS;
+    if (state_q == Decide && lacking && !(skip && !desc_i.pred_empty)) error_q <= ERR_BOUNDS;
     if (state_q != Idle && state_q != Stop && master_error) begin
       error_q <= read_error_i ? ERR_READ : ERR_WRITE;
     end
     if (state_q != Idle && hung_i) error_q <= ERR_WATCHDOG;
+    if (starts_o.move && is_table) table_q <= 1'b1;
     if (state_q == Decide) begin
       // An output channel of a depthwise convolution (variant) has one input channel.
-      n_in_q  <= skip ? '0 : is_conv && desc_i.variant[0] ? CH_W'(1)
+      n_in_q  <= skip ? '0 : is_conv && desc_i.variant == CONV_DEPTHWISE ? CH_W'(1)
           : desc_i.in_list == ALL_CHANNELS ? desc_i.cin[CH_W-1:0]
                                                             : list_count_i[desc_i.in_list[LI_W-1:0]];
       no_output_q <= (desc_i.out_list == ALL_CHANNELS ? desc_i.cout[CH_W-1:0]

@@ -196,6 +196,13 @@ package ps_types;
     logic [63:0]     data;
   } gate_write_t;
 
+  // Eight bytes of the table of activations.
+  typedef struct packed {
+    logic            valid;
+    logic [$clog2(TABLE_BYTES)-4:0] word;
+    logic [7:0][7:0] data;
+  } table_write_t;
+
   // The same score to some bytes of a word.
   typedef struct packed {
     logic [7:0]      mask;  // bytes of the word of addr

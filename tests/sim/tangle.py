@@ -13,9 +13,16 @@ import numpy as np
 from penstock.compiler.ir import Dense, IntArray, Requantize
 from penstock.compiler.numerics import exp_table
 from penstock.compiler.plan.weights import dense_bytes, pack_dense, pack_interleaved, pack_rows
-from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.config import ALL_CHANNELS, TABLE_BYTES, HwConfig
 from penstock.program.core.counters import COUNTER_BYTES
-from penstock.program.core.descriptor import DEPTHWISE, SIGMOID, STOPS, Descriptor, Op
+from penstock.program.core.descriptor import (
+    DEPTHWISE,
+    GLOAD_TABLE,
+    SIGMOID,
+    STOPS,
+    Descriptor,
+    Op,
+)
 from penstock.program.network.package import Package
 
 #: Bytes of feature memory, scores and sums that are used; an image is as long as the first.
@@ -31,6 +38,7 @@ LAYERS = ((1, 2), (3, 6), (20, 5), (7, 9), (5, 24))
 KINDS = (
     *("conv", "conv with sums", "residual", "conv without inputs", "depthwise", "listed conv"),
     *("copy", "pool", "average", "dense", "gate", "listed gate", "load", "gload", "store", "exit"),
+    *("conv by table", "table"),
 )
 
 
@@ -55,6 +63,7 @@ class Tangle:
         self.table = self.slots[-1]
         entries = exp_table(0.1).astype("<u2").view(np.uint8)
         self._op(Op.GLOAD, w_addr=self._weights(entries), dst=self.table, length=len(entries))
+        self.activations()
         self.loop = len(self.program)
         self._op(Op.LOAD, length=SPAN)
         self._map("conv with sums", cin=3, cout=SUMS, side=(2, 3), kernel=1, pool_base=0)
@@ -89,6 +98,8 @@ class Tangle:
                 self._op(Op.LOAD, **values, dst=self._place(length), **guard)
             case "gload":
                 self.gload(self._int(1, len(LAYERS)), **guard)
+            case "table":
+                self.activations(**guard)
             case "store":
                 self.store(**guard)
             case "exit":
@@ -124,6 +135,12 @@ class Tangle:
         self._op(
             Op.GLOAD, w_addr=self._weights(image), dst=self.slots[layer], length=len(image), **guard
         )
+
+    def activations(self, **guard: int) -> None:
+        """Another table of activations."""
+        entries = self.rng.integers(0, 256, TABLE_BYTES, dtype=np.uint8)
+        values = {"variant": GLOAD_TABLE, "length": TABLE_BYTES, "w_addr": self._weights(entries)}
+        self._op(Op.GLOAD, **values, **guard)
 
     def store(self, everything: bool = False, **guard: int) -> None:
         """Part of feature memory or of the scores, or all of both."""
@@ -209,6 +226,8 @@ class Tangle:
         if kind == "conv with sums" or (kind != "conv" and rng.random() < 0.2):
             base = self._int(0, SUMS - cout + 1) if pool_base is None else pool_base
             values |= {"pool_en": 1, "pool_base": base}
+        if kind == "conv by table" or (pool_base is None and rng.random() < 0.3):
+            values |= {"length": TABLE_BYTES}
         if kind == "conv without inputs":
             guard = {"pred_en": 1, "pred_slot": NEVER, "pred_empty": 1}
         self._op(Op.CONV, **values, **guard)
@@ -311,7 +330,9 @@ SKIPPED = tuple(kind for kind in KINDS if kind != "conv without inputs")
 def tangled(config: HwConfig, rng: np.random.Generator) -> Package:
     """A program of any operations, half of them decided by some score."""
     tangle = Tangle(config=config, rng=rng)
-    weights = np.array([1 if kind in ("store", "load", "gload", "exit") else 3 for kind in KINDS])
+    weights = np.array(
+        [1 if kind in ("store", "load", "gload", "table", "exit") else 3 for kind in KINDS]
+    )
     for kind in rng.choice(KINDS, int(rng.integers(5, 40)), p=weights / weights.sum()):
         guard = {"pred_en": 1, "pred_slot": int(rng.integers(SCORES + 2))}
         guard |= {"pred_not": int(rng.integers(2))}

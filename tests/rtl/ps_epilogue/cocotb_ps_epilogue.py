@@ -13,6 +13,7 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from penstock.compiler.numerics import requantize
+from penstock.program.core.config import TABLE_BYTES
 from penstock.program.core.descriptor import Op
 from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_config, bench_rng, stall_pattern, start
 from penstock.sim.cocotb.stream import cycles, descriptor, pack, pulse, read_port, unpack, wait_for
@@ -37,6 +38,7 @@ class Conv:
     res_signed: bool = False
     res_sat8: bool = False
     pool_en: bool = False
+    length: int = 0  # of the table
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class Bench:
         self.idle = stall_pattern(idle, self.random)
         self.memory = self.rng.integers(0, 256, self.config.fmem_bytes, np.uint8)
         self.pool: dict[int, int] = {}
+        self.table = np.zeros(TABLE_BYTES, np.uint8)
         self.shadow: deque[list[int]] = deque()
         self.coming: list[list[int]] = []  # what the next array_loaded_i is of
         self.groups = self.released = 0
@@ -73,6 +76,7 @@ class Bench:
         self.params, self.channels = [0] * rows, [0] * rows
         for signal in (dut.start_i, dut.tile_wanted_i, dut.array_loaded_i, dut.empty_i):
             signal.value = 0
+        dut.table_we_i.value = 0
 
     async def start(self) -> None:
         dut = self.dut
@@ -152,6 +156,19 @@ class Bench:
         await wait_for(dut.clk_i, lambda: int(dut.tile_valid_o.value), 500)
         dut.tile_wanted_i.value = 0
         cocotb.start_soon(self._load(slices))
+
+    async def load_table(self) -> None:
+        """Another table, its words as they come from the bus: one a cycle, or with gaps."""
+        dut = self.dut
+        self.table = self.rng.integers(0, 256, TABLE_BYTES, np.uint8)
+        gaps = self.rng.random() * self.rng.integers(2)
+        for word in range(TABLE_BYTES // 8):
+            while self.rng.random() < gaps:
+                await RisingEdge(dut.clk_i)
+            dut.table_word_i.value = word
+            dut.table_data_i.value = pack(self.table[8 * word : 8 * word + 8].tolist(), 8)
+            await pulse(dut.clk_i, dut.table_we_i)
+        await cycles(dut.clk_i, 2)  # the descriptors behind it take longer
 
     def _parameters(self, half: int, rows: int, first: int) -> list[tuple[int, int, int]]:
         """Random parameters of a group, driven from now on."""
@@ -240,11 +257,14 @@ class Bench:
             if conv.res_en:
                 y = y + (old.view(np.int8) if conv.res_signed else old)
             y = np.clip(y, conv.clamp_lo, conv.clamp_hi)
+            if conv.length:
+                y = self.table[y & 0xFF]
+                y = (y.view(np.int8) if conv.clamp_lo < 0 else y).astype(np.int64)
             old[:] = (y & 0xFF).astype(np.uint8)
             if conv.pool_en:
                 pool[conv.pool_base + channel + row] = int(y.sum())
 
-    def conv(self, pixels: int, groups: tuple[int, ...], **flags: bool) -> Conv:
+    def conv(self, pixels: int, groups: tuple[int, ...], **flags: int) -> Conv:
         """A convolution somewhere in memory, with one of the usual clamps."""
         rng, config = self.rng, self.config
         low, high = [(-128, 127), (0, 255), (-3, 5), (-32768, 32767)][int(rng.integers(4))]
@@ -284,6 +304,23 @@ async def residual_forms(dut: Any, res_signed: bool, res_sat8: bool, pool_en: bo
     flags = {"res_signed": res_signed, "res_sat8": res_sat8, "pool_en": pool_en}
     for _ in range(3):
         await bench.run(bench.conv(37, (oc, oc, 1), res_en=True, **flags), [0])
+
+
+@cocotb.test(**TIMEOUT)
+@cocotb.parametrize(res_en=[False, True], pool_en=[False, True], empty=[False, True])
+async def by_table(dut: Any, res_en: bool, pool_en: bool, empty: bool) -> None:
+    """Results and sums are the table's entries; a convolution without a table uses none."""
+    bench = Bench(dut)
+    await bench.start()
+    oc, rng = bench.config.p_oc, bench.random
+    modes = list(range(bench.config.modes))
+    for turn in range(8):
+        if turn % 3 == 0:
+            await bench.load_table()
+        flags = {"res_en": res_en, "pool_en": pool_en, "length": TABLE_BYTES * (turn % 4 != 2)}
+        flags |= {name: rng.randrange(2) for name in ("res_signed", "res_sat8")}
+        pixels = rng.choice([1, 37, 2 * bench.config.p_px + 1])
+        await bench.run(bench.conv(pixels, (oc, rng.randint(1, oc)), **flags), modes, empty=empty)
 
 
 @cocotb.test(**TIMEOUT)

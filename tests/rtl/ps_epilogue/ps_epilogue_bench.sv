@@ -37,6 +37,9 @@ module ps_epilogue_bench
   output logic [P_PX-1:0] mem_mask_o,
   output logic [P_PX-1:0][7:0] mem_wdata_o,
   input  logic [P_PX-1:0][7:0] mem_rdata_i,
+  input  logic table_we_i,
+  input  logic [4:0] table_word_i,
+  input  logic [63:0] table_data_i,
   output logic pool_we_o,
   output logic [PA_W-1:0] pool_addr_o,
   output logic signed [31:0] pool_data_o
@@ -86,6 +89,7 @@ module ps_epilogue_bench
     .residual_i   (mem_a_rdata_i),
     .access_o     (access),
     .mem_rdata_i,
+    .table_i      ('{valid: table_we_i, word: table_word_i, data: table_data_i}),
     .sum_o        (sum)
   );
 endmodule

@@ -6,8 +6,9 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
+from penstock.program.core.config import TABLE_BYTES
 from penstock.program.core.counters import COUNTER_BYTES, COUNTERS
-from penstock.program.core.descriptor import Op
+from penstock.program.core.descriptor import GLOAD_TABLE, Op
 from penstock.sim.cocotb.bench import (
     STALLS,
     TIMEOUT,
@@ -41,6 +42,7 @@ class Bench:
         self.idle, self.back_pressure = idle, back_pressure
         self.fmem = bytearray(self.rng.randbytes(self.config.fmem_bytes))
         self.gmem = bytearray(self.config.gate_mem_bytes)
+        self.table = bytearray(TABLE_BYTES)
         self.scores = self.rng.randbytes(self.config.score_depth)
         self.store_beats = 0
         for signal in (dut.start_i, dut.record_i, dut.rd_req_ready_i, dut.rd_valid_i):
@@ -74,6 +76,9 @@ class Bench:
             if int(dut.gmem_we_o.value):
                 at = 8 * int(dut.gmem_addr_o.value)
                 self.gmem[at : at + 8] = int(dut.gmem_data_o.value).to_bytes(8, "little")
+            if int(dut.table_we_o.value):
+                at = 8 * int(dut.table_word_o.value)
+                self.table[at : at + 8] = int(dut.table_data_o.value).to_bytes(8, "little")
             mask = int(dut.mem_mask_o.value)
             data = int(dut.mem_data_o.value).to_bytes(8, "little")
             for lane in range(8):
@@ -100,11 +105,18 @@ class Bench:
         dut.desc_i.value = 0  # start_i latched it
 
     async def load(self, op: Op, length: int, **values: int) -> None:
-        """A LOAD or GLOAD of random bytes; both memories are compared as a whole."""
+        """A LOAD or GLOAD of random bytes; the memories are compared as a whole.
+
+        A GLOAD of a table begins with its first byte, wherever `dst` points.
+        """
         dut = self.dut
         data = self.rng.randbytes(-(-length // 8) * 8)
-        fmem, gmem = bytearray(self.fmem), bytearray(self.gmem)
-        (gmem if op == Op.GLOAD else fmem)[values["dst"] : values["dst"] + length] = data[:length]
+        fmem, gmem, table = bytearray(self.fmem), bytearray(self.gmem), bytearray(self.table)
+        if values.get("variant"):
+            table[:] = data
+        else:
+            into = gmem if op == Op.GLOAD else fmem
+            into[values["dst"] : values["dst"] + length] = data[:length]
         await self._begin(op, length=length, **values)
         base = WEIGHTS + values["w_addr"] if op == Op.GLOAD else INPUT + values["ddr"]
         assert await self._request("rd") == (base, len(data) // 8)
@@ -117,7 +129,7 @@ class Bench:
         await send(dut.clk_i, dut.rd_valid_i, None, put, words, pattern)
         await RisingEdge(dut.clk_i)
         assert not int(dut.busy_o.value)
-        assert self.fmem == fmem and self.gmem == gmem
+        assert self.fmem == fmem and self.gmem == gmem and self.table == table
 
     async def _stored(self, *, answered: bool = False) -> tuple[int, bytes]:
         """What a store writes.  A STORE is done with its last beat, a record with its answer."""
@@ -162,6 +174,8 @@ async def loads(dut: Any, idle: str, back_pressure: str) -> None:
         whole = -(-length // 8) * 8
         dst = rng.randrange((config.gate_mem_bytes - whole) // 8) * 8
         await bench.load(Op.GLOAD, whole, dst=dst, w_addr=8 * rng.randrange(1 << 20))
+        place = {"dst": rng.choice([0, 0, dst]), "w_addr": 8 * rng.randrange(1 << 20)}
+        await bench.load(Op.GLOAD, TABLE_BYTES, variant=GLOAD_TABLE, **place)
     end = config.fmem_bytes - 13
     await bench.load(Op.LOAD, 13, dst=end, ddr=0)
 

@@ -32,6 +32,9 @@ module ps_load_store_bench
   output logic              gmem_we_o,
   output logic [GA_W-1:0]   gmem_addr_o,
   output logic [63:0]       gmem_data_o,
+  output logic              table_we_o,
+  output logic [4:0]        table_word_o,
+  output logic [63:0]       table_data_o,
   output logic [7:0]        mem_mask_o,
   output logic [FA_W-1:0]   mem_addr_o,
   output logic [7:0][7:0]   mem_data_o,
@@ -42,6 +45,7 @@ module ps_load_store_bench
 );
   mem_request_t rd_req, wr_req;
   gate_write_t gmem;
+  table_write_t activations;
   access_t access;
   assign rd_req_valid_o = rd_req.valid;
   assign rd_req_addr_o = rd_req.addr;
@@ -52,6 +56,7 @@ module ps_load_store_bench
   assign gmem_we_o = gmem.valid;
   assign gmem_addr_o = gmem.addr;
   assign gmem_data_o = gmem.data;
+  assign {table_we_o, table_word_o, table_data_o} = activations;
   assign mem_mask_o = access.mask[7:0];
   assign mem_addr_o = access.addr;
   assign mem_data_o = access.data[7:0];
@@ -84,6 +89,7 @@ module ps_load_store_bench
     .rd_req_o(rd_req),
     .wr_req_o(wr_req),
     .gmem_o  (gmem),
+    .table_o (activations),
     .access_o(access)
   );
 endmodule
