@@ -157,6 +157,15 @@ class Curve:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Loose:
+    """A function of each element of `source`, which nothing quantises: that of tensor `name`."""
+
+    node: OpNode
+    source: "Linear | Sum"
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Logistic:
     """sigmoid of a dense accumulator; `rounded`: of its int8 in the steps of a SIGMOID gate."""
 
@@ -196,6 +205,7 @@ Term = (
     | Sum
     | Joined
     | Curve
+    | Loose
     | Logistic
     | Binary
     | Signum

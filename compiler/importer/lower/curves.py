@@ -17,9 +17,11 @@ from penstock.compiler.importer.terms import (
     Const,
     Curve,
     Linear,
+    Loose,
     Pending,
     QuantConst,
     Stored,
+    Sum,
     Term,
 )
 from penstock.compiler.numerics import codes_of_bytes, quantize, requantize
@@ -62,9 +64,15 @@ def curve_of(builder: Builder, node: OpNode) -> Curve | None:
     return Curve(node=node, value=values.pop(), real=np.broadcast_to(real, (256,)))
 
 
-def activation(builder: Builder, node: OpNode) -> Curve | None:
-    """`curve_of` a node that is a part of an activation; None of any other."""
-    return curve_of(builder, node) if node.output in builder.curves else None
+def activation(builder: Builder, node: OpNode) -> Curve | Loose | None:
+    """What a node that is a part of an activation makes of it; None of any other."""
+    if node.output not in builder.curves:
+        return None
+    source = builder.term(builder.curves.roots[node.output])
+    alike = isinstance(source, Linear) and _of_linear(builder, source) is not None
+    if isinstance(source, Linear | Sum) and not alike:
+        return Loose(node=node, source=source, name=node.output)
+    return curve_of(builder, node)
 
 
 def quantize_curve(

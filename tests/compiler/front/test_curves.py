@@ -19,6 +19,7 @@ from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim import golden
 from tests.compiler.front.activations import LATER, NETWORKS, SPELLINGS, Build
 from tests.compiler.front.floats import Floats, save
+from tests.compiler.front.qdq import Qdq
 from tests.compiler.front.test_static import Images
 
 Array = npt.NDArray[Any]
@@ -114,3 +115,17 @@ def test_around_it(name: str, function: str, tmp_path: Path) -> None:
 def test_around_it_in_a_static_file(name: str, kind: QuantType, tmp_path: Path) -> None:
     model = built(NETWORKS[name], SPELLINGS["SiLU"])
     same(compile_onnx(static(model, tmp_path, kind), CONFIGS["tiny"]))
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_of_what_nothing_quantises(name: str, signed: bool, tmp_path: Path) -> None:
+    """Quantisers before layers alone, as TensorRT has them: the core's own one is between."""
+    net = Qdq(np.random.default_rng(3), (1, *SHAPE))
+    f = SPELLINGS[name]
+    x = net.qdq(f(net, net.conv(net.image(), 4)), 0.02, signed=signed)
+    y = net.qdq(f(net, net.node("Add", net.conv(x, 4), x)), 0.03)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(net.model(net.classifier(y)).SerializeToString())
+    network = compile_onnx(path, CONFIGS["tiny"])
+    same(network)

@@ -12,6 +12,7 @@ from penstock.compiler.importer.terms import (
     Joined,
     Linear,
     Logistic,
+    Loose,
     Mean,
     Pending,
     QuantConst,
@@ -97,6 +98,8 @@ def shape_of(builder: Builder, term: Term) -> tuple[int, ...]:
             return (len(term.bias), *(ceil_div(side, term.stride) for side in sides))
         case Sum():
             return shape_of(builder, term.left)
+        case Loose():
+            return shape_of(builder, term.source)
         case Joined():
             shapes = [shape_of(builder, part) for _, part in term.parts]
             return (sum(shape[0] for shape in shapes), *shapes[0][1:])
