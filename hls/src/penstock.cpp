@@ -59,14 +59,16 @@ bool left_out(const Descriptor& d, bool skip) {
   return skip && !(d.op == OP_CONV && d.pred_empty);
 }
 
-// Why a descriptor may not run: an illegal field or range, or a list longer than its map.
-uint32_t begin(const Ready& ready, bool skip, const ListSize sizes[N_LISTS]) {
+// Why a descriptor may not run: an illegal field or range, a list longer than its map, a table that
+// nothing has loaded.
+uint32_t begin(const Ready& ready, bool skip, const ListSize sizes[N_LISTS], bool loaded) {
 #pragma HLS INLINE
   const Descriptor& d = ready.d;
   const uint32_t code = ready.code;
   if (code != ERR_NONE || d.op != OP_CONV || (skip && !d.pred_empty)) return code;
   const bool bad_input = !skip && beyond(d.in_list, d.cin, sizes);
-  return bad_input || beyond(d.out_list, d.cout, sizes) ? ERR_BOUNDS : ERR_NONE;
+  const bool no_table = by_table(d) && !loaded;
+  return bad_input || beyond(d.out_list, d.cout, sizes) || no_table ? ERR_BOUNDS : ERR_NONE;
 }
 
 // Where images and records are: beats from the beginning of their buffers.
@@ -91,10 +93,10 @@ struct After {
 
 // What may run beside an operation of `d`: nothing that changes what `next` reads.
 After after_of(const Descriptor& d, const Ready& next, bool known, const scores_t scores,
-               const ListSize sizes[N_LISTS]) {
+               const ListSize sizes[N_LISTS], bool loaded) {
 #pragma HLS INLINE
   const bool skip = skips(next.d, scores);
-  const bool runs = known && begin(next, skip, sizes) == ERR_NONE;
+  const bool runs = known && begin(next, skip, sizes, loaded) == ERR_NONE;
   After after = {false, next.d, no_plan()};
   after.gate = runs && next.d.op == OP_GATE && (d.op == OP_COPY || d.op == OP_POOL);
   if (runs && next.d.op == OP_CONV) after.plan = plan_of(next.d, walk_of(next.d, skip, sizes));
@@ -129,8 +131,8 @@ uint32_t execute(const Descriptor& d, bool skip, const After& after, const Buffe
                  read_port_t weights, read_port_t input, write_port_t output, Reads& reads,
                  fmem_t fmem, gmem_t gmem, scores_t scores, acc_t pool[POOL_DEPTH],
                  lists_t fetch_lists, lists_t array_lists, runs_t runs, ListSize sizes[N_LISTS],
-                 wbuf_t wbuf, Fetch& fetch, Answers& answers, uint32_t counters[N_COUNTERS],
-                 bool& taken) {
+                 table_t table, wbuf_t wbuf, Fetch& fetch, Answers& answers,
+                 uint32_t counters[N_COUNTERS], bool& taken) {
 #pragma HLS INLINE off
   static dense_t dense;
 #pragma HLS BIND_STORAGE variable=dense type=ram_s2p impl=bram
@@ -143,7 +145,8 @@ uint32_t execute(const Descriptor& d, bool skip, const After& after, const Buffe
       return count_move(bytes, read_cycles(bytes / BEAT_BYTES, asking), CNT_READ_BYTES, counters);
     }
     case OP_GLOAD: {
-      const uint32_t bytes = load_gates(d, weights, reads, gmem);
+      const uint32_t bytes = loads_table(d) ? load_table(d, weights, reads, table)
+                                            : load_gates(d, weights, reads, gmem);
       return count_move(bytes, read_cycles(bytes / BEAT_BYTES, 0), CNT_READ_BYTES, counters);
     }
     case OP_STORE: {
@@ -157,7 +160,7 @@ uint32_t execute(const Descriptor& d, bool skip, const After& after, const Buffe
       const Walk walk = walk_of(d, skip, sizes);
       fetch.now += T_SETUP;  // bursts on their way come nearer meanwhile
       const ConvWork work = convolve(d, walk, after.plan, weights, reads, fetch_lists, array_lists,
-                                     runs, scores, wbuf, fetch, fmem, pool);
+                                     runs, scores, wbuf, fetch, table, fmem, pool);
       return count_conv(d, walk, work, counters);
     }
     case OP_EXIT_IF:
@@ -215,6 +218,9 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
 #pragma HLS BIND_STORAGE variable=scores type=ram_s2p impl=bram
   static acc_t pool[POOL_DEPTH];
 #pragma HLS BIND_STORAGE variable=pool type=ram_s2p impl=bram
+  static table_t table;
+#pragma HLS ARRAY_PARTITION variable=table complete dim=1
+#pragma HLS BIND_STORAGE variable=table type=ram_s2p impl=lutram
   static lists_t fetch_lists;
 #pragma HLS BIND_STORAGE variable=fetch_lists type=ram_s2p impl=bram
   static lists_t array_lists;
@@ -250,6 +256,7 @@ void penstock(ps::read_port_t program, ps::read_port_t weights, ps::read_port_t 
   uint32_t pc = 0;
   uint32_t code = ERR_NONE;
   bool running = true;
+  bool loaded = false;  // a table of activations
   clear_counters(counters);
   clear_lists(sizes);
   clear_cache(cache);
@@ -291,7 +298,7 @@ each_descriptor:
     }
     const Descriptor d = ready.d;
     const bool skip = skips(d, scores);
-    code = begin(ready, skip, sizes);
+    code = begin(ready, skip, sizes, loaded);
     counters[CNT_OVERHEAD] += T_DISPATCH;
     if (code != ERR_NONE) break;
     if (left_out(d, skip)) {
@@ -300,6 +307,7 @@ each_descriptor:
       continue;
     }
     ++counters[CNT_EXECUTED];
+    if (loads_table(d)) loaded = true;
     if (d.op == OP_HALT) {
       counters[CNT_EXIT] = pc;
       sum_cycles(counters);
@@ -333,7 +341,7 @@ each_descriptor:
       move_ahead(ahead);
     }
     const bool known = is_ready(ahead[0], following);
-    const After after = after_of(d, ahead[0], steady && known, scores, sizes);
+    const After after = after_of(d, ahead[0], steady && known, scores, sizes, loaded);
     if (after.gate) {
       ++counters[CNT_EXECUTED];
       ++following;
@@ -346,7 +354,8 @@ each_descriptor:
         prepare_ahead(cache, following, limits, most_prepared(d, known), ahead);
     const uint32_t cycles =
         execute(d, skip, after, buffers, weights, input, output, reads, fmem, gmem, scores, pool,
-                fetch_lists, array_lists, runs, sizes, wbuf, fetch, answers, counters, taken);
+                fetch_lists, array_lists, runs, sizes, table, wbuf, fetch, answers, counters,
+                taken);
     counters[CNT_OVERHEAD] += exposed(prepared, cycles);
     fetch.now = before + cycles + T_DISPATCH;
     pc = taken ? d.length : following;

@@ -76,7 +76,7 @@ uint64_t row_bytes(const Extent& e) { return BEAT_BYTES + whole_beats(e.of[ROW])
 bool conv_field(const Descriptor& d, const Extent& e) {
   return d.kernel % 2 == 0 || d.kernel > MAX_KERNEL || d.cin > MAX_CHANNELS || d.cout == 0 ||
          d.cout > MAX_CHANNELS || bad_map(d) || bad_list(d.in_list) || bad_list(d.out_list) ||
-         d.variant > CONV_DEPTHWISE ||
+         d.variant > CONV_DEPTHWISE || (d.length != 0 && d.length != TABLE_BYTES) ||
          (depthwise(d) && (d.cin != d.cout || d.in_list != ALL_CHANNELS)) ||
          (!d.w_rows && d.out_list != ALL_CHANNELS) || unaligned(d.w_addr) ||
          unaligned(d.w_stride) || d.w_stride >= MAX_W_STRIDE || e.of[ROW] > WBUF_BYTES ||
@@ -101,7 +101,8 @@ bool dense_field(const Descriptor& d) {
          d.cout > 2 * MAX_CHANNELS - 1 ||
          d.list_from > d.cout || bad_list(d.out_list) ||
          uint64_t(d.cout - d.list_from) + (d.op == OP_GATE ? d.src : 0) > MAX_CHANNELS ||
-         d.w_addr % GATE_WORD_BYTES != 0 || d.variant > uint8_t(d.op == OP_GATE ? GATE_SIGMOID : GATE_STOPS) ||
+         d.w_addr % GATE_WORD_BYTES != 0 ||
+         d.variant > (d.op == OP_GATE ? GATE_SIGMOID : GATE_STOPS) ||
          (d.variant == GATE_STOPS && d.list_from == 0) ||
          (d.variant == GATE_SIGMOID && d.gate_kind);
 }
@@ -143,7 +144,8 @@ bool bad_field(const Descriptor& d, const Extent& e, const Limits& limits, uint3
     case OP_LOAD:
       return bad_length(d) || unaligned(d.ddr);
     case OP_GLOAD:
-      return bad_length(d) || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr);
+      return bad_length(d) || unaligned(d.length) || unaligned(d.dst) || unaligned(d.w_addr) ||
+             d.variant > GLOAD_TABLE || (d.variant == GLOAD_TABLE && d.length != TABLE_BYTES);
     case OP_STORE:
       return bad_length(d) || unaligned(d.ddr) || (d.from_scores && unaligned(d.src));
     case OP_CONV:

@@ -31,6 +31,7 @@ Finish finish_of(const Descriptor& d) {
   f.res_en = d.res_en;
   f.res_signed = d.res_signed;
   f.res_sat8 = d.res_sat8;
+  f.by_table = by_table(d);
   f.clamp_lo = d.clamp_lo;
   f.clamp_hi = d.clamp_hi;
   return f;
@@ -58,8 +59,8 @@ void next_place(const Nest& n, const Geometry& g, bool last, Issue& at, Places& 
 
 ConvWork convolve(const Descriptor& d, const Walk& walk, const Plan& next, read_port_t weights,
                   Reads& reads, const lists_t fetch_lists, const lists_t array_lists,
-                  const runs_t runs, const scores_t scores, wbuf_t wbuf, Fetch& fetch, fmem_t fmem,
-                  acc_t pool[POOL_DEPTH]) {
+                  const runs_t runs, const scores_t scores, wbuf_t wbuf, Fetch& fetch,
+                  const table_t table, fmem_t fmem, acc_t pool[POOL_DEPTH]) {
 #pragma HLS INLINE off
   sums_t acc;
 #pragma HLS ARRAY_PARTITION variable=acc complete dim=0
@@ -130,7 +131,7 @@ step_loop:
 
     // The tile before: one slice.  Behind the read of the same iteration, which would wait for it.
     if (slice) {
-      drain_slice(finish, drain, fetch.rows, shadow, old, sums, fmem, pool);
+      drain_slice(finish, drain, fetch.rows, shadow, old, table, sums, fmem, pool);
       if (next_slice(drain)) {
         ++fetch.done;
         --fetch.held;

@@ -21,8 +21,8 @@ struct ConvWork {
 // `fetch_lists` and `array_lists` hold the same lists: fetcher and array read them side by side.
 ConvWork convolve(const Descriptor& d, const Walk& walk, const Plan& next, read_port_t weights,
                   Reads& reads, const lists_t fetch_lists, const lists_t array_lists,
-                  const runs_t runs, const scores_t scores, wbuf_t wbuf, Fetch& fetch, fmem_t fmem,
-                  acc_t pool[POOL_DEPTH]);
+                  const runs_t runs, const scores_t scores, wbuf_t wbuf, Fetch& fetch,
+                  const table_t table, fmem_t fmem, acc_t pool[POOL_DEPTH]);
 
 }  // namespace ps
 

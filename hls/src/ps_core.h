@@ -126,6 +126,30 @@ typedef byte_t fmem_t[FMEM_ROWS][WB];
 typedef beat_t gmem_t[GMEM_WORDS][GATE_BEATS];
 typedef byte_t scores_t[SCORE_ROWS][BEAT_BYTES];
 
+// Activations by table: a copy for each lane of the epilogue, as all of them read at once.  A beat of
+// entries is a word, so that a beat is one write.
+constexpr int TABLE_WORDS = TABLE_BYTES / BEAT_BYTES;
+static_assert(power_of_two(TABLE_WORDS) && TABLE_BYTES == 256, "an entry for each byte");
+typedef beat_t table_t[P_PX][TABLE_WORDS];
+
+// The entry of a byte in the copy of one lane.
+inline byte_t entry_at(const beat_t words[TABLE_WORDS], uint32_t index) {
+#pragma HLS INLINE
+  return get_byte(words[index / BEAT_BYTES % TABLE_WORDS], int(index % BEAT_BYTES));
+}
+
+// A GLOAD of that table, not of the gate memory.
+inline bool loads_table(const Descriptor& d) {
+#pragma HLS INLINE
+  return d.op == OP_GLOAD && d.variant == GLOAD_TABLE;
+}
+
+// A CONV whose results go through it.
+inline bool by_table(const Descriptor& d) {
+#pragma HLS INLINE
+  return d.op == OP_CONV && d.length != 0;
+}
+
 // One score.
 inline byte_t score_at(const scores_t scores, uint32_t slot) {
 #pragma HLS INLINE

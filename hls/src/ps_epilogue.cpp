@@ -5,8 +5,8 @@
 namespace ps {
 
 void drain_slice(const Finish& f, const Drain& drain, const Row rows[HALVES][P_OC],
-                 const sums_t shadow, const byte_t old[P_OC][WB], acc_t sums[P_OC], fmem_t fmem,
-                 acc_t pool[POOL_DEPTH]) {
+                 const sums_t shadow, const byte_t old[P_OC][WB], const table_t table,
+                 acc_t sums[P_OC], fmem_t fmem, acc_t pool[POOL_DEPTH]) {
 #pragma HLS INLINE
   const Tile& tile = drain.tile;
   const uint32_t lane = (tile.lane + drain.row) % P_OC;
@@ -26,6 +26,10 @@ drain_lanes:
     if (f.res_sat8) y = clamp(y, -128, 127);
     if (f.res_en) y = result_t(y + pixel_of(old[drain.row % P_OC][block * P_PX + i], f.res_signed));
     y = clamp(y, f.clamp_lo, f.clamp_hi);
+    if (f.by_table) {  // int8 where the clamped bytes are
+      const byte_t entry = entry_at(table[i], uint32_t(int(y)) & 0xFF);
+      y = pixel_of(entry, f.clamp_lo < 0);
+    }
     if (i < count) sum = acc_t(sum + y);
     bytes[i] = byte_t(uint32_t(int(y)) & 0xFF);
   }

@@ -16,6 +16,7 @@ struct Finish {
   bool res_en;
   bool res_signed;
   bool res_sat8;
+  bool by_table;
   result_t clamp_lo;
   result_t clamp_hi;
 };
@@ -72,8 +73,8 @@ inline uint32_t refill_address(const Finish& f, const Drain& drain,
 
 // One slice: requantised, written, and its pixels summed.
 void drain_slice(const Finish& f, const Drain& drain, const Row rows[HALVES][P_OC],
-                 const sums_t shadow, const byte_t old[P_OC][WB], acc_t sums[P_OC], fmem_t fmem,
-                 acc_t pool[POOL_DEPTH]);
+                 const sums_t shadow, const byte_t old[P_OC][WB], const table_t table,
+                 acc_t sums[P_OC], fmem_t fmem, acc_t pool[POOL_DEPTH]);
 
 // The next slice; true after the last of a group.
 inline bool next_slice(Drain& drain) {

@@ -76,6 +76,22 @@ gload_burst:
   return d.length;
 }
 
+uint32_t load_table(const Descriptor& d, read_port_t weights, Reads& reads, table_t table) {
+#pragma HLS INLINE off
+  ask(weights, reads, d.w_addr / BEAT_BYTES, TABLE_WORDS);
+table_burst:
+  for (uint32_t i = 0; i < TABLE_WORDS; ++i) {
+#pragma HLS PIPELINE II=1
+    const beat_t beat = take(weights, reads);
+  table_lanes:
+    for (uint32_t lane = 0; lane < P_PX; ++lane) {
+#pragma HLS UNROLL
+      table[lane][i] = beat;
+    }
+  }
+  return TABLE_BYTES;
+}
+
 uint32_t store(const Descriptor& d, const fmem_t fmem, const scores_t scores, write_port_t output,
                Writes& writes, uint64_t base) {
 #pragma HLS INLINE off

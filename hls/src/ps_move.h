@@ -63,6 +63,7 @@ uint32_t load(const Descriptor& d, const Plan& next, read_port_t input, read_por
               Reads& reads, uint64_t base, const lists_t fetch_lists, const runs_t runs,
               Fetch& fetch, fmem_t fmem, uint32_t& asking);
 uint32_t load_gates(const Descriptor& d, read_port_t weights, Reads& reads, gmem_t gmem);
+uint32_t load_table(const Descriptor& d, read_port_t weights, Reads& reads, table_t table);
 uint32_t store(const Descriptor& d, const fmem_t fmem, const scores_t scores, write_port_t output,
                Writes& writes, uint64_t base);
 void store_counters(const uint32_t counters[N_COUNTERS], write_port_t output, Writes& writes,

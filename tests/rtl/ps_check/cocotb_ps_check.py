@@ -7,12 +7,13 @@ from typing import Any
 import cocotb
 from cocotb.clock import Clock
 
-from penstock.program.core.config import ALL_CHANNELS, HwConfig
+from penstock.program.core.config import ALL_CHANNELS, TABLE_BYTES, HwConfig
 from penstock.program.core.descriptor import (
     DEPTHWISE,
     DESCRIPTOR_BYTES,
     FIELD_BY_NAME,
     FIELDS,
+    GLOAD_TABLE,
     Descriptor,
     Op,
 )
@@ -22,7 +23,7 @@ from penstock.sim.cocotb.stream import cycles
 from penstock.sim.golden.checks import Limits, check, out_size
 from penstock.sim.golden.state import GoldenError
 
-DESCRIPTORS = 4500
+DESCRIPTORS = 6000
 BEATS = DESCRIPTOR_BYTES // 8
 LATENCY = 3  # two registers behind the last beat, read after the edge
 
@@ -78,6 +79,10 @@ def _plausible(rng: random.Random, op: Op, config: HwConfig, limits: Limits) -> 
         values[flag] = rng.randrange(2)
     values["polyphase"] = rng.randrange(2)
     values["from_scores"] = rng.randrange(2)
+    if op == Op.CONV:
+        values["length"] = rng.choice([0, 0, TABLE_BYTES])
+    if op == Op.GLOAD and rng.random() < 0.4:
+        values |= {"variant": GLOAD_TABLE, "length": TABLE_BYTES}
     if op == Op.GATE:
         values["src"] = rng.choice([0, 0, 8, config.max_channels - cout + values["list_from"]])
     if op == Op.POOL:
@@ -100,6 +105,7 @@ def _edges(config: HwConfig, limits: Limits) -> list[int]:
         1023,
         1 << 20,
         524280,
+        TABLE_BYTES,
         0xFFFF_FFFF,
         config.max_channels,
         2 * config.max_channels - 1,
@@ -176,6 +182,7 @@ async def same_code_as_golden(dut: Any) -> None:
     cocotb.start_soon(Clock(dut.clk_i, 10, unit="ns").start())
     seen: Counter[tuple[int, int]] = Counter()
     depthwise: Counter[int] = Counter()
+    tables: Counter[tuple[int, int]] = Counter()  # loaded, used
     dut.desc_i.value = 0
     dut.beats_i.value = 0
     for index in range(DESCRIPTORS):
@@ -205,6 +212,7 @@ async def same_code_as_golden(dut: Any) -> None:
         assert int(dut.error_o.value) == code, f"{ErrorCode(code).name} {limits} {d}"
         seen[d.op, code] += 1
         depthwise[code] += d.depthwise
+        tables[d.op, code] += d.loads_table or d.has_table
         if code == ErrorCode.NONE and d.op in (Op.CONV, Op.COPY, Op.POOL):
             rows, columns = out_size(d)
             assert int(dut.out_width_o.value) == columns
@@ -213,6 +221,7 @@ async def same_code_as_golden(dut: Any) -> None:
         for code in (ErrorCode.NONE, ErrorCode.FIELD, ErrorCode.BOUNDS):
             assert seen[int(op), int(code)] > 10, (op.name, code.name, seen)
             assert depthwise[code] > 10, depthwise
+            assert op not in (Op.GLOAD, Op.CONV) or tables[int(op), int(code)] > 10, tables
 
 
 @cocotb.test(**TIMEOUT)

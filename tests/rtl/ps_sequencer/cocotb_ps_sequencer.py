@@ -10,8 +10,8 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from penstock.program.core.config import ALL_CHANNELS
-from penstock.program.core.descriptor import DEPTHWISE, Descriptor, Op
+from penstock.program.core.config import ALL_CHANNELS, TABLE_BYTES
+from penstock.program.core.descriptor import DEPTHWISE, GLOAD_TABLE, Descriptor, Op
 from penstock.program.core.registers import ErrorCode
 from penstock.sim.cocotb.bench import STALLS, TIMEOUT, bench_config, bench_rng, stall_pattern, start
 from penstock.sim.cocotb.stream import pack, pulse, read_port
@@ -47,6 +47,7 @@ def model(program: list[Descriptor], images: int, faults: dict[int, ErrorCode]) 
     executed = skipped = done = left = 0
     image = pc = 0
     error = ErrorCode.NONE
+    table = False  # of activations, is loaded
 
     def outcome() -> Outcome:
         return Outcome(
@@ -78,11 +79,15 @@ def model(program: list[Descriptor], images: int, faults: dict[int, ErrorCode]) 
                 if used and selector != ALL_CHANNELS and LISTS[selector][1] > limit:
                     error = ErrorCode.BOUNDS
                     return outcome()
+            if d.has_table and not table:
+                error = ErrorCode.BOUNDS
+                return outcome()
             n_in = d.cin if d.in_list == ALL_CHANNELS else LISTS[d.in_list][0]
             n_in = 0 if skip else 1 if d.depthwise else n_in
             n_out = d.cout if d.out_list == ALL_CHANNELS else LISTS[d.out_list][0]
             done, left = done + n_out, left + d.cout - n_out
         executed += 1
+        table = table or d.loads_table
         if d.op == Op.CONV and n_out:
             events += [("fetch", pc, n_in, n_out), ("conv", pc, n_in, n_out)]
         elif d.op in (Op.COPY, Op.POOL):
@@ -301,11 +306,16 @@ def random_program(rng: random.Random, length: int) -> list[Descriptor]:
                 "in_list": rng.choice([ALL_CHANNELS, 0, 1]),
                 "out_list": rng.choice([ALL_CHANNELS, ALL_CHANNELS, 0, 1]),
             }
+            values["length"] = TABLE_BYTES * (rng.random() < 0.2)
             if rng.random() < 0.3:
                 values |= {"variant": DEPTHWISE, "in_list": ALL_CHANNELS}
+        if op == Op.GLOAD:
+            values["variant"] = rng.choice([0, GLOAD_TABLE])
         if op == Op.EXIT_IF:  # w_stride: taken
             later = rng.randint(index + 1, min(index + 5, length))
             values |= {"length": later, "w_stride": rng.randrange(2)}
+        if index == 0 and rng.random() < 0.6:  # a table for those behind
+            op, values = Op.GLOAD, {"variant": GLOAD_TABLE}
         program.append(Descriptor.make(op, **values))
     return [*program, Descriptor.make(Op.HALT, length=rng.randrange(length))]
 
@@ -373,6 +383,30 @@ async def list_beyond_the_channels(dut: Any) -> None:
     ):
         outcome = await bench.check([Descriptor.make(Op.CONV, **(base | changed)), halt], 1)
         assert outcome.error == error, changed
+
+
+@cocotb.test(**TIMEOUT)
+async def table_of_activations(dut: Any) -> None:
+    """BOUNDS when a CONV by table comes before any GLOAD of one that is executed in this run."""
+    bench = Bench(dut)
+    await bench.start()
+    halt = Descriptor.make(Op.HALT)
+    plain = Descriptor.make(Op.CONV, cin=6, cout=6)
+    by_table = Descriptor.make(Op.CONV, cin=6, cout=6, length=TABLE_BYTES)
+    never = {"pred_en": 1, "pred_slot": 1}
+    weights = Descriptor.make(Op.GLOAD)
+    table, skipped = (
+        Descriptor.make(Op.GLOAD, variant=GLOAD_TABLE, **guard) for guard in ({}, never)
+    )
+    left_out = Descriptor.make(Op.CONV, cin=6, cout=6, length=TABLE_BYTES, **never)
+    for program, error in (
+        ([table, by_table], ErrorCode.NONE),
+        ([by_table], ErrorCode.BOUNDS),  # the table was of another run
+        ([weights, by_table], ErrorCode.BOUNDS),
+        ([skipped, by_table, table], ErrorCode.BOUNDS),
+        ([plain, left_out, table, by_table], ErrorCode.NONE),
+    ):
+        assert (await bench.check([*program, halt], 2)).error == error, program
 
 
 @cocotb.test(**TIMEOUT)
