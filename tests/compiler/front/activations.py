@@ -144,6 +144,10 @@ def _strided(n: Floats, f: Build) -> str:
     return n.head(f(n, n.conv(x, 8, 8, strides=[2, 2])), 8)
 
 
+def _of_the_image(n: Floats, f: Build) -> str:
+    return n.head(f(n, n.node("Add", n.conv("image"), n.conv(f(n, "image")))))
+
+
 def _two_functions(n: Floats, f: Build) -> str:
     """Of one map, and the map itself."""
     x = n.conv("image")
@@ -213,6 +217,7 @@ NETWORKS: dict[str, Callable[[Floats, Build], str]] = {
     "behind a maximum": _before_pool,
     "Concats": _concat,
     "strided": _strided,
+    "of the image": _of_the_image,
     "two functions": _two_functions,
     "between dense layers": _hidden,
     "between dense layers, maps": _hidden_maps,
