@@ -3,7 +3,8 @@
 // Descriptors come one after the other, any operations, as ps_sequencer takes them: a CONV to the
 // fetch and then to the array, the others to their unit, a GATE, DENSE, EXIT_IF or move, but no LOAD,
 // waited for before the next one is looked at; any of them skipped.  One address of feature memory,
-// one of scores and lists, one pooled sum: which descriptors read and write it, within what their
+// one of scores and lists, one pooled sum, one entry of the table of activations, which what drains
+// reads and a move, but no LOAD, writes: which descriptors read and write it, within what their
 // operations do, when, and how long each unit takes is the solver's choice.  Then a write finds that
 // no later descriptor has read or written the address, a read that none has written it, and two
 // descriptors meet there only to read.
@@ -22,15 +23,16 @@ module interlock_bench
   input logic       skip_i,
   input logic [7:0] op_i,
   input logic       pool_en_i,
-  input logic [2:0] uses_i,            // the addresses it reads
-  input logic [2:0] makes_i,           // and writes
+  input logic [3:0] uses_i,            // the addresses it reads
+  input logic [3:0] makes_i,           // and writes
   input logic [6:0] on_i,              // units that stay busy
   input logic [6:0] read_i,            // units that read in this cycle, if they may
   input logic [6:0] write_i
 );
   localparam int unsigned Units = 7, Fetch = 0, Issue = 1, Drain = 2, Copy = 3, Gate = 4, Move = 5,
       Leave = 6;
-  localparam int unsigned Memories = 3, Features = 0, Store = 1, Sum = 2;  // Store: scores, lists
+  localparam int unsigned Memories = 4, Features = 0, Store = 1, Sum = 2, Table = 3;
+  // Store: scores, lists.  Table: of activations.
 
   // Decide: the sequencer has looked at a descriptor for some cycles before its unit may start.
   typedef enum logic [2:0] {Next, Decide, Fetching, Array, Unit, UnitWait} state_e;
@@ -145,6 +147,8 @@ module interlock_bench
     end
     may_write[Sum][Drain]     = make_q[Drain][Sum] && sums_q && !summed_q;
     may_read[Sum][Gate]       = use_q[Gate][Sum];
+    may_read[Table][Drain]    = use_q[Drain][Table];
+    may_write[Table][Move]    = make_q[Move][Table] && !loads_q;
     may_write[Store][Gate]    = make_q[Gate][Store] && !dense_q;
     may_write[Features][Gate] = make_q[Gate][Features] && dense_q;
     for (int unsigned m = 0; m < Memories; m++) begin
@@ -270,6 +274,7 @@ module interlock_bench
     c_sum: cover (reads[Sum][Gate] && summed_q && busy[Drain]);
     c_copy: cover (writes[Features][Copy] && busy[Gate]);
     c_fetch: cover (busy[Fetch] && busy[Issue] && !own_q);
+    c_table: cover (writes[Table][Move] && use_q[Drain][Table]);
     c_load: cover (busy[Fetch] && writes[Features][Move]);
   end
 endmodule

@@ -1,8 +1,9 @@
 """Corrupted programs on the simulated core: `python -m tests.sim.faults [--count N] [--seed S]`.
 
-Every field of every descriptor of two small gated networks is set to 0, to its maximum and to a
-random value, one at a time; when --count asks for more, further programs have a field near what it
-was, or a weight blob that is cut short or has random bytes.  Whatever the program, the core must
+Every field of every descriptor of small gated networks, one of them with activations by table, is
+set to 0, to its maximum and to a random value, one at a time; when --count asks for more, further
+programs have a field near what it was, or a weight blob that is cut short or has random bytes.
+Whatever the program, the core must
 
 - end with done or an error code within LIMIT cycles, breaking no rule of the bus,
 - touch no byte outside its buffers,
@@ -39,7 +40,7 @@ from penstock.sim.rtl.build import build_core
 from penstock.sim.rtl.engine import RtlCore, RunResult
 from penstock.sim.rtl.memory import ZERO_SEED
 from tests.compiler.back.graphs import random_inputs
-from tests.sim.illegal import RNG, at_index, network
+from tests.sim.illegal import RNG, at_index, by_table, network
 from tests.sim.options import split
 
 LIMIT = 3_000_000  # cycles: two limits of the watchdog, and a run
@@ -109,13 +110,13 @@ def further(package: Package, rng: np.random.Generator) -> Case:
 def cases(count: int, seed: int, *, sample: bool = False) -> list[Case]:
     """`count` corrupted programs: every field first; `sample`: a random choice of all kinds."""
     rng = RNG(seed)
-    networks = [network(keep=0.5), network(keep=0.0)]
+    networks = [network(keep=0.5), network(keep=0.0), by_table(network(keep=0.5))]
     found = [case for package in networks for case in every_field(package, rng)]
     if sample:
         chosen = rng.permutation(len(found))[: count - count // 4]
         found = [found[i] for i in chosen]
     while len(found) < count:
-        found.append(further(networks[int(rng.integers(2))], rng))
+        found.append(further(networks[int(rng.integers(len(networks)))], rng))
     return found[:count]
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.core.config import ALL_CHANNELS, GATE_WORD_BYTES, get_config
-from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
+from penstock.program.core.config import ALL_CHANNELS, GATE_WORD_BYTES, TABLE_BYTES, get_config
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, GLOAD_TABLE, Descriptor, Op
 from penstock.program.core.registers import ErrorCode, Position
 from penstock.program.network.package import Package
 from tests.compiler.back.graphs import GraphBuilder
@@ -65,6 +65,25 @@ def with_shift(package: Package, shift: int, op: Op = Op.CONV) -> Package:
     for place in range(2):
         blob[at + place * step + 6] = shift
     return dataclasses.replace(package, weights=bytes(blob))
+
+
+def by_table(package: Package, seed: int = 6) -> Package:
+    """`package` with a table of activations of random bytes, which every convolution goes through.
+
+    A GLOAD more stands at the beginning.
+    """
+    blob = package.weights.ljust(-(-len(package.weights) // 8) * 8, b"\0")
+    values = {"variant": GLOAD_TABLE, "length": TABLE_BYTES, "w_addr": len(blob)}
+    code = [Descriptor.make(Op.GLOAD, **values)]
+    for d in decode(package):
+        moved = d.length + 1 if d.op in (Op.HALT, Op.EXIT_IF) else d.length
+        changed = {"length": TABLE_BYTES if d.op == Op.CONV else moved}
+        code.append(Descriptor(values=d.values | changed))
+    return dataclasses.replace(
+        package,
+        descriptors=b"".join(d.encode() for d in code),
+        weights=blob + RNG(seed).bytes(TABLE_BYTES),
+    )
 
 
 def last_halt(package: Package) -> int:
@@ -224,6 +243,26 @@ def _empty() -> tuple[Package, ErrorCode, Position]:
     return package, ErrorCode.PROGRAM_END, Position(0, 0)
 
 
+def _by_table() -> tuple[Package, ErrorCode, Position]:
+    package = by_table(network(keep=0.5))
+    return package, ErrorCode.NONE, Position(1, last_halt(package))
+
+
+def _table_that_nothing_loads() -> tuple[Package, ErrorCode, Position]:
+    """The table of a run before does not count, and a GLOAD of weights is none."""
+    package = at_index(by_table(network(keep=0.5)), 0, variant=0)
+    return package, ErrorCode.BOUNDS, Position(0, first_of(package, Op.CONV))
+
+
+def _skipped_without_a_table() -> tuple[Package, ErrorCode, Position]:
+    """Nobody looks for the table of a skipped convolution."""
+    package = network(keep=-16.0)
+    code = enumerate(decode(package))
+    index = next(i for i, d in code if d.op == Op.CONV and d.pred_en and not d.pred_empty)
+    changed = at_index(package, index, length=TABLE_BYTES)
+    return changed, ErrorCode.NONE, Position(1, last_halt(package))
+
+
 def _foreign() -> tuple[Package, ErrorCode, Position]:
     package = network()
     changed = dataclasses.replace(package, config_hash=package.config_hash ^ 1)
@@ -240,5 +279,8 @@ PROGRAMS = (
     _exit_past_the_halt,
     _no_end,
     _empty,
+    _by_table,
+    _table_that_nothing_loads,
+    _skipped_without_a_table,
     _foreign,
 )
