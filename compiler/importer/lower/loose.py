@@ -3,16 +3,9 @@
 import numpy as np
 
 from penstock.compiler.importer.builder import Builder
-from penstock.compiler.importer.curves.apply import apply
+from penstock.compiler.importer.curves.reach import codes_of_curve, reach
 from penstock.compiler.importer.lower.values.stored import real_range
-from penstock.compiler.importer.net import Array
 from penstock.compiler.importer.terms import Linear, Loose, Stored, Sum
-from penstock.compiler.numerics import quantize
-
-#: Numbers at which the function is tried, and how often between closer ends.
-POINTS, TRIES = 1 << 14, 3
-#: Beyond where its codes change the ends are so much further apart.
-MARGIN = 1.05
 
 
 def source_steps(
@@ -24,24 +17,10 @@ def source_steps(
     """
     low, high = _bounds(builder, term.source)
     negative = low < 0
-    for _ in range(TRIES):
-        points = np.linspace(low, high, POINTS)
-        codes = _codes(builder, term, points, scale, signed, zero)
-        changes = np.flatnonzero(codes[1:] != codes[:-1])
-        if not len(changes):
-            break
-        low = max(low, float(points[changes[0]]) * (MARGIN if points[changes[0]] < 0 else 1.0))
-        high = min(high, float(points[changes[-1] + 1]) * MARGIN)
-    ends = [low, high, *_stored(builder, term.source), float(np.finfo(np.float32).tiny)]
-    largest = max(map(abs, ends))
-    return float(np.float32(largest / (127 if negative else 255))), negative
-
-
-def _codes(
-    builder: Builder, term: Loose, points: Array, scale: float, signed: bool, zero: int
-) -> Array:
-    real = np.nan_to_num(apply(builder.net, builder.curves, term.name, points))
-    return quantize(real, scale, signed, zero).astype(np.int64)
+    codes = codes_of_curve(builder.net, builder.curves, term.name, scale, signed, zero)
+    tiny = float(np.finfo(np.float32).tiny)
+    ends = (*reach(codes, low, high), *_stored(builder, term.source), tiny)
+    return float(np.float32(max(map(abs, ends)) / (127 if negative else 255))), negative
 
 
 def _stored(builder: Builder, term: Linear | Sum) -> tuple[float, ...]:
@@ -63,11 +42,8 @@ def _bounds(builder: Builder, term: Linear | Sum | Stored) -> tuple[float, float
         case Linear():
             weight = term.weight.reshape(len(term.weight), -1).astype(np.float64)
             least, greatest = builder.integer_range(term.input)
-            positive, negative = (
-                np.maximum(weight, 0).sum(axis=1),
-                np.minimum(weight, 0).sum(axis=1),
-            )
-            sums = (positive * least + negative * greatest, positive * greatest + negative * least)
+            up, down = np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
+            sums = (up * least + down * greatest, up * greatest + down * least)
             low, high = (
                 float(pick((each + term.bias) * term.scale + term.offset))
                 for pick, each in zip((np.min, np.max), sums, strict=True)
