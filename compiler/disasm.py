@@ -77,6 +77,8 @@ def _conv(d: Descriptor, owner: dict[int, str]) -> str:
         parts.append(f"fold {scope} {owner.get(d.fold_slot, d.fold_slot)}")
     if d.pool_en:
         parts.append(f"sums @{d.pool_base}")
+    if d.has_table:
+        parts.append("table")
     parts.append(f"{'rows' if d.w_rows else 'groups'} @{d.w_addr:#x}+{d.w_stride}")
     return ", ".join(parts)
 
@@ -101,6 +103,8 @@ def _move(d: Descriptor, owner: dict[int, str]) -> str:
     match Op(d.op):
         case Op.LOAD:
             return f"{d.length} bytes of input + {d.ddr} -> @{d.dst:#x}"
+        case Op.GLOAD if d.loads_table:
+            return f"{d.length} bytes of weights + {d.w_addr:#x} -> table"
         case Op.GLOAD:
             return f"{d.length} bytes of weights + {d.w_addr:#x} -> gate memory @{d.dst:#x}"
         case Op.STORE:

@@ -39,7 +39,7 @@ def force_package_scores(package: Package, scores: Scores) -> Package:
     loads: list[Descriptor] = []  # the last one first: streamed weights replace each other
     program = decode(package)
     for index, d in enumerate(program):
-        if d.op == Op.GLOAD:
+        if d.op == Op.GLOAD and not d.loads_table:
             loads.insert(0, d)
         if d.op != Op.GATE:
             continue

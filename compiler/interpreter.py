@@ -76,6 +76,8 @@ def compute(node: ir.Node, values: Mapping[str, IntArray], signed: bool) -> IntA
             return _frame(node, values[node.input])
         case ir.Interleave():
             return _interleave(node, values[node.input])
+        case ir.Table():
+            return node.entries.astype(np.int64)[values[node.input].view(np.uint8)]
         case ir.Gate():
             return _gate(node, values[node.input])
         case ir.Dense():
@@ -123,7 +125,8 @@ def _conv(node: ir.Conv, values: Mapping[str, IntArray]) -> IntArray:
         result = np.clip(result, -128, 127)
     if node.residual is not None:
         result = result + values[node.residual]
-    return np.clip(result, *node.clamp)
+    result = np.clip(result, *node.clamp)
+    return result if node.table is None else node.table.astype(np.int64)[result & 0xFF]
 
 
 def _pool(node: ir.Pool, source: IntArray, signed: bool) -> IntArray:

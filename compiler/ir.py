@@ -72,7 +72,9 @@ class Conv:
     With `pixels` above 1 the map C x H x W is read as one of C * H * W channels of one pixel.
     Off the map there is `pad`, the zero point of what it reads.  With weights of no input channel
     it reads nothing, and its input only says how large the map is.  A 1x1 kernel with stride 2 on
-    a map of even sides may begin a row down (`plane` & 2) and a column on (`plane` & 1).
+    a map of even sides may begin a row down (`plane` & 2) and a column on (`plane` & 1).  With a
+    `table` (of 256 codes, as in `Table`) the result is table[low byte of y] of every y; it is int8
+    exactly where lo is below 0.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Conv:
     pixels: int = 1  # H * W where each pixel of the map is a channel: a dense layer of it, K = 1
     pad: int = 0
     plane: int = 0
+    table: IntArray | None = None
 
     @property
     def depthwise(self) -> bool:
@@ -192,6 +195,18 @@ class Interleave:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Table:
+    """A function of each element: y = entries[low byte of x], a code of the output's type for every
+    code of the input's.  Both are int8 or both uint8.
+    """
+
+    name: str
+    input: str
+    output: str
+    entries: IntArray  # (256,) int16, within the output's type
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Gate:
     """acc = bias + w @ x (x a Pool's or a Dense's output); score 0..128.
 
@@ -261,7 +276,7 @@ class BiasRounding:
     finer_channels: int  # whose accumulator has finer steps than s_in * s_w
 
 
-Node = Conv | Pool | MapPool | Frame | Interleave | Gate | Dense | Concat
+Node = Conv | Pool | MapPool | Frame | Interleave | Table | Gate | Dense | Concat
 
 
 def inputs_of(node: Node) -> tuple[str, ...]:

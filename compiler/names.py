@@ -12,7 +12,7 @@ from collections.abc import Iterable
 #: Endings of the names of what the back end derives from a value or a node: copies, layouts, sums,
 #: parts ("[0:16]"), images ("#1"), rows ("+2"), and the other form of a shortcut ("a as b").
 DERIVED = re.compile(
-    r"(\.(clear|copy\d*|odd|polyphase|pool|subsampled|sums)|\[\d+:\d+\]|[#+]\d+| as .+)$"
+    r"(\.(clear|copy\d*|odd|polyphase|pool|subsampled|sums|table\d*)|\[\d+:\d+\]|[#+]\d+| as .+)$"
 )
 
 

@@ -105,6 +105,12 @@ def quantize(
     return np.clip(steps + zero, low, high).astype(kind)
 
 
+def codes_of_bytes(signed: bool) -> IntArray:
+    """The code that each byte 0 .. 255 is: int64 (256,), what tables are indexed with."""
+    codes = np.arange(256, dtype=np.uint8)
+    return (codes.view(np.int8) if signed else codes).astype(np.int64)
+
+
 def exp_table(scale: float, *, wide: bool = False) -> IntArray:
     """Table of an EXIT_IF: round(2^15 * exp(-step * d)), half up, for entries d = 0 .. 255.
 

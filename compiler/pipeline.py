@@ -11,6 +11,7 @@ from penstock.compiler.passes.duplicate_residuals import duplicate_residuals
 from penstock.compiler.passes.order_siblings import order_siblings
 from penstock.compiler.passes.pool_vectors import pool_vectors
 from penstock.compiler.passes.subsample import read_planes, subsample
+from penstock.compiler.passes.tables import place_tables, raise_tables
 from penstock.compiler.plan.allocate import allocate, fits
 from penstock.compiler.plan.parts import split_expansions, split_groups
 from penstock.compiler.plan.schedule import schedule_graph
@@ -21,6 +22,8 @@ from penstock.program.network.package import Package
 
 #: Graph -> Graph, in the order in which they run.
 GRAPH_PASSES = (
+    raise_tables,
+    place_tables,
     store_averages,
     pool_vectors,
     flatten_concats,

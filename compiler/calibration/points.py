@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from penstock.compiler.importer.curves.find import Curves, find_curves
 from penstock.compiler.importer.logits import dense_behind, logit_bits
 from penstock.compiler.importer.net import Net, OpNode
 
@@ -51,7 +52,8 @@ def choose(net: Net, image_unsigned: bool) -> Points:
         CompileError: a layer that reads a constant.
     """
     made = {name: node for node in net.nodes for name in node.outputs}
-    chosen = _Chosen(net, made)
+    curves = find_curves(net)
+    chosen = _Chosen(net, made, curves)
     group = {name: name for name in chosen.tensors}
     kinds = {name: name for name in chosen.tensors}  # what must be of one type
     for name in sorted(chosen.tensors):
@@ -65,6 +67,8 @@ def choose(net: Net, image_unsigned: bool) -> Points:
             for source in _computed(net, producer):
                 _unite(group, name, source)
                 _unite(kinds, name, source)
+        if (inside := _before_views(name, made)) in curves:  # tables make the type that they read
+            _unite(kinds, name, curves.roots[inside])
     signs = {name: _nonnegative(net, name, made) for name in chosen.tensors}
     signs[net.input] = image_unsigned
     signed = {_head(kinds, name) for name in chosen.tensors if not signs[name]}
@@ -88,12 +92,14 @@ def _wide(net: Net, chosen: "_Chosen", made: dict[str, OpNode]) -> frozenset[str
 class _Chosen:
     """The tensors to quantise, what reads them, and the stored operands of every addition."""
 
-    def __init__(self, net: Net, made: dict[str, OpNode]) -> None:
-        self.net, self.made = net, made
+    def __init__(self, net: Net, made: dict[str, OpNode], curves: Curves) -> None:
+        self.net, self.made, self.curves = net, made, curves
         self.order = {name: i for i, node in enumerate(net.nodes) for name in node.outputs}
         self.tensors = {*net.results, net.input}
         self.readers: set[tuple[int, int]] = set()
         self.residuals: dict[str, list[str]] = {}
+        for index, slot, _ in curves.readers(net):
+            self._read(index, [slot])
         self._layers()
         before = 0
         while len(self.tensors) > before:  # an operand of one may be what the other makes
@@ -117,7 +123,9 @@ class _Chosen:
                     raise node.error(f"its input '{node.inputs[0]}' is a constant", HINTS[node.op])
                 self._read(index, [0])
         for index, node in enumerate(nodes):
-            if node.op == "Mul":  # of a map that is there: squeeze-and-excite
+            if (
+                node.op == "Mul" and node.output not in self.curves
+            ):  # of a map that is there: squeeze-and-excite
                 scored = [s for s in (0, 1) if _is_sigmoid(node.inputs[1 - s], self.made)]
                 self._read(index, [s for s in scored if node.inputs[s] in self.tensors])
                 maps = [s for s in (0, 1) if self._stands_alone(node, s)]
@@ -135,6 +143,8 @@ class _Chosen:
             or math.prod(self.net.shapes[score]) > (shape[1])
         ):
             return False
+        if name in self.curves:
+            return True
         maker = self.made.get(_before_activation(self.net, name, self.made))
         return maker is not None and maker.op not in ("Conv", "Mul")
 
@@ -149,16 +159,34 @@ class _Chosen:
     def _additions(self) -> None:
         """The operands of every residual addition that are stored."""
         for index, node in enumerate(self.net.nodes):
-            if is_residual(self.net, node):
-                slots = _residual_slots(node, self.tensors, self.made, self.order)
+            if is_residual(self.net, node) and node.output not in self.curves:
+                slots = self._residual_slots(node)
                 self.residuals[node.output] = self._read(index, slots)
+
+    def _residual_slots(self, node: OpNode) -> list[int]:
+        """The operands that are stored: all but one convolution that nothing else needs."""
+        free = []
+        for slot, name in enumerate(node.inputs):
+            producer = self.made.get(name)
+            gated = producer is not None and producer.op == "Mul"
+            branch = gated or (producer is not None and producer.op == "Conv")
+            if branch and name not in self.tensors and name not in self.curves:
+                free.append((gated, self.order[name], slot))
+        fused = max(free)[2] if free else -1
+        return [slot for slot in range(len(node.inputs)) if slot != fused]
 
 
 def _is_sigmoid(name: str, made: dict[str, OpNode]) -> bool:
     """Whether a tensor is a sigmoid that nothing is compared with, perhaps reshaped."""
+    name = _before_views(name, made)
+    return name in made and made[name].op == "Sigmoid"
+
+
+def _before_views(name: str, made: dict[str, OpNode]) -> str:
+    """The tensor that a tensor is a view of."""
     while name in made and made[name].op in VIEWS:
         name = made[name].inputs[0]
-    return name in made and made[name].op == "Sigmoid"
+    return name
 
 
 def _shuffles(net: Net, node: OpNode) -> bool:
@@ -180,21 +208,6 @@ def _stored(net: Net, node: OpNode, tensors: set[str]) -> bool:
 def is_residual(net: Net, node: OpNode) -> bool:
     """Whether an Add has two computed operands (else it adds a bias)."""
     return node.op == "Add" and not any(map(net.is_constant, node.inputs))
-
-
-def _residual_slots(
-    node: OpNode, tensors: set[str], made: dict[str, OpNode], order: dict[str, int]
-) -> list[int]:
-    """The operands that are stored: all but one convolution that nothing else needs."""
-    free = []
-    for slot, name in enumerate(node.inputs):
-        producer = made.get(name)
-        gated = producer is not None and producer.op == "Mul"
-        branch = gated or (producer is not None and producer.op == "Conv")
-        if branch and name not in tensors:
-            free.append((gated, order[name], slot))
-    fused = max(free)[2] if free else -1
-    return [slot for slot in range(len(node.inputs)) if slot != fused]
 
 
 def _before_activation(net: Net, name: str, made: dict[str, OpNode]) -> str:

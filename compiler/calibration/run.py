@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx
 
 from penstock.compiler import ir
-from penstock.compiler.calibration import insert, points, ranges
+from penstock.compiler.calibration import curves, insert, points, ranges
 from penstock.compiler.calibration.warnings import image_warnings, score_tensors, score_warnings
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.ends.parts import host_part
@@ -63,7 +63,7 @@ def quantize_float(
     measured = ranges.measure(net, samples, sorted({*chosen.unsigned, *score_tensors(net)}))
     if warnings is not None:
         warnings |= image_warnings(samples) | score_warnings(net, measured)
-    scales = ranges.choose_scales(net, chosen, measured)
+    scales = curves.narrow_sources(net, chosen, ranges.choose_scales(net, chosen, measured))
     return to_onnx(prune(insert.insert(net, chosen, scales)))
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from penstock.compiler.emit.tables import load_table
 from penstock.compiler.emit.writer import Writer
 from penstock.compiler.estimate.array_shape import best_split, first_mode
 from penstock.compiler.ir import Conv
@@ -38,9 +39,10 @@ def emit_conv(out: Writer, step: ConvStep) -> None:
         conv, height, width = dataclasses.replace(conv, stride=1), height // 2, width // 2
     out_pixels = _out_pixels(height, width, conv.stride)
     residual = conv.residual is not None
+    skip = _skip_fields(out, step)
     descriptor = Descriptor.make(
         Op.CONV,
-        **_skip_fields(out, step),
+        **skip,
         src_signed=source.signed,
         res_en=residual,
         res_signed=residual and out.plan.graph.values[conv.residual or ""].signed,
@@ -66,6 +68,7 @@ def emit_conv(out: Writer, step: ConvStep) -> None:
         w_addr=_weights_at(out, conv, image),
         w_stride=w_stride,
         split=_split(out, step, conv, out_pixels, w_stride),
+        length=load_table(out, step, skip),
     )
     # Of a bundle's pairs one in `bundle` is of the same group; rows between images count not.
     counted = macs // step.bundle if step.kind in ("conv", "gate") else 0

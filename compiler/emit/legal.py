@@ -6,7 +6,7 @@ The core checks far more, each descriptor when its turn comes (docs/program.md, 
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.paths import main_halt
 from penstock.program.base.errors import PenstockError
-from penstock.program.core.checks import Limits, violation
+from penstock.program.core.checks import Limits, violation, without_table
 from penstock.program.core.config import ALL_CHANNELS, HwConfig
 from penstock.program.core.descriptor import Descriptor, Op
 from penstock.program.network.meta import ExitMeta
@@ -26,6 +26,11 @@ def check_program(package: Package, source: str) -> None:
             )
         if descriptor.op == Op.GATE:
             lists.add(descriptor.out_list)
+    if (bare := without_table(descriptors)) is not None:
+        raise PackageError(
+            f"{source}: descriptor {bare} has a table that no GLOAD before it loads",
+            hint="compile the network again",
+        )
     last = descriptors[-1] if descriptors else None
     if last is None or last.op != Op.HALT or last.length >= len(descriptors):
         raise PackageError(f"{source}: it does not end with HALT", hint="compile the network again")

@@ -11,6 +11,14 @@ from penstock.program.core.descriptor import Descriptor
 from penstock.program.network.meta import ExitMeta, LayerMeta
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedTable:
+    """A table that the core has where the fields `where` of a descriptor let it run; {}: always."""
+
+    image: bytes
+    where: dict[str, int]
+
+
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Writer:
     """A Program that grows: its descriptors, their lines of metadata, the weight blob."""
@@ -25,6 +33,9 @@ class Writer:
     blob_bytes: int = 0
     #: (convolution, its bytes) -> their place
     weights: dict[tuple[str, bytes], int] = dataclasses.field(default_factory=dict)
+    #: a table's bytes -> their place; the last one loaded since the image's begin
+    tables: dict[bytes, int] = dataclasses.field(default_factory=dict)
+    table: LoadedTable | None = None
     exits: list[ExitMeta] = dataclasses.field(default_factory=list)  # as in the metadata
 
     def emit(self, descriptor: Descriptor, name: str, **info: Any) -> None:

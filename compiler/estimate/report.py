@@ -9,7 +9,7 @@ from penstock.compiler.estimate.activity import decode
 from penstock.compiler.estimate.macs import count_macs
 from penstock.compiler.ir import Graph
 from penstock.compiler.numerics import SCORE_ONE
-from penstock.program.core.descriptor import Op
+from penstock.program.core.descriptor import Descriptor, Op
 from penstock.program.network.package import Package
 
 
@@ -85,7 +85,7 @@ def build_report(package: Package) -> dict[str, Any]:
         "weight_blob_bytes": len(package.weights),
         "feature_bytes": {"used": max(ends, default=0), "available": config.fmem_bytes},
         "gate_memory_bytes": {
-            "used": max((d.dst + d.length for d in descriptors if d.op == Op.GLOAD), default=0),
+            "used": max((d.dst + d.length for d in descriptors if _loads_gates(d)), default=0),
             "available": config.gate_mem_bytes,
         },
         "concats": _concats(package, opened.descriptor_cycles[1]),
@@ -98,3 +98,8 @@ def build_report(package: Package) -> dict[str, Any]:
         },
         "layers": lines,
     }
+
+
+def _loads_gates(d: Descriptor) -> bool:
+    """A GLOAD into gate memory."""
+    return d.op == Op.GLOAD and not d.loads_table

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from penstock.compiler import ir, numerics
+from penstock.compiler.importer.curves.find import find_curves
 from penstock.compiler.importer.net import Array, Net, OpNode
 from penstock.compiler.importer.terms import Const, Image, Linear, Pending, Stored, Term
 from penstock.program.base.arith import ceil_div
@@ -16,6 +17,7 @@ class Builder:
 
     def __init__(self, net: Net) -> None:
         self.net = net
+        self.curves = find_curves(net)
         self.fresh = net.fresh_names()  # for values that are no tensor of the network
         self.terms: dict[str, Term] = {net.input: Image(name=net.input)}
         self.values: dict[str, ir.Value] = {}
@@ -78,6 +80,8 @@ class Builder:
             return (channels, item.height, item.width)
         if isinstance(item, ir.Interleave):
             return (item.channels, item.height, item.width)
+        if isinstance(item, ir.Table):
+            return self.values[item.input].shape
         if isinstance(item, ir.Concat):
             shapes = [self.values[name].shape for name in item.inputs]
             return (sum(shape[0] for shape in shapes), *shapes[0][1:])
@@ -104,7 +108,22 @@ class Builder:
             return min(lows), max(highs)
         if isinstance(item, ir.Gate):
             return 0, numerics.SCORE_ONE
+        if isinstance(item, ir.Table):
+            reached = item.entries[self.bytes_of(item.input)]
+            return int(reached.min()), int(reached.max())
         return numerics.type_range(self.values[value].signed)
+
+    def is_vector(self, value: str) -> bool:
+        """Whether an average or a dense layer makes a value, or a function of such a one."""
+        item = self.nodes.get(value)
+        if isinstance(item, ir.Table):
+            return self.is_vector(item.input)
+        return isinstance(item, ir.Pool | ir.Dense)
+
+    def bytes_of(self, value: str) -> Array:
+        """The bytes that an element of a value can be."""
+        low, high = self.integer_range(value)
+        return np.arange(low, high + 1) & 0xFF
 
     def requantize(self, node: OpNode, real: Array) -> ir.Requantize:
         """Fixed-point multipliers for real factors, one an output channel."""
@@ -134,9 +153,12 @@ class Builder:
         if self.values[value].signed == signed and bounds[0] <= low and high <= bounds[1]:
             return Stored(value=value)
         item = self.nodes.get(value)
-        moved = isinstance(item, ir.Frame | ir.Interleave)
-        if moved or (isinstance(item, ir.MapPool) and item.average is None):
+        if isinstance(item, ir.Frame | ir.Interleave | ir.MapPool) and not (
+            isinstance(item, ir.MapPool) and item.average is not None
+        ):
             return self._narrow_before(node, item, bounds, signed, output)
+        if isinstance(item, ir.Table) and bounds[0] <= bounds[1]:
+            return self._narrow_table(node, item, bounds, output)
         clamp = (max(low, bounds[0]), min(high, bounds[1]))
         if not isinstance(item, ir.Conv | ir.Dense) or clamp[0] > clamp[1]:
             raise node.error(
@@ -148,6 +170,14 @@ class Builder:
         if value in self.linears:
             self.linears[output] = self.linears[value]
         return self.add_node(node, item, signed, known.scale, known.zero_point)
+
+    def _narrow_table(
+        self, node: OpNode, item: ir.Table, bounds: tuple[int, int], output: str
+    ) -> Stored:
+        """A table's result clipped; its type is that of what it reads and stays."""
+        known = self.values[item.output]
+        made = dataclasses.replace(item, output=output, entries=np.clip(item.entries, *bounds))
+        return self.add_node(node, made, known.signed, known.scale, known.zero_point)
 
     def _narrow_before(
         self,
@@ -165,10 +195,10 @@ class Builder:
         value, (low, high) = self.values[inner.value], self.integer_range(inner.value)
         if isinstance(item, ir.MapPool):
             clamped = dataclasses.replace(item, input=inner.value, output=output, clamp=(low, high))
-            return self.add_node(node, clamped, signed, value.scale, value.zero_point)
+            return self.add_node(node, clamped, value.signed, value.scale, value.zero_point)
         if isinstance(item, ir.Interleave):
             alike = dataclasses.replace(item, input=inner.value, output=output)
-            return self.add_node(node, alike, signed, value.scale, value.zero_point)
+            return self.add_node(node, alike, value.signed, value.scale, value.zero_point)
         fill = min(max(item.fill, bounds[0]), bounds[1])
         moved = dataclasses.replace(item, input=inner.value, output=output, fill=fill)
-        return self.add_node(node, moved, signed, value.scale, value.zero_point)
+        return self.add_node(node, moved, value.signed, value.scale, value.zero_point)

@@ -147,6 +147,25 @@ class Joined:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Curve:
+    """A function of each element of an integer value: `real` numbers (256,) float64, one for each
+    byte that an element can be."""
+
+    node: OpNode
+    value: str
+    real: Array
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Loose:
+    """A function of each element of `source`, which nothing quantises: that of tensor `name`."""
+
+    node: OpNode
+    source: "Linear | Sum"
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Logistic:
     """sigmoid of a dense accumulator; `rounded`: of its int8 in the steps of a SIGMOID gate."""
 
@@ -185,6 +204,8 @@ Term = (
     | Linear
     | Sum
     | Joined
+    | Curve
+    | Loose
     | Logistic
     | Binary
     | Signum

@@ -14,10 +14,12 @@ from penstock.compiler.ir import (
     Frame,
     Gate,
     Graph,
+    IntArray,
     Interleave,
     MapPool,
     Node,
     Pool,
+    Table,
 )
 from penstock.compiler.numerics import requantize, type_range
 
@@ -136,12 +138,15 @@ class Analysis:
         mask = self.mask(node) if isinstance(node, Conv) else None
         if not isinstance(node, Conv) or mask is None or not mask.per_channel:
             return None
-        low, high = node.clamp
-        return mask.scores if node.residual is None and low <= 0 <= high else None
+        return mask.scores if node.residual is None and makes_zero(node, 0) else None
 
     def range(self, value: str) -> tuple[int, int]:
         """Least and greatest value a map can hold."""
         node = self.producer.get(value)
+        if isinstance(node, Conv) and node.table is not None:
+            return int(node.table.min()), int(node.table.max())
+        if isinstance(node, Table):
+            return int(node.entries.min()), int(node.entries.max())
         if isinstance(node, (Conv, MapPool)):
             return node.clamp
         if isinstance(node, Concat):
@@ -173,7 +178,7 @@ class Analysis:
 
     def skip_is_identity(self, conv: Conv) -> bool:
         """Where the score of a gated residual convolution is 0, every byte stays as it was."""
-        if conv.residual is None:
+        if conv.residual is None or conv.table is not None:
             return False
         low, high = self.range(conv.residual)
         covered = conv.clamp[0] <= low and high <= conv.clamp[1]
@@ -191,5 +196,12 @@ def _keeps_zeros(conv: Conv) -> bool:
     if not conv.depthwise or conv.fold is not None or conv.residual is not None or conv.pad:
         return False
     factors = conv.requantize
-    constant = requantize(conv.bias.astype(np.int64), factors.multiplier, factors.shift)
-    return not np.clip(constant, *conv.clamp).any()
+    return makes_zero(
+        conv, requantize(conv.bias.astype(np.int64), factors.multiplier, factors.shift)
+    )
+
+
+def makes_zero(conv: Conv, sums: IntArray | int) -> bool:
+    """Whether a convolution makes 0 of requantised sums, by its clamp and its table."""
+    codes = np.clip(sums, *conv.clamp)
+    return not (codes if conv.table is None else conv.table[codes & 0xFF]).any()

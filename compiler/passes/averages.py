@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from penstock.compiler.ir import Dense, Gate, Graph, Node, Pool, Requantize
+from penstock.compiler.ir import Dense, Gate, Graph, Node, Pool, Requantize, Value
 from penstock.compiler.numerics import type_range
 from penstock.compiler.passes.pool_vectors import ONE, SUFFIX
 
@@ -28,7 +28,8 @@ def _stored(graph: Graph, name: str) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         if isinstance(node, Pool) and node.output == name:
-            nodes += [dataclasses.replace(node, output=inner), _identity(node, graph)]
+            pool = dataclasses.replace(node, output=inner)
+            nodes += [pool, identity_dense(pool, inner, name, value)]
         elif isinstance(node, Dense | Gate) and node.input == name:
             nodes.append(dataclasses.replace(node, input=inner))
         else:
@@ -37,17 +38,18 @@ def _stored(graph: Graph, name: str) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes), values=values)
 
 
-def _identity(pool: Pool, graph: Graph) -> Dense:
-    channels = graph.values[pool.output].shape[0]
+def identity_dense(pool: Pool, source: str, output: str, value: Value) -> Dense:
+    """A dense layer that writes the average `source` as it is; `value`: either's type and shape."""
+    channels = value.shape[0]
     return Dense(
         name=f"{pool.name}{SUFFIX}",
-        input=pool.output + SUFFIX,
-        output=pool.output,
+        input=source,
+        output=output,
         weight=np.eye(channels, dtype=np.int8),
         bias=np.zeros(channels, np.int32),
         requantize=Requantize(
             multiplier=np.full(channels, ONE["multiplier"], np.uint16),
             shift=np.full(channels, ONE["shift"], np.uint8),
         ),
-        clamp=type_range(graph.values[pool.output].signed),
+        clamp=type_range(value.signed),
     )

@@ -1,14 +1,14 @@
 """Pass: a dense layer behind a dense layer reads what that one put into feature memory.
 
-GATE and DENSE read pooled sums.  So a vector that a dense layer made and another one reads becomes
-a map of 1x1 pixels, and its sums, which a CONV without inputs makes in place, are its bytes: an
-average with factor 1.  Legal always; preserves every value.
+GATE and DENSE read pooled sums.  So a vector that a dense layer made (or a convolution, which has a
+table of it) and another one reads becomes a map of 1x1 pixels, and its sums, which a CONV makes in
+place, are its bytes: an average with factor 1.  Legal always; preserves every value.
 """
 
 import dataclasses
 
 from penstock.compiler.errors import CompileError
-from penstock.compiler.ir import Dense, Gate, Graph, Node, Pool, Value
+from penstock.compiler.ir import Conv, Dense, Gate, Graph, Node, Pool, Value
 
 #: Suffix of the name of a dense layer's vector as pooled.
 SUFFIX = ".sums"
@@ -22,7 +22,7 @@ def pool_vectors(graph: Graph) -> Graph:
     Raises:
         CompileError: the network's output, or an exit's, is read by another dense layer.
     """
-    made = {node.output for node in graph.nodes if isinstance(node, Dense)}
+    made = {node.output for node in graph.nodes if isinstance(node, Dense | Conv)}
     read = {node.input for node in graph.nodes if isinstance(node, Dense | Gate)} & made
     values = dict(graph.values)
     nodes: list[Node] = []
@@ -39,8 +39,8 @@ def pool_vectors(graph: Graph) -> Graph:
 def _sums(values: dict[str, Value], name: str) -> Pool:
     """The average of a vector that is a map now."""
     value = values[name]
-    values[name] = dataclasses.replace(value, shape=(*value.shape, 1, 1))
-    values[name + SUFFIX] = dataclasses.replace(value, name=name + SUFFIX)
+    values[name] = dataclasses.replace(value, shape=(value.shape[0], 1, 1))
+    values[name + SUFFIX] = dataclasses.replace(value, name=name + SUFFIX, shape=value.shape[:1])
     return Pool(name=name + SUFFIX, input=name, output=name + SUFFIX, **ONE)
 
 

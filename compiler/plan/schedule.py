@@ -25,6 +25,7 @@ from penstock.compiler.ir import (
 )
 from penstock.compiler.passes.analysis import Analysis
 from penstock.compiler.passes.duplicate_residuals import is_copy
+from penstock.compiler.passes.tables import is_carrier
 from penstock.compiler.plan.check_ends import check_exits, check_output
 from penstock.compiler.plan.gate_steps import GateSteps
 from penstock.compiler.plan.moves import moves, without_inputs
@@ -277,7 +278,7 @@ class _Scheduler:
 
     def _kind(self, conv: Conv) -> str:
         """Whose work it is: the network's, a gate network's, or none that either has."""
-        if is_copy(conv):
+        if is_copy(conv) or is_carrier(conv):
             return "copy"
         if self.analysis.scales(conv):
             return "scale"
@@ -288,10 +289,12 @@ class _Scheduler:
         gate = self.skipping.predicates[block.output]
         yield dataclasses.replace(step, predicate=gate)
         low, high = (min(max(c, block.clamp[0]), block.clamp[1]) for c in step.conv.clamp)
+        if block.table is not None and block.clamp[0] < 0:  # what makes its result int8
+            low = min(low, -1)
         yield dataclasses.replace(
             step,
             name=f"{step.name} as {block.name}",
-            conv=dataclasses.replace(step.conv, clamp=(low, high)),
+            conv=dataclasses.replace(step.conv, clamp=(low, high), table=block.table),
             predicate=gate,
             pred_not=True,
             pool=self.places.region(step.conv.output)

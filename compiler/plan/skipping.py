@@ -8,7 +8,7 @@ import functools
 
 from penstock.compiler.estimate.timing import Timing
 from penstock.compiler.ir import Conv, Gate
-from penstock.compiler.passes.analysis import Analysis
+from penstock.compiler.passes.analysis import Analysis, makes_zero
 from penstock.compiler.passes.duplicate_residuals import is_copy
 
 #: A map is cleared for a masked convolution of at least so many times the cycles.
@@ -100,11 +100,10 @@ class Skipping:
         fold = self.analysis.mask(conv)
         if not self.clear or fold is None or not fold.per_channel or conv.residual is not None:
             return False
-        low, high = conv.clamp
         decided = self.analysis.position[self.analysis.gate_source(fold.scores)]
         return (
             conv.groups == 1
-            and low <= 0 <= high
+            and makes_zero(conv, 0)
             and conv.weight[0].size >= CLEAR_FACTOR * Timing().tile
             and decided < self.analysis.position[conv.output]
             and not self.early(conv, fold.scores)
@@ -136,7 +135,7 @@ class Skipping:
         if not isinstance(made, Conv) or is_copy(made) or gate is None:
             return None
         source = self.analysis.position[self.analysis.gate_source(gate)]
-        plain = made.residual is None and made.fold is None
+        plain = made.residual is None and made.fold is None and made.table is None
         known = made.output not in self.predicates and self.out_list(made) is None
         alone = self.analysis.readers(made.output) == [conv] and conv.input != made.output
         late = source < self.analysis.position[made.output]

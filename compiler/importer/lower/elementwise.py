@@ -7,6 +7,7 @@ import numpy as np
 
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.lower.curves import activation
 from penstock.compiler.importer.lower.gates import score_value, signum
 from penstock.compiler.importer.lower.layers.linear import (
     dense_identity,
@@ -42,7 +43,10 @@ from penstock.compiler.importer.terms import (
 
 
 def lower_add(builder: Builder, node: OpNode) -> Term:
-    """A bias after MatMul or Conv, or a residual addition."""
+    """A bias after MatMul or Conv, or a residual addition; of what an activation makes, a part of
+    that."""
+    if (curve := activation(builder, node)) is not None:
+        return curve
     left, right = (_operand(builder, node, name) for name in node.inputs)
     for linear, constant in ((left, right), (right, left)):
         if isinstance(linear, Signum) and isinstance(constant, Const) and constant.array.size == 1:
@@ -94,7 +98,7 @@ def _as_linear(builder: Builder, node: OpNode, term: Stored) -> Linear | None:
     """A layer that leaves a map, or what a dense layer or an average made, as it is."""
     if is_stored_map(term, builder):
         return identity(builder, node, term.value)
-    if isinstance(builder.nodes.get(term.value), ir.Dense | ir.Pool):
+    if builder.is_vector(term.value):
         return dense_identity(builder, node, term.value)
     return None
 
@@ -119,7 +123,10 @@ def _operand(builder: Builder, node: OpNode, name: str) -> Term:
 
 def lower_mul(builder: Builder, node: OpNode) -> Term:
     """A convolution times a gate's scores (per channel, or one for the block); a quantised map
-    times scores is a convolution of every channel by itself."""
+    times scores is a convolution of every channel by itself.  Functions of one map are multiplied
+    element by element."""
+    if (curve := activation(builder, node)) is not None:
+        return curve
     for map_name, score_name in (node.inputs, node.inputs[::-1]):
         term, factor = builder.term(map_name), builder.term(score_name)
         if isinstance(factor, Const) and isinstance(term, Signum | Linear):
@@ -196,6 +203,8 @@ def _scored(builder: Builder, node: OpNode, conv: Linear, score: str, name: str)
 
 def lower_clip(builder: Builder, node: OpNode) -> Term:
     """Relu, Clip, and Min or Max with a number: bounds on a term."""
+    if (curve := activation(builder, node)) is not None:
+        return curve
     name, low, high = _bounds(builder, node)
     if math.isnan(low) or math.isnan(high) or low > high:
         raise node.error(f"its bounds {low:.6g} and {high:.6g} cross")

@@ -9,6 +9,7 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.keys import frozen
+from penstock.compiler.importer.lower.curves import activation
 from penstock.compiler.importer.lower.layers.bias import fit
 from penstock.compiler.importer.lower.layers.linear import one_per_output
 from penstock.compiler.importer.lower.values.scales import scale_text
@@ -123,13 +124,16 @@ def make_gate(
 
 def lower_sigmoid(builder: Builder, node: OpNode) -> Term:
     """Sigmoid of a dense layer, or of its int8 in steps of 1/16: a score, or a threshold's."""
+    if (curve := activation(builder, node)) is not None:
+        return curve
     term = builder.term(node.inputs[0])
     if isinstance(term, Stored | Pending) and term.value in builder.linears:
         return _sigmoid_of_steps(builder, node, term)
     plain = isinstance(term, Linear) and term.dense and (term.low, term.high) == (-INF, INF)
     if not isinstance(term, Linear) or not plain:
         raise node.error(
-            "Sigmoid is supported only behind a dense layer",
+            "Sigmoid is supported only behind a quantiser or a dense layer",
+            "QuantizeLinear and DequantizeLinear before it, where it is an activation; in a gate "
             "GlobalAveragePool, Gemm (Relu, Gemm), Sigmoid; then Mul with a map, or a threshold",
         )
     return Logistic(linear=term)
@@ -156,6 +160,8 @@ def lower_greater(builder: Builder, node: OpNode) -> Term:
     integer bias included; for >= the bound is ceil((t - offset) / scale) - 1.
     """
     term = builder.term(node.inputs[0])
+    if (curve := activation(builder, node)) is not None:
+        return curve
     if isinstance(term, Stored | Pending) and term.value in builder.linears:
         return _greater_of_codes(builder, node, term)
     linear = term.linear if isinstance(term, Logistic) else term
@@ -231,6 +237,8 @@ def lower_sign(builder: Builder, node: OpNode) -> Term:
 
     Where no sum is exactly 0 that is a comparison.
     """
+    if (curve := activation(builder, node)) is not None:
+        return curve
     linear = builder.term(node.inputs[0])
     plain = isinstance(linear, Linear) and linear.dense
     if not isinstance(linear, Linear) or not plain or (linear.low, linear.high) != (-INF, INF):
@@ -256,6 +264,8 @@ def signum(
 def lower_cast(builder: Builder, node: OpNode) -> Term:
     """Cast of a comparison to float: 0.0 or 1.0."""
     term = builder.term(node.inputs[0])
+    if (curve := activation(builder, node)) is not None:
+        return curve
     if isinstance(term, Binary) and builder.net.types.get(node.output) == "float32":
         return term
     raise node.error("Cast is supported only from a gate's comparison to float32")

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from penstock.compiler import ir
 from penstock.compiler.errors import CompileError
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.curves.functions import FUNCTIONS
 from penstock.compiler.importer.logits import logit_bits
 from penstock.compiler.importer.lower.concat import lower_concat
+from penstock.compiler.importer.lower.curves import lower_function
 from penstock.compiler.importer.lower.elementwise import lower_add, lower_clip, lower_mul
 from penstock.compiler.importer.lower.gates import (
     lower_cast,
@@ -91,6 +93,7 @@ def _output(builder: Builder, output: str) -> str:
 
 
 HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(FUNCTIONS, lower_function),
     "Add": lower_add,
     "AveragePool": lower_average_pool,
     "BatchNormalization": lower_batch_norm,

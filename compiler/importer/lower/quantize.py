@@ -7,13 +7,16 @@ import numpy as np
 from penstock.compiler import ir
 from penstock.compiler.importer.axes import axis_of
 from penstock.compiler.importer.builder import Builder
+from penstock.compiler.importer.curves.apply import apply
 from penstock.compiler.importer.keys import frozen
 from penstock.compiler.importer.lower.concat import concat_values
+from penstock.compiler.importer.lower.curves import MOVE, curve_of_value, quantize_curve
 from penstock.compiler.importer.lower.gates import is_relu1, make_gate
 from penstock.compiler.importer.lower.layers.bias import fit
 from penstock.compiler.importer.lower.layers.convolution import make_conv, quantize_conv
 from penstock.compiler.importer.lower.layers.linear import identity
 from penstock.compiler.importer.lower.layers.map_pool import quantize_window
+from penstock.compiler.importer.lower.loose import source_steps
 from penstock.compiler.importer.lower.residual import lower_sum
 from penstock.compiler.importer.lower.values.scales import (
     activation_scale,
@@ -36,10 +39,12 @@ from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import (
     Binary,
     Const,
+    Curve,
     Image,
     Joined,
     Linear,
     Logistic,
+    Loose,
     Mean,
     Pending,
     QuantConst,
@@ -48,7 +53,7 @@ from penstock.compiler.importer.terms import (
     Term,
     Window,
 )
-from penstock.compiler.numerics import SCORE_SCALE, type_range
+from penstock.compiler.numerics import SCORE_SCALE, codes_of_bytes, type_range
 
 #: How far a code may be from 1 that stands for it, relatively: scales are float32.
 ONE_TOLERANCE = 1e-6
@@ -158,6 +163,10 @@ def _quantize(
             return _image(builder, node, term, scale, signed, zero)
         case Stored() | Pending():
             return _requantize(builder, node, pending(term), scale, signed, zero)
+        case Curve():
+            return quantize_curve(builder, node, term, scale, signed, zero)
+        case Loose():
+            return _loose(builder, node, term, scale, signed, zero)
         case Mean():
             return _pool(builder, node, term, scale, signed, zero)
         case Window():
@@ -208,15 +217,38 @@ def _requantize(
 ) -> Stored | Pending:
     """Quantising a dequantised value again, which may only narrow it; its order stays."""
     value, (least, greatest) = builder.values[term.value], type_range(signed)
+    curve = curve_of_value(builder, node, term)
+    if curve is not None and not _same_codes(value, scale, signed, zero):
+        return quantize_curve(builder, node, curve, scale, signed, zero)
     low, high = builder.integer_range(term.value)
     retyped = value.signed != signed and not (least <= low and high <= greatest)
     pooled = retyped and isinstance(builder.nodes.get(term.value), ir.MapPool | ir.Concat)
     if (value.scale, value.zero_point) != (scale, zero) or pooled:
         return _rescaled(builder, node, term, scale, signed, zero)
+    zero, signed = value.zero_point, value.signed if curve is not None else signed
     bounds = integer_bounds(term.low, term.high, scale, signed, zero)
     name = in_order(builder, term, node.output)
     narrowed = builder.narrow(node, term.value, bounds, signed, name)
     return simplest(Pending(value=narrowed.value, order=term.order))
+
+
+def _same_codes(value: ir.Value, scale: float, signed: bool, zero: int) -> bool:
+    """Whether a value has a quantiser's steps, in codes of its type or moved to the other's."""
+    return value.scale == scale and zero - value.zero_point == MOVE * (value.signed - signed)
+
+
+def _loose(
+    builder: Builder, node: OpNode, term: Loose, scale: float, signed: bool, zero: int
+) -> Stored:
+    """A function of an accumulator: that is quantised as finely as the function's codes ask for."""
+    steps, negative = source_steps(builder, term, scale, signed, zero)
+    before = dataclasses.replace(node, outputs=(builder.fresh(f"{node.output}.input"),))
+    made = _quantized(builder, before, term.source, steps, negative)
+    value = settle(builder, before, made, before.output).value
+    codes = codes_of_bytes(builder.values[value].signed)
+    real = apply(builder.net, builder.curves, term.name, codes * steps)
+    curve = Curve(node=term.node, value=value, real=real)
+    return quantize_curve(builder, node, curve, scale, signed, zero)
 
 
 def _rescaled(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from penstock.compiler.importer.curves.find import find_curves
 from penstock.compiler.importer.net import Net, OpNode
 from penstock.compiler.importer.scores.curve import NoCurveError
 from penstock.compiler.importer.scores.read import Scores, read_scores
@@ -26,8 +27,9 @@ def canonical_scores(net: Net) -> Net:
     scores = read_scores(net)
     writer = Writer(net, scores)
     written: dict[str, Sequence[OpNode]] = {}
+    curves = find_curves(net)
     for name in _read_outside(net, scores):
-        if _is_native(net, scores, name):
+        if name in curves or _is_native(net, scores, name):
             continue
         try:
             written[name] = tuple(writer.write(name))

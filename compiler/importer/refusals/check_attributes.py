@@ -10,6 +10,14 @@ from penstock.compiler.importer.net import Net, OpNode
 POOL = frozenset(["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides"])
 UNDERSTOOD = {
     "AveragePool": POOL | {"count_include_pad"},
+    "Celu": frozenset(["alpha"]),
+    "Elu": frozenset(["alpha"]),
+    "Gelu": frozenset(["approximate"]),
+    "HardSigmoid": frozenset(["alpha", "beta"]),
+    "LeakyRelu": frozenset(["alpha"]),
+    "Selu": frozenset(["alpha", "gamma"]),
+    "Shrink": frozenset(["bias", "lambd"]),
+    "ThresholdedRelu": frozenset(["alpha"]),
     "BatchNormalization": frozenset(["epsilon", "momentum", "training_mode"]),
     "Cast": frozenset(["to"]),
     "Concat": frozenset(["axis"]),

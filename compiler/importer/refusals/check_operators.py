@@ -1,6 +1,8 @@
 """Refuse operators the core does not have, before anything else is said about the network."""
 
 from penstock.compiler.errors import CompileError
+from penstock.compiler.importer.curves.find import find_curves
+from penstock.compiler.importer.lower.curves import lower_function
 from penstock.compiler.importer.lower.network import HANDLERS
 from penstock.compiler.importer.net import Net, OpNode
 from penstock.compiler.importer.refusals.operator_hints import operator_hint
@@ -12,8 +14,9 @@ def check_operators(net: Net) -> Net:
     Raises:
         CompileError: naming the node.
     """
+    curves = find_curves(net)
     for node in net.nodes:
-        if node.op not in HANDLERS:
+        if HANDLERS.get(node.op, lower_function) is lower_function and node.output not in curves:
             raise node.error("the operator is not supported", operator_hint(net, node))
     for node in net.nodes:
         if any(name and name not in net.shapes for name in node.outputs):

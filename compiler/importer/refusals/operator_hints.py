@@ -10,7 +10,12 @@ MOST_LOGITS = 3
 GATE = "Clip(0, 1), Sigmoid, or Greater than a constant"
 #: Where the network should end.
 LOGITS = "end the network at its logits; {} is computed on the host"
-ACTIVATION = "use Relu, or Clip with two numbers (ReLU6); train the network with it"
+#: What the table of an activation cannot be.
+ACTIVATION = (
+    "an activation is a function of one map, or of one vector between dense layers, and of numbers "
+    "that are the same for every channel"
+)
+ONE_MAP = "of one map any function is computed, of two only sums, and products with gate scores"
 TWO_LOGITS = (
     "let the gate's dense layer make one score, the difference of the two logits, and compare it "
     "with a constant: Gemm, Greater, Cast"
@@ -32,7 +37,8 @@ HINTS = {
     "Celu": ACTIVATION,
     "ConstantOfShape": CONSTANTS,
     "ConvInteger": INTEGER,
-    "Div": "divide the weights before instead, or write Mul with the gate's score",
+    "Div": "divide by one number; divide the weights before instead, or write Mul with the gate's "
+    "score",
     "DynamicQuantizeLinear": "quantise with constant scales: static quantisation, QDQ",
     "Einsum": "write it as MatMul or Gemm with a constant",
     "Elu": ACTIVATION,
@@ -48,7 +54,7 @@ HINTS = {
     "GlobalLpPool": "pool by GlobalAveragePool",
     "GroupNormalization": NORMALISE,
     "HardSigmoid": "in a gate: write it as Clip(0, 1) of a dense layer with its slope and offset "
-    "in the weights; elsewhere Relu or Clip",
+    "in the weights; elsewhere " + ACTIVATION,
     "HardSwish": ACTIVATION,
     "If": CONTROL,
     "InstanceNormalization": NORMALISE,
@@ -71,9 +77,9 @@ HINTS = {
     "Not": "write Greater(score, constant) the other way round: negate the dense layer's weights",
     "OneHot": THRESHOLD,
     "Or": THRESHOLD,
-    "PRelu": ACTIVATION,
+    "PRelu": "give it one slope for all channels, or use LeakyRelu",
     "Pad": "give the padding to the convolution",
-    "Pow": "only sums and products with gate scores are computed; precompute what is constant",
+    "Pow": ONE_MAP,
     "QLinearConv": INTEGER,
     "QLinearMatMul": INTEGER,
     "RandomNormal": RANDOM,
@@ -92,9 +98,9 @@ HINTS = {
     "Softplus": ACTIVATION,
     "Softsign": ACTIVATION,
     "SpaceToDepth": "use a convolution with stride 2",
-    "Sqrt": "only sums and products with gate scores are computed; precompute what is constant",
+    "Sqrt": ONE_MAP,
     "Sub": "negate the weights of the layer behind the minus and write Add",
-    "Swish": ACTIVATION,
+    "Swish": "write it as Mul(x, Sigmoid(x))",
     "Tanh": ACTIVATION,
     "ThresholdedRelu": ACTIVATION,
     "TopK": DETECTION,

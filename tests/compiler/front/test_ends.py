@@ -228,9 +228,9 @@ MIDDLE: dict[str, tuple[Any, str]] = {
     ),
     "transpose of a map": (
         lambda n, x: n.gemm(
-            n.pooled(n.conv(n.node("Tanh", x))),
+            n.pooled(n.conv(n.node("Transpose", x, perm=[0, 1, 3, 2]))),
         ),
-        "node '*' (Tanh): the operator is not supported",
+        "node '*' (Transpose): only weight matrices may be transposed",
     ),
     "two branches to one tail": (
         lambda n, x: n.node("Sub", n.gemm(n.pooled(x)), n.gemm(n.pooled(x))),
@@ -256,6 +256,7 @@ def test_the_middle_stays_refused(case: str, tmp_path: Path) -> None:
 
 def test_image_that_is_also_read_as_it_is(tmp_path: Path) -> None:
     net = Floats(9)
-    x = net.node("Add", net.conv("image"), net.conv(net.node("Mul", "image", net.const(2.0))))
+    numbers = net.const(np.linspace(1, 2, 4).reshape(4, 1, 1))
+    x = net.node("Add", net.conv("image"), net.conv(net.node("Mul", "image", numbers)))
     with pytest.raises(CompileError, match=r"\(Mul\)"):
         compiled_float(net.model(net.gemm(net.pooled(x))), tmp_path, images_of((4, 4, 4)))

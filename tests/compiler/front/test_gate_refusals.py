@@ -34,7 +34,8 @@ def unlimited_score(net: Any) -> str:
 
 
 def sigmoid_of_a_map(net: Any) -> str:
-    return net.qdq(net.node("Sigmoid", net.conv(net.stem(), 4), name="sigmoid"), SCORE)
+    score = net.node("Sigmoid", net.conv(net.stem(), 4), name="sigmoid")
+    return net.qdq(net.node("Mul", net.conv(net.stem(), 4), score, name="mul"), SCORE)
 
 
 def sigmoid_at_another_scale(net: Any) -> str:
@@ -82,7 +83,8 @@ def clipped_before_score(net: Any) -> str:
 
 
 def times_constant(net: Any) -> str:
-    return net.qdq(net.node("Mul", net.conv(net.image(), 4), net.const(2.0), name="mul"), Y)
+    numbers = net.const(np.linspace(1, 2, 4).reshape(4, 1, 1))
+    return net.qdq(net.node("Mul", net.conv(net.image(), 4), numbers, name="mul"), Y)
 
 
 def flattened_map(net: Any) -> str:
@@ -162,7 +164,7 @@ CASES: list[tuple[Case, str]] = [
         "node 'mul' (Mul): its score '*' is limited to codes from 13 on; scores begin at 0: leave*",
     ),
     (unlimited_score, "node 'mul' (Mul): 'reshape*' is multiplied without * [0, 1]; put Clip"),
-    (sigmoid_of_a_map, "node 'sigmoid' (Sigmoid): Sigmoid is supported only behind a dense"),
+    (sigmoid_of_a_map, "node 'mul' (Mul): is not a convolution times a gate score"),
     (sigmoid_at_another_scale, "node 'sigmoid' (Sigmoid): its input has scale 0.05*1/16 (0.0625)"),
     (clipped_sigmoid, "node 'sigmoid' (Sigmoid): its input is clipped"),
     (sigmoid_as_int8, "node 'score' (Quant*): quantises a gate score as int8 with scale 0.0078"),

@@ -15,7 +15,8 @@ Case = Callable[[Any], str]
 
 
 def unsupported(net: Any) -> str:
-    return net.node("LeakyRelu", net.conv(net.image(), 4), name="leaky")
+    slopes = net.const(np.linspace(0, 1, 4).reshape(4, 1, 1))
+    return net.node("PRelu", net.conv(net.image(), 4), slopes, name="leaky")
 
 
 def pooled(kind: str = "MaxPool", **attrs: Any) -> Case:
@@ -153,7 +154,7 @@ def only_quantizers(net: Any) -> str:
 
 
 CASES: list[tuple[Case, str]] = [
-    (unsupported, "node 'leaky' (LeakyRelu): the operator is not supported; use Relu, or Clip"),
+    (unsupported, "node 'leaky' (PRelu): the operator is not supported; give it one slope"),
     (pooled(quantized=False), "node 'pool' (MaxPool): its input 'conv*' is not quantised; put Q"),
     (pooled(kernel_shape=[3, 2]), "node 'pool' (MaxPool): has a 3x2 kernel; kernels are square"),
     (pooled(kernel_shape=[8, 8], pads=[3] * 4), "node 'pool' *has a 8x8 kernel; *7x7 at most"),

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 
-from penstock.compiler import ir
 from penstock.compiler.importer.builder import Builder
 from penstock.compiler.importer.lower.layers.kernels import core_kernel, whole_map
 from penstock.compiler.importer.lower.layers.stack import stacked
@@ -24,7 +23,7 @@ def lower_conv(builder: Builder, node: OpNode) -> Term:
     source, order = ordered_input(builder, node, 0, zero=True)
     weight, scale = _weight(builder, node, output_axis=0, rank=4)
     shape = builder.values[source].shape
-    dense = isinstance(builder.nodes.get(source), ir.Pool | ir.Dense)
+    dense = builder.is_vector(source)
     if not dense and len(shape) != 3:
         raise node.error(f"its input '{source}' is not a map", "convolve maps or pooled vectors")
     if dense and (weight.shape[2:] != (1, 1) or node.attrs.get("group", 1) != 1):
@@ -86,7 +85,7 @@ def lower_gemm(builder: Builder, node: OpNode) -> Term:
     if attrs.get("alpha", 1.0) != 1.0 or attrs.get("beta", 1.0) != 1.0 or attrs.get("transA", 0):
         raise node.error("only alpha = beta = 1 without transA is supported")
     source, order = ordered_input(builder, node, 0, zero=True)
-    if not isinstance(builder.nodes.get(source), ir.Pool | ir.Dense):
+    if not builder.is_vector(source):
         raise node.error(
             f"its input '{source}' is not a global average",
             "dense layers follow a GlobalAveragePool or a dense layer, and its quantiser",

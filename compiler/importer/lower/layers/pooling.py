@@ -7,8 +7,10 @@ from penstock.compiler.importer.lower.values.stored import stored_input
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     Binary,
+    Curve,
     Linear,
     Logistic,
+    Loose,
     Mean,
     Pending,
     QuantConst,
@@ -36,7 +38,8 @@ def lower_view(builder: Builder, node: OpNode) -> Term:
     vector = (
         isinstance(term, Mean | Logistic | Binary)
         or (isinstance(term, Linear) and term.dense)
-        or (isinstance(term, Stored | Pending) and len(builder.values[term.value].shape) == 1)
+        or (isinstance(term, Stored | Pending | Curve) and len(shape_of(builder, term)) == 1)
+        or (isinstance(term, Loose) and len(shape_of(builder, term)) == 1)
     )
     if before == after or ((vector or pixel) and _long(before) == _long(after)):
         return term

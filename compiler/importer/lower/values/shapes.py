@@ -7,10 +7,12 @@ from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     Binary,
     Const,
+    Curve,
     Image,
     Joined,
     Linear,
     Logistic,
+    Loose,
     Mean,
     Pending,
     QuantConst,
@@ -79,7 +81,7 @@ def shape_of(builder: Builder, term: Term) -> tuple[int, ...]:
             return tuple(term.array.shape)
         case QuantConst():
             return tuple(term.integers.shape)
-        case Stored() | Pending():
+        case Stored() | Pending() | Curve():
             return builder.values[term.value].shape
         case Mean():
             return builder.values[term.value].shape[:1]
@@ -96,6 +98,8 @@ def shape_of(builder: Builder, term: Term) -> tuple[int, ...]:
             return (len(term.bias), *(ceil_div(side, term.stride) for side in sides))
         case Sum():
             return shape_of(builder, term.left)
+        case Loose():
+            return shape_of(builder, term.source)
         case Joined():
             shapes = [shape_of(builder, part) for _, part in term.parts]
             return (sum(shape[0] for shape in shapes), *shapes[0][1:])
