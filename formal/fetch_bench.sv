@@ -257,7 +257,7 @@ module fetch_bench
     end
     if (Rows) begin
       if (ran_q) begin
-        i_rows: assert (u_request.w_rows_q && u_request.base_q == 64'(ADDRESS)
+        i_rows: assert (u_request.w_rows_q && !u_request.listed_q && u_request.base_q == 64'(ADDRESS)
             && u_request.stride_q == 20'(STRIDE) && 32'(u_request.first_mode_q) < MODES);
         i_done: assert (CH_W'(done_q) <= count_q && 32'(done_q) <= Channels);
         i_times: assert (times_q == 2'(among(done_q)));
@@ -265,7 +265,7 @@ module fetch_bench
           Idle: i_idle: assert (CH_W'(done_q) == count_q);
           Group: i_group: assert (taken_q == done_q
               && u_request.left_q == count_q - CH_W'(done_q) && u_request.left_q != '0);
-          Announce, Walk: i_walk: assert (taken_q == done_q && u_request.count_q == '0
+          Announce, Walk: i_walk: assert (!u_request.listed_q && taken_q == done_q && u_request.count_q == '0
               && !u_request.params_q && !u_request.run_end_q && u_request.rows_left_q != '0
               && 32'(u_request.rows_left_q) <= P_OC
               && u_request.left_q <= count_q
@@ -277,7 +277,8 @@ module fetch_bench
               && u_request.run_end_q == (CH_W'(taken_q) == count_q)
               && u_request.left_q <= count_q
               && u_request.left_q + CH_W'(u_request.rows_left_q) == count_q - CH_W'(done_q));
-          default: i_request: assert (taken_q == done_q + 3'd1 && CH_W'(done_q) < count_q
+          default: i_request: assert (!u_request.params_q && taken_q == done_q + 3'd1
+              && CH_W'(done_q) < count_q
               && u_request.first_q == entry(done_q)
               && address == ADDRESS + 16'(ROW_BYTES) * 16'(entry(done_q))
               && req_beats == 16'(ROW_BYTES / 8)
@@ -304,13 +305,13 @@ module fetch_bench
       i_params: assert (times_params_q == 2'(group_done_q > 2'(group_q)
           || (group_done_q == 2'(group_q) && state > Announce && !u_request.params_q)));
       if (state == Announce || (state >= Multiply && u_request.params_q)) begin
-        i_head: assert (u_request.params_q
-            && (!listed || (taken_q == '0 && covered_q == '0)) && u_request.count_q == '0 && !u_request.run_end_q);
+        i_head: assert (u_request.params_q && (listed ? covered_q == '0
+            : u_request.count_q == '0 && !u_request.run_end_q));
         if (state == Request) i_head_read: assert (address == 16'(u_request.group_addr_q)
             && req_beats == 16'(P_OC) + (listed ? 16'd0 : u_request.walked_beats_q));
       end
       i_not_walk: assert (state != Walk || (listed && !u_request.params_q));
-      if (state >= Walk && !u_request.params_q) begin
+      if (state > Announce ? !u_request.params_q || listed : state == Announce && listed) begin
         i_run: assert (listed && covered_q <= taken_q
             && u_request.count_q == CH_W'(taken_q - covered_q)
             && u_request.run_beats_q == 16'(u_request.count_q) * 16'(CHUNK_BYTES / 8)
@@ -318,13 +319,13 @@ module fetch_bench
             && (taken_q == covered_q || (u_request.first_q == entry(covered_q)
                 && u_request.after_q == u_request.first_q + u_request.count_q))
             && u_request.run_end_q == (CH_W'(taken_q) == count_q)
-            && (state == Walk || taken_q != covered_q));
+            && (state == Walk || u_request.params_q || taken_q != covered_q));
         for (int unsigned j = 0; j < Channels; j++) begin
           if (j >= 32'(covered_q) && j < 32'(taken_q)) begin
             assert (32'(entry(3'(j))) == 32'(u_request.first_q) + j - 32'(covered_q));
           end
         end
-        if (state == Request) i_run_read: assert (
+        if (state == Request && !u_request.params_q) i_run_read: assert (
             address == 16'(u_request.group_addr_q) + 16'(8 * P_OC)
                 + 16'(u_request.first_q) * 16'(CHUNK_BYTES)
             && req_beats == 16'(u_request.count_q) * 16'(CHUNK_BYTES / 8));

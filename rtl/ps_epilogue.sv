@@ -125,7 +125,12 @@ module ps_epilogue
   assign slow = res_en_q && !port_a_q;  // reads and writes share port B
   assign take = left_q != '0 && (!slow || even_q);
   assign array_shift_o = take;
-  assign place_o = '{group: tile_q.group, row: param_row_q};
+  // Of the next cycle: parameters come a cycle behind their place.
+  always_comb begin
+    place_o = '{group: tile_q.group, row: param_row_q};
+    if (array_loaded_i) place_o = '{group: next_q.group, row: next_q.lane};
+    else if (take) place_o.row = row_wraps ? tile_q.lane : param_row_q + (ROW_W-1)'(1);
+  end
 
   // The shadow in the next cycle.
   logic soon_free;
@@ -155,16 +160,15 @@ module ps_epilogue
 
   always_ff @(posedge clk_i) begin
     if (tile_i.valid) next_q <= tile_i;
+    param_row_q <= place_o.row;
     if (array_loaded_i) begin
       tile_q        <= next_q;
       row_q         <= '0;
-      param_row_q   <= next_q.lane;
       pixels_q      <= next_q.pixels;
       offset_q      <= next_q.offset;
       first_block_q <= 1'b1;
     end else if (take) begin
       row_q <= row_wraps ? '0 : row_q + ROW_W'(1);
-      param_row_q <= row_wraps ? tile_q.lane : param_row_q + (ROW_W-1)'(1);
       if (row_wraps) begin
         pixels_q      <= pixels_q - PX_W'(P_PX);
         offset_q      <= offset_q + FA_W'(P_PX);
@@ -204,7 +208,7 @@ module ps_epilogue
     offset_q1     <= offset_q + dst_q;
     info_q[1]     <= '{valid: take && row_q < tile_q.rows, first: tile_q.first && first_block_q,
                        last: tile_q.last && last_block, lanes: lanes,
-                       row: place_o.row, channel: scale_i.channel};
+                       row: param_row_q, channel: scale_i.channel};
     addr_q[1]     <= FA_W'(scale_i.channel * dst_stride_q);
     addr_q[2]     <= addr_q[1] + offset_q1;
     addr_q[6:3]   <= addr_q[5:2];

@@ -51,7 +51,8 @@ module ps_gate_vector
   // ---- one element a cycle
   factor_t factor_q;
   logic [CH_W-1:0] index_q, made_q;  // elements asked for, and written
-  logic element, known_q, known, made_all_q, same_q;
+  logic element, known_q, made_all_q, same_q;
+  logic head_q, known_head_q, known;  // the cycle behind the head; known then
   logic valid_q1;
   logic [CH_W-1:0] index_q1;
   logic [Scale:1] valid_q;
@@ -59,8 +60,10 @@ module ps_gate_vector
 
   assign element = phase_i.run && index_q != job_i.cin
       && (!sums_busy_i || (PA_W+1)'(job_i.pool_base) + (PA_W+1)'(index_q) < mark_q);
-  // The vector of the job before: nothing it was made from has changed.
-  assign known = known_q && same_q && factor_q == factor_i;
+  // The vector of the job before: nothing it was made from has changed.  That is compared in the head,
+  // where the parameters come out of their memory, and taken a cycle later: an element that was asked
+  // for in between is dropped, and no pass needs the vector before.
+  assign known = head_q && known_head_q;
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
@@ -70,11 +73,17 @@ module ps_gate_vector
     end
     if (!rst_ni || sum_i.valid || sums_begin_i || (start_i && sums_busy_i)) known_q <= 1'b0;
     else if (phase_i.drain) known_q <= !sums_busy_i;
+    head_q       <= rst_ni && phase_i.head;
+    known_head_q <= known_q && same_q && !sums_busy_i && factor_q == factor_i;
     if (phase_i.head) begin
       factor_q   <= factor_i;
-      index_q    <= (known && !sums_busy_i) ? job_i.cin : '0;
-      made_q     <= (known && !sums_busy_i) ? job_i.cin : '0;
-      made_all_q <= known && !sums_busy_i;
+      index_q    <= '0;
+      made_q     <= '0;
+      made_all_q <= 1'b0;
+    end else if (known) begin
+      index_q    <= job_i.cin;
+      made_q     <= job_i.cin;
+      made_all_q <= 1'b1;
     end else begin
       if (element) index_q <= index_q + CH_W'(1);
       if (valid_q[Scale]) begin
@@ -85,7 +94,7 @@ module ps_gate_vector
   end
 
   always_ff @(posedge clk_i) begin
-    valid_q1 <= rst_ni && element;
+    valid_q1 <= rst_ni && element && !known;
     index_q1 <= index_q;
     valid_q  <= rst_ni ? {valid_q[Scale-1:1], valid_q1} : '0;
     place_q  <= {place_q[Scale-1:1], index_q1};

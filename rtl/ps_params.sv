@@ -3,7 +3,7 @@
 //
 // A parameter beat (wr_valid_i) names group, row, output channel; its score is asked for in that
 // cycle and arrives one cycle later; the folded entry is there four cycles after the beat:
-// m' = (m * score + 64) >> 7, or m when fold_i is 0.  Reads are combinational.
+// m' = (m * score + 64) >> 7, or m when fold_i is 0.  A read takes a cycle.
 module ps_params
   import ps_cfg::*;
   import ps_pkg::*;
@@ -64,5 +64,5 @@ module ps_params
     end
   end
 
-  assign scale_o = entry_q[place_i.group][place_i.row];
+  always_ff @(posedge clk_i) scale_o <= entry_q[place_i.group][place_i.row];
 endmodule

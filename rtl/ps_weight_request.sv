@@ -70,9 +70,9 @@ module ps_weight_request
   // ---- ids: the output list over all groups, or the input list once a group
   logic id_valid, id_take, id_last;
   logic [CH_W-1:0] id;
-  logic run_ok;
+  logic run_ok, walks;
 
-  assign walk_start = (start_i && desc_i.w_rows) || (group_start && !w_rows_q && listed_q);
+  assign walk_start = (start_i && desc_i.w_rows) || (group_start && listed_q);
 
   ps_list_walk u_walk (
     .clk_i,
@@ -102,7 +102,9 @@ module ps_weight_request
 
   // A row is a read of its own; a run goes on while ids are consecutive.
   assign run_ok = count_q == '0 || (!w_rows_q && id == after_q);
-  assign id_take = state_q == Walk && id_valid && run_ok && !run_end_q;
+  // The first run of a group is walked while its parameters are asked for.
+  assign walks = state_q == Walk || (params_q && listed_q);
+  assign id_take = walks && id_valid && run_ok && !run_end_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -146,7 +148,7 @@ module ps_weight_request
     if (start_i) begin
       w_rows_q     <= desc_i.w_rows;
       // An interleaved group of all channels is contiguous; so is one with no input channel.
-      listed_q     <= desc_i.in_list != ALL_CHANNELS && n_in_i != '0;
+      listed_q     <= !desc_i.w_rows && desc_i.in_list != ALL_CHANNELS && n_in_i != '0;
       list_q       <= desc_i.in_list[LI_W-1:0];
       n_in_q       <= n_in_i;
       left_q       <= n_out_i;
@@ -169,7 +171,7 @@ module ps_weight_request
       params_q    <= !w_rows_q;
     end
     // The first id of a run; any before it comes does no harm.
-    if (state_q == Walk && count_q == '0) first_q <= id;
+    if (walks && count_q == '0) first_q <= id;
     if (id_take) begin
       count_q   <= count_q + CH_W'(1);
       after_q   <= id + CH_W'(1);
@@ -191,8 +193,10 @@ module ps_weight_request
     end
     if (accepted) begin
       params_q <= 1'b0;
-      count_q  <= '0;
-      run_beats_q <= '0;
+      if (!params_q) begin
+        count_q     <= '0;
+        run_beats_q <= '0;
+      end
       if (!w_rows_q && ((params_q && !listed_q) || (!params_q && run_end_q))) begin
         group_addr_q <= group_addr_q + 64'(stride_q);
       end

@@ -50,7 +50,12 @@ module ps_epilogue_bench
   sum_write_t sum;
 
   assign tile_valid_o = tile_wanted_i && shadow_free_o;
+  scale_t scale_q;
   assign param = params_i[place.group][place.row];
+  always_ff @(posedge clk_i) scale_q <= '{
+    bias: param.bias, multiplier: param.multiplier, shift: param.shift[5:0],
+    channel: channels_i[place.group][place.row]
+  };
   assign {mem_a_read_o, mem_a_addr_o} = {residual.read, residual.addr};
   assign {mem_read_o, mem_addr_o} = {access.read, access.addr};
   assign mem_mask_o = access.mask[P_PX-1:0];
@@ -78,10 +83,7 @@ module ps_epilogue_bench
     .array_shift_o,
     .array_row_i  (row),
     .place_o      (place),
-    .scale_i      ('{
-      bias: param.bias, multiplier: param.multiplier, shift: param.shift[5:0],
-      channel: channels_i[place.group][place.row]
-    }),
+    .scale_i      (scale_q),
     .residual_o   (residual),
     .residual_i   (mem_a_rdata_i),
     .access_o     (access),

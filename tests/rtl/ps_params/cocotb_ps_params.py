@@ -63,6 +63,7 @@ class Bench:
         for (group, row), entry in self.entries.items():
             dut.rd_group_i.value = group
             dut.rd_row_i.value = row
+            await RisingEdge(dut.clk_i)
             await Timer(1, unit="ns")
             bias = dut.rd_bias_o.value.to_signed()
             rest = (dut.rd_multiplier_o, dut.rd_shift_o, dut.rd_channel_o)
