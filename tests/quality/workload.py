@@ -21,7 +21,7 @@ import numpy.typing as npt
 from penstock.compiler.errors import CompileError
 from penstock.compiler.estimate.activity import decode
 from penstock.compiler.pipeline import compile_graph
-from penstock.program.core.config import HwConfig, get_config
+from penstock.program.core.config import TABLE_BYTES, HwConfig, get_config
 from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.core.descriptor import DESCRIPTOR_BYTES, FIELDS, Descriptor, Op
 from penstock.program.core.registers import WATCHDOG_CYCLES, ErrorCode, Position
@@ -274,7 +274,7 @@ def _shifts() -> Iterator[Case]:
 def _tables() -> Iterator[Case]:
     """Every convolution by one table; then tables that change between convolutions of any kind."""
     for seed, keep in ((6, 0.5), (7, 16.0), (8, -16.0)):
-        package = by_table(network(keep=keep), seed)
+        package = by_table(network(keep=keep), RNG(seed).bytes(TABLE_BYTES))
         yield exact(f"table {seed}", package, random_inputs(package, 2, RNG(seed))[0])
     for kind in ("conv by table", "conv with sums", "residual", "conv without inputs"):
         package = tangle.pair(CONFIG, "table", kind, RNG(3))
