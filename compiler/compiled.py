@@ -220,6 +220,7 @@ class CompiledNetwork:
         records[:, at : at + 4] = halts.view(np.uint8).reshape(-1, 4)
         for index, leave in enumerate(graph.exits):
             data = _bytes_of(values[leave.logits])[taken == index]
+            records[taken == index, offset:] = 0  # its logits may be shorter than the result
             records[taken == index, offset : offset + data.shape[1]] = data
         clear_unreached(records, meta)
 

@@ -1,4 +1,5 @@
-"""The table of trained networks in docs/results/zoo.md, from bench/results/zoo/*.json."""
+"""The tables of docs/results/zoo.md: trained networks, from bench/results/zoo/*.json, and their
+logits of 8 and 16 bits, from bench/results/logits.json."""
 
 import json
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from penstock.bench.figures import RESULTS, ROOT
 from penstock.bench.tables.documents import markdown
 
 STORE = RESULTS / "zoo"
+LOGITS = RESULTS / "logits.json"
 DOCUMENTS = (ROOT / "docs" / "results" / "zoo.md",)
 
 COLUMNS = (
@@ -24,6 +26,15 @@ COLUMNS = (
     "executed",
     "realisation",
     "images",
+    "mismatches",
+)
+LOGIT_COLUMNS = (
+    "logits",
+    "scale",
+    "images that tie at the top",
+    "accuracy",
+    "cycles",
+    "of the cost model",
     "mismatches",
 )
 #: LC-Net, table 1 (CIFAR-10, the original pixels): (network, GFLOPs, accuracy in percent).
@@ -140,4 +151,22 @@ def _cost_of_gates(result: dict[str, Any], static: dict[str, Any]) -> str:
 
 def tables() -> dict[str, str]:
     """The tables by the name of their markers."""
-    return {"zoo": "\n".join(lines(stored()))}
+    return {"zoo": "\n".join(lines(stored())), "logits": _logits()}
+
+
+def _logits() -> str:
+    """A row for each width."""
+    result = json.loads(LOGITS.read_text(encoding="utf-8"))
+    return markdown(LOGIT_COLUMNS, (_row(row, result["images"]) for row in result["rows"]))
+
+
+def _row(row: dict[str, Any], images: int) -> list[str]:
+    return [
+        f"int{row['bits']}",
+        f"{row['scale']:.6f}",
+        f"{row['ties']} of {images:,}",
+        f"{row['correct'] / images:.1%}",
+        f"{row['cycles']:,.0f}",
+        f"{row['predicted'] / row['cycles'] - 1:+.2%}",
+        f"{row['mismatches']}",
+    ]

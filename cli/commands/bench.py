@@ -18,6 +18,7 @@ PROGRAMS = {
     "layers": ("rows.layers", "Networks without gates, layer by layer."),
     "several": ("rows.several", "Networks without gates, several images a run."),
     "zoo": ("zoo", "The zoo's trained networks on real images."),
+    "logits": ("logits", "A trained network with logits of 8 and of 16 bits."),
     "families": ("families", "Every family of gates, beside itself without gates."),
     "exits": ("exits", "Networks with early exits, with and without."),
     "mlperf": ("mlperf", "MLPerf Tiny's reference networks as they are published."),

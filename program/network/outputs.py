@@ -45,7 +45,7 @@ def _check(entry: Mapping[str, Any], record: int) -> None:
     number = isinstance(scale, int | float) and 0 < scale < np.inf
     if not named or not number or type(offset) is not int or type(classes) is not int:
         raise ValueError("has an output without a name, a place, a type or a scale")
-    check_codes(entry)
+    check_codes(entry, "an output with ")
     if min(offset, classes) < 0 or offset + code_bytes(entry) > record:
         raise ValueError(f"has an output outside its record of {record} bytes")
     if not isinstance(shape, list) or not _is_shape(shape) or math.prod(shape) != classes:
@@ -59,17 +59,17 @@ def _check(entry: Mapping[str, Any], record: int) -> None:
             raise ValueError(f"has an output of shape {shape} and a tail of {source.shape}")
 
 
-def check_codes(numbers: Mapping[str, Any]) -> None:
+def check_codes(numbers: Mapping[str, Any], what: str = "") -> None:
     """ValueError unless `bits` and `zero_point` of an input, output or exit are numbers that codes
-    can have."""
+    can have; `what` has them."""
     bits, zero = numbers.get("bits", 8), numbers.get("zero_point", 0)
     if bits not in (8, 16) or type(bits) is not int:
-        raise ValueError(f"has codes of {bits} bits")
+        raise ValueError(f"has {what}codes of {bits} bits")
     if bits == 16 and (not numbers["signed"] or zero):
-        raise ValueError("has codes of 16 bits that are unsigned, or with a zero point")
+        raise ValueError(f"has {what}codes of 16 bits that are unsigned, or have a zero point")
     low = -128 if numbers["signed"] else 0
     if type(zero) is not int or not low <= zero <= low + 255:
-        raise ValueError(f"has the zero point {zero}")
+        raise ValueError(f"has {what}the zero point {zero}")
 
 
 def code_bytes(entry: Mapping[str, Any]) -> int:

@@ -251,8 +251,11 @@ def features(case: Case) -> list[str]:
     chosen, package = case.recipe, case.network.package
     found = Counter([package.config.name, chosen.schedule, "dense head" if chosen.classes else ""])
     found["extreme numbers"] += chosen.extreme
+    found["int16 logits"] += any(chosen.wide)
     if chosen.exits:
         taken = exits_taken(golden.run(package, case.inputs), package.meta)
+        at_wide = np.append(chosen.wide[:-1], False)[taken]
+        found["exit taken with int16 logits"] += bool(at_wide.any())
         found["exit taken"] += bool((taken < len(chosen.exits)).any())
         found["exit not taken"] += bool((taken > 0).any())
     found[f"{chosen.images} images a run"] += chosen.images > 1

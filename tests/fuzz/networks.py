@@ -101,6 +101,7 @@ class Recipe:
     exits: tuple[tuple[int, float], ...] = ()  # (map, threshold) of early exits
     extreme: bool = False  # multipliers, shifts and biases over the whole legal range
     images: int = 1  # of a run
+    wide: tuple[bool, ...] = ()  # int16 logits: of each exit, then of the output
 
 
 def build(recipe: Recipe) -> Graph:
@@ -146,10 +147,11 @@ def build(recipe: Recipe) -> Graph:
         if layer.clamp is not None:
             builder.nodes[-1] = dataclasses.replace(builder.nodes[-1], clamp=layer.clamp)
     output = maps[-1]
-    for source, threshold in recipe.exits:
-        builder.leave(pool(source), recipe.classes, threshold)
+    wide = recipe.wide or (False,) * (len(recipe.exits) + 1)
+    for (source, threshold), each in zip(recipe.exits, wide[:-1], strict=True):
+        builder.leave(pool(source), recipe.classes, threshold, wide=each)
     if recipe.classes:
-        output = builder.dense(pool(len(maps) - 1), recipe.classes)
+        output = builder.dense(pool(len(maps) - 1), recipe.classes, wide=wide[-1])
     graph = prune_graph(builder.graph("image", output))
     return check_accumulators(_extreme(graph, builder.rng) if recipe.extreme else graph)
 
@@ -477,7 +479,16 @@ def recipe(
 
 def with_exits(chosen: Recipe) -> Recipe:
     """A third of the networks that end with a dense layer have early exits as well."""
-    return dataclasses.replace(chosen, exits=_exits(chosen)) if chosen.classes else chosen
+    if not chosen.classes:
+        return chosen
+    exits = _exits(chosen)
+    return dataclasses.replace(chosen, exits=exits, wide=_wide(chosen, len(exits) + 1))
+
+
+def _wide(chosen: Recipe, ends: int) -> tuple[bool, ...]:
+    """int16 logits at four of ten ends, from a generator of its own as well."""
+    random = stdlib.Random(chosen.weights + 1)
+    return tuple(random.random() < 0.4 for _ in range(ends))
 
 
 def _exits(chosen: Recipe) -> tuple[tuple[int, float], ...]:
@@ -501,7 +512,12 @@ def _several(chosen: Recipe, random: stdlib.Random) -> Recipe:
         for layer in chosen.layers
     ]
     return dataclasses.replace(
-        chosen, gates=(), exits=(), layers=tuple(layers), images=random.randint(2, 4)
+        chosen,
+        gates=(),
+        exits=(),
+        wide=chosen.wide[-1:],
+        layers=tuple(layers),
+        images=random.randint(2, 4),
     )
 
 

@@ -141,7 +141,7 @@ def test_the_slice_has_everything() -> None:
     wanted += ["residual", "all closed", "all open", "mixed scores", "dense head"]
     wanted += ["extreme numbers", "depthwise stride 1", "depthwise stride 2"]
     wanted += ["groups stride 1"]
-    wanted += ["exit taken", "exit not taken"]
+    wanted += ["exit taken", "exit not taken", "int16 logits", "exit taken with int16 logits"]
     wanted += ["sequential", "parallel", *case.CONFIGS]
     assert {name: found.count(name) for name in wanted if found.count(name) < 2} == {}
 

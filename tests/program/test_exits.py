@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.compiler.numerics import confidence_sums, exp_table
+from penstock.compiler.numerics import confidence_sums, exit_scale, exp_table
 from penstock.program.base.errors import PenstockError
 from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.network.exits import (
@@ -87,6 +87,48 @@ def test_logits_at_the_scale_of_the_exit() -> None:
     early, late = [0.25, -0.25, 0.75], [0.5, 127.5, 1.5]
     assert decode_logits(records(), META).tolist() == [early, late, early]
     assert decode_logits(records(), META | {"exits": []}).tolist() == [late] * 3
+
+
+def test_logits_of_sixteen_bits() -> None:
+    """Of the output, of an exit, of both: the lower byte first, at a scale of its own."""
+    data = np.zeros((2, 80), np.uint8)
+    data[:, 60] = [6, 4]
+    numbers = np.array([300, -2, -32768], "<i2")
+    data[:, 72:78] = numbers.view(np.uint8)
+    wide, signed = {"bits": 16}, {"signed": True}
+    late = META | {"output": META["output"] | wide | signed}
+    low = numbers.view(np.int8)[:3]
+    assert decode_logits(data[1:], late).tolist() == [(low * 0.25).tolist()]
+    assert decode_logits(data, late | {"exits": []}).tolist() == [(numbers * 0.5).tolist()] * 2
+    both = late | {"exits": [leave | wide for leave in META["exits"]]}
+    assert decode_logits(data, both).tolist() == [(numbers * 0.25).tolist()] * 2
+    early = META | {"exits": both["exits"]}
+    assert decode_logits(data[1:], early).tolist() == [(numbers * 0.25).tolist()]
+
+
+@given(
+    st.lists(st.integers(-32768, 32767), min_size=2, max_size=12),
+    st.floats(min_value=exit_scale(), max_value=0.01),
+    st.floats(min_value=0.2, max_value=0.95),
+)
+def test_the_test_of_sixteen_bits_is_softmax_up_to_an_entry(
+    logits: list[int], scale: float, threshold: float
+) -> None:
+    """A distance is off by half an entry, 32 steps: each exponential by exp(32 s)."""
+    values = np.array(logits) * scale
+    terms = np.exp(values - values.max())
+    slack = len(logits) / 2**15
+    least, most = (np.maximum(1, terms.sum() * np.exp(off * 32 * scale)) for off in (-1, 1))
+    exits = confidence_sums(np.array([logits], np.int16), scale)[0] <= exit_bound(threshold)
+    if most + slack < 1 / threshold:
+        assert exits
+    if least - slack > 1 / threshold:
+        assert not exits
+
+
+def test_the_table_of_sixteen_bits_ends_at_zero() -> None:
+    table = exp_table(exit_scale(), wide=True)
+    assert table[0] == EXIT_ONE and table[254] == 1 and table[255] == 0
 
 
 def test_scores_that_an_exit_came_before() -> None:

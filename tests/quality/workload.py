@@ -186,7 +186,7 @@ def cases(config: HwConfig = CONFIG) -> list[Case]:
     """Every case, the broadest first; those that have to wait for the watchdog last."""
     found = list(_networks(config))
     if config == CONFIG:
-        correct = (_gates, _pools, _excites, _shifts, _tables, _programs, _host, _stalls)
+        correct = (_gates, _pools, _excites, _shifts, _tables, _wide, _programs, _host, _stalls)
         wrong = (_illegal, _bus_errors, _fields, _edges, _resets, _hangs)
         found += [case for group in (*correct, *wrong) for case in group()]
     assert len({case.name for case in found}) == len(found)
@@ -279,6 +279,16 @@ def _tables() -> Iterator[Case]:
     for kind in ("conv by table", "conv with sums", "residual", "conv without inputs"):
         package = tangle.pair(CONFIG, "table", kind, RNG(3))
         yield exact(f"tables, {kind}", package, tangle.inputs(2, RNG(4)))
+
+
+def _wide() -> Iterator[Case]:
+    """DENSE and EXIT_IF of 16 bits beside all that writes feature memory, and each other."""
+    for kind in ("conv", "residual", "copy", "load", "dense", "exit", "wide dense"):
+        for seed in range(2):
+            package = tangle.pair(CONFIG, "wide exit", kind, RNG(seed))
+            yield exact(f"wide exit, {kind} {seed}", package, tangle.inputs(2, RNG(4)))
+            package = tangle.pair(CONFIG, kind, "wide dense", RNG(seed))
+            yield exact(f"wide dense, {kind} {seed}", package, tangle.inputs(2, RNG(4)))
 
 
 def _programs() -> Iterator[Case]:

@@ -357,7 +357,10 @@ def tangled(config: HwConfig, rng: np.random.Generator) -> Package:
     """A program of any operations, half of them decided by some score."""
     tangle = Tangle(config=config, rng=rng)
     weights = np.array(
-        [1 if kind in ("store", "load", "gload", "table", "exit") else 3 for kind in KINDS]
+        [
+            1 if kind in ("store", "load", "gload", "table", "exit", "wide exit") else 3
+            for kind in KINDS
+        ]
     )
     for kind in rng.choice(KINDS, int(rng.integers(5, 40)), p=weights / weights.sum()):
         guard = {"pred_en": 1, "pred_slot": int(rng.integers(SCORES + 2))}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.compiler import numerics
 from penstock.compiler.ir import (
     Concat,
     Conv,
@@ -200,26 +201,43 @@ class GraphBuilder:
         )
         return y
 
-    def dense(self, pooled: str, outputs: int) -> str:
-        """The classifier; int8 logits."""
+    def dense(self, pooled: str, outputs: int, *, wide: bool = False) -> str:
+        """The classifier; int8 logits, or int16 in steps of a 256th."""
         weight, bias = self._dense_parts(pooled, outputs)
         name = f"dense{len(self.nodes)}"
+        factors, most = self.requantize(outputs, weight.shape[1]), 128
+        scale = 0.1
+        if wide:
+            shift = np.maximum(factors.shift.astype(int) - 8, 1).astype(np.uint8)
+            factors, most = dataclasses.replace(factors, shift=shift), 1 << 15
+            scale /= 256
         self.nodes.append(
             Dense(
                 name=name,
                 input=pooled,
-                output=self.value(f"{name}.y", (outputs,), True, 0.1),
+                output=self.value(f"{name}.y", (outputs,), True, scale),
                 weight=weight,
                 bias=bias,
-                requantize=self.requantize(outputs, weight.shape[1]),
-                clamp=(-128, 127),
+                requantize=factors,
+                clamp=(-most, most - 1),
             )
         )
+        value = self.values[f"{name}.y"]
+        self.values[value.name] = dataclasses.replace(value, wide=wide)
         return f"{name}.y"
 
-    def leave(self, pooled: str, outputs: int, threshold: float, scale: float = 0.02) -> None:
-        """An early exit behind a global average."""
-        logits = self.dense(pooled, outputs)
+    def leave(
+        self,
+        pooled: str,
+        outputs: int,
+        threshold: float,
+        scale: float = 0.02,
+        *,
+        wide: bool = False,
+    ) -> None:
+        """An early exit behind a global average; `scale`: of int8 logits."""
+        logits = self.dense(pooled, outputs, wide=wide)
+        scale = max(scale / 256, numerics.exit_scale()) if wide else scale
         self.values[logits] = dataclasses.replace(self.values[logits], scale=scale)
         self.exits.append(Exit(logits=logits, threshold=threshold))
 

@@ -102,7 +102,8 @@ def node_differences(graph: ir.Graph, model: onnx.ModelProto, images: Array) -> 
             real = expected[node.output].reshape(got.shape)
             if real.dtype.kind in "fb":  # a score or maximum without a quantiser
                 value = graph.values[node.output]
-                real = quantize(real, value.scale, value.signed)
+                wide = value.code_bytes == 2
+                real = quantize(real, value.scale, value.signed, wide=wide)
             values[node.output] = real
             result[node.output] = np.abs(got.astype(np.int64) - real.astype(np.int64))
     return result

@@ -188,8 +188,8 @@ def test_a_float_network_that_names_its_exits_is_calibrated(tmp_path: Path) -> N
     onnx.save(model, tmp_path / "net.onnx")
     images = rng.normal(size=(8, 4, 4, 4)).astype(np.float32)
     compiled = compile_onnx(tmp_path / "net.onnx", get_config("tiny"), calibration=images)
-    assert [leave["name"] for leave in compiled.package.meta["exits"]] == ["early_quantized"]
-    assert compiled.package.meta["output"]["name"] == "late_quantized"
+    assert [leave["name"] for leave in compiled.package.meta["exits"]] == ["early"]
+    assert compiled.package.meta["output"]["name"] == "late"
 
 
 #: What makes no float of 1 x 4.

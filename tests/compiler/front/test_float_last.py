@@ -1,4 +1,5 @@
-"""Last dense layers whose logits nothing quantises: the host computes them, in floating point."""
+"""Last dense layers whose logits nothing quantises: the core computes them in 16 bits, or the host,
+in floating point, where 8 are asked for or its weights are no integers."""
 
 from pathlib import Path
 from typing import Any
@@ -32,16 +33,17 @@ def last(net: Any, kind: str) -> str:
     return str(net.node("Softmax", y, axis=1) if kind == "softmax" else y)
 
 
-def compiled(model: onnx.ModelProto, folder: Path) -> CompiledNetwork:
+def compiled(model: onnx.ModelProto, folder: Path, logits: int | None = None) -> CompiledNetwork:
     path = folder / "net.onnx"
     path.write_bytes(model.SerializeToString())
-    return compile_onnx(path, get_config("tiny"))
+    return compile_onnx(path, get_config("tiny"), logits=logits)
 
 
+@pytest.mark.parametrize("bits", [None, 8])
 @pytest.mark.parametrize("kind", LAYERS)
-def test_as_onnxruntime_has_them(net: Any, kind: str, tmp_path: Path) -> None:
+def test_as_onnxruntime_has_them(net: Any, kind: str, bits: int | None, tmp_path: Path) -> None:
     model = net.model(last(net, kind))
-    network = compiled(model, tmp_path)
+    network = compiled(model, tmp_path, bits)
     images = np.random.default_rng(3).normal(0, 2, (6, *net.shape[1:])).astype(np.float32)
     got = network.decode_output(golden.run(network.package, network.quantize_input(images)))
     session = open_session(model)
@@ -49,7 +51,25 @@ def test_as_onnxruntime_has_them(net: Any, kind: str, tmp_path: Path) -> None:
     assert got.results is not None and got.results.dtype == np.float32
     # One step of the pooled vector, 0.02, is what rounding may move.
     assert np.abs(got.results - expected).max() <= (0.02 if kind != "two" else 0.05)
-    assert any(operators.startswith("MatMul") for _, operators in network.on_the_host())
+    hosts = any(operators.startswith("MatMul") for _, operators in network.on_the_host())
+    assert hosts == (bits == 8) == ("bits" not in network.package.meta["output"])
+    assert not network.check(images).checked.describe_wrong()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", ["float", "alpha", "int16", "inputs"])
+def test_what_the_core_has_not_stays_the_hosts(net: Any, kind: str, tmp_path: Path) -> None:
+    """Weights in floating point, of 16 bits, with a scale an input; a factor of the product."""
+    x = net.pool(net.stem())
+    weight = net.const(net.rng.normal(0, 1, (4, 5)))
+    if kind == "alpha":
+        weight = net.weight((4, 5), axis=1)
+    if kind == "int16":
+        weight = net.dequantize(net.const(net.rng.integers(0, 256, (4, 5)), np.uint8), 0.01, "u1")
+    if kind == "inputs":
+        weight = net.weight((4, 5), axis=0)
+    model = net.model(net.node("Gemm", x, weight, **({"alpha": 2.0} if kind == "alpha" else {})))
+    network = compiled(model, tmp_path)
+    assert network.on_the_host() and "bits" not in network.package.meta["output"]
 
 
 def test_one_that_is_quantised_is_the_cores(net: Any, tmp_path: Path) -> None:

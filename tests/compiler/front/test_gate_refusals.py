@@ -119,10 +119,12 @@ def conv_on_scores(net: Any) -> str:
 
 
 def threshold_per_column(net: Any) -> str:
-    z = net.qdq(net.node("GlobalAveragePool", net.stem()), 0.02, signed=False)
+    x = net.stem()
+    z = net.qdq(net.node("GlobalAveragePool", x), 0.02, signed=False)
     z = net.node("Conv", z, net.weight((5, 4, 1, 1)))
     z = net.node("Greater", z, net.const(np.zeros(5)), name="greater")
-    return net.node("Cast", z, to=TensorProto.FLOAT)
+    score = net.node("Cast", z, to=TensorProto.FLOAT)
+    return net.qdq(net.node("Mul", net.conv(x, 5), score), Y)
 
 
 def gathered_images(net: Any) -> str:

@@ -151,6 +151,8 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         ({"scale": 0.0}, "an output without a name, a place, a type or a scale"),
         ({"shape": [3, 3, 3]}, r"an output of shape \[3, 3, 3\]"),
         ({"zero_point": 300}, "an output with the zero point 300"),
+        ({"bits": 12}, "an output with codes of 12 bits"),
+        ({"bits": 16, "zero_point": 3}, "an output with codes of 16 bits that are unsigned, or"),
     ],
 )
 def test_a_program_that_says_it_wrongly(change: Any, message: str, tmp_path: Path) -> None:
