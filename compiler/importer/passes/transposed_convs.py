@@ -82,9 +82,9 @@ class _Rewriter:
         )
 
     def _chain(self, node: OpNode) -> list[OpNode]:
-        """The node and what follows it number by number, up to where it is dequantised."""
+        """The node and what follows it number by number."""
         chain = [node]
-        while chain[-1].op != "DequantizeLinear" and chain[-1].output not in self.old.results:
+        while chain[-1].output not in self.old.results:
             name = chain[-1].output
             following = self.readers.get(name, [])
             if len(following) != 1 or not self._pointwise(following[0], name):
