@@ -134,8 +134,9 @@ class Builder:
         if self.values[value].signed == signed and bounds[0] <= low and high <= bounds[1]:
             return Stored(value=value)
         item = self.nodes.get(value)
-        moved = isinstance(item, ir.Frame | ir.Interleave)
-        if moved or (isinstance(item, ir.MapPool) and item.average is None):
+        if isinstance(item, ir.Frame | ir.Interleave) or (
+            isinstance(item, ir.MapPool) and item.average is None
+        ):
             return self._narrow_before(node, item, bounds, signed, output)
         clamp = (max(low, bounds[0]), min(high, bounds[1]))
         if not isinstance(item, ir.Conv | ir.Dense) or clamp[0] > clamp[1]:
