@@ -91,7 +91,7 @@ class Timeline:
                 begin = np.maximum(self.sequencer, self.array)
                 # They leave `sums` alone: they were final before it.
                 self.array = np.where(act.runs, begin + self._cycles(act), self.array)
-                self.sequencer = np.where(act.runs, begin + 1, self.sequencer)
+                self._handed_over(act.runs, begin)
             case Op.HALT:
                 self.sequencer = self.idle
             case Op.GATE | Op.DENSE:
@@ -100,7 +100,7 @@ class Timeline:
                 begin = self.idle
                 self.loaded = np.where(act.runs, begin + self._cycles(act), self.loaded)
                 self.array = np.where(act.runs, self.loaded + t.unit, self.array)
-                self.sequencer = np.where(act.runs, begin + 1, self.sequencer)
+                self._handed_over(act.runs, begin)
             case _:
                 begin = self.idle + t.unit
                 self._waited(act, begin, begin + self._cycles(act))
@@ -116,7 +116,13 @@ class Timeline:
         t = self.timing
         self.unit = np.where(act.runs, done, self.unit)
         left = done if act.op == Op.EXIT_IF else np.maximum(begin, done - t.assemble)
-        self.sequencer = np.where(act.runs, left, self.sequencer)
+        self._handed_over(act.runs, left)
+
+    def _handed_over(self, runs: Array, begin: Array) -> None:
+        """The next descriptor is assembled from `begin` on; behind a skipped one, which no unit
+        takes, a cycle before it would have been dispatched.
+        """
+        self.sequencer = np.where(runs, begin, self.sequencer - 1)
 
     def only(self, images: Array, others: "Timeline") -> "Timeline":
         """This timeline for `images`, that of `others`, just started, for the rest."""
@@ -199,7 +205,7 @@ class Timeline:
         works = act.runs & (act.outputs > 0)
         request = np.maximum(self.sequencer, self.fetcher)
         begin = np.maximum(request + 1, self.array)
-        self.sequencer = np.where(works, begin + 1, self.sequencer + 1)
+        self._handed_over(works, begin)
         height, width = out_size(d)
         shape = _group_shapes(d, height * width, self.config)
         steps = np.where(act.inputs > 0, act.inputs * d.kernel * d.kernel, 1)

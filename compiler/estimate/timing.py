@@ -12,7 +12,7 @@ class Timing:
         restart: from start or the end of a record to the request of the first descriptor.
         ahead: descriptors that are asked for before they are needed.
         arrive: from a descriptor's last beat to its turn; assemble: from its predecessor's end.
-        dispatch: taking, checking and deciding one descriptor, skipped ones included.
+        dispatch: taking, checking and deciding one descriptor; a skipped one takes one less.
         unit: start and end of an operation that is waited for; begin: its start alone.
         fetch: from the fetcher's start to the array's on a group, beside latency and beats.
         refetch: from a convolution's last beat to the request of the next one's first group.
@@ -52,7 +52,7 @@ class Timing:
     drain: int = 18
     total: int = 1
     release: int = 9
-    gate: int = 14
+    gate: int = 12
     follow: int = 6
     fill: int = 2
     copy: int = 4

@@ -67,8 +67,8 @@ def with_shift(package: Package, shift: int, op: Op = Op.CONV) -> Package:
     return dataclasses.replace(package, weights=bytes(blob))
 
 
-def by_table(package: Package, seed: int = 6) -> Package:
-    """`package` with a table of activations of random bytes, which every convolution goes through.
+def by_table(package: Package, entries: bytes = RNG(6).bytes(TABLE_BYTES)) -> Package:
+    """`package` with a table of activations, which the results of every convolution go through.
 
     A GLOAD more stands at the beginning.
     """
@@ -82,7 +82,7 @@ def by_table(package: Package, seed: int = 6) -> Package:
     return dataclasses.replace(
         package,
         descriptors=b"".join(d.encode() for d in code),
-        weights=blob + RNG(seed).bytes(TABLE_BYTES),
+        weights=blob + entries,
     )
 
 

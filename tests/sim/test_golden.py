@@ -7,14 +7,27 @@ import numpy as np
 import pytest
 
 from penstock.compiler.estimate.activity import decode
+from penstock.compiler.pipeline import compile_graph
+from penstock.program.core.checks import without_table
 from penstock.program.core.config import ALL_CHANNELS, get_config
 from penstock.program.core.counters import COUNTER_NAMES
-from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Op
+from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 from penstock.program.core.registers import ErrorCode, Position
 from penstock.program.network.package import Package
 from penstock.sim.golden import GoldenError, execute, run
-from tests.compiler.back.graphs import random_inputs
-from tests.sim.illegal import ILLEGAL, RNG, at_index, first_of, last_halt, network, walker
+from penstock.sim.golden.convolution import Rows, convolve
+from penstock.sim.golden.state import State
+from tests.compiler.back.graphs import GraphBuilder, random_inputs
+from tests.sim.illegal import (
+    ILLEGAL,
+    RNG,
+    at_index,
+    by_table,
+    first_of,
+    last_halt,
+    network,
+    walker,
+)
 
 
 def assert_stops(package: Package, code: ErrorCode, index: int, images: int = 2) -> None:
@@ -64,6 +77,63 @@ def test_a_foreign_core() -> None:
         ErrorCode.CONFIG,
         Position(image=0, descriptor=0),
     )
+
+
+@pytest.mark.parametrize("keep", [-16.0, 0.5, 16.0])
+def test_a_table_of_the_bytes_themselves_changes_nothing(keep: float) -> None:
+    """Stored bytes and sums, so gates and lists, exits and logits."""
+    package = network(keep=keep)
+    inputs, _ = random_inputs(package, 3, RNG(2))
+    same = by_table(package, bytes(range(256)))
+    np.testing.assert_array_equal(run(same, inputs)[:, 64:], run(package, inputs)[:, 64:])
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_results_are_the_entries_of_a_table(signed: bool) -> None:
+    """A map as the result of a network: each byte by the table, whatever the type."""
+    build = GraphBuilder(rng=RNG(3))
+    x = build.value("x", (2, 5, 7), signed=True)
+    package = compile_graph(build.graph(x, build.conv(x, 6)), get_config("tiny"))
+    index = first_of(package, Op.CONV)
+    package = at_index(package, index, clamp_lo=-128 * signed, clamp_hi=255 - 128 * signed)
+    inputs, _ = random_inputs(package, 2, RNG(4))
+    entries = RNG(5).bytes(256)
+    at = package.meta["output"]["offset"]
+    programs = package, by_table(package, entries)
+    before, after = (run(each, inputs)[:, at : at + 6 * 35] for each in programs)
+    assert len(np.unique(before)) > 50
+    np.testing.assert_array_equal(after, np.frombuffer(entries, np.uint8)[before])
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_sums_are_those_of_the_entries(signed: bool) -> None:
+    """Of what is stored: int8 where the clamp admits numbers below 0, else uint8."""
+    low = -128 * signed
+    d = Descriptor.make(
+        Op.CONV, kernel=1, cout=2, height=3, width=5, dst=9, dst_stride=15, length=256,
+        clamp_lo=low, clamp_hi=low + 255, pool_en=1, in_list=ALL_CHANNELS, out_list=ALL_CHANNELS,
+    )  # fmt: skip
+    rows = Rows(
+        weight=np.zeros((2, 0, 1), np.int8), bias=np.array([low, 100]),
+        multiplier=np.array([1 << 15] * 2), shift=np.array([15] * 2),
+    )  # fmt: skip
+    state = State.new(get_config("tiny"))
+    state.table = RNG(8).integers(0, 256, 256, dtype=np.uint8)
+    state.table[[low & 0xFF, 100]] = 251, 3
+    convolve(d, rows, state, np.arange(0), np.arange(2))
+    assert state.fmem[9:39].tolist() == [251] * 15 + [3] * 15
+    assert state.pool[:2].tolist() == [15 * (251 - 256 * signed), 45]
+
+
+def test_a_program_without_a_table_for_its_convolution() -> None:
+    """Found before it runs: by the first of them, if no GLOAD of a table stands before it."""
+    package = network()
+    code = decode(package)
+    assert without_table(code) is None
+    tabled = decode(by_table(package))
+    assert without_table(tabled) is None
+    assert without_table(tabled[1:]) == first_of(package, Op.CONV)
+    assert without_table([*tabled[1:], tabled[0]]) == first_of(package, Op.CONV)
 
 
 def test_the_loop_begins_where_halt_says() -> None:
