@@ -153,8 +153,8 @@ class Builder:
         if self.values[value].signed == signed and bounds[0] <= low and high <= bounds[1]:
             return Stored(value=value)
         item = self.nodes.get(value)
-        if isinstance(item, ir.Frame | ir.Interleave | ir.MapPool) and not (
-            isinstance(item, ir.MapPool) and item.average is not None
+        if isinstance(item, ir.Frame | ir.Interleave) or (
+            isinstance(item, ir.MapPool) and item.average is None
         ):
             return self._narrow_before(node, item, bounds, signed, output)
         if isinstance(item, ir.Table) and bounds[0] <= bounds[1]:

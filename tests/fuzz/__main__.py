@@ -27,6 +27,7 @@ OPTIONS = {
     "squeeze": ("squeeze", "networks with squeeze-and-excite"),
     "skips": ("skips", "networks with skipped descriptors"),
     "codes": ("codes", "networks with zero points and sums at three scales"),
+    "larger": ("larger", "networks with larger maps behind small ones"),
     "several": ("images", "several images a run"),
 }
 TANGLES = "programs on few addresses"

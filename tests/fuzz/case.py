@@ -36,11 +36,13 @@ from tests.compiler.back.stacked import stacked_package
 from tests.fuzz.networks import (
     Excite,
     Join,
+    Larger,
     Layer,
     Pair,
     Recipe,
     build,
     coded,
+    enlarged,
     excited,
     joined,
     recipe,
@@ -62,6 +64,7 @@ FAMILIES = {
     "images": several,
     "skips": skipping,
     "codes": coded,
+    "larger": enlarged,
 }
 #: Networks drawn for a case until the configuration has room for one.
 ATTEMPTS = 50
@@ -275,6 +278,9 @@ def features(case: Case) -> list[str]:
     for layer in chosen.layers:
         if isinstance(layer, Join):
             found[f"Concat of {len(layer.inputs)}"] += 1
+            continue
+        if isinstance(layer, Larger):
+            found["nearest neighbours" if not layer.phase else "planes in turn"] += 1
             continue
         if isinstance(layer, Excite):
             found["squeeze-and-excite"] += 1

@@ -80,6 +80,17 @@ class Pair:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Larger:
+    """A map of about twice the sides: nearest neighbours, or planes of DepthToSpace."""
+
+    input: int
+    sides: tuple[int, int]
+    channels: int
+    channel: int
+    phase: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Excite:
     """Squeeze-and-excite of a map."""
 
@@ -95,7 +106,7 @@ class Recipe:
     shape: Shape
     signed: bool
     gates: tuple[GateSpec, ...]
-    layers: tuple[Layer | Window | Join | Excite | Pair, ...]
+    layers: tuple[Layer | Window | Join | Larger | Excite | Pair, ...]
     classes: int
     schedule: str
     exits: tuple[tuple[int, float], ...] = ()  # (map, threshold) of early exits
@@ -123,6 +134,10 @@ def build(recipe: Recipe) -> Graph:
         if isinstance(layer, Window):
             window = (layer.kernel, layer.stride, layer.pad, layer.average)
             maps.append(builder.map_pool(maps[layer.input], *window))
+            continue
+        if isinstance(layer, Larger):
+            places = (layer.sides, layer.channels, layer.channel, layer.phase)
+            maps.append(builder.interleave(maps[layer.input], *places))
             continue
         if isinstance(layer, Excite):
             maps.append(builder.excite(maps[layer.input], layer.hidden))
@@ -182,7 +197,7 @@ class Composer:
     def __init__(self, random: stdlib.Random, shape: Shape) -> None:
         self.random = random
         self.maps = [shape]
-        self.layers: list[Layer | Window | Join | Excite | Pair] = []
+        self.layers: list[Layer | Window | Join | Larger | Excite | Pair] = []
         self.gates: list[GateSpec] = []
         self.macs = 0
         self.signed = False  # the image
@@ -375,6 +390,28 @@ class Composer:
         self.maps.append((channels, *self.maps[source][1:]))
         return None
 
+    def larger(self) -> None:
+        """A map of twice the sides, or of one row or column less."""
+        source = self.pick_map()
+        inputs, *sides = self.maps[source]
+        if max(sides) > 25:
+            return self.plain()
+        made = [2 * side - (side > 1 and self.chance(0.2)) for side in sides]
+        channels, channel, phase = inputs, 1, 0
+        if inputs > 3 and self.chance(0.6):
+            channels = inputs // 4
+            channel, phase = self.random.choice(((1, channels), (4, 1)))
+        layer = Larger(
+            input=source,
+            sides=(made[0], made[1]),
+            channels=channels,
+            channel=channel,
+            phase=phase,
+        )
+        self.layers.append(layer)
+        self.maps.append((channels, made[0], made[1]))
+        return None
+
     def excite(self) -> None:
         """A map times a sigmoid of its average."""
         source = self.pick_map()
@@ -406,7 +443,7 @@ class Composer:
             match layer:
                 case Layer() | Pair():
                     signs.append(layer.signed)
-                case Window() | Excite():
+                case Window() | Excite() | Larger():
                     signs.append(signs[layer.input])
                 case Join():
                     signs.append(signs[layer.inputs[0]])
@@ -421,6 +458,13 @@ def joined(random: stdlib.Random) -> Recipe:
 def excited(random: stdlib.Random) -> Recipe:
     """A random network with squeeze-and-excite, and sometimes Concats: one more family."""
     return recipe(random, joins=random.random() < 0.3, excites=True)
+
+
+def enlarged(random: stdlib.Random) -> Recipe:
+    """A random network with larger maps behind small ones, and Concats; at times for several
+    images."""
+    chosen = recipe(random, joins=random.random() < 0.5, larger=True)
+    return _several(chosen, random) if random.random() < 0.25 else chosen
 
 
 def coded(random: stdlib.Random) -> Recipe:
@@ -439,7 +483,11 @@ def coded(random: stdlib.Random) -> Recipe:
 
 
 def recipe(
-    random: stdlib.Random, joins: bool = False, excites: bool = False, pairs: bool = False
+    random: stdlib.Random,
+    joins: bool = False,
+    excites: bool = False,
+    pairs: bool = False,
+    larger: bool = False,
 ) -> Recipe:
     """A random network; equal generators give equal ones."""
     channels = random.choice((1, 3, 4, 9, 40))
@@ -456,6 +504,8 @@ def recipe(
         parts = (*parts, *["join"] * len(parts))
     if excites:
         parts = (*parts, *["excite"] * len(parts))
+    if larger:
+        parts = (*parts, *["larger"] * (len(parts) // 2))
     if pairs:
         parts = (*parts, *["pair"] * (len(parts) // 2))
     for _ in range(random.randint(3, 9) if joins or excites else random.randint(1, 6)):

@@ -25,6 +25,7 @@ from tests.fuzz.networks import (
     Layer,
     Recipe,
     coded,
+    enlarged,
     excited,
     joined,
     recipe,
@@ -37,6 +38,7 @@ SQUEEZE = range(18)
 SEVERAL = range(16)
 SKIPS = range(24)
 CODES = range(24)
+LARGER = range(20)
 
 
 @pytest.mark.parametrize("seed", SLICE)
@@ -67,6 +69,12 @@ def test_every_engine_agrees_on_several_images(seed: int) -> None:
 def test_every_engine_agrees_on_skipped_descriptors(seed: int) -> None:
     mismatches = case.run(case.draw(seed, ["tiny"], "skips")).mismatches
     assert not mismatches, f"{mismatches}; again: make fuzz SKIPS=1 SEED={seed}, all others 0"
+
+
+@pytest.mark.parametrize("seed", LARGER)
+def test_every_engine_agrees_on_larger_maps(seed: int) -> None:
+    mismatches = case.run(case.draw(seed, ["tiny"], "larger")).mismatches
+    assert not mismatches, f"{mismatches}; again: make fuzz LARGER=1 SEED={seed}, all others 0"
 
 
 @pytest.mark.parametrize("seed", CODES)
@@ -119,7 +127,7 @@ def test_a_dense_does_not_overtake_a_convolution_that_drains(
     assert not case.run(case.draw(seed, configs.split(","), family)).mismatches
 
 
-@given(chosen=recipes() | recipes(joined) | recipes(excited) | recipes(coded))
+@given(chosen=recipes() | recipes(joined) | recipes(excited) | recipes(coded) | recipes(enlarged))
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_programs_mean_what_their_graphs_do(chosen: Recipe) -> None:
     """graph == golden alone, where hypothesis can shrink a failure."""

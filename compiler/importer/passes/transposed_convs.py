@@ -82,9 +82,9 @@ class _Rewriter:
         )
 
     def _chain(self, node: OpNode) -> list[OpNode]:
-        """The node and what follows it number by number, up to where it is dequantised."""
+        """The node and what follows it number by number."""
         chain = [node]
-        while chain[-1].op != "DequantizeLinear" and chain[-1].output not in self.old.results:
+        while chain[-1].output not in self.old.results:
             name = chain[-1].output
             following = self.readers.get(name, [])
             if len(following) != 1 or not self._pointwise(following[0], name):
@@ -275,7 +275,12 @@ def _pads(
         return [int(pad) for pad in given[:2]]
     if mode not in ("NOTSET", "SAME_UPPER", "SAME_LOWER"):
         raise node.error(f"has auto_pad {mode!a}", "NOTSET, VALID, SAME_UPPER or SAME_LOWER")
-    total = [size + extra - out for size, extra, out in zip(whole, more, made, strict=True)]
+    if any(more):  # onnxruntime leaves it out, ONNX's shape inference does not
+        raise node.error(
+            f"has output_padding {more} beside {mode} or output_shape: runtimes disagree",
+            "give its pads as numbers",
+        )
+    total = [size - out for size, out in zip(whole, made, strict=True)]
     if min(total) < 0:
         raise node.error(f"makes {list(made)}, more than its kernel reaches", "give it pads")
     return [lost // 2 if mode == "SAME_UPPER" else lost - lost // 2 for lost in total]

@@ -15,6 +15,7 @@ from penstock.compiler.ir import (
     Gate,
     Graph,
     IntArray,
+    Interleave,
     MapPool,
     Node,
     Pool,
@@ -116,6 +117,24 @@ class GraphBuilder:
         )
         self.nodes.append(node)
         return self.value(node.output, (channels, *node.out_size(height, width)), tensor.signed)
+
+    def interleave(
+        self, source: str, sides: tuple[int, int], channels: int, channel: int, phase: int
+    ) -> str:
+        """Four planes as one map (ir.Interleave)."""
+        name = f"interleave{len(self.nodes)}"
+        node = Interleave(
+            name=name,
+            input=source,
+            output=f"{name}.y",
+            channels=channels,
+            height=sides[0],
+            width=sides[1],
+            channel=channel,
+            phase=phase,
+        )
+        self.nodes.append(node)
+        return self.value(node.output, (channels, *sides), self.values[source].signed)
 
     def pool(self, source: str, shrink: float = 0.9) -> str:
         """Global average pool, times `shrink`."""

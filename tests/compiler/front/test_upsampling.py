@@ -192,7 +192,17 @@ def by_three(net: Floats, x: str) -> str:
     return transposed(net, x, 3, strides=[3, 3])
 
 
+def padded_twice(net: Floats, x: str) -> str:
+    return transposed(net, x, 3, auto_pad="SAME_UPPER", output_padding=[1, 1])
+
+
+def padded_by_two(net: Floats, x: str) -> str:
+    return transposed(net, x, 3, output_padding=[2, 2])
+
+
 REFUSED = [
+    (padded_twice, "runtimes disagree", "pads"),
+    (padded_by_two, r"has output_padding \[2, 2\]", "less than the stride"),
     (linear, "resizes by mode 'linear'", "nearest"),
     (cubic, "resizes by mode 'cubic'", "nearest"),
     (by_half_more, "scales rows by 1.5 and columns by 1.5", "doubled"),

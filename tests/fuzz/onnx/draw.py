@@ -10,7 +10,18 @@ from onnx import TensorProto
 
 from tests.fuzz.onnx import gates
 from tests.fuzz.onnx.builder import Array, Builder, Impossible
-from tests.fuzz.onnx.layers import Map, Y, activate, conv, dense, limit, normalized, pooled_map
+from tests.fuzz.onnx.layers import (
+    Map,
+    Y,
+    activate,
+    conv,
+    dense,
+    doubled,
+    limit,
+    normalized,
+    pooled_map,
+    transposed,
+)
 
 #: Graphs drawn for a seed until one is valid ONNX.
 ATTEMPTS = 200
@@ -91,6 +102,7 @@ class _Walk:
             *[self.concat] * 3,
             *[self.excite] * 2,
             *[self.shuffle] * 2,
+            *[self.upsampled] * 3,
             self.rearranged,
             self.limited,
         ]
@@ -254,6 +266,17 @@ class _Walk:
         y = b.node("Reshape", x, b.const(wide, np.int64))
         y = b.node("Transpose", y, perm=perm)
         return str(b.node("Reshape", y, b.const(back, np.int64)))
+
+    def upsampled(self, x: Map) -> Map:
+        """A larger map, joined with nothing; a map that would be large stays."""
+        b = self.b
+        if max(b.shape(x.name)[2:]) > 12:
+            return self.convolution(x)
+        if b.chance(0.5):
+            x = self._quantized(conv(b, x.name, 16, 1)) if b.chance(0.4) else x
+            larger = Map(doubled(b, x.name), x.scale, x.signed)
+            return self.convolution(larger) if b.chance(0.7) else larger
+        return self._quantized(transposed(b, x.name, 4))
 
     def rearranged(self, x: Map) -> Map:
         """Transposed, reshaped, cut or flipped: as it was, or something that is refused."""

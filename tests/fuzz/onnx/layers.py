@@ -114,6 +114,61 @@ def with_bias(b: Builder, op: str, x: str, weight: str, outputs: int, **attrs: A
     return str(b.node("Add", *b.random.sample([y, bias], 2)))
 
 
+# ---- larger maps
+
+
+def doubled(b: Builder, x: str) -> str:
+    """A map of twice the sides, or of others: what is stored, its pixels in more places."""
+    channels, *sides = b.shape(x)[1:]
+    if b.chance(0.4) and channels % 4 == 0:
+        size = 2 if not b.odd(0.05) else 1
+        attrs = {"blocksize": size} | ({"mode": b.pick("DCR", "CRD")} if b.chance(0.8) else {})
+        return str(b.node("DepthToSpace", x, **attrs))
+    scale = b.pick(1.5, 3.0, 0.5, 1.0, 4.0) if b.odd(0.08) else 2.0
+    scales = [1.0, 1.0, scale, b.pick(1.0, 2.0) if b.odd(0.03) else scale]
+    attrs = {}
+    if b.chance(0.8):
+        places = ["asymmetric", "asymmetric", "half_pixel", "pytorch_half_pixel"]
+        places += ["align_corners", "tf_half_pixel_for_nn"] if b.odd(0.2) else []
+        attrs["coordinate_transformation_mode"] = b.random.choice(places)
+    if b.chance(0.8):
+        rounded = ["floor", "round_prefer_floor"] if not b.odd(0.1) else ["ceil"]
+        attrs["nearest_mode"] = b.random.choice(rounded)
+    if b.chance(0.6):
+        attrs["mode"] = "nearest" if not b.odd(0.05) else b.pick("linear", "cubic")
+    none = b.const([])
+    if b.chance(0.6):
+        return str(b.node("Resize", x, none, b.const(scales), **attrs))
+    wanted = [
+        1,
+        channels,
+        *(int(side * more) for side, more in zip(sides, scales[2:], strict=True)),
+    ]
+    return str(b.node("Resize", x, none, none, b.const(wanted, np.int64), **attrs))
+
+
+def transposed(b: Builder, x: str, outputs: int, gain: float = 1.0) -> str:
+    """A transposed convolution with its bias, nothing after it."""
+    channels, kernel = b.shape(x)[1], b.pick(2, 2, 3, 3, 4, 4, 5, 1)
+    groups = b.pick(1, 1, 1, channels, 2)
+    if channels % groups or outputs % groups:
+        groups = 1
+    pads = b.pick([0] * 4, [(kernel - 1) // 2] * 4, [kernel // 4] * 4, [0, 0, 1, 1])
+    attrs: dict[str, Any] = {"strides": [2, 2], "pads": pads}
+    if b.chance(0.3):
+        attrs["output_padding"] = b.pick([1, 1], [0, 0], [1, 0])
+    if b.odd(0.15):
+        attrs.pop("pads")
+        attrs["auto_pad"] = b.pick("SAME_UPPER", "SAME_LOWER", "VALID")
+    if groups > 1 or b.odd(0.2):
+        attrs["group"] = groups
+    if b.odd(0.04):
+        attrs |= b.pick({"strides": [1, 1]}, {"strides": [2, 1]}, {"dilations": [2, 2]})
+    weight = b.weight((channels, outputs // groups, kernel, kernel), 1, gain)
+    y = with_bias(b, "ConvTranspose", x, weight, outputs, **attrs)
+    return normalized(b, y) if b.chance(0.1 if b.quantized else 0.3) else y
+
+
 # ---- limits
 
 

@@ -1,6 +1,7 @@
 """Resize, Upsample and DepthToSpace: pixels of planes in turn, no arithmetic."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,7 +15,7 @@ HINT = "nearest neighbours, height and width doubled: nn.Upsample(scale_factor=2
 HINT_MODE = "use mode 'nearest', or ConvTranspose with stride 2, or PixelShuffle(2)"
 HINT_BLOCK = "blocks of 2: PixelShuffle(2), twice for 4"
 #: Where place o of the result lies in the source, of a scale s and sides n -> m; ONNX's names.
-PLACES = {
+PLACES: dict[str, Callable[[Array, float, int, int], Array]] = {
     "asymmetric": lambda o, s, n, m: o / s,
     "half_pixel": lambda o, s, n, m: (o + 0.5) / s - 0.5,
     "half_pixel_symmetric": lambda o, s, n, m: n / 2 * (1 - m / (n * s)) + (o + 0.5) / s - 0.5,
@@ -22,7 +23,7 @@ PLACES = {
     "align_corners": lambda o, s, n, m: o * ((n - 1) / (m - 1)) if m > 1 else 0 * o,
     "tf_half_pixel_for_nn": lambda o, s, n, m: (o + 0.5) / s,
 }
-ROUNDED = {
+ROUNDED: dict[str, Callable[[Array], Array]] = {
     "round_prefer_floor": lambda x: np.ceil(x - 0.5),
     "round_prefer_ceil": lambda x: np.floor(x + 0.5),
     "floor": np.floor,
