@@ -216,4 +216,11 @@ module ps_convolve
     .table_i,
     .sum_o
   );
+
+`ifndef SYNTHESIS
+  // What ps_interlock promises of the table of activations.
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      table_i.valid |-> !start_i && !busy_o && !drain_busy_o)
+    else $error("ps_convolve: a GLOAD writes the table under a CONV");
+`endif
 endmodule

@@ -1,13 +1,11 @@
-// The accelerator core: sequencer, fetch controller, PE array, epilogue, gate unit and memories,
-// between a register file and the two AXI masters (design section 7).
-//
+// The accelerator core, between a register file and the two AXI masters (design section 7).
 //   descriptors -> sequencer
 //     -> ps_convolve: weights, windows, array, epilogue
 //     -> gate unit and its store, exit, copy, pool, load/store
 //   all of them -> ps_feature_ports -> feature memory
 //
-// start_i begins a run of run_i.n_images images with the arguments in run_i (stable until done_o).
-// Units are reset while a run stops, so an error leaves nothing behind.
+// start_i begins a run with the arguments in run_i (stable until done_o).  Units are reset while it
+// stops, so an error leaves nothing behind.
 module ps_core
   import ps_cfg::*;
   import ps_pkg::*;
@@ -182,7 +180,7 @@ module ps_core
   access_t epilogue_access, dense_access, copy_access, pool_access, move_access, port_b;
   sum_write_t sum_write;
   table_write_t table_write;
-  logic conv_waiting, step;
+  logic conv_waiting, step, pool_wide, store_beat;
 
   ps_convolve u_convolve (
     .clk_i,
@@ -245,7 +243,6 @@ module ps_core
 
   // ---- early exits, layout copy, pools, loads and stores
   logic [FA_W-1:0] exit_rd_addr, copy_rd_addr, copy_upper, pool_rd_addr, move_rd_addr;
-  logic pool_wide, store_beat;
   logic [N_COUNTERS-1:0][31:0] counters;
 
   ps_exit u_exit (
@@ -369,14 +366,13 @@ module ps_core
     .out_pixels_i(out_pixels),
     .starts_i    (starts),
     .busy_i      (busy),
-    .table_i     (table_write.valid),
     .dense_i     (dense_access),
     .score_i     (score_write),
     .list_i      (list_write)
   );
 `endif
 
-  // ---- watchdog: of on-chip work, what each unit does again and again until it is done
+  // ---- watchdog: of on-chip work, what each unit repeats until it is done
   logic [FB-1:0] written_q;
   always_ff @(posedge clk_i) written_q <= port_b.mask;
 

@@ -1,5 +1,5 @@
 // What ps_interlock promises, watched in every simulation: no unit reads or writes feature memory,
-// scores, lists or the table of activations that another unit, still at work on an earlier or a later descriptor, writes.
+// scores or lists that another unit, still at work on an earlier or a later descriptor, writes.
 //
 // Footprints are ranges of addresses, from the descriptor at a unit's start.  A unit that starts
 // may meet none of a unit that is busy, since it may read and write from then on; a GATE or DENSE,
@@ -21,7 +21,6 @@ module ps_hazards
   /* verilator lint_off UNUSEDSIGNAL */  // a GATE writes what is looked at
   input  starts_t         starts_i,
   input  busy_t           busy_i,
-  input  logic            table_i,          // the table of activations is written
   input  access_t         dense_i,          // what the gate unit writes
   input  score_write_t    score_i,
   input  list_write_t     list_i
@@ -150,9 +149,6 @@ module ps_hazards
     else $error("ps_hazards: a GATE writes a score that is being folded");
   assert property (@(posedge clk_i) disable iff (!rst_ni) !list_meets)
     else $error("ps_hazards: a GATE writes a list that is being walked");
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      table_i |-> !starts_i.conv && !busy_i.conv && !busy_i.drain)
-    else $error("ps_hazards: a GLOAD writes the table under a CONV");
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       starts != '0 || starts_i.fetch |-> !busy_i.gate)
     else $error("ps_hazards: a unit starts beside a GATE or DENSE");

@@ -37,9 +37,18 @@ from tests.compiler.back.graphs import GraphBuilder, random_inputs
 from tests.fuzz.case import draw
 from tests.fuzz.networks import build
 from tests.quality.host import registers, runs
-from tests.sim import handmade
+from tests.sim import handmade, tangle
 from tests.sim.faults import every_field
-from tests.sim.illegal import ILLEGAL, PROGRAMS, RNG, at_index, first_of, network, with_shift
+from tests.sim.illegal import (
+    ILLEGAL,
+    PROGRAMS,
+    RNG,
+    at_index,
+    by_table,
+    first_of,
+    network,
+    with_shift,
+)
 from tests.sim.options import split
 
 Bytes = npt.NDArray[np.uint8]
@@ -177,7 +186,7 @@ def cases(config: HwConfig = CONFIG) -> list[Case]:
     """Every case, the broadest first; those that have to wait for the watchdog last."""
     found = list(_networks(config))
     if config == CONFIG:
-        correct = (_gates, _pools, _excites, _shifts, _programs, _host, _stalls)
+        correct = (_gates, _pools, _excites, _shifts, _tables, _programs, _host, _stalls)
         wrong = (_illegal, _bus_errors, _fields, _edges, _resets, _hangs)
         found += [case for group in (*correct, *wrong) for case in group()]
     assert len({case.name for case in found}) == len(found)
@@ -260,6 +269,16 @@ def _shifts() -> Iterator[Case]:
     ):
         changed = with_shift(package, shift, op)
         yield exact(f"{op.name} with a shift of {shift}", changed, inputs)
+
+
+def _tables() -> Iterator[Case]:
+    """Every convolution by one table; then tables that change between convolutions of any kind."""
+    for seed, keep in ((6, 0.5), (7, 16.0), (8, -16.0)):
+        package = by_table(network(keep=keep), seed)
+        yield exact(f"table {seed}", package, random_inputs(package, 2, RNG(seed))[0])
+    for kind in ("conv by table", "conv with sums", "residual", "conv without inputs"):
+        package = tangle.pair(CONFIG, "table", kind, RNG(3))
+        yield exact(f"tables, {kind}", package, tangle.inputs(2, RNG(4)))
 
 
 def _programs() -> Iterator[Case]:

@@ -68,7 +68,7 @@ def test_pairs_have_their_operations() -> None:
     """Each kind is what it is called, and something between the two is skipped, always."""
     ops = {"copy": Op.COPY, "pool": Op.POOL, "average": Op.POOL, "dense": Op.DENSE}
     ops |= {"gate": Op.GATE, "listed gate": Op.GATE, "load": Op.LOAD, "gload": Op.GLOAD}
-    ops |= {"store": Op.STORE, "exit": Op.EXIT_IF}
+    ops |= {"store": Op.STORE, "exit": Op.EXIT_IF, "table": Op.GLOAD}
     for first, second in zip(KINDS, KINDS[5:] + KINDS[:5], strict=True):
         package = pair(TINY, first, second, np.random.default_rng(3))
         data = package.descriptors
@@ -76,4 +76,5 @@ def test_pairs_have_their_operations() -> None:
         found = [d.op for d in program if not d.pred_en or d.pred_empty]
         for kind in (first, second):
             assert found.count(ops.get(kind, Op.CONV)) >= 4, kind
+            assert kind != "conv by table" or sum(d.has_table for d in program) >= 4
         assert sum(d.pred_en for d in program) >= 4
