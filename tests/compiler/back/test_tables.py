@@ -143,6 +143,33 @@ def test_listing_and_report(tmp_path: Path) -> None:
     assert report["gate_memory_bytes"]["used"] == resident.length
 
 
+def test_memory_is_told_by_descriptors(tmp_path: Path) -> None:
+    """GLOADs and POOLs of one step are counted: what is stored lives until the STORE."""
+    for name in ("after a sum", "strided"):
+        package = compiled(NETWORKS[name], SILU, tmp_path).package
+        descriptors = decode(package)
+        loop = descriptors[-1].length
+        ends = {block["name"]: loop + block["steps"][1] for block in package.meta["memory"]}
+        assert descriptors[ends[package.meta["output"]["name"]]].op == Op.STORE
+        assert max(ends.values()) == len(descriptors) - 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Concats", "two functions", "squeeze-and-excite, Sigmoid", "gated branches", "gated sums"],
+)
+def test_cycles(name: str, rtl: RtlCore, tmp_path: Path) -> None:
+    """The cost model is within 2 % of the core, GLOADs of tables included."""
+    network = compiled(NETWORKS[name], SILU, tmp_path)
+    decoded = network.decode_output(
+        rtl.run(network.package, network.quantize_input(images_of(3, 6)))
+    )
+    predicted = network.predict(decoded.scores).cycles
+    cycles = decoded.counters["cycles"].astype(np.int64)
+    predicted = np.broadcast_to(predicted[-1:], cycles.shape) if len(predicted) == 1 else predicted
+    assert (np.abs(predicted[1:] / cycles[1:] - 1) <= 0.02).all()
+
+
 def test_a_program_without_its_table_is_refused(tmp_path: Path) -> None:
 
     network = compiled(NETWORKS["after a sum"], SILU, tmp_path)
