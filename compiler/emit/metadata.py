@@ -52,6 +52,7 @@ def metadata(out: Writer) -> ProgramMeta:
                 "kind": kinds[name].name.lower(),
             }
             for name, score in plan.scores.items()
+            if name not in plan.shared_scores
         ],
         "memory": [_block(block, out) for block in out.allocation.blocks],
     }
