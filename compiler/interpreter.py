@@ -74,7 +74,7 @@ def compute(node: ir.Node, values: Mapping[str, IntArray], signed: bool) -> IntA
             return _map_pool(node, values[node.input])
         case ir.Frame():
             return _frame(node, values[node.input])
-        case ir.Table():
+        case ir.Lookup():
             return node.entries.astype(np.int64)[values[node.input].view(np.uint8)]
         case ir.Gate():
             return _gate(node, values[node.input])

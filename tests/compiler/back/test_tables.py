@@ -83,7 +83,7 @@ def test_every_engine(name: str, function: str, rtl: RtlCore, tmp_path: Path) ->
 def test_where_tables_are(name: str, carriers: int, tmp_path: Path) -> None:
     network = compiled(NETWORKS[name], SPELLINGS["LeakyRelu"], tmp_path)
     assert network.graph is not None
-    tables = sum(isinstance(node, ir.Table) for node in network.graph.nodes)
+    tables = sum(isinstance(node, ir.Lookup) for node in network.graph.nodes)
     found = convs(network)
     assert sum(map(is_carrier, found)) == carriers
     assert sum(conv.table is not None for conv in found) >= tables
