@@ -1,13 +1,13 @@
 // No unit reads or writes what a unit at work on another descriptor leaves out of order.
 //
 // Descriptors come one after the other, any operations, as ps_sequencer takes them: a CONV to the
-// fetch and then to the array, the others to their unit, a GATE, DENSE, EXIT_IF or move, but no LOAD,
-// waited for before the next one is looked at; any of them skipped.  One address of feature memory,
-// one of scores and lists, one pooled sum, one entry of the table of activations, which what drains
-// reads and a move, but no LOAD, writes: which descriptors read and write it, within what their
-// operations do, when, and how long each unit takes is the solver's choice.  Then a write finds that
-// no later descriptor has read or written the address, a read that none has written it, and two
-// descriptors meet there only to read.
+// fetch and then to the array, the others to their unit, a GATE, DENSE, EXIT_IF or move, but no LOAD
+// and no GLOAD of the table of activations, waited for before the next one is looked at; any of them
+// skipped.  One address of feature memory, one of scores and lists, one pooled sum, one entry of the
+// table, which a CONV that drains reads and that GLOAD writes: which descriptors read and write it,
+// within what their operations do, when, and how long each unit takes is the solver's choice.  Then a
+// write finds that no later descriptor has read or written the address, a read that none has written
+// it, and two descriptors meet there only to read.
 //
 // Of the units this much is assumed: a CONV issues until its own fetch is done and drains no
 // shorter; its sum is written once and not read before (the mark of ps_gate_unit); results of a
@@ -22,6 +22,7 @@ module interlock_bench
   input logic       go_i,              // the next descriptor's turn
   input logic       skip_i,
   input logic [7:0] op_i,
+  input logic       table_i,           // a GLOAD: of the table of activations
   input logic       pool_en_i,
   input logic [3:0] uses_i,            // the addresses it reads
   input logic [3:0] makes_i,           // and writes
@@ -39,7 +40,7 @@ module interlock_bench
   state_e state_q;
   logic begun_q = 1'b0, past_q = 1'b0;
   logic [7:0] op_q;
-  logic pool_q;
+  logic pool_q, table_q;
   logic [Memories-1:0] uses_q, makes_q;
   logic fetch_free, array_free, unit_free, unit_done, settled, idle, sums_busy, score_hold, memory_hold;
   logic is_gate, conv_start;
@@ -56,11 +57,12 @@ module interlock_bench
   assign starts[Move]  = state_q == Unit && unit_free && !is_gate && op_q != OP_EXIT_IF;
 
   // COPY or POOL, record or not: of the unit's descriptor.
-  logic copies_pool_q, loads_q, records;
+  logic copies_pool_q, loads_q, tables_q, records;  // loads: nothing waits but what uses it
   starts_t unit_starts;
   busy_t unit_busy;
   always_ff @(posedge clk_i) if (starts[Copy]) copies_pool_q <= op_q == OP_POOL;
-  always_ff @(posedge clk_i) if (starts[Move]) loads_q <= op_q == OP_LOAD;
+  always_ff @(posedge clk_i) if (starts[Move]) loads_q <= op_q == OP_LOAD || table_q;
+  always_ff @(posedge clk_i) if (starts[Move]) tables_q <= table_q;
   assign records = op_q == OP_HALT;
   assign unit_starts = '{fetch: starts[Fetch], conv: conv_start, copy: starts[Copy],
                          gate: starts[Gate], exits: starts[Leave],
@@ -73,6 +75,7 @@ module interlock_bench
     .clk_i,
     .rst_ni,
     .op_i         (op_q),
+    .table_i      (table_q),
     .starts_i     (unit_starts),
     .busy_i       (unit_busy),
     .pool_en_i    (pool_q),
@@ -104,6 +107,7 @@ module interlock_bench
     if (state_q == Next) begin
       op_q    <= op_i;
       pool_q  <= pool_en_i;
+      table_q <= op_i == OP_GLOAD && table_i;
       uses_q  <= uses_i;
       makes_q <= makes_i;
     end
@@ -143,12 +147,12 @@ module interlock_bench
     for (int unsigned u = 0; u < Units; u++) begin
       if (u != Fetch && u != Gate && !(u == Move && loads_q)) may_read[Features][u] = use_q[u][Features];
       if (u == Fetch || u == Issue || (u == Move && !loads_q)) may_read[Store][u] = use_q[u][Store];
-      if (u == Drain || u == Copy || u == Move) may_write[Features][u] = make_q[u][Features];
+      if (u == Drain || u == Copy || (u == Move && !tables_q)) may_write[Features][u] = make_q[u][Features];
     end
     may_write[Sum][Drain]     = make_q[Drain][Sum] && sums_q && !summed_q;
     may_read[Sum][Gate]       = use_q[Gate][Sum];
     may_read[Table][Drain]    = use_q[Drain][Table];
-    may_write[Table][Move]    = make_q[Move][Table] && !loads_q;
+    may_write[Table][Move]    = make_q[Move][Table] && tables_q;
     may_write[Store][Gate]    = make_q[Gate][Store] && !dense_q;
     may_write[Features][Gate] = make_q[Gate][Features] && dense_q;
     for (int unsigned m = 0; m < Memories; m++) begin
@@ -234,7 +238,9 @@ module interlock_bench
     i_operation: assert (state_q == Next || state_q == Decide
                   || (u_interlock.gate_op_q == (op_q == OP_GATE)
                       && u_interlock.dense_op_q == (op_q == OP_DENSE)
-                      && u_interlock.load_op_q == (op_q == OP_LOAD)));
+                      && u_interlock.load_op_q == (op_q == OP_LOAD || table_q)));
+    i_table: assert (state_q == Next || !table_q || op_q == OP_GLOAD);
+    i_tables: assert (!busy_q[Move] || !tables_q || loads_q);
     i_load: assert (!busy_q[Move] || u_interlock.load_q == loads_q);
     i_done: assert (unit_done == !unit_q);
     i_fetch_free: assert (fetch_free == !(busy_q[Fetch] || (unit_q && !load)));
@@ -275,6 +281,7 @@ module interlock_bench
     c_copy: cover (writes[Features][Copy] && busy[Gate]);
     c_fetch: cover (busy[Fetch] && busy[Issue] && !own_q);
     c_table: cover (writes[Table][Move] && use_q[Drain][Table]);
+    c_table_fetch: cover (busy[Fetch] && writes[Table][Move]);
     c_load: cover (busy[Fetch] && writes[Features][Move]);
   end
 endmodule

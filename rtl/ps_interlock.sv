@@ -5,7 +5,7 @@
 // in whatever image.  `w`: waits; `-`: goes ahead, and why nothing meets is said below.
 //
 //                        fetch    CONV      CONV      COPY     GATE     EXIT_IF  LOAD     GLOAD
-//                                 issues    drains    POOL     DENSE                      STORE record
+//                                 issues    drains    POOL     DENSE             (table)  STORE record
 //   fetch of a CONV        w      - halves  - halves  - apart    w        w      - apart    w
 //   CONV                  own       w         w         w        w        w        w        w
 //   COPY, POOL            own       w         w         w        w        w        w        w
@@ -16,16 +16,18 @@
 //   EXIT_IF, LOAD, GLOAD,
 //   STORE, HALT            w        w         w         w        w        w        w        w
 //
-// own: of this CONV, or of one that runs on the array (or waits for it behind a LOAD).  halves: weights and parameters go to a half
-// of their buffer that the array has released (ps_weight_request).  sums: what is read of the
-// pooled sums is final, by the mark of ps_gate_unit.  apart, reads: no memory is written that the
-// other reads or writes.  The columns at the right are never left before they are done (`.`).
+// (table): and a GLOAD of the table of activations.  own: of this CONV, or of one that runs on the
+// array (or waits for it behind a LOAD).  halves: weights and parameters go to a half of their buffer
+// that the array has released (ps_weight_request).  sums: what is read of the pooled sums is final,
+// by the mark of ps_gate_unit.  apart, reads: no memory is written that the other reads or writes.
+// The columns at the right are never left before they are done (`.`).
 //
 // What a unit writes and reads: a CONV that issues walks lists and reads feature memory; one that
-// drains writes it, reads it for its residual, and writes pooled sums if it makes any (sums); the
-// fetch walks lists and reads scores; what drains reads the table of activations, which a GLOAD writes; a GATE reads sums and the gate memory and writes scores and a
-// list; a DENSE reads the same and writes feature memory.  So a GATE under a CONV without sums goes
-// on while that drains, and a DENSE, whose bytes may lie where it still writes, does not.
+// drains writes it, reads it for its residual, reads the table of activations, and writes pooled sums
+// if it makes any (sums); the fetch walks lists and reads scores; a GLOAD writes that table alone, or
+// the gate memory; a GATE reads sums and the gate memory and writes scores and a list; a DENSE reads
+// the same and writes feature memory.  So a GATE under a CONV without sums goes on while that drains,
+// and a DENSE, whose bytes may lie where it still writes, does not.
 //
 // Every answer is a register: a unit counts as busy from the cycle after its start, and one cycle
 // longer than it says.  So no unit's logic is behind another's start.
@@ -36,6 +38,7 @@ module ps_interlock
   input  logic       clk_i,
   input  logic       rst_ni,           // and no unit is held in reset
   input  logic [7:0] op_i,             // of the descriptor whose turn it is
+  input  logic       table_i,          // which is a GLOAD of the table of activations
   input  starts_t    starts_i,
   input  busy_t      busy_i,
   input  logic       pool_en_i,        // the CONV that starts makes sums
@@ -87,7 +90,7 @@ module ps_interlock
     end
     if (starts_i.conv) sums_q <= pool_en_i;
     if (starts_i.move || starts_i.record) load_q <= starts_i.move && load_op_q;
-    load_op_q  <= op_i == OP_LOAD;
+    load_op_q  <= op_i == OP_LOAD || table_i;
     gate_op_q  <= op_i == OP_GATE;
     dense_op_q <= op_i == OP_DENSE;
   end

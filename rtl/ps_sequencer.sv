@@ -5,8 +5,8 @@
 // computes.  COPY and POOL share the array's place in that order.  A GATE or DENSE begins while the
 // convolution before it runs and follows its sums (ps_gate_unit); a GATE may also run beside a COPY
 // or POOL.  Every other operation waits for all units to be idle; what comes after one of these waits
-// for it with its beats there, and a convolution behind a LOAD is fetched meanwhile.  What waits for
-// what is one table: ps_interlock, whose holds go to the gate unit.
+// for it with its beats there, and a convolution behind a LOAD, or the GLOAD of a table, is fetched
+// meanwhile.  What waits for what is one table: ps_interlock, whose holds go to the gate unit.
 // An EXIT_IF that is taken restarts the descriptor stream at a later descriptor, a HALT where the
 // next image begins, while its record is written.
 // Anything illegal, a bad response, or a foreign program stops the run: stop_o stays high until the
@@ -84,7 +84,8 @@ module ps_sequencer
   // descriptor's operation, predicate and lists with its first beats, the arguments with the start.
   logic score_zero_q, in_beyond_q, out_beyond_q, masters_busy_q, no_output_q;
   logic table_q, no_table_q;      // a table was loaded in this run; the CONV lacks one
-  logic is_conv, is_table, is_exit, is_gate, moves_maps, is_halt;  // moves_maps: COPY, POOL
+  logic is_table, is_table_q;     // a GLOAD of a table
+  logic is_conv, is_exit, is_gate, moves_maps, is_halt;  // moves_maps: COPY, POOL
   logic [1:0] stopped_q;
   logic last_image, foreign_q, bad_argument_q;
   logic [31:0] last_image_q;
@@ -95,10 +96,13 @@ module ps_sequencer
   assign misaligned = (run_i.program_at[2:0] | run_i.weights_at[2:0] | run_i.input_at[2:0]
                        | run_i.output_at[2:0]) != '0;
 
+  assign is_table = desc_i.op == OP_GLOAD && desc_i.variant == GLOAD_TABLE;
+
   ps_interlock u_interlock (
     .clk_i,
     .rst_ni,
     .op_i         (desc_i.op),
+    .table_i      (is_table),
     .starts_i     (starts_o),
     .busy_i,
     .pool_en_i    (desc_i.pool_en),
@@ -125,7 +129,7 @@ module ps_sequencer
     out_beyond_q   <= beyond(desc_i.out_list, desc_i.cout, list_bound_i);
     no_table_q     <= desc_i.length[$clog2(TABLE_BYTES)] && !table_q;  // or 0, by ps_check
     is_conv        <= desc_i.op == OP_CONV;
-    is_table       <= desc_i.op == OP_GLOAD && desc_i.variant == GLOAD_TABLE;
+    is_table_q     <= is_table;
     is_exit        <= desc_i.op == OP_EXIT_IF;
     is_gate        <= desc_i.op == OP_GATE || desc_i.op == OP_DENSE;
     moves_maps     <= desc_i.op == OP_COPY || desc_i.op == OP_POOL;
@@ -195,7 +199,7 @@ module ps_sequencer
       error_q <= read_error_i ? ERR_READ : ERR_WRITE;
     end
     if (state_q != Idle && hung_i) error_q <= ERR_WATCHDOG;
-    if (starts_o.move && is_table) table_q <= 1'b1;
+    if (starts_o.move && is_table_q) table_q <= 1'b1;
     if (state_q == Decide) begin
       // An output channel of a depthwise convolution (variant) has one input channel.
       n_in_q  <= skip ? '0 : is_conv && desc_i.variant == CONV_DEPTHWISE ? CH_W'(1)

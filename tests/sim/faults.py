@@ -11,8 +11,9 @@ Whatever the program, the core must
 - give golden's output where golden accepts the program, and
 - run the next correct program exactly.
 
-Where a program reads what nothing has written, or its source and destination overlap, engines may
-differ (docs/program.md, "Checks"): such a difference is counted apart, when it is shown to be one.
+Where a program reads what nothing has written, its source and destination overlap, or the padding
+of its weights is not zero, engines may differ (docs/program.md, "Checks"): such a difference is
+counted apart, when it is shown to be one.
 """
 
 import argparse
@@ -28,10 +29,10 @@ from typing import Any
 import numpy as np
 
 from penstock.compiler.estimate.activity import decode
-from penstock.program.core.config import get_config
+from penstock.program.core.config import GATE_WORD_BYTES, gate_row_bytes, get_config
 from penstock.program.core.counters import COUNTER_BYTES, COUNTER_NAMES
 from penstock.program.core.descriptor import FIELDS, Field, Op
-from penstock.program.core.registers import ErrorCode
+from penstock.program.core.registers import ErrorCode, Position
 from penstock.program.network.package import Package
 from penstock.sim import golden
 from penstock.sim.golden.checks import out_size
@@ -46,6 +47,8 @@ from tests.sim.options import split
 LIMIT = 3_000_000  # cycles: two limits of the watchdog, and a run
 SEED = 20261101
 EVERY = 10  # corrupted programs between two correct ones
+
+OUTPUT = "another output than golden's"
 
 #: Counters that do not depend on time.
 COUNTED = ("executed", "skipped", "channels_executed", "channels_skipped", "weight_bytes", "exit")
@@ -157,29 +160,29 @@ class Campaign:
         self.cycles += result.cycles
         records, error, position = golden.execute(case.package, self.inputs, self.config)
         problem = _broken(result)
-        if problem is None and result.error != error:
-            problem = f"golden {error.name}, core {ErrorCode(result.error).name}"
-        elif problem is None and error != ErrorCode.NONE and result.position != position:
-            problem = f"{error.name} at {position}, core at {result.position}"
-        elif problem is None and error == ErrorCode.NONE and _differ(records, result.output):
-            problem = self.explain(case.package)
+        if problem is None:
+            problem = _other(result, (records, error, position))
+            problem = problem and self.explain(case.package, problem)
         if problem is None:
             self.seen[error.name] += 1
-        elif problem in ("unwritten", "overlap"):
+        elif problem in ("unwritten", "overlap", "padding"):
             self.seen[problem] += 1
         else:
             self.failures.append(f"{case.name}: {problem}")
 
-    def explain(self, package: Package) -> str:
-        """Why the output differs from golden's: "unwritten" and "overlap" are allowed to."""
+    def explain(self, package: Package, problem: str) -> str:
+        """Why the run ends otherwise than golden's: "unwritten", "overlap" and "padding" may."""
         core = RtlCore("tiny", library=self.library)  # fresh: memories start at zero, as golden's
         result = self.execute(core, package, seed=ZERO_SEED)
         core.close()
-        if not _differ(golden.execute(package, self.inputs, self.config)[0], result.output):
+        still = _other(result, golden.execute(package, self.inputs, self.config))
+        if still is None:
             return "unwritten"
-        if any(overlaps(d) for d in decode(package)):
+        if still == OUTPUT and any(overlaps(d) for d in decode(package)):
             return "overlap"
-        return "another output than golden's"
+        if still == OUTPUT and padded(package):
+            return "padding"
+        return problem
 
     def correct(self) -> None:
         """The next correct run is exact, without a reset."""
@@ -207,6 +210,33 @@ def overlaps(d: object) -> bool:
     target = values["dst"], values["dst"] + (values["cout"] - 1) * values["dst_stride"] + size
     themselves = values["cout"] > 1 and values["dst_stride"] < size
     return themselves or (source[0] < target[1] and target[0] < source[1])
+
+
+def padded(package: Package) -> bool:
+    """Whether a GATE or DENSE has weights that are not zero behind those of its inputs."""
+    gmem = np.zeros(2 * get_config("tiny").gate_mem_bytes, np.uint8)
+    blob, code = np.frombuffer(package.weights, np.uint8), decode(package)
+    for d in code:
+        if d.op == Op.GLOAD and not d.loads_table:
+            part = blob[d.w_addr : d.w_addr + d.length]
+            gmem[d.dst : d.dst + len(part)] = part
+    for d in (d for d in code if d.op in (Op.GATE, Op.DENSE)):
+        stride = gate_row_bytes(d.cin)
+        first = d.w_addr + GATE_WORD_BYTES
+        rows = gmem[first : first + d.cout * stride].reshape(-1, stride)
+        if rows[:, GATE_WORD_BYTES + d.cin :].any():
+            return True
+    return False
+
+
+def _other(result: RunResult, expected: tuple[np.ndarray, ErrorCode, Position]) -> str | None:
+    """How a run ends otherwise than golden's records, error and position; None: as these say."""
+    records, error, position = expected
+    if result.error != error:
+        return f"golden {error.name}, core {ErrorCode(result.error).name}"
+    if error != ErrorCode.NONE and result.position != position:
+        return f"{error.name} at {position}, core at {result.position}"
+    return OUTPUT if error == ErrorCode.NONE and _differ(records, result.output) else None
 
 
 def _broken(result: RunResult) -> str | None:

@@ -121,7 +121,7 @@ class Bench:
         self.units = dict.fromkeys(("fetch", "conv", "drain", "copy", "gate", "move", "exit"), 0)
         self.before: set[str] = set()  # units that were busy a cycle ago
         self.sums = False  # the last convolution makes sums
-        self.loads = False  # the last move is a LOAD
+        self.loads = False  # the last move is a LOAD, or the GLOAD of a table
         self.executed = self.skipped = self.done = self.left = 0
         self.records: list[tuple[int, int, int]] = []
         #: GATEs and DENSEs, of a LOAD fetches, started while one ran.
@@ -187,7 +187,8 @@ class Bench:
                 self._check_start(name, busy)
                 units["move" if name == "record" else name] = self.rng.choice([1, 2, 9, 30])
                 if name in ("move", "record"):
-                    self.loads = self.program[self.next].op == Op.LOAD
+                    d = self.program[self.next]
+                    self.loads = d.op == Op.LOAD or d.loads_table
                 if name == "conv":
                     self.sums = bool(self.program[self.next].pool_en)
                     units["drain"] = units["conv"] + self.rng.choice([0, 1, 9, 30])
@@ -222,7 +223,7 @@ class Bench:
 
     def _check_start(self, name: str, busy: set[str]) -> None:
         """A unit starts when what it needs is idle; a GATE beside the array, a DENSE beside a
-        convolution, the fetch of one beside both and a LOAD, nothing else.
+        convolution, the fetch of one beside both and a LOAD or a table's GLOAD, nothing else.
         """
         dut, index = self.dut, self.next
         sizes = int(dut.n_in_o.value), int(dut.n_out_o.value)
