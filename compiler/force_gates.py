@@ -34,8 +34,10 @@ def _fixed_layer(scores: Scores, inputs: int) -> tuple[np.ndarray, np.ndarray, R
 
 
 def force_package_scores(package: Package, scores: Scores) -> Package:
-    """The same program with other gate weights: the gates give `scores`, uint8 (score memory,)."""
+    """The same program with other gate weights: the gates give `scores`, uint8 (score memory,), and
+    128 where that has no more."""
     blob = np.frombuffer(package.weights, np.uint8).copy()
+    scores = np.append(scores, np.full(_end(package), SCORE_ONE, np.uint8)[len(scores) :])
     loads: list[Descriptor] = []  # the last one first: streamed weights replace each other
     program = decode(package)
     for index, d in enumerate(program):
@@ -52,6 +54,11 @@ def force_package_scores(package: Package, scores: Scores) -> Package:
             program[index] = Descriptor(values=d.values | {"variant": 0})
     descriptors = b"".join(d.encode() for d in program)
     return dataclasses.replace(package, descriptors=descriptors, weights=blob.tobytes())
+
+
+def _end(package: Package) -> int:
+    """Scores of a program, those that are in no record included."""
+    return max((d.dst + d.cout for d in decode(package) if d.op == Op.GATE), default=0)
 
 
 def force_package_open(package: Package) -> Package:

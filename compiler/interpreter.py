@@ -76,7 +76,7 @@ def compute(node: ir.Node, values: Mapping[str, IntArray], signed: bool) -> IntA
             return _frame(node, values[node.input])
         case ir.Interleave():
             return _interleave(node, values[node.input])
-        case ir.Table():
+        case ir.Lookup():
             return node.entries.astype(np.int64)[values[node.input].view(np.uint8)]
         case ir.Gate():
             return _gate(node, values[node.input])

@@ -73,7 +73,7 @@ class Conv:
     Off the map there is `pad`, the zero point of what it reads.  With weights of no input channel
     it reads nothing, and its input only says how large the map is.  A 1x1 kernel with stride 2 on
     a map of even sides may begin a row down (`plane` & 2) and a column on (`plane` & 1).  With a
-    `table` (of 256 codes, as in `Table`) the result is table[low byte of y] of every y; it is int8
+    `table` (of 256 codes, as in `Lookup`) the result is table[low byte of y] of every y; it is int8
     exactly where lo is below 0.
     """
 
@@ -195,7 +195,7 @@ class Interleave:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Table:
+class Lookup:
     """A function of each element: y = entries[low byte of x], a code of the output's type for every
     code of the input's.  Both are int8 or both uint8.
     """
@@ -276,7 +276,7 @@ class BiasRounding:
     finer_channels: int  # whose accumulator has finer steps than s_in * s_w
 
 
-Node = Conv | Pool | MapPool | Frame | Interleave | Table | Gate | Dense | Concat
+Node = Conv | Pool | MapPool | Frame | Interleave | Lookup | Gate | Dense | Concat
 
 
 def inputs_of(node: Node) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from penstock.compiler.passes.tables import place_tables, raise_tables
 from penstock.compiler.plan.allocate import allocate, fits
 from penstock.compiler.plan.parts import split_expansions, split_groups
 from penstock.compiler.plan.schedule import schedule_graph
+from penstock.compiler.plan.share_scores import share_scores
 from penstock.compiler.plan.steps import Plan
 from penstock.compiler.plan.stream_gates import stream_gates
 from penstock.program.core.config import HwConfig
@@ -76,7 +77,7 @@ def compile_graph(
     """
     plan = plan_graph(graph, config, schedule, paired=images == 1)
     if images == 1:
-        plan = split_expansions(plan, config)
+        plan = share_scores(split_expansions(plan, config), config)
     else:
         plan = batch_images(plan, images, config, reshape=reshape)
     allocation = allocate(plan, config)

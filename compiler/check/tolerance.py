@@ -52,7 +52,7 @@ def allowed_steps(node: ir.Node, values: Mapping[str, IntArray], known: Known) -
             return max((_largest(known.slack.get(name, 0.0)) for name in node.inputs), default=0.0)
         case ir.Frame() | ir.Interleave():
             return _largest(known.slack.get(node.input, 0.0))
-        case ir.Table():
+        case ir.Lookup():
             return TOLERANCE + _steepest(node, values) * _largest(known.slack.get(node.input, 0.0))
         case ir.Pool() | ir.MapPool():
             return TOLERANCE + _largest(known.slack.get(node.input, 0.0))
@@ -86,7 +86,7 @@ def _allowed_of_conv(node: ir.Conv, values: Mapping[str, IntArray], known: Known
     return steps + np.ceil(_before_the_score(node, values) * off.reshape(*off.shape, 1, 1))
 
 
-def _steepest(node: ir.Table, values: Mapping[str, IntArray]) -> float:
+def _steepest(node: ir.Lookup, values: Mapping[str, IntArray]) -> float:
     """Steps by which the result moves, at most, where the input moves by one."""
     from_least = np.roll(node.entries, 128 if values[node.input].dtype == np.int8 else 0)
     return float(np.abs(np.diff(from_least.astype(np.int64))).max())

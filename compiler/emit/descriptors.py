@@ -55,7 +55,9 @@ class _Lowering:
             self._load_gates(images, first, "gate weights")
         loop = len(self.out.descriptors)
         for step in self.out.plan.steps:
+            self.out.starts.append(len(self.out.descriptors) - loop)
             self.step(step)
+        self.out.starts.append(len(self.out.descriptors) - loop)
         self.out.emit(Descriptor.make(Op.HALT, length=loop), "halt")
         for step in self.out.plan.steps:
             if isinstance(step, ExitStep):
@@ -124,5 +126,5 @@ def lower(plan: Plan, allocation: Allocation, config: HwConfig, *, reshape: bool
         config_hash=config.hash,
         descriptors=b"".join(descriptor.encode() for descriptor in out.descriptors),
         weights=blob.tobytes(),
-        meta=metadata(plan, allocation, config, out.exits, out.layers),
+        meta=metadata(out),
     )

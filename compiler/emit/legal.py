@@ -8,7 +8,7 @@ from penstock.compiler.estimate.paths import main_halt
 from penstock.program.base.errors import PenstockError
 from penstock.program.core.checks import Limits, violation, without_table
 from penstock.program.core.config import ALL_CHANNELS, HwConfig
-from penstock.program.core.descriptor import Descriptor, Op
+from penstock.program.core.descriptor import Descriptor, GateKind, Op
 from penstock.program.network.meta import ExitMeta
 from penstock.program.network.package import Package, PackageError
 
@@ -16,16 +16,18 @@ from penstock.program.network.package import Package, PackageError
 def check_program(package: Package, source: str) -> None:
     """PackageError, naming file and descriptor, unless each one is known and in bounds."""
     scores = sum(gate["count"] for gate in package.meta["gates"])
+    made = scores  # those that decide nothing may lie behind the record's
     lists: set[int] = {ALL_CHANNELS}
     descriptors = decode(package)
     for index, descriptor in enumerate(descriptors):
-        reason = _reason(descriptor, scores, lists)
+        reason = _reason(descriptor, scores, made, lists)
         if reason:
             raise PackageError(
                 f"{source}: descriptor {index} {reason}", hint="compile the network again"
             )
         if descriptor.op == Op.GATE:
             lists.add(descriptor.out_list)
+            made = max(made, descriptor.dst + descriptor.cout)
     if (bare := without_table(descriptors)) is not None:
         raise PackageError(
             f"{source}: descriptor {bare} has a table that no GLOAD before it loads",
@@ -80,16 +82,19 @@ def _bad_exits(descriptors: list[Descriptor], exits: list[ExitMeta]) -> str:
     return "" if len(loops) == 1 else "its exits go on with different images"
 
 
-def _reason(d: Descriptor, scores: int, lists: set[int]) -> str:
-    """Why a descriptor is illegal; "" if it is not."""
+def _reason(d: Descriptor, scores: int, made: int, lists: set[int]) -> str:
+    """Why a descriptor is illegal; "" if it is not: `scores` are in a record, of `made` so far."""
     if d.op not in set(Op):
         return f"has the unknown operation {d.op}"
     if d.pred_en and d.pred_slot >= scores:
         return f"is skipped by score {d.pred_slot} of {scores}"
     if d.op == Op.CONV and not {d.in_list, d.out_list} <= lists:
         return "walks a list that no GATE before it makes"
-    if d.op == Op.CONV and d.fold_en and d.fold_slot + (d.cout if d.fold_channel else 1) > scores:
-        return f"folds scores from {d.fold_slot}, there are {scores}"
+    if d.op == Op.CONV and d.fold_en and d.fold_slot + (d.cout if d.fold_channel else 1) > made:
+        return f"folds scores from {d.fold_slot}, there are {made}"
+    shared = d.op == Op.GATE and d.score_kind == GateKind.SIGMOID and d.dst >= scores
+    if shared and d.out_list == ALL_CHANNELS:
+        return ""
     if d.op == Op.GATE and not d.src <= d.dst + d.list_from <= d.dst + d.cout <= scores:
         return f"writes scores {d.dst} to {d.dst + d.cout}, there are {scores}"
     return ""

@@ -3,18 +3,17 @@
 import json
 import math
 
+from penstock.compiler.emit.writer import Writer
 from penstock.compiler.errors import CompileError
 from penstock.compiler.ir import Gate, Graph
-from penstock.compiler.plan.allocate import Allocation, Block
-from penstock.compiler.plan.steps import GateStep, Plan
+from penstock.compiler.plan.allocate import Block
+from penstock.compiler.plan.steps import GateStep
 from penstock.program.base.arith import round_up
-from penstock.program.core.config import BEAT_BYTES, HwConfig
+from penstock.program.core.config import BEAT_BYTES
 from penstock.program.core.counters import COUNTER_BYTES
 from penstock.program.network.meta import (
     BlockMeta,
-    ExitMeta,
     InputMeta,
-    LayerMeta,
     NamedMeta,
     OutputMeta,
     ProgramMeta,
@@ -22,27 +21,22 @@ from penstock.program.network.meta import (
 from penstock.program.network.pixels import Pixels, pixels_of_properties
 
 
-def metadata(
-    plan: Plan,
-    allocation: Allocation,
-    config: HwConfig,
-    exits: list[ExitMeta],
-    layers: list[LayerMeta],
-) -> ProgramMeta:
-    """All of it; `exits` and `layers` were made descriptor by descriptor."""
+def metadata(out: Writer) -> ProgramMeta:
+    """All of it, when every descriptor is written."""
+    plan, config = out.plan, out.config
     graph = plan.graph
     offset = COUNTER_BYTES + round_up(plan.n_scores, BEAT_BYTES)
     result = graph.values[graph.output]
     outputs, end = _outputs(graph, offset)
-    if exits:  # their logits lie in the place of the result
+    if out.exits:  # their logits lie in the place of the result
         end = max(end, offset + round_up(max(_sizes_of_exits(graph)), BEAT_BYTES))
     within = {
         step.list: step.within for step in plan.steps if isinstance(step, GateStep) and step.closes
     }
     kinds = {node.output: node.kind for node in graph.nodes if isinstance(node, Gate)}
     meta: ProgramMeta = {
-        "exits": exits,
-        "layers": layers,
+        "exits": out.exits,
+        "layers": out.layers,
         "network": graph.name,
         "config": config.name,
         "schedule": plan.schedule,
@@ -60,8 +54,9 @@ def metadata(
                 "kind": kinds[name].name.lower(),
             }
             for name, score in plan.scores.items()
+            if name not in plan.shared_scores
         ],
-        "memory": [_block(block, allocation) for block in allocation.blocks],
+        "memory": [_block(block, out) for block in out.allocation.blocks],
     }
     if graph.head is not None:
         meta["head"] = graph.head.encode()
@@ -80,13 +75,13 @@ def _sizes_of_exits(graph: Graph) -> list[int]:
     return [graph.values[leave.logits].size for leave in graph.exits]
 
 
-def _block(block: Block, allocation: Allocation) -> BlockMeta:
-    """What holds a part of feature memory, and when."""
+def _block(block: Block, out: Writer) -> BlockMeta:
+    """What holds a part of feature memory, and when: in descriptors of an image."""
     held: BlockMeta = {
         "name": block.name,
-        "address": allocation.buffers[block.owner] + block.offset,
+        "address": out.allocation.buffers[block.owner] + block.offset,
         "bytes": block.size,
-        "steps": [block.first, block.last],
+        "steps": [out.starts[block.first], out.starts[block.last + 1] - 1],
     }
     if block.row:
         held["row"] = block.row

@@ -36,6 +36,7 @@ class Writer:
     #: a table's bytes -> their place; the last one loaded since the image's begin
     tables: dict[bytes, int] = dataclasses.field(default_factory=dict)
     table: LoadedTable | None = None
+    starts: list[int] = dataclasses.field(default_factory=list)  # a step's first descriptor
     exits: list[ExitMeta] = dataclasses.field(default_factory=list)  # as in the metadata
 
     def emit(self, descriptor: Descriptor, name: str, **info: Any) -> None:

@@ -80,7 +80,7 @@ class Builder:
             return (channels, item.height, item.width)
         if isinstance(item, ir.Interleave):
             return (item.channels, item.height, item.width)
-        if isinstance(item, ir.Table):
+        if isinstance(item, ir.Lookup):
             return self.values[item.input].shape
         if isinstance(item, ir.Concat):
             shapes = [self.values[name].shape for name in item.inputs]
@@ -108,7 +108,7 @@ class Builder:
             return min(lows), max(highs)
         if isinstance(item, ir.Gate):
             return 0, numerics.SCORE_ONE
-        if isinstance(item, ir.Table):
+        if isinstance(item, ir.Lookup):
             reached = item.entries[self.bytes_of(item.input)]
             return int(reached.min()), int(reached.max())
         return numerics.type_range(self.values[value].signed)
@@ -116,7 +116,7 @@ class Builder:
     def is_vector(self, value: str) -> bool:
         """Whether an average or a dense layer makes a value, or a function of such a one."""
         item = self.nodes.get(value)
-        if isinstance(item, ir.Table):
+        if isinstance(item, ir.Lookup):
             return self.is_vector(item.input)
         return isinstance(item, ir.Pool | ir.Dense)
 
@@ -157,7 +157,7 @@ class Builder:
             isinstance(item, ir.MapPool) and item.average is None
         ):
             return self._narrow_before(node, item, bounds, signed, output)
-        if isinstance(item, ir.Table) and bounds[0] <= bounds[1]:
+        if isinstance(item, ir.Lookup) and bounds[0] <= bounds[1]:
             return self._narrow_table(node, item, bounds, output)
         clamp = (max(low, bounds[0]), min(high, bounds[1]))
         if not isinstance(item, ir.Conv | ir.Dense) or clamp[0] > clamp[1]:
@@ -172,7 +172,7 @@ class Builder:
         return self.add_node(node, item, signed, known.scale, known.zero_point)
 
     def _narrow_table(
-        self, node: OpNode, item: ir.Table, bounds: tuple[int, int], output: str
+        self, node: OpNode, item: ir.Lookup, bounds: tuple[int, int], output: str
     ) -> Stored:
         """A table's result clipped; its type is that of what it reads and stays."""
         known = self.values[item.output]

@@ -147,7 +147,7 @@ class Joined:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Curve:
+class Function:
     """A function of each element of an integer value: `real` numbers (256,) float64, one for each
     byte that an element can be."""
 
@@ -204,7 +204,7 @@ Term = (
     | Linear
     | Sum
     | Joined
-    | Curve
+    | Function
     | Loose
     | Logistic
     | Binary

@@ -16,10 +16,10 @@ from penstock.compiler.ir import (
     Graph,
     IntArray,
     Interleave,
+    Lookup,
     MapPool,
     Node,
     Pool,
-    Table,
 )
 from penstock.compiler.numerics import requantize, type_range
 
@@ -145,7 +145,7 @@ class Analysis:
         node = self.producer.get(value)
         if isinstance(node, Conv) and node.table is not None:
             return int(node.table.min()), int(node.table.max())
-        if isinstance(node, Table):
+        if isinstance(node, Lookup):
             return int(node.entries.min()), int(node.entries.max())
         if isinstance(node, (Conv, MapPool)):
             return node.clamp

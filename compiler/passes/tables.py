@@ -1,4 +1,4 @@
-"""Passes: every Table is part of the convolution before it, in whose epilogue the core has tables.
+"""Passes: every Lookup is part of the convolution before it, in whose epilogue the core has tables.
 
 Where that convolution's result is read by others too, or no convolution makes it, one that leaves
 every element as it is comes between.  A table behind what moves elements (a Concat, a Frame, a
@@ -16,11 +16,11 @@ from penstock.compiler.ir import (
     Frame,
     Graph,
     IntArray,
+    Lookup,
     MapPool,
     Node,
     Pool,
     Requantize,
-    Table,
     Value,
 )
 from penstock.compiler.numerics import codes_of_bytes, type_range
@@ -41,7 +41,7 @@ def raise_tables(graph: Graph) -> Graph:
     while True:
         analysis = Analysis(graph=graph)
         for node in graph.nodes:
-            made = _raised(analysis, node) if isinstance(node, Table) else None
+            made = _raised(analysis, node) if isinstance(node, Lookup) else None
             if made is not None:
                 graph = made
                 break
@@ -51,35 +51,35 @@ def raise_tables(graph: Graph) -> Graph:
 
 def place_tables(graph: Graph) -> Graph:
     """The graph without Tables: convolutions have them."""
-    if not any(isinstance(node, Table) for node in graph.nodes):
+    if not any(isinstance(node, Lookup) for node in graph.nodes):
         return graph
     analysis, values = Analysis(graph=graph), dict(graph.values)
-    tables = [node for node in graph.nodes if isinstance(node, Table)]
+    tables = [node for node in graph.nodes if isinstance(node, Lookup)]
     fused = {table.input: table for table in tables if _fuses(analysis, table)}
     nodes: list[Node] = []
     for node in graph.nodes:
         if isinstance(node, Conv) and node.output in fused:
             del values[node.output]
             nodes.append(_with_table(node, fused[node.output], graph))
-        elif not isinstance(node, Table):
+        elif not isinstance(node, Lookup):
             nodes.append(node)
         elif node.input not in fused:
             nodes += _carried(node, analysis, values)
     return dataclasses.replace(graph, nodes=tuple(nodes), values=values)
 
 
-def _alone(analysis: Analysis, table: Table) -> bool:
+def _alone(analysis: Analysis, table: Lookup) -> bool:
     """Whether the table is all that reads its input."""
     read = analysis.readers(table.input) == [table]
     return read and table.input not in analysis.graph.results
 
 
-def _fuses(analysis: Analysis, table: Table) -> bool:
+def _fuses(analysis: Analysis, table: Lookup) -> bool:
     made = analysis.producer.get(table.input)
     return isinstance(made, Conv) and made.table is None and _alone(analysis, table)
 
 
-def _with_table(conv: Conv, table: Table, graph: Graph) -> Conv:
+def _with_table(conv: Conv, table: Lookup, graph: Graph) -> Conv:
     """The convolution with the table, and its bounds in the table where the core takes the result's
     type from the lower one."""
     signed = graph.values[table.output].signed
@@ -90,7 +90,7 @@ def _with_table(conv: Conv, table: Table, graph: Graph) -> Conv:
     return dataclasses.replace(conv, output=table.output, clamp=clamp, table=entries)
 
 
-def _carried(table: Table, analysis: Analysis, values: dict[str, Value]) -> list[Node]:
+def _carried(table: Lookup, analysis: Analysis, values: dict[str, Value]) -> list[Node]:
     """A convolution that has the table and does nothing else; of a vector, on one pixel."""
     nodes: list[Node] = []
     source = values[table.input]
@@ -119,7 +119,7 @@ def _carried(table: Table, analysis: Analysis, values: dict[str, Value]) -> list
     return [*nodes, conv]
 
 
-def _raised(analysis: Analysis, table: Table) -> Graph | None:
+def _raised(analysis: Analysis, table: Lookup) -> Graph | None:
     """The graph with the table before the node whose result it reads; None if that stays."""
     made = analysis.producer.get(table.input)
     if not isinstance(made, Concat | Frame | MapPool) or not _alone(analysis, table):
@@ -129,7 +129,7 @@ def _raised(analysis: Analysis, table: Table) -> Graph | None:
         return None
     values = dict(analysis.graph.values)
     result = values[table.output]
-    before: list[Table] = []
+    before: list[Lookup] = []
     for index, source in enumerate(sources):
         name = f"{table.output}{SUFFIX}{index}"
         values[name] = dataclasses.replace(result, name=name, shape=values[source].shape)
@@ -166,7 +166,7 @@ def _free(analysis: Analysis, value: str, reader: Node) -> bool:
     )
 
 
-def _rises(analysis: Analysis, table: Table, pool: MapPool) -> bool:
+def _rises(analysis: Analysis, table: Lookup, pool: MapPool) -> bool:
     """Whether a maximum, which clamps nothing, is the same before the table."""
     low, high = analysis.range(pool.input)
     free = pool.clamp[0] <= low and high <= pool.clamp[1]

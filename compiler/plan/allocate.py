@@ -275,10 +275,10 @@ def allocate(plan: Plan, config: HwConfig) -> Allocation:
     lists = place(list_blocks)
     used = extent(list_blocks, lists)
     _limit(list_blocks, used, config.n_lists, plan, "survivor lists")
-    if plan.n_scores > config.score_depth:
+    scores = max(plan.n_scores, plan.score_end)
+    if scores > config.score_depth:
         raise CompileError(
-            f"{plan.n_scores} gate scores, the score memory of '{config.name}' holds "
-            f"{config.score_depth}",
+            f"{scores} gate scores, the score memory of '{config.name}' holds {config.score_depth}",
             node=next(s.name for s in reversed(plan.steps) if isinstance(s, GateStep)),
         )
     gates, gate_bytes = _gate_addresses(plan, config)

@@ -260,7 +260,8 @@ def outputs_of(step: GateStep | DenseStep) -> tuple[int, int]:
 class Plan:
     """The steps of one image in order, or of `images` that the core takes for one.
 
-    `scores`: gate output -> first score address.
+    `scores`: gate output -> first score address.  `shared_scores`: outputs whose scores lie in the
+    same memory one after the other, up to `score_end` (0: none do), and are in no record.
     """
 
     graph: Graph
@@ -271,6 +272,8 @@ class Plan:
     scores: dict[str, int]
     streamed: frozenset[str] = frozenset()  # GATEs and DENSEs whose weights are loaded every image
     images: int = 1
+    shared_scores: frozenset[str] = frozenset()
+    score_end: int = 0
 
     def with_first_groups(self, modes: Mapping[int, int]) -> "Plan":
         """The plan with `first_mode` of some convolutions, by their number among them."""
@@ -285,8 +288,9 @@ class Plan:
 
     @property
     def n_scores(self) -> int:
-        """Scores of all gates."""
-        return sum(self.graph.values[name].shape[0] for name in self.scores)
+        """Scores of all gates, but for those that share memory: what a record has."""
+        kept = (name for name in self.scores if name not in self.shared_scores)
+        return sum(self.graph.values[name].shape[0] for name in kept)
 
 
 #: Channels of a buffer that a step reads or writes: (buffer, first, end).

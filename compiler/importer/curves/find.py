@@ -16,6 +16,8 @@ QUANTISERS = frozenset(["DequantizeLinear", "QuantizeLinear"])
 PLAIN = frozenset(["Add", "Clip", "Max", "Min", "Relu"]) | QUANTISERS
 #: With constants: what the dense layer of a gate takes along, or makes a score of.
 OF_SCORES = PLAIN | {"Cast", "Greater", "GreaterOrEqual", "Mul", "Sign"}
+#: Where a score meets what it scales.
+MEETINGS = frozenset(["Mul", "Where"])
 LAYERS = frozenset(["Conv", "Gemm", "MatMul"])
 
 
@@ -142,18 +144,22 @@ class _Finder:
         hard = {roots[name] for name in self.hard}
         found = set()
         for name, root in roots.items():
-            if not _is_map(self.net, root) and (root not in hard or self._scales(name)):
+            if not _is_map(self.net, root) and (root not in hard or self._scales(name, roots)):
                 found.add(root)
         return found
 
-    def _scales(self, name: str) -> bool:
-        """Whether a vector, or what is made of it before the next layer, meets a map."""
+    def _scales(self, name: str, roots: Mapping[str, str]) -> bool:
+        """Whether a vector, or what is made of it before the next layer, meets another tensor."""
         reached = {name}
         for node in self.net.nodes:
-            if reached.intersection(node.inputs) and node.op not in LAYERS:
-                if any(_is_map(self.net, output) for output in node.outputs):
-                    return True
-                reached.update(node.outputs)
+            if not reached.intersection(node.inputs) or node.op in LAYERS:
+                continue
+            computed = {each for each in node.inputs if each and self._is_number(each) is None}
+            own = roots.get(node.output) == roots[name]
+            meets = node.op in MEETINGS and not own and not computed <= reached
+            if meets or any(_is_map(self.net, output) for output in node.outputs):
+                return True
+            reached.update(node.outputs)
         return False
 
 

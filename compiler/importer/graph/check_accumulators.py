@@ -16,7 +16,7 @@ def check_accumulators(graph: ir.Graph) -> ir.Graph:
         CompileError: naming the node, the channel and the bound.
     """
     for node in graph.nodes:
-        if isinstance(node, ir.Concat | ir.Frame | ir.Interleave | ir.Table):
+        if isinstance(node, ir.Concat | ir.Frame | ir.Interleave | ir.Lookup):
             continue
         source = graph.values[node.input]
         largest = 128 if source.signed else 255

@@ -15,7 +15,7 @@ from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.refusals.operator_hints import operator_hint
 from penstock.compiler.importer.terms import (
     Const,
-    Curve,
+    Function,
     Linear,
     Loose,
     Pending,
@@ -42,7 +42,7 @@ def lower_function(builder: Builder, node: OpNode) -> Term:
     return curve
 
 
-def curve_of(builder: Builder, node: OpNode) -> Curve | None:
+def curve_of(builder: Builder, node: OpNode) -> Function | None:
     """What a node makes of one integer value; None where it reads another thing."""
     if node.op not in FUNCTIONS or not _makes_numbers(builder, node):
         return None
@@ -61,10 +61,10 @@ def curve_of(builder: Builder, node: OpNode) -> Curve | None:
     if shapes != {tuple(builder.net.shapes[node.output])}:
         return None
     real = evaluate(node.op, operands, node.attrs)
-    return Curve(node=node, value=values.pop(), real=np.broadcast_to(real, (256,)))
+    return Function(node=node, value=values.pop(), real=np.broadcast_to(real, (256,)))
 
 
-def activation(builder: Builder, node: OpNode) -> Curve | Loose | None:
+def activation(builder: Builder, node: OpNode) -> Function | Loose | None:
     """What a node that is a part of an activation makes of it; None of any other."""
     if node.output not in builder.curves:
         return None
@@ -76,7 +76,7 @@ def activation(builder: Builder, node: OpNode) -> Curve | Loose | None:
 
 
 def quantize_curve(
-    builder: Builder, node: OpNode, term: Curve, scale: float, signed: bool, zero: int
+    builder: Builder, node: OpNode, term: Function, scale: float, signed: bool, zero: int
 ) -> Stored:
     """The function in codes, as quantiser `node` makes them.
 
@@ -92,16 +92,16 @@ def quantize_curve(
     source = builder.values[term.value]
     if source.signed != signed:
         codes, zero = (codes - MOVE, zero - MOVE) if source.signed else (codes + MOVE, zero + MOVE)
-    item = ir.Table(name=term.node.label, input=term.value, output=node.output, entries=codes)
+    item = ir.Lookup(name=term.node.label, input=term.value, output=node.output, entries=codes)
     return builder.add_node(node, item, source.signed, scale, zero)
 
 
-def curve_of_value(builder: Builder, node: OpNode, term: Stored | Pending) -> Curve | None:
+def curve_of_value(builder: Builder, node: OpNode, term: Stored | Pending) -> Function | None:
     """A value that is a function of another one, as such; None if it is not."""
-    if not isinstance(builder.nodes.get(term.value), ir.Table):
+    if not isinstance(builder.nodes.get(term.value), ir.Lookup):
         return None
     value, real = _of_stored(builder, node, term, term.value)
-    return Curve(node=node, value=value, real=real)
+    return Function(node=node, value=value, real=real)
 
 
 def _makes_numbers(builder: Builder, node: OpNode) -> bool:
@@ -120,7 +120,7 @@ def _operand(builder: Builder, node: OpNode, name: str) -> tuple[str, Array] | N
     match term := builder.term(name):
         case Const() | QuantConst():
             return _number(term)
-        case Curve():
+        case Function():
             return term.value, term.real
         case Stored() | Pending():
             return _of_stored(builder, node, term, name)
@@ -172,7 +172,7 @@ def _alike(weight: Array, groups: int) -> bool:
 def _codes(builder: Builder, name: str) -> tuple[str, Array]:
     """(a value, the codes of value `name` for each byte of it): itself, or what it is made of."""
     item = builder.nodes.get(name)
-    if isinstance(item, ir.Table):
+    if isinstance(item, ir.Lookup):
         return item.input, item.entries.astype(np.int64)
     if isinstance(item, ir.Conv) and _is_function(item):
         source, codes = _codes(builder, item.input)

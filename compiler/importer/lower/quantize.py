@@ -39,7 +39,7 @@ from penstock.compiler.importer.net import Array, OpNode
 from penstock.compiler.importer.terms import (
     Binary,
     Const,
-    Curve,
+    Function,
     Image,
     Joined,
     Linear,
@@ -163,7 +163,7 @@ def _quantize(
             return _image(builder, node, term, scale, signed, zero)
         case Stored() | Pending():
             return _requantize(builder, node, pending(term), scale, signed, zero)
-        case Curve():
+        case Function():
             return quantize_curve(builder, node, term, scale, signed, zero)
         case Loose():
             return _loose(builder, node, term, scale, signed, zero)
@@ -247,7 +247,7 @@ def _loose(
     value = settle(builder, before, made, before.output).value
     codes = codes_of_bytes(builder.values[value].signed)
     real = apply(builder.net, builder.curves, term.name, codes * steps)
-    curve = Curve(node=term.node, value=value, real=real)
+    curve = Function(node=term.node, value=value, real=real)
     return quantize_curve(builder, node, curve, scale, signed, zero)
 
 

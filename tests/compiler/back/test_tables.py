@@ -83,7 +83,7 @@ def test_every_engine(name: str, function: str, rtl: RtlCore, tmp_path: Path) ->
 def test_where_tables_are(name: str, carriers: int, tmp_path: Path) -> None:
     network = compiled(NETWORKS[name], SPELLINGS["LeakyRelu"], tmp_path)
     assert network.graph is not None
-    tables = sum(isinstance(node, ir.Table) for node in network.graph.nodes)
+    tables = sum(isinstance(node, ir.Lookup) for node in network.graph.nodes)
     found = convs(network)
     assert sum(map(is_carrier, found)) == carriers
     assert sum(conv.table is not None for conv in found) >= tables
@@ -141,6 +141,33 @@ def test_listing_and_report(tmp_path: Path) -> None:
     report = build_report(network.package)
     resident = next(d for d in decode(network.package) if d.op == Op.GLOAD and not d.loads_table)
     assert report["gate_memory_bytes"]["used"] == resident.length
+
+
+def test_memory_is_told_by_descriptors(tmp_path: Path) -> None:
+    """GLOADs and POOLs of one step are counted: what is stored lives until the STORE."""
+    for name in ("after a sum", "strided"):
+        package = compiled(NETWORKS[name], SILU, tmp_path).package
+        descriptors = decode(package)
+        loop = descriptors[-1].length
+        ends = {block["name"]: loop + block["steps"][1] for block in package.meta["memory"]}
+        assert descriptors[ends[package.meta["output"]["name"]]].op == Op.STORE
+        assert max(ends.values()) == len(descriptors) - 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Concats", "two functions", "squeeze-and-excite, Sigmoid", "gated branches", "gated sums"],
+)
+def test_cycles(name: str, rtl: RtlCore, tmp_path: Path) -> None:
+    """The cost model is within 2 % of the core, GLOADs of tables included."""
+    network = compiled(NETWORKS[name], SILU, tmp_path)
+    decoded = network.decode_output(
+        rtl.run(network.package, network.quantize_input(images_of(3, 6)))
+    )
+    predicted = network.predict(decoded.scores).cycles
+    cycles = decoded.counters["cycles"].astype(np.int64)
+    predicted = np.broadcast_to(predicted[-1:], cycles.shape) if len(predicted) == 1 else predicted
+    assert (np.abs(predicted[1:] / cycles[1:] - 1) <= 0.02).all()
 
 
 def test_a_program_without_its_table_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tests.fuzz.onnx.builder import Builder
+from tests.fuzz.onnx.curves import curve
 
 Y = 0.04  # scale of a map
 P = 0.02  # scale of a pooled vector
@@ -175,6 +176,8 @@ def transposed(b: Builder, x: str, outputs: int, gain: float = 1.0) -> str:
 def activate(b: Builder, x: str) -> tuple[str, bool]:
     """An activation, or none; and whether the result may be negative."""
     x = passed(b, x)
+    if b.chance(0.15):
+        return curve(b, x), True
     kind = b.random.random()
     if kind < 0.25:
         return x, True

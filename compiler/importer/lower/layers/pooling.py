@@ -7,7 +7,7 @@ from penstock.compiler.importer.lower.values.stored import stored_input
 from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     Binary,
-    Curve,
+    Function,
     Linear,
     Logistic,
     Loose,
@@ -38,7 +38,7 @@ def lower_view(builder: Builder, node: OpNode) -> Term:
     vector = (
         isinstance(term, Mean | Logistic | Binary)
         or (isinstance(term, Linear) and term.dense)
-        or (isinstance(term, Stored | Pending | Curve) and len(shape_of(builder, term)) == 1)
+        or (isinstance(term, Stored | Pending | Function) and len(shape_of(builder, term)) == 1)
         or (isinstance(term, Loose) and len(shape_of(builder, term)) == 1)
     )
     if before == after or ((vector or pixel) and _long(before) == _long(after)):

@@ -7,7 +7,7 @@ from penstock.compiler.importer.net import OpNode
 from penstock.compiler.importer.terms import (
     Binary,
     Const,
-    Curve,
+    Function,
     Image,
     Joined,
     Linear,
@@ -81,7 +81,7 @@ def shape_of(builder: Builder, term: Term) -> tuple[int, ...]:
             return tuple(term.array.shape)
         case QuantConst():
             return tuple(term.integers.shape)
-        case Stored() | Pending() | Curve():
+        case Stored() | Pending() | Function():
             return builder.values[term.value].shape
         case Mean():
             return builder.values[term.value].shape[:1]
