@@ -82,12 +82,12 @@ def quantize_curve(
 
     They are of the type of what is read: codes of the other type are moved, with the zero point.
     """
-    if not np.isfinite(term.real[builder.bytes_of(term.value)]).all():
+    if np.isnan(term.real[builder.bytes_of(term.value)]).any():
         raise term.node.error(
-            "is infinite, or no number, for some of what it reads",
+            "is no number for some of what it reads",
             "limit its input (Clip) to where it has a value",
         )
-    real = np.where(np.isfinite(term.real), term.real, 0.0)
+    real = np.where(np.isnan(term.real), 0.0, term.real)  # of what it never reads
     codes = quantize(real, scale, signed, zero).astype(np.int16)
     source = builder.values[term.value]
     if source.signed != signed:

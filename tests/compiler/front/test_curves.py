@@ -13,6 +13,7 @@ from onnxruntime.quantization import QuantType
 
 from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
+from penstock.compiler.errors import CompileError
 from penstock.compiler.onnx_session import open_session
 from penstock.program.core.config import CONFIGS
 from penstock.program.core.counters import COUNTER_BYTES
@@ -75,12 +76,6 @@ def built(network: Network, f: Build, opset: int = 18) -> onnx.ModelProto:
     return n.model(network(n, f), opset=opset)
 
 
-def tables(network: CompiledNetwork) -> int:
-    """GLOADs of tables, each for one CONV at least."""
-    found = network.package.decoded
-    return sum(d.loads_table for d in found)
-
-
 @pytest.mark.parametrize("name", [*SPELLINGS, *LATER])
 def test_of_a_float_file(name: str, tmp_path: Path) -> None:
     opset, f = LATER[name] if name in LATER else (18, SPELLINGS[name])
@@ -129,3 +124,51 @@ def test_of_what_nothing_quantises(name: str, signed: bool, tmp_path: Path) -> N
     path.write_bytes(net.model(net.classifier(y)).SerializeToString())
     network = compile_onnx(path, CONFIGS["tiny"])
     same(network)
+
+
+@pytest.mark.parametrize("name", [name for name in SPELLINGS if name != "PRelu"])
+def test_at_the_end(name: str, tmp_path: Path) -> None:
+    """Of a map or of logits: the core's, the host's, or a part of it each."""
+    f = SPELLINGS[name]
+    for network in (lambda n, f: f(n, n.conv("image")), lambda n, f: f(n, n.head(n.conv("image")))):
+        model = built(network, f)
+        same(compile_onnx(save(model, tmp_path), CONFIGS["tiny"], calibration=images_of(2)))
+
+
+def test_not_of_two_maps(tmp_path: Path) -> None:
+    n = Floats(5, (1, *SHAPE))
+    x = n.node("Mul", n.conv("image"), n.node("Sigmoid", n.conv("image"), name="s"), name="both")
+    with pytest.raises(CompileError, match=r"'both' \(Mul\): is not a convolution times"):
+        compile_onnx(save(n.model(n.head(x)), tmp_path), CONFIGS["tiny"], calibration=images_of(2))
+
+
+def test_not_where_it_is_infinite(tmp_path: Path) -> None:
+    n = Floats(5, (1, *SHAPE))
+    x = n.node("Reciprocal", n.node("Add", n.node("Abs", n.conv("image")), n.const(1e-7)))
+    log = n.node("Log", n.conv("image"), name="log")
+    for y, message in ((log, "makes infinity or NaN"), (n.node("Log", n.relu(x)), "")):
+        path = save(n.model(n.head(y)), tmp_path)
+        if message:
+            with pytest.raises(CompileError, match=message):
+                compile_onnx(path, CONFIGS["tiny"], calibration=images_of(2))
+        else:
+            same(compile_onnx(path, CONFIGS["tiny"], calibration=images_of(2)))
+
+
+def test_a_quantised_function_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    net = Qdq(np.random.default_rng(3), (1, *SHAPE))
+    y = net.qdq(net.node("Log", net.qdq(net.conv(net.image(), 4), 0.04), name="log"), 0.03)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(net.model(net.classifier(y)).SerializeToString())
+    with pytest.raises(CompileError, match=r"'log' \(Log\): is no number"):
+        compile_onnx(path, CONFIGS["tiny"])
+
+
+def test_infinity_saturates(tmp_path: Path) -> None:
+    """As QuantizeLinear has it: the logarithm of 0."""
+    net = Qdq(np.random.default_rng(3), (1, *SHAPE))
+    x = net.qdq(net.node("Relu", net.conv(net.image(), 4)), 0.04, signed=False)
+    y = net.qdq(net.node("Log", x), 0.03)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(net.model(net.classifier(y)).SerializeToString())
+    same(compile_onnx(path, CONFIGS["tiny"]))
