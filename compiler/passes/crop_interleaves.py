@@ -1,7 +1,7 @@
 """Pass: a map of planes that is cut to one row or column less is made so.
 
-A transposed convolution may have a result of odd sides; the importer makes it of even ones and takes
-a part.  Legal always; preserves every value that is left.
+A transposed convolution may have a result of odd sides; the importer makes it of even ones and
+takes a part.  Legal always; preserves every value that is left.
 """
 
 import dataclasses
