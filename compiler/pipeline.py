@@ -7,6 +7,7 @@ from penstock.compiler.estimate.first_groups import first_groups
 from penstock.compiler.ir import Graph
 from penstock.compiler.passes.averages import store_averages
 from penstock.compiler.passes.concat import flatten_concats, place_concats
+from penstock.compiler.passes.crop_interleaves import crop_interleaves
 from penstock.compiler.passes.duplicate_residuals import duplicate_residuals
 from penstock.compiler.passes.order_siblings import order_siblings
 from penstock.compiler.passes.pool_vectors import pool_vectors
@@ -28,6 +29,7 @@ GRAPH_PASSES = (
     store_averages,
     pool_vectors,
     flatten_concats,
+    crop_interleaves,
     read_planes,
     subsample,
     order_siblings,

@@ -118,3 +118,39 @@ def test_export(tmp_path: Path) -> None:
         nodes = network.integer_graph().nodes
         assert sum(isinstance(node, ir.Interleave) for node in nodes) == 1, (name, dynamo)
         assert not any(isinstance(node, ir.Frame) for node in nodes), (name, dynamo)
+
+
+@pytest.mark.parametrize("form", ["float", "symmetric, per channel", "asymmetric"])
+def test_as_tf2onnx_writes_it(form: str, tmp_path: Path) -> None:
+    """Channels last outside, Resize by half pixels, Conv2DTranspose by its result's shape."""
+    b = Floats(13, (1, 16, 16, 3))
+    x = b.relu(b.conv(b.node("Transpose", "image", perm=[0, 3, 1, 2]), 6, 3, strides=[2, 2]))
+    weight = b.normal(6, 6, 3, 3, spread=0.3)
+    shape = {"strides": [2, 2], "output_shape": [16, 16], "auto_pad": "SAME_UPPER"}
+    y = b.node("Add", b.node("ConvTranspose", x, weight, **shape), b.normal(1, 6, 1, 1))
+    scales = b.const([1, 1, 2, 2])
+    places = {"coordinate_transformation_mode": "half_pixel", "mode": "nearest"}
+    z = b.node("Resize", x, b.const([]), scales, nearest_mode="round_prefer_ceil", **places)
+    y = b.conv(b.node("Concat", b.relu(y), z, axis=1), 4, 12, kernel=1)
+    model = b.model(b.node("Transpose", y, perm=[0, 2, 3, 1]))
+    path = tmp_path / "float.onnx"
+    onnx.save(model, path)
+    images = np.ascontiguousarray(images_of(4, 12).transpose(0, 2, 3, 1))
+    if form == "float":
+        network = compile_onnx(path, CONFIGS["tiny"], calibration=images)
+    else:
+        quantization.quantize_static(
+            path,
+            tmp_path / "static.onnx",
+            Images(images),
+            weight_type=QuantType.QInt8,
+            extra_options={"ActivationSymmetric": form != "asymmetric", "WeightSymmetric": True},
+            **FORMS[form],
+        )
+        path = tmp_path / "static.onnx"
+        network = compile_onnx(path, CONFIGS["tiny"])
+    network.check(images).checked.require()  # type: ignore[union-attr]
+    session = open_session(onnx.load(path))
+    wanted = [session.run(None, {"image": image[None]})[0] for image in images]
+    assert_near(network, [np.concatenate(wanted)], images, 0.03)
+    assert sum(isinstance(node, ir.Interleave) for node in network.integer_graph().nodes) == 2

@@ -9,6 +9,10 @@ import pytest
 from penstock.compiler import ir
 from penstock.compiler.calibration.run import import_float
 from penstock.compiler.errors import CompileError
+from penstock.compiler.estimate.activity import decode
+from penstock.compiler.pipeline import compile_graph
+from penstock.program.core.config import CONFIGS
+from penstock.program.core.descriptor import Op
 from tests.compiler.front.floats import Floats, check_float, save, some_images
 
 
@@ -127,6 +131,16 @@ def test_transposed(attrs: dict[str, Any], group: int, tmp_path: Path) -> None:
     x = net.relu(transposed(net, net.relu(net.conv("image")), group=group, **attrs))
     graph = check_float(finish(net, x), tmp_path, some_images(7))
     assert len(moved(graph)) == 1
+
+
+def test_odd_sides_are_made_at_once(tmp_path: Path) -> None:
+    """Of a result of 7 x 7 no row is made to be left out."""
+    net = Floats(12)
+    x = net.relu(transposed(net, net.relu(net.conv("image")), 3, pads=[1, 1, 1, 1]))
+    graph = check_float(finish(net, x), tmp_path, some_images(12))
+    program = decode(compile_graph(graph, CONFIGS["tiny"]))
+    assert [(d.height, d.width) for d in program if d.interleaves] == [(7, 7)]
+    assert not any(d.op == Op.POOL for d in program)
 
 
 def test_transposed_with_batch_norm(tmp_path: Path) -> None:
