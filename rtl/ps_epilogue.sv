@@ -97,7 +97,9 @@ module ps_epilogue
   logic [ROW_W-2:0] param_row_q;  // the same within the group
   logic [PX_W-1:0] pixels_q;  // pixels from this block on
   logic [FA_W-1:0] offset_q;
-  logic first_block_q, last_block, row_wraps;
+  logic first_block_q, last_block;
+  logic row_wraps;            // row_q is last_row_q, the last one of the shape: a register
+  logic [ROW_W-1:0] last_row_q;
   logic [P_PX-1:0] lanes;
 
   // Full blocks have every row of the shape; the last one ends with the rows of the pass.  A tile
@@ -117,7 +119,6 @@ module ps_epilogue
   end
 
   assign last_block = pixels_q <= PX_W'(P_PX);
-  assign row_wraps = row_q == (ROW_W'(P_OC) >> tile_q.mode) - ROW_W'(1);
   for (genvar p = 0; p < P_PX; p++) begin : gen_lanes
     assign lanes[p] = PX_W'(p) < pixels_q && row_q < tile_q.rows;
   end
@@ -164,11 +165,14 @@ module ps_epilogue
     if (array_loaded_i) begin
       tile_q        <= next_q;
       row_q         <= '0;
+      row_wraps     <= (ROW_W'(P_OC) >> next_q.mode) == ROW_W'(1);
+      last_row_q    <= (ROW_W'(P_OC) >> next_q.mode) - ROW_W'(1);
       pixels_q      <= next_q.pixels;
       offset_q      <= next_q.offset;
       first_block_q <= 1'b1;
     end else if (take) begin
       row_q <= row_wraps ? '0 : row_q + ROW_W'(1);
+      row_wraps <= row_wraps ? last_row_q == '0 : row_q + ROW_W'(1) == last_row_q;
       if (row_wraps) begin
         pixels_q      <= pixels_q - PX_W'(P_PX);
         offset_q      <= offset_q + FA_W'(P_PX);
