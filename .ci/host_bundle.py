@@ -39,7 +39,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "stages": {"gates": "none", "widths": (8, 16, 24), "split": plain_split(3)},
     "acsdg-se": {"gates": "acsdg-se"},  # behind the others, which keep shapes and seeds
     "dense": {"gates": "acs", "layers": (2, 1), "growth": 12},
+    "wide": {"gates": "none", "exits": (0, 1)},
 }
+#: Logits of 16 bits, of exits too.
+WIDE = {"wide": ("--logits", "16")}
 RESNET = {"depth": 14, "widths": (6, 10, 12)}
 DENSENET = {"stem_kernel": 3, "stem_stride": 1}
 IMAGES = 10
@@ -87,7 +90,8 @@ def families(folder: Path) -> None:
         images = random_images(config, IMAGES, torch.Generator().manual_seed(number))
         onnx.save(build_onnx(network, exit_halves(network, images)), folder / f"{name}.onnx")
         np.save(folder / "images.npy", images.numpy())
-        run("compile", folder / f"{name}.onnx", "--config", "z7020", "-o", folder / "net")
+        target = ("--config", "z7020", *WIDE.get(name, ()), "-o", folder / "net")
+        run("compile", folder / f"{name}.onnx", *target)
         given = ("--board", "pynq-z2", "--images", folder / "images.npy")
         run("deploy", folder / "net", *given, "-o", folder / "deploy")
         for source, suffix in (("net.pspkg", ".pspkg"), ("vectors.npz", ".npz")):

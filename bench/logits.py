@@ -31,7 +31,7 @@ BITS = (8, 16)
 
 def measure(name: str, bits: int, data: Dataset, count: int, on_core: int) -> dict[str, Any]:
     """The figures of one network over the first `count` test images."""
-    compiled = compile_onnx(zoo_onnx(name), get_config(CONFIG), logits=bits)
+    compiled = compile_onnx(zoo_onnx(name), get_config(CONFIG), metadata={"logits": str(bits)})
     images = data.normalize(data.test_images[:count]).numpy().astype(np.float32)
     labels = data.test_labels[:count].numpy()
     with step(f"{bits} bits, golden, {count} images") as progress:

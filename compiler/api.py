@@ -9,11 +9,9 @@ import onnx
 
 from penstock.compiler.calibration.run import quantize_float
 from penstock.compiler.compiled import CompiledNetwork
-from penstock.compiler.errors import CompileError
 from penstock.compiler.gate_warnings import gate_warnings
 from penstock.compiler.importer import import_model, import_onnx
 from penstock.compiler.importer.exits import threshold_properties
-from penstock.compiler.importer.logits import logit_properties
 from penstock.compiler.importer.onnx_file.external import load_external
 from penstock.compiler.importer.onnx_file.load import infer, set_properties
 from penstock.compiler.pipeline import compile_graph
@@ -33,7 +31,6 @@ def compile_onnx(
     thresholds: Sequence[float] | None = None,
     images: int = 1,
     metadata: Mapping[str, str] | None = None,
-    logits: int | None = None,
 ) -> CompiledNetwork:
     """The Program of an ONNX file for one hardware configuration.
 
@@ -44,21 +41,17 @@ def compile_onnx(
         calibration: images (N, C, H, W) to quantise a float network with.
         reshape: let the array reshape for partial groups; False: the fixed array, same results.
         thresholds: of the early exits, in order; None: what the file says.
-        logits: bits of a classifier's logits, 8 or 16; None: 16 where the file does not quantise
-            them (docs/numerics.md).
-        metadata: in place of the file's own, without "penstock." in front: its pixels, class names.
+        metadata: in place of the file's own, without "penstock." in front: its pixels, class names,
+            "logits" (8 or 16 bits: compiler/importer/logits.py).
         images: of a run; of several the small maps lie side by side and share fetched weights
             (compiler/plan/stack_images.py), for networks without gates and exits.
 
     Raises:
         CompileError: the network is refused; names the node, the reason and a hint.
     """
-    if logits not in (None, 8, 16):
-        raise CompileError(f"logits of {logits} bits", hint="8 or 16")
     path = Path(path)
     warnings: dict[str, str] = {}
     properties = dict(metadata or {})
-    properties |= logit_properties(logits)
     properties |= {} if thresholds is None else threshold_properties(thresholds)
     if calibration is None:
         graph = import_onnx(path, properties)

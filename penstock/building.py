@@ -109,6 +109,8 @@ def build(
     """`compile` without a warning said; `step` is told what takes time."""
     config, board = resolve_target(target)
     metadata = {} if pixels is None else {"dataset": pixels.name, **pixels.properties()}
+    if logits is not None:
+        metadata["logits"] = str(logits)
     if class_names:
         metadata["class_names"] = json.dumps(list(class_names))
     samples = (
@@ -133,7 +135,6 @@ def build(
                 thresholds=thresholds,
                 images=images,
                 metadata=metadata,
-                logits=logits,
             )
         unchecked, original = "", source.original
         in_float = samples is not None and not source.quantized

@@ -32,11 +32,6 @@ def logit_bits(metadata: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-def logit_properties(bits: int | None) -> dict[str, str]:
-    """The metadata that `logit_bits` reads."""
-    return {} if bits is None else {BITS: str(bits)}
-
-
 def logit_scales(metadata: Mapping[str, str]) -> dict[str, float]:
     """The scale of each tensor that calibration measured.  CompileError for anything else."""
     try:

@@ -36,7 +36,8 @@ def last(net: Any, kind: str) -> str:
 def compiled(model: onnx.ModelProto, folder: Path, logits: int | None = None) -> CompiledNetwork:
     path = folder / "net.onnx"
     path.write_bytes(model.SerializeToString())
-    return compile_onnx(path, get_config("tiny"), logits=logits)
+    asked = {} if logits is None else {"logits": str(logits)}
+    return compile_onnx(path, get_config("tiny"), metadata=asked)
 
 
 @pytest.mark.parametrize("bits", [None, 8])
