@@ -186,7 +186,7 @@ def cases(config: HwConfig = CONFIG) -> list[Case]:
     """Every case, the broadest first; those that have to wait for the watchdog last."""
     found = list(_networks(config))
     if config == CONFIG:
-        correct = (_gates, _pools, _excites, _shifts, _tables, _programs, _host, _stalls)
+        correct = (_gates, _pools, _excites, _shifts, _tables, _larger, _programs, _host, _stalls)
         wrong = (_illegal, _bus_errors, _fields, _edges, _resets, _hangs)
         found += [case for group in (*correct, *wrong) for case in group()]
     assert len({case.name for case in found}) == len(found)
@@ -279,6 +279,13 @@ def _tables() -> Iterator[Case]:
     for kind in ("conv by table", "conv with sums", "residual", "conv without inputs"):
         package = tangle.pair(CONFIG, "table", kind, RNG(3))
         yield exact(f"tables, {kind}", package, tangle.inputs(2, RNG(4)))
+
+
+def _larger() -> Iterator[Case]:
+    """Planes to a map: one for all four, a channel's together, all first ones, beside any other."""
+    for kind in ("interleave", "copy", "conv", "pool", "gate", "load"):
+        package = tangle.pair(CONFIG, "interleave", kind, RNG(11))
+        yield exact(f"interleave, {kind}", package, tangle.inputs(2, RNG(12)))
 
 
 def _programs() -> Iterator[Case]:
