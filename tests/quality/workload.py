@@ -186,7 +186,8 @@ def cases(config: HwConfig = CONFIG) -> list[Case]:
     """Every case, the broadest first; those that have to wait for the watchdog last."""
     found = list(_networks(config))
     if config == CONFIG:
-        correct = (_gates, _pools, _excites, _shifts, _tables, _wide, _programs, _host, _stalls)
+        correct = (_gates, _pools, _excites, _shifts, _tables, _wide, _larger, _programs)
+        correct += (_host, _stalls)
         wrong = (_illegal, _bus_errors, _fields, _edges, _resets, _hangs)
         found += [case for group in (*correct, *wrong) for case in group()]
     assert len({case.name for case in found}) == len(found)
@@ -289,6 +290,13 @@ def _wide() -> Iterator[Case]:
             yield exact(f"wide exit, {kind} {seed}", package, tangle.inputs(2, RNG(4)))
             package = tangle.pair(CONFIG, kind, "wide dense", RNG(seed))
             yield exact(f"wide dense, {kind} {seed}", package, tangle.inputs(2, RNG(4)))
+
+
+def _larger() -> Iterator[Case]:
+    """Planes to a map: one for all four, a channel's together, all first ones, beside any other."""
+    for kind in ("interleave", "copy", "conv", "pool", "gate", "load"):
+        package = tangle.pair(CONFIG, "interleave", kind, RNG(11))
+        yield exact(f"interleave, {kind}", package, tangle.inputs(2, RNG(12)))
 
 
 def _programs() -> Iterator[Case]:
