@@ -15,7 +15,7 @@ from penstock.compiler.estimate.activity import Activity, Array, out_size, pool_
 from penstock.compiler.estimate.array_shape import first_rows, group_rows, passes, tiles
 from penstock.compiler.estimate.timing import Timing
 from penstock.program.base.arith import ceil_div
-from penstock.program.core.config import BEAT_BYTES, GATE_WORD_BYTES, HwConfig
+from penstock.program.core.config import ALL_CHANNELS, BEAT_BYTES, GATE_WORD_BYTES, HwConfig
 from penstock.program.core.descriptor import DESCRIPTOR_BYTES, Descriptor, Op
 
 #: Beats of one burst at most.
@@ -258,7 +258,9 @@ class Timeline:
     def _transfer(self, act: Activity, lanes: Array) -> tuple[Array, Array]:
         """Cycles of one group's beats after a first latency, and in a running stream.
 
-        One each, or what the bursts allow that may be outstanding.
+        One each, or what the bursts allow that may be outstanding.  Of a list a run is asked for
+        when its last channel has been walked, one a cycle: the first one's walk hides behind
+        nothing but the parameters.
         """
         d, t = act.descriptor, self.timing
         if d.w_rows:
@@ -271,8 +273,15 @@ class Timeline:
             bursts = 1 + act.input_runs * ceil_div(run, BURST_BEATS)
         outstanding = self.config.max_outstanding
         slot = t.latency + t.burst + beats // np.maximum(bursts, 1)
-        cold = np.maximum(beats, (bursts - 1) // outstanding * slot)
+        cold = np.maximum(beats + self._first_walk(act), (bursts - 1) // outstanding * slot)
         return cold, np.maximum(beats, bursts * slot // outstanding)
+
+    def _first_walk(self, act: Activity) -> Array | int:
+        """Cycles from a listed group's parameters to the request of its first run."""
+        if act.descriptor.w_rows or act.descriptor.in_list == ALL_CHANNELS:
+            return 0
+        channels = ceil_div(act.inputs, np.maximum(act.input_runs, 1))
+        return np.maximum(channels - self.config.p_oc, 0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
