@@ -220,9 +220,10 @@ class Timeline:
             taken += most
             active = works & (lanes > 0)
             free = self.halves[0] + t.group
+            walked = request + self._first_walk(act)
             request = np.maximum(request + (t.walk if d.w_rows else 0), free)
             cold, warm = self._transfer(act, lanes)
-            came = np.maximum(arrived + warm, request + t.latency + cold)
+            came = np.maximum(arrived + warm, np.maximum(request, walked) + t.latency + cold)
             wait, drain = self._drain(act, shape, lanes, steps)
             first = np.maximum(now + stall, came + t.fetch) + steps
             end = first + (shape.tiles[lanes] - 1) * (steps + wait)
@@ -258,9 +259,7 @@ class Timeline:
     def _transfer(self, act: Activity, lanes: Array) -> tuple[Array, Array]:
         """Cycles of one group's beats after a first latency, and in a running stream.
 
-        One each, or what the bursts allow that may be outstanding.  Of a list a run is asked for
-        when its last channel has been walked, one a cycle: the first one's walk hides behind
-        nothing but the parameters.
+        One each, or what the bursts allow that may be outstanding.
         """
         d, t = act.descriptor, self.timing
         if d.w_rows:
@@ -273,11 +272,15 @@ class Timeline:
             bursts = 1 + act.input_runs * ceil_div(run, BURST_BEATS)
         outstanding = self.config.max_outstanding
         slot = t.latency + t.burst + beats // np.maximum(bursts, 1)
-        cold = np.maximum(beats + self._first_walk(act), (bursts - 1) // outstanding * slot)
+        cold = np.maximum(beats, (bursts - 1) // outstanding * slot)
         return cold, np.maximum(beats, bursts * slot // outstanding)
 
     def _first_walk(self, act: Activity) -> Array | int:
-        """Cycles from a listed group's parameters to the request of its first run."""
+        """Cycles by which a listed group's first run is asked for later than all of it would be.
+
+        The run is walked, a channel a cycle, while the group waits for its half and its parameters
+        are on their way.
+        """
         if act.descriptor.w_rows or act.descriptor.in_list == ALL_CHANNELS:
             return 0
         channels = ceil_div(act.inputs, np.maximum(act.input_runs, 1))
