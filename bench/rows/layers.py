@@ -71,6 +71,8 @@ class Kind:
 def kind_of(op: Op, name: str) -> str:
     """Stage and kind of a descriptor's layer: "stage1 expand" of "stage1.block0.expand[0:72]"."""
     stage = name.split(".")[0]
+    if op == Op.COPY and ".polyphase" not in name:
+        return f"{stage} interleave"
     if op == Op.COPY:
         return f"{stage} to polyphase"
     if op == Op.POOL:

@@ -87,8 +87,7 @@ def emit_interleave(out: Writer, step: InterleaveStep) -> None:
             dst_stride=out.stride(step.dst),
             phase_stride=item.phase * stride,
         )
-        names = {"input": item.input, "output": item.output}
-        out.emit(descriptor, step.name, **names, kind="copy", macs_per_pair=0)
+        out.emit(descriptor, step.name, input=item.input, output=item.output)
 
 
 def emit_pool(out: Writer, step: PoolStep) -> None:

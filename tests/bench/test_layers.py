@@ -13,6 +13,7 @@ from penstock.program.core.descriptor import Op
         (Op.CONV, "stage1.block0.expand[0:72]", "stage1 expand"),
         (Op.CONV, "stage1.block0.depthwise", "stage1 depthwise"),
         (Op.COPY, "stage2.block0.expand.quantize_output.polyphase[0:72]", "stage2 to polyphase"),
+        (Op.COPY, "decoder.up", "decoder interleave"),
         (Op.POOL, "stage0.conv2.pool", "stage0 pool"),
         (Op.CONV, "stage0.conv2", "stage0 conv"),
         (Op.LOAD, "load", "load"),
