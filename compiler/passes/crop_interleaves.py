@@ -16,9 +16,12 @@ def crop_interleaves(graph: Graph) -> Graph:
     for node in graph.nodes:
         source = made.get(node.input) if isinstance(node, Frame) else None
         if isinstance(node, Frame) and source is not None and _is_shorter(node, source):
-            height, width = node.height, node.width
             node = dataclasses.replace(
-                source, name=node.name, output=node.output, height=height, width=width
+                source,
+                name=node.name,
+                output=node.output,
+                height=node.height,
+                width=node.width,
             )
         nodes.append(node)
     needed = {*graph.results, *(name for node in nodes for name in inputs_of(node))}
