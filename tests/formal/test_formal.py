@@ -52,6 +52,18 @@ SLOW_MUTANTS = (
         "array_free_o  <= !array && !unit;",
         "array_free_o  <= !copy && !unit;",
     ),
+    (  # a GLOAD of a table under a CONV that drains
+        "interlock",
+        "ps_interlock",
+        "idle_o        <= !fetch && !array && !unit;",
+        "idle_o        <= !fetch && !(table_i ? conv || copy : array) && !unit;",
+    ),
+    (  # a CONV beside the GLOAD of its table, as its fetch is
+        "interlock",
+        "ps_interlock",
+        "array_free_o  <= !array && !unit;",
+        "array_free_o  <= !array && (!unit || load);",
+    ),
     ("gate-list", "ps_gate_result", "&& score != '0,", "&& score > 8'd1,"),
     (
         "sequencer",
