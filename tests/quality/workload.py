@@ -279,6 +279,12 @@ def _tables() -> Iterator[Case]:
     for kind in ("conv by table", "conv with sums", "residual", "conv without inputs"):
         package = tangle.pair(CONFIG, "table", kind, RNG(3))
         yield exact(f"tables, {kind}", package, tangle.inputs(2, RNG(4)))
+    for seed in (1, 6):  # in which a DENSE reads sums of entries
+        package = tangle.pair(CONFIG, "conv with sums", "dense", RNG(seed))
+        yield exact(f"tables, sums {seed}", package, tangle.inputs(2, RNG(4)))
+    package, inputs = _gated()
+    elsewhere = at_index(by_table(package), 0, dst=72)
+    yield exact("a table's destination is its first byte", elsewhere, inputs)
 
 
 def _wide() -> Iterator[Case]:
