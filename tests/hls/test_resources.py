@@ -44,7 +44,7 @@ def test_a_core_that_does_not_fit_is_refused(config: str, board: str, kind: str)
 @pytest.mark.parametrize(
     "change, hint",
     [
-        ({"fmem_bytes": 1 << 20}, "654 BRAM18 .* fmem_bytes makes 512 of them"),
+        ({"fmem_bytes": 1 << 20}, "656 BRAM18 .* fmem_bytes makes 512 of them"),
         ({"n_lists": 32}, "n_lists x max_channels makes 256 of them"),
         ({"p_oc": 16, "p_px": 32, "min_rows": 4}, "632 DSP .* p_oc x p_px makes 512 of them"),
     ],
