@@ -35,7 +35,7 @@ module ps_params
   logic [7:0] score_q2;
   logic [23:0] scaled_q3;
   logic [15:0] multiplier;
-  scale_t entry_q [4][P_OC];
+  scale_t entry_q [4*P_OC];  // by group and row: one memory, not one a group
 
   // m * score + 64, by a tree of sums: a multiplier of the device is worth more elsewhere.
   function automatic logic [23:0] scaled(logic [15:0] factor, logic [7:0] score);
@@ -59,10 +59,10 @@ module ps_params
     item_q3   <= item_q2;
     scaled_q3 <= scaled(item_q2.multiplier, score_q2);
     if (item_q3.valid) begin
-      entry_q[item_q3.group][item_q3.row] <= '{bias: item_q3.bias, multiplier: multiplier,
+      entry_q[{item_q3.group, item_q3.row}] <= '{bias: item_q3.bias, multiplier: multiplier,
                                                shift: item_q3.shift, channel: item_q3.channel};
     end
   end
 
-  always_ff @(posedge clk_i) scale_o <= entry_q[place_i.group][place_i.row];
+  always_ff @(posedge clk_i) scale_o <= entry_q[place_i];
 endmodule
