@@ -4,7 +4,7 @@ Three clocks, as the core has them: the sequencer, which takes descriptors in or
 which it starts on the next convolution's weights while the array still computes the one before;
 the array, which also runs COPY and POOL.  A GATE or DENSE follows the sums of the convolution
 before it; every other operation waits for all clocks.  What comes after one of these is there when
-it is done, and is not looked at before; a LOAD takes the array's place.
+it is done, and is not looked at before; a LOAD, and a GLOAD of a table, take the array's place.
 """
 
 import dataclasses
@@ -39,6 +39,7 @@ class Timeline:
     vector: tuple[int, ...] = ()  # what that vector was made from
     halves: list[Array]  # of the weight buffer, the one that is released first in front
     loaded: Array  # when the last LOAD's beats are in: those of weights come behind them
+    tabled: Array  # when the last table's beats are in
     asked: Array  # when the first descriptors were asked for
     assembled: list[Array]  # when each descriptor was complete
     beats_end: Array  # when the last descriptor's beats were in
@@ -64,6 +65,7 @@ class Timeline:
             kept=np.zeros(len(start), bool),
             halves=[start, start],
             loaded=start,
+            tabled=start,
             asked=request,
             assembled=[],
             beats_end=request,
@@ -96,10 +98,14 @@ class Timeline:
                 self.sequencer = self.idle
             case Op.GATE | Op.DENSE:
                 self._waited(act, self.sequencer + t.begin, self._gate(act))
-            case Op.LOAD:
+            case Op.LOAD | Op.GLOAD if act.op == Op.LOAD or act.descriptor.loads_table:
                 begin = self.idle
-                self.loaded = np.where(act.runs, begin + self._cycles(act), self.loaded)
-                self.array = np.where(act.runs, self.loaded + t.unit, self.array)
+                done = begin + self._cycles(act)
+                if act.op == Op.LOAD:
+                    self.loaded = np.where(act.runs, done, self.loaded)
+                else:
+                    self.tabled = np.where(act.runs, done, self.tabled)
+                self.array = np.where(act.runs, done + t.unit, self.array)
                 self._handed_over(act.runs, begin)
             case _:
                 begin = self.idle + t.unit
@@ -137,6 +143,7 @@ class Timeline:
             summing=images & self.summing,
             kept=images & self.kept,
             loaded=np.where(images, self.loaded, others.loaded),
+            tabled=np.where(images, self.tabled, others.tabled),
             asked=np.where(images, self.asked, others.asked),
             halves=[
                 np.where(images, a, b) for a, b in zip(self.halves, others.halves, strict=True)
@@ -209,7 +216,7 @@ class Timeline:
         height, width = out_size(d)
         shape = _group_shapes(d, height * width, self.config)
         steps = np.where(act.inputs > 0, act.inputs * d.kernel * d.kernel, 1)
-        arrived, now = np.maximum(request, self.loaded), begin + 1
+        arrived, now = self._bus_free(act, request), begin + 1
         last = np.zeros_like(now)
         stall = np.zeros_like(now)  # the last tile of a group makes the next group's first wait
         taken = 0
@@ -242,6 +249,17 @@ class Timeline:
         self.array = np.where(works, now + tail + last, self.array)
         self.sums = np.where(works, self.array, self.sums)
         self.kept = self.kept & ~works
+
+    def _bus_free(self, act: Activity, request: Array) -> Array:
+        """When weights may come: behind an image's beats, or a table's, beside whose latency their
+        own requests are on their way."""
+        lanes = np.minimum(act.outputs, self.config.p_oc)
+        row = act.descriptor.w_stride // BEAT_BYTES
+        walked = act.inputs * (self.config.chunk_bytes(act.descriptor.kernel) // BEAT_BYTES)
+        beats = lanes * row if act.descriptor.w_rows else self.config.p_oc + walked
+        _, warm = self._transfer(act, lanes)
+        behind = np.maximum(self.loaded, self.tabled - (warm - beats))
+        return np.maximum(request, behind)
 
     def _drain(
         self, act: Activity, shape: "_Shapes", lanes: Array, steps: Array
