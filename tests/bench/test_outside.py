@@ -19,7 +19,7 @@ def network(path: Path, last: str) -> None:
 
 def test_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network(tmp_path / "good.onnx", "")
-    network(tmp_path / "tanh.onnx", "Tanh")
+    network(tmp_path / "hardmax.onnx", "Hardmax")
     (tmp_path / "noise.onnx").write_bytes(np.arange(99, dtype=np.uint8).tobytes())
     table = tmp_path / "table.md"
     command = ["bench", "outside", str(tmp_path), "--config", "tiny", "-o", str(table)]
@@ -27,7 +27,7 @@ def test_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = table.read_text()
     assert text.startswith("1 of 3 files compile as they are")
     assert "| good | ok | tiny; on the host, behind the core: Softmax |" in text
-    assert "| tanh | refused | node 'tanh" in text and "| noise | refused |" in text
+    assert "| hardmax | refused | node 'hardmax" in text and "| noise | refused |" in text
     assert "1 of 3 files" in capsys.readouterr().out
 
 

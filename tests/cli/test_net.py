@@ -167,7 +167,7 @@ def test_a_refusal_with_odd_names(odd_names: Path, tmp_path: Path, penstock: Run
     import onnx
 
     model = onnx.load(odd_names)
-    next(node for node in model.graph.node if node.op_type == "Relu").op_type = "Selu"
+    next(node for node in model.graph.node if node.op_type == "Relu").op_type = "Hardmax"
     onnx.save(model, tmp_path / "bad.onnx")
     error = penstock("compile", tmp_path / "bad.onnx", "-o", tmp_path / "n").error
     assert "[red]" in error

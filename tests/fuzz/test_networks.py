@@ -246,8 +246,8 @@ def test_a_failure_says_how_to_repeat_it(
     monkeypatch.setattr(case, "_csim", Broken)
     summary = fuzz_networks(range(7, 8), ["tiny"], 1)
     assert summary["mismatches"] == 1
-    again = "make fuzz N=1 CONCATS=0 SQUEEZE=0 SKIPS=0 CODES=0 SEVERAL=0 TANGLES=0 FILES=0"
-    assert f"{again} ONNX=0 SEED=7 CONFIGS=tiny" in capsys.readouterr().out
+    again = "make fuzz N=1 CONCATS=0 SQUEEZE=0 SKIPS=0 CODES=0 LARGER=0 SEVERAL=0 TANGLES=0"
+    assert f"{again} FILES=0 ONNX=0 SEED=7 CONFIGS=tiny" in capsys.readouterr().out
     for option in (
         "concats",
         "squeeze",

@@ -39,6 +39,8 @@ FOLDERS = {
     "ps_operands": "ps_array",
     "ps_rotate": "ps_feature_mem",
     "ps_rotate_step": "ps_feature_mem",
+    "ps_table": "ps_epilogue",
+    "ps_table_pick": "ps_epilogue",
     "ps_weight_request": "ps_weight_buffer",
     "ps_weight_response": "ps_weight_buffer",
 }

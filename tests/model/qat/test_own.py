@@ -105,8 +105,9 @@ def test_own_gated_network_trains_and_is_the_integer_graph(kind: str) -> None:
     logits, gates = integers(qat.eval(), images)
     expected = qat(images).detach().numpy()
     step = float(qat.quantizers()[-1].scale)
-    assert np.abs(logits - expected).max() <= 2.5 * step
-    assert (np.abs(logits - expected) > step / 2).mean() < 0.02
+    # A step where a sum lies at a tie, no more; how many do is a matter of the machine's floats.
+    assert np.abs(logits - expected).max() <= 1.001 * step
+    assert (np.abs(logits - expected) > step / 2).mean() < 0.1
     assert len(gates) == len(dict(qat.gates())) == 4
     assert any((scores == 0).any() and (scores > 0).any() for scores in gates.values())
 
