@@ -73,7 +73,7 @@ def more_than_counted(module: Any) -> Iterator[tuple[str, str]]:
 def _plain(name: str) -> str:
     """The function's own name, of the one that the linker knows: the last of the scopes' names."""
     scope, found = name.removeprefix("_Z").removeprefix("N"), ""
-    while match := re.match(r"(\d+)", scope):
+    while match := re.match(r"L?(\d+)", scope):  # L: of its file alone
         begin, length = match.end(), int(match[1])
         found, scope = scope[begin : begin + length], scope[begin + length :]
     return found

@@ -114,7 +114,7 @@ bool dense_field(const Descriptor& d) {
 bool dense_bounds(const Descriptor& d, const Extent& e) {
   const uint64_t size = GATE_WORD_BYTES + e.of[WEIGHTS] * GATE_WORD_BYTES;
   return too_far(d.pool_base, d.cin, POOL_DEPTH) || too_far(d.w_addr, size, GATE_MEM_BYTES) ||
-         too_far(d.dst, uint32_t(d.cout) * number_bytes(d), d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
+         too_far(d.dst, numbers_bytes(d, uint32_t(d.cout)), d.op == OP_GATE ? SCORE_DEPTH : FMEM_BYTES);
 }
 
 // COPY and POOL: bytes that are `read` and `written` from the first byte of the last channel on.

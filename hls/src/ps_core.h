@@ -104,6 +104,12 @@ inline uint32_t number_bytes(const Descriptor& d) {
   return wide ? 2 : 1;
 }
 
+// Of `count` of them: a shift, no multiplier.
+inline uint32_t numbers_bytes(const Descriptor& d, uint32_t count) {
+#pragma HLS INLINE
+  return number_bytes(d) == 2 ? count << 1 : count;
+}
+
 // CONV: input channels that an output channel has weights for.
 inline uint32_t row_inputs(const Descriptor& d) {
 #pragma HLS INLINE

@@ -9,7 +9,7 @@ namespace ps {
 // Cycles of an EXIT_IF (an estimate): every byte of the logits twice.
 inline uint32_t exit_cycles(const Descriptor& d) {
 #pragma HLS INLINE
-  return 2 * (uint32_t(d.cin) * number_bytes(d) + T_EXIT_DEPTH + T_LOOP);
+  return 2 * (numbers_bytes(d, uint32_t(d.cin)) + T_EXIT_DEPTH + T_LOOP);
 }
 
 // Whether the program goes on at the later descriptor.

@@ -132,7 +132,7 @@ record_burst:
 
 // COPY_INTERLEAVE.  FB bytes of the plane of a row's even columns, then FB of that of its odd ones, are
 // two windows of the row; each is written beside the read after its own.
-static uint32_t interleave_planes(const Descriptor& d, fmem_t fmem) {
+static uint32_t interleave_planes(const Descriptor& d, uint32_t total, fmem_t fmem) {
 #pragma HLS INLINE off
   static byte_t window[WB];
 #pragma HLS ARRAY_PARTITION variable=window complete
@@ -141,8 +141,6 @@ static uint32_t interleave_planes(const Descriptor& d, fmem_t fmem) {
   static byte_t earlier[FB / 2];
 #pragma HLS ARRAY_PARTITION variable=earlier complete
   const uint32_t out_width = out_size(d).width;
-  const uint32_t windows = 2 * ((uint32_t(d.width) + 2 * FB - 1) / (2 * FB));
-  const uint32_t total = uint32_t(span(d.cout, uint32_t(span(d.height, windows))));
   // Where the loop stands: the channel's addresses, the row's offset in map and planes, the window.
   uint32_t source = d.src;
   uint32_t target = d.dst;
@@ -204,15 +202,17 @@ interleave_windows:
 
 uint32_t copy_planes(const Descriptor& d, fmem_t fmem) {
 #pragma HLS INLINE off
-  if (d.variant == COPY_INTERLEAVE) return interleave_planes(d, fmem);
   static byte_t window[WB];
 #pragma HLS ARRAY_PARTITION variable=window complete
   const uint32_t out_width = out_size(d).width;
   const uint32_t first = d.variant == COPY_ODD ? 1 : 0;
-  const uint32_t step = d.variant == 0 ? 1 : 2;
+  const bool back = d.variant == COPY_INTERLEAVE;
+  const uint32_t step = d.variant == 0 || back ? 1 : 2;
   const uint32_t rows = step == 1 ? d.height : (uint32_t(d.height) - first + 1) / 2;
-  const uint32_t windows = (uint32_t(d.width) + FB - 1) / FB;
+  const uint32_t pairs = (uint32_t(d.width) + 2 * FB - 1) / (2 * FB);
+  const uint32_t windows = back ? 2 * pairs : (uint32_t(d.width) + FB - 1) / FB;
   const uint32_t total = uint32_t(span(d.cout, uint32_t(span(rows, windows))));
+  if (back) return interleave_planes(d, total, fmem);
   const uint32_t first_from = first == 1 ? uint32_t(d.width) : 0;
   const uint32_t first_to = first == 1 ? 2 * uint32_t(d.phase_stride) : 0;
   const uint32_t next_from = step == 1 ? uint32_t(d.width) : 2 * uint32_t(d.width);
