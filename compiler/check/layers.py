@@ -18,6 +18,7 @@ from penstock.compiler.check.result import (
 )
 from penstock.compiler.check.ties import comparisons, near
 from penstock.compiler.check.tolerance import (
+    FUNCTION_ERROR,
     Known,
     Steps,
     allowed_steps,
@@ -130,6 +131,11 @@ class _Tally:
             wide=frozenset(
                 name for name, value in self.graph.values.items() if value.code_bytes == 2
             ),
+            functions={
+                node.output: FUNCTION_ERROR / self.graph.values[node.output].scale
+                for node in self.graph.nodes
+                if isinstance(node, ir.Lookup)
+            },
             ties={
                 name: near(tensors[left], tensors[right], whole[name].shape)
                 for name, (left, right) in self.compared.items()

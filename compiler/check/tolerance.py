@@ -21,6 +21,8 @@ SIGMOID_TOLERANCE = 2
 #: Of logits of 16 bits: a multiplier of 16 bits is half a step off at the greatest ones, and the
 #: bias up to a quarter.
 WIDE_TOLERANCE = 2
+#: What onnxruntime's functions of float32 numbers may be off: a unit of 1's last place.
+FUNCTION_ERROR = 2.0**-23
 #: Steps from a rounding tie within which a float32 average and a 16-bit multiplier may part.
 TIE = 2.0**-7
 #: A clamp that no sum reaches.
@@ -36,12 +38,14 @@ class Known:
         rounded: scores that the file does not quantise.  onnxruntime multiplies by the score
             itself, the core by its nearest 1/128.
         wide: logits of 16 bits.
+        functions: values by table -> steps that float32 numbers may be off there.
         ties: binary gates -> where the file's comparison is too close to call, (N, n) bool.
     """
 
     slack: Mapping[str, Steps]
     rounded: frozenset[str]
     wide: frozenset[str]
+    functions: Mapping[str, float]
     ties: Mapping[str, IntArray]
 
 
@@ -53,7 +57,8 @@ def allowed_steps(node: ir.Node, values: Mapping[str, IntArray], known: Known) -
         case ir.Frame() | ir.Interleave():
             return _largest(known.slack.get(node.input, 0.0))
         case ir.Lookup():
-            return TOLERANCE + _steepest(node, values) * _largest(known.slack.get(node.input, 0.0))
+            own = TOLERANCE + known.functions[node.output]
+            return own + _steepest(node, values) * _largest(known.slack.get(node.input, 0.0))
         case ir.Pool() | ir.MapPool():
             return TOLERANCE + _largest(known.slack.get(node.input, 0.0))
         case ir.Gate() if node.binary:

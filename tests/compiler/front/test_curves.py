@@ -92,6 +92,13 @@ def test_of_a_static_file(name: str, kind: QuantType, tmp_path: Path) -> None:
     same(compile_onnx(static(model, tmp_path, kind), CONFIGS["tiny"]))
 
 
+@pytest.mark.parametrize("away", [12.0, 14.0, 16.0])
+def test_of_results_that_float32_hardly_tells_apart(away: float, tmp_path: Path) -> None:
+    """A detector that sees nothing: sigmoids of a few millionths, which onnxruntime rounds."""
+    model = built(two_layers, lambda n, x: n.node("Sigmoid", n.node("Sub", x, n.const(away))))
+    same(compile_onnx(save(model, tmp_path), CONFIGS["tiny"], calibration=images_of(2)))
+
+
 FUNCTIONS = ["SiLU", "HardSwish, Div", "Sigmoid", "LeakyRelu", "GELU"]
 
 
