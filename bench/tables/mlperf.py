@@ -37,19 +37,13 @@ def lines(stored: dict[str, Any]) -> Iterator[str]:
     for name, result in stored["networks"].items():
         task, form = name.split("_")
         title = f"{TASKS[task]}, {form}"
-        if "refused" in result:
-            reason = result["refused"].split("): ", 1)[-1].split(";")[0]
-            yield f"| {title} | refused: {reason} |" + " |" * 8
-            continue
-        yield "| " + " | ".join([title, *_cells(result, clock)]) + " |"
+        yield _row(title, result, clock)
     for config, results in stored.get("others", {}).items():
         clock = board.clock("rtl", config)
         for name, result in results.items():
-            task, form, *_ = name.split("_")
+            task, form, *at_once = name.split("_")
             title = f"{TASKS[task]}, {form}, on `{config}` at {clock} MHz"
-            if result.get("at_once", 1) > 1:
-                title += f", {result['at_once']} images a run"
-            yield "| " + " | ".join([title, *_cells(result, clock)]) + " |"
+            yield _row(", ".join([title, *(f"{n} images a run" for n in at_once)]), result, clock)
     for name, result in stored["networks"].items():
         if "accuracy" in result:
             found = result["accuracy"]
@@ -65,6 +59,14 @@ def lines(stored: dict[str, Any]) -> Iterator[str]:
     yield "|---|---|---:|"
     for task, who, rate in PUBLISHED:
         yield f"| {who} | {TASKS[task].split(',')[0]} | {rate} |"
+
+
+def _row(title: str, result: dict[str, Any], clock: float) -> str:
+    """A network's row; of a refused one the reason."""
+    if "refused" in result:
+        reason = result["refused"].split("): ", 1)[-1].split(";")[0]
+        return f"| {title} | refused: {reason} |" + " |" * 8
+    return "| " + " | ".join([title, *_cells(result, clock)]) + " |"
 
 
 def _cells(result: dict[str, Any], clock: float) -> list[str]:
