@@ -57,6 +57,6 @@ def test_families_take_turns(
 def test_shapes_differ(families: dict[str, tuple[Package, Vectors]]) -> None:
     """Otherwise little would change between two turns."""
     gated = {"lc", "skipnet1", "skipnet2", "blockdrop", "aig", "acs", "acsdg", "acsdg-se", "fbs"}
-    assert set(families) == gated | {"iadi", "moe", "exits", "stages", "dense"}
+    assert set(families) == gated | {"iadi", "moe", "exits", "stages", "dense", "wide"}
     shapes = {tuple(package.meta["input"]["shape"]) for package, _ in families.values()}
     assert len(shapes) > 2
