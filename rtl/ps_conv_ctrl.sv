@@ -14,7 +14,7 @@
 // An empty input list takes one step with every lane masked: the sum is 0.
 // Depthwise: a pass has one row in the widest shape, and its one input channel is the output channel
 // itself: the walk is over the output channels, one a pass, in the order in which groups have them.
-(* keep_hierarchy = "yes" *)
+(* keep_hierarchy = "yes" *)  // mapped by itself: docs/timing.md, "Wires"
 module ps_conv_ctrl
   import ps_cfg::*;
   import ps_pkg::*;

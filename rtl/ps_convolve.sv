@@ -222,5 +222,12 @@ module ps_convolve
   assert property (@(posedge clk_i) disable iff (!rst_ni)
       table_i.valid |-> !start_i && !busy_o && !drain_busy_o)
     else $error("ps_convolve: a GLOAD writes the table under a CONV");
+  // A half is free with its group's last step, which reads it three cycles later: no beat is faster.
+  for (genvar k = 0; k < 4; k++) begin : gen_late
+    assert property (@(posedge clk_i) disable iff (!rst_ni)
+        $past(weight_write.rows != '0, 3) && $past(step_o, 3 + k)
+            |-> $past(weight_half, 1 + k) != $past(weight_write.half, 3))
+      else $error("ps_convolve: weights are written over those of a step");
+  end
 `endif
 endmodule

@@ -4,13 +4,14 @@
 // mode k slice s is row s % (P_oc >> k) of the pass and block s / (P_oc >> k) of the tile.
 // Slice: bias, requantise (multiplier with the gate score folded in), optional residual add with
 // the old bytes at the destination, clamp, the table of activations if there is one, write-back of
-// up to P_px bytes, and each channel's sum for the global pool.  One slice a cycle; with a residual one every other cycle: reads of port B
-// fall on even cycles, writes on odd ones, five stages later.  Without input channels (empty_i) the
-// array reads nothing: then the old bytes come through port A, one slice a cycle.
+// up to P_px bytes, and each channel's sum for the global pool.  One slice a cycle; with a residual
+// one every other cycle: reads of port B fall on even cycles, writes on odd ones, five stages later.
+// Without input channels (empty_i) the array reads nothing: then the old bytes come through port A,
+// one slice a cycle.
 //
 // tile_i announces a tile (with the controller's last step); array_loaded_i says its sums will be
-// in the shadow a cycle later, when the last slice before them may still leave.  shadow_free_o: a last step issued now finds the shadow empty.  release_o: the
-// last tile of a weight group has left, its half may be refilled.
+// in the shadow a cycle later, when the last slice before them may still leave.  shadow_free_o: a
+// last step issued now finds the shadow empty.
 module ps_epilogue
   import ps_cfg::*;
   import ps_pkg::*;

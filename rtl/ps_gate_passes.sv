@@ -7,7 +7,7 @@
 //
 // With every sum final at the start, the outputs before `from` of a job that may stop go ahead
 // through all passes, then come the others.
-(* keep_hierarchy = "yes" *)
+(* keep_hierarchy = "yes" *)  // mapped by itself: docs/timing.md, "Wires"
 module ps_gate_passes
   import ps_cfg::*;
   import ps_types::*;

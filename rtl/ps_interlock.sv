@@ -17,8 +17,8 @@
 //   STORE, HALT            w        w         w         w        w        w        w        w
 //
 // (table): and a GLOAD of the table of activations.  own: of this CONV, or of one that runs on the
-// array (or waits for it behind a LOAD).  halves: weights and parameters go to a half of their buffer
-// that the array has released (ps_weight_request).  sums: what is read of the pooled sums is final,
+// array (or waits for it behind a LOAD).  halves: weights go to a half of their buffer that the array has
+// released (ps_weight_request), parameters to the next of four places.  sums: what is read of the pooled sums is final,
 // by the mark of ps_gate_unit.  apart, reads: no memory is written that the other reads or writes.
 // The columns at the right are never left before they are done (`.`).
 //

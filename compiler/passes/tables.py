@@ -1,9 +1,9 @@
 """Passes: every Lookup is part of the convolution before it, in whose epilogue the core has tables.
 
 Where that convolution's result is read by others too, or no convolution makes it, one that leaves
-every element as it is comes between.  A table behind what moves elements (a Concat, a Frame, a
-maximum where the function never falls) is put before it, if that brings it to convolutions.  Legal
-always; preserves every value but those that tables alone read.
+every element as it is comes between.  A table behind what moves elements (a Concat, a Frame, an
+Interleave, a maximum where the function never falls) is put before it, if that brings it to
+convolutions.  Legal always; preserves every value but those that tables alone read.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from penstock.compiler.ir import (
     Frame,
     Graph,
     IntArray,
+    Interleave,
     Lookup,
     MapPool,
     Node,
@@ -26,6 +27,9 @@ from penstock.compiler.ir import (
 from penstock.compiler.numerics import codes_of_bytes, type_range
 from penstock.compiler.passes.analysis import Analysis
 from penstock.compiler.passes.averages import identity_dense
+
+#: What may only move the elements of its inputs.
+Moves = Concat | Frame | Interleave | MapPool
 
 #: Suffix of the name of a convolution that is there for a table alone.
 SUFFIX = ".table"
@@ -122,7 +126,7 @@ def _carried(table: Lookup, analysis: Analysis, values: dict[str, Value]) -> lis
 def _raised(analysis: Analysis, table: Lookup) -> Graph | None:
     """The graph with the table before the node whose result it reads; None if that stays."""
     made = analysis.producer.get(table.input)
-    if not isinstance(made, Concat | Frame | MapPool) or not _alone(analysis, table):
+    if not isinstance(made, Moves) or not _alone(analysis, table):
         return None
     sources = made.inputs if isinstance(made, Concat) else (made.input,)
     if len(set(sources)) < len(sources) or not all(_free(analysis, s, made) for s in sources):
@@ -141,6 +145,8 @@ def _raised(analysis: Analysis, table: Lookup) -> Graph | None:
     elif isinstance(made, Frame):
         fill = int(table.entries[made.fill & 0xFF])
         moved = dataclasses.replace(made, input=names[0], output=table.output, fill=fill)
+    elif isinstance(made, Interleave):
+        moved = dataclasses.replace(made, input=names[0], output=table.output)
     elif made.average is None and _rises(analysis, table, made):
         clamp = type_range(result.signed)
         moved = dataclasses.replace(made, input=names[0], output=table.output, clamp=clamp)
@@ -161,9 +167,7 @@ def _free(analysis: Analysis, value: str, reader: Node) -> bool:
     made = analysis.producer.get(value)
     if analysis.readers(value) != [reader] or value in analysis.graph.results:
         return False
-    return isinstance(made, Concat | Frame | MapPool) or (
-        isinstance(made, Conv) and made.table is None
-    )
+    return isinstance(made, Moves) or (isinstance(made, Conv) and made.table is None)
 
 
 def _rises(analysis: Analysis, table: Lookup, pool: MapPool) -> bool:

@@ -11,11 +11,13 @@ from penstock.compiler.api import compile_onnx
 from penstock.compiler.compiled import CompiledNetwork
 from penstock.compiler.estimate.cost import compare
 from penstock.compiler.onnx_session import open_session
+from penstock.compiler.passes.tables import SUFFIX
 from penstock.program.core.config import get_config
 from penstock.program.core.counters import COUNTER_BYTES
 from penstock.sim import golden
 from penstock.sim.csim.engine import CsimCore
 from penstock.sim.rtl.engine import RtlCore
+from tests.compiler.front.activations import SPELLINGS
 from tests.compiler.front.floats import Floats, save
 from tests.compiler.front.upsampled import NETWORKS, SHAPE
 
@@ -24,9 +26,18 @@ IMAGES = 3
 TOLERANCE = 0.12
 
 
-def compiled(name: str, config: str, folder: Path) -> tuple[CompiledNetwork, Path, np.ndarray]:
+class Smooth(Floats):
+    """SiLU for each ReLU."""
+
+    def relu(self, x: str) -> str:
+        return SPELLINGS["SiLU"](self, x)
+
+
+def compiled(
+    name: str, config: str, folder: Path, kind: type[Floats] = Floats
+) -> tuple[CompiledNetwork, Path, np.ndarray]:
     seed = list(NETWORKS).index(name)
-    build = Floats(seed, (1, *SHAPE))
+    build = kind(seed, (1, *SHAPE))
     outputs = NETWORKS[name](build).split()
     images = np.random.default_rng(seed).normal(0, 1, (16, *SHAPE)).astype(np.float32)
     path = save(build.model(*outputs, opset=13), folder)
@@ -48,11 +59,8 @@ def assert_near(network: CompiledNetwork, path: Path, images: np.ndarray) -> Non
     network.check(images).checked.require()  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("config", ["tiny", pytest.param("z7020", marks=pytest.mark.long)])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_engines_agree(name: str, config: str, tmp_path: Path) -> None:
-    network, path, images = compiled(name, config, tmp_path)
-    assert_near(network, path, images)
+def assert_equal(network: CompiledNetwork, config: str, images: np.ndarray) -> None:
+    """graph == golden == csim == rtl, and the cost model is right."""
     core, package = get_config(config), network.package
     inputs = network.quantize_input(images[:IMAGES])
     expected = golden.run(package, inputs)[:, COUNTER_BYTES:]
@@ -62,3 +70,20 @@ def test_engines_agree(name: str, config: str, tmp_path: Path) -> None:
     rtl = RtlCore(core).run(package, inputs)
     np.testing.assert_array_equal(rtl[:, COUNTER_BYTES:], expected)
     assert np.abs(compare(package, rtl)[1:] - 1).max() <= 0.02
+
+
+@pytest.mark.parametrize("config", ["tiny", pytest.param("z7020", marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_engines_agree(name: str, config: str, tmp_path: Path) -> None:
+    network, path, images = compiled(name, config, tmp_path)
+    assert_near(network, path, images)
+    assert_equal(network, config, images)
+
+
+@pytest.mark.parametrize("name", ["unet_transposed", "depth_to_space", "gated_transposed", "neck"])
+def test_activations_behind_them_cost_nothing(name: str, tmp_path: Path) -> None:
+    """Tables are put before what only moves pixels: no convolution is there for one alone."""
+    network, path, images = compiled(name, "tiny", tmp_path, Smooth)
+    assert_near(network, path, images)
+    assert_equal(network, "tiny", images)
+    assert not any(layer["name"].endswith(SUFFIX) for layer in network.package.meta["layers"])
